@@ -1,0 +1,47 @@
+/** One tokenised row: what enters the model, and which of its tokens are trained. */
+export interface Sequence {
+  tokens: Int32Array;
+  /** 1 where predicting this token from those before it is trained; the first token never is. */
+  trained: Uint8Array;
+}
+
+/**
+ * Sequences one behind the other, without padding. Row i of the model's output predicts `targets[i]`.
+ */
+export interface Batch {
+  /** [rows] */
+  tokens: Int32Array;
+  /** [rows], from 0 in each sequence. */
+  positions: Int32Array;
+  /** [sequences + 1], row offsets. */
+  segments: Int32Array;
+  /** [rows], −1 where nothing is trained. */
+  targets: Int32Array;
+  /** Number of targets that are not −1. */
+  trainedTokens: number;
+}
+
+/** Lays sequences one behind the other; the last token of each is only a target, so it is not a row. */
+export function packSequences(sequences: readonly Sequence[]): Batch {
+  const rows = sequences.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
+  const batch: Batch = {
+    tokens: new Int32Array(rows),
+    positions: new Int32Array(rows),
+    segments: new Int32Array(sequences.length + 1),
+    targets: new Int32Array(rows).fill(-1),
+    trainedTokens: 0,
+  };
+  let row = 0;
+  sequences.forEach(({ tokens, trained }, index) => {
+    for (let i = 0; i + 1 < tokens.length; i++, row++) {
+      batch.tokens[row] = tokens[i] as number;
+      batch.positions[row] = i;
+      if (trained[i + 1]) {
+        batch.targets[row] = tokens[i + 1] as number;
+        batch.trainedTokens++;
+      }
+    }
+    batch.segments[index + 1] = row;
+  });
+  return batch;
+}

@@ -1,0 +1,52 @@
+/** The row types: one per use. A format reader turns files into these; nothing else in mixtune knows a file format. */
+export interface TextRow {
+  text: string;
+}
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+/** A conversation; the assistant's turns are what is trained. */
+export interface MessagesRow {
+  messages: Message[];
+}
+
+/** Two continuations of the same conversation, of which the first is preferred. */
+export interface PreferenceRow {
+  prompt: Message[];
+  chosen: string;
+  rejected: string;
+}
+
+/** A conversation to answer, and the answer if it can be verified. */
+export interface PromptRow {
+  prompt: Message[];
+  answer?: string;
+}
+
+export interface ChoiceRow {
+  prompt: Message[];
+  choices: string[];
+  /** Index into `choices`. */
+  answer: number;
+}
+
+export interface RowOf {
+  text: TextRow;
+  messages: MessagesRow;
+  preference: PreferenceRow;
+  prompt: PromptRow;
+  choice: ChoiceRow;
+}
+
+export type Use = keyof RowOf;
+
+export interface Dataset<R> {
+  /** As it was asked for: `town/text`, a descriptor's name or a path. */
+  name: string;
+  rows: readonly R[];
+  /** SHA-256 of the content, for content keys and caches. */
+  fingerprint: string;
+}

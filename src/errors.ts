@@ -1,0 +1,49 @@
+/** One thing that is wrong with a request: what, where, why, and what to do about it. */
+export interface Problem {
+  /** What was found and what was expected, in one sentence without a final full stop. */
+  message: string;
+  /** The key, file or tensor concerned, such as `stages.sft.lr`. */
+  where?: string;
+  /** 1-based line in the file that the request came from. */
+  line?: number;
+  /** What to do; printed behind `→ hint:`. */
+  hint?: string;
+}
+
+/** The request itself was wrong (config, flags, files). Nothing was started; the command exits with 2. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError';
+  readonly problems: readonly Problem[];
+  /** The file or command that the problems are in. */
+  readonly subject: string | undefined;
+
+  constructor(problems: Problem | readonly Problem[] | string, subject?: string) {
+    const list = typeof problems === 'string' ? [{ message: problems }] : 'message' in problems ? [problems] : problems;
+    super(formatProblems(list, subject));
+    this.problems = list;
+    this.subject = subject;
+  }
+}
+
+/** The run failed after it had started; the command exits with 1. */
+export class RunError extends Error {
+  override readonly name = 'RunError';
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+  }
+}
+
+/** The text a person sees: a headline with the count, then each problem with its place and hint. */
+export function formatProblems(problems: readonly Problem[], subject?: string): string {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  const lines = [`${count}${subject ? ` in ${subject}` : ''}, nothing was started`, ''];
+  for (const { line, where, message, hint } of problems) {
+    const place = [line === undefined ? '' : `line ${line}`, where ?? ''].filter(Boolean).join('  ');
+    lines.push(`  ${place}${place ? ': ' : ''}${message}`);
+    if (hint) lines.push(`           → hint: ${hint}`);
+  }
+  return lines.join('\n');
+}

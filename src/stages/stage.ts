@@ -1,0 +1,73 @@
+import type { z } from 'zod';
+import type { Use } from '../data/rows.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+
+/** What a stage reports after each step; numbers only, so that every chart and table can show them. */
+export interface StepRecord {
+  /** 1-based; for stages that do not train, the unit of work done. */
+  step: number;
+  /** Steps in the whole stage, where known. */
+  totalSteps?: number;
+  [metric: string]: number | undefined;
+}
+
+export type Metrics = Record<string, number>;
+
+/** A prompt, what the model made of it, and the right answer where there is one. */
+export interface Sample {
+  prompt: string;
+  completion: string;
+  expected?: string;
+}
+
+/** What the runner gives a stage. A stage never knows where it runs. */
+export interface StageRun {
+  backend: Backend;
+  seed: number;
+  /** Folder of this node; the stage writes nothing into it by itself except below `cache/`. */
+  directory: string;
+  /** Folder that relative data paths start from. */
+  baseDirectory: string;
+  /** `final/` folders of the stages that the config names, by config key and in the order given; a path given by the user as it is. */
+  inputs: Readonly<Record<string, readonly StageInput[]>>;
+  /** One line to the log: what was inherited, inferred or left out. */
+  log(message: string): void;
+}
+
+export interface StageInput {
+  /** Stage name, or the path for a directory that the user named. */
+  name: string;
+  /** Directory of the finished result: `…/final` for stages of the pipeline. */
+  directory: string;
+  variant?: string;
+  seed?: number;
+}
+
+/**
+ * A stage: schema, generator and what the runner needs between two yields. `Config` is the parsed schema.
+ * `State` holds all that decides the future; `open` makes it fresh or, with `from`, loads what `save` wrote.
+ */
+export interface Stage<
+  Config = unknown,
+  State = unknown,
+  Result extends Record<string, unknown> = Record<string, unknown>,
+> {
+  name: string;
+  /** One line for `--help`. */
+  summary: string;
+  schema: z.ZodType<Config>;
+  /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
+  inputs: Readonly<Record<string, { kind: 'tokenizer' | 'model'; many?: boolean; optional?: boolean }>>;
+  /** Config keys that name datasets, with the row type they are read as. */
+  datasets: Readonly<Record<string, { use: Use; optional?: boolean }>>;
+  /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
+  open(config: Config, run: StageRun, from?: string): Promise<State>;
+  run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord, Result>;
+  /** Writes the state into an empty directory; absent for stages that are simply run again. */
+  save?(state: State, directory: string): Promise<void>;
+  /** Writes the result (a Hugging Face directory for model stages) into an empty directory. */
+  finish(config: Config, state: State, directory: string): Promise<void>;
+  evaluate?(config: Config, state: State, run: StageRun): Promise<Metrics>;
+  sample?(config: Config, state: State, run: StageRun): Promise<Sample[]>;
+  close?(state: State): void;
+}

@@ -1,0 +1,202 @@
+import type { DType, Storage, Tensor } from '../tensor.ts';
+
+export type Precision = 'f32' | 'bf16' | 'f64';
+export type HostArray = Float32Array | Float64Array | Int32Array;
+
+export type UnaryKind = 'neg' | 'exp' | 'log' | 'sigmoid' | 'rsqrt' | 'copy';
+export type BinaryKind = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'greater';
+export type ReduceKind = 'sum' | 'max';
+
+export interface MatmulOptions {
+  transposeA?: boolean;
+  transposeB?: boolean;
+  /** Add the product to `out` instead of overwriting it. */
+  accumulate?: boolean;
+}
+
+/**
+ * What computes. An operation writes into an output tensor that its caller made; it enqueues and returns at once, in
+ * order, and only `read` and `sync` wait. Shapes were checked by the caller (`src/tensor/primitives.ts` and the fused
+ * operations' files), so a backend knows nothing but arrays.
+ *
+ * `precision` is the precision of matrix products: `bf16` means operands rounded to bfloat16 and sums in float32.
+ * Everything else is float32 (float64 for the portable oracle).
+ */
+export interface Backend {
+  readonly name: 'native' | 'portable' | 'tensorflow';
+  readonly precision: Precision;
+
+  /** Memory from the pool, contents undefined. */
+  allocate(length: number, dtype: DType): Storage;
+  /** Gives memory back; operations already enqueued may still use it. */
+  free(storage: Storage): void;
+  /** Enqueues a copy of host data (the array may be reused at once) into the elements from `offset` on. */
+  write(out: Tensor, data: HostArray, offset?: number): void;
+  /** Waits for everything enqueued before, then returns a copy of the elements. */
+  read(x: Tensor): Promise<HostArray>;
+  /** Waits for everything enqueued before. */
+  sync(): Promise<void>;
+  /** Ends the backend's threads and gives its memory back. */
+  dispose(): Promise<void>;
+  /** Bytes in use by live storages, and bytes held by the pool. */
+  memory(): { used: number; held: number };
+
+  fill(out: Tensor, value: number): void;
+  unary(kind: UnaryKind, x: Tensor, out: Tensor): void;
+  /** `a` and `b` broadcast to the shape of `out` by the usual trailing-dimension rule. Rank at most 4. */
+  binary(kind: BinaryKind, a: Tensor, b: Tensor, out: Tensor): void;
+  /** out = condition ≠ 0 ? a : b, all three broadcast to `out`. */
+  select(condition: Tensor, a: Tensor, b: Tensor, out: Tensor): void;
+  /** `out` has the rank of `x` with 1 in each reduced dimension. With `accumulate` (sum only) adds to `out`. */
+  reduce(kind: ReduceKind, x: Tensor, out: Tensor, accumulate?: boolean): void;
+  /** [batch…, M, K] · [batch…, K, N] → [batch…, M, N] (before transposes); equal batch dimensions. */
+  matmul(a: Tensor, b: Tensor, out: Tensor, options?: MatmulOptions): void;
+  /** out[i, …] = table[ids[i], …]; `ids` is i32 and in range (checked on the host where ids enter). */
+  gather(table: Tensor, ids: Tensor, out: Tensor): void;
+  /** out[ids[i], …] += source[i, …], repeated ids summed in order of i. */
+  scatterAdd(source: Tensor, ids: Tensor, out: Tensor): void;
+  /** out dimension d = x dimension permutation[d]. Rank at most 4. */
+  transpose(x: Tensor, permutation: readonly number[], out: Tensor): void;
+  /** out = x[…, start : start + out.shape[axis], …]. */
+  slice(x: Tensor, axis: number, start: number, out: Tensor): void;
+  /** out[…, start : start + x.shape[axis], …] = x, or += with `accumulate`. */
+  place(x: Tensor, axis: number, start: number, out: Tensor, accumulate?: boolean): void;
+
+  /** out += factor · x, elementwise, equal shapes. */
+  addScaled(x: Tensor, factor: number, out: Tensor): void;
+
+  readonly fused: Partial<FusedKernels>;
+}
+
+export interface AttentionShape {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  ropeTheta: number;
+}
+
+export interface AdamWStep {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Decoupled decay, already resolved for this parameter (0 for norms). */
+  weightDecay: number;
+  /** 1-based update count for the bias correction. */
+  step: number;
+  /** Gradients are scaled by min(1, maxNorm / √sumOfSquares); 0 turns clipping off. */
+  maxNorm: number;
+}
+
+/**
+ * Kernels that a backend may have. Each is held to its composition in primitives (`src/tensor/fused/`) by the contract
+ * test. `accumulate` adds to the output instead of overwriting it. Rows are tokens of all sequences, one behind the
+ * other; `segments` [count + 1] (i32) are the row offsets of the sequences, `positions` [rows] (i32) count from 0 in each.
+ */
+export interface FusedKernels {
+  /** x [rows, in] · w [out, in]ᵀ → out [rows, out]. */
+  linear(x: Tensor, w: Tensor, out: Tensor): void;
+  /** dx [rows, in] (+)= dy [rows, out] · w [out, in]. */
+  linearInputGradient(dy: Tensor, w: Tensor, dx: Tensor, accumulate: boolean): void;
+  /** dw [out, in] (+)= dy [rows, out]ᵀ · x [rows, in]. */
+  linearWeightGradient(dy: Tensor, x: Tensor, dw: Tensor, accumulate: boolean): void;
+
+  /** y = x · inverseRms · weight; inverseRms [rows] = 1 / √(mean(x²) + eps). */
+  rmsNorm(x: Tensor, weight: Tensor, y: Tensor, inverseRms: Tensor, eps: number): void;
+  rmsNormGradient(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    inverseRms: Tensor,
+    dx: Tensor | undefined,
+    accumulateDx: boolean,
+    dWeight: Tensor | undefined,
+    accumulateDWeight: boolean,
+  ): void;
+
+  /** gateUp [rows, 2·I] (gate in the first I columns, up in the last) → silu(gate) · up [rows, I]. */
+  swiglu(gateUp: Tensor, out: Tensor): void;
+  swigluGradient(dy: Tensor, gateUp: Tensor, dGateUp: Tensor): void;
+
+  /**
+   * Causal attention inside each segment with half-rotation RoPE on queries and keys, scores scaled by 1/√headDim.
+   * qkv [rows, (heads + 2·kvHeads)·headDim] → out [rows, heads·headDim]. `rotated` has the shape of qkv and receives the
+   * rotated queries and keys and the values; `logSumExp` [heads, rows]. Both are what the gradient needs.
+   */
+  attention(
+    qkv: Tensor,
+    positions: Tensor,
+    segments: Tensor,
+    rotated: Tensor,
+    out: Tensor,
+    logSumExp: Tensor,
+    shape: AttentionShape,
+  ): void;
+  attentionGradient(
+    dOut: Tensor,
+    rotated: Tensor,
+    out: Tensor,
+    logSumExp: Tensor,
+    positions: Tensor,
+    segments: Tensor,
+    dQkv: Tensor,
+    shape: AttentionShape,
+  ): void;
+
+  /**
+   * log softmax(hidden · headᵀ)[target] per row, without holding [rows, vocabulary].
+   * hidden [rows, H], head [V, H], targets [rows] (i32, −1 = skipped: its output is 0) → logProbs [rows], logSumExp [rows].
+   */
+  tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void;
+  tokenLogProbsGradient(
+    dLogProbs: Tensor,
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    logSumExp: Tensor,
+    dHidden: Tensor | undefined,
+    accumulateDHidden: boolean,
+    dHead: Tensor | undefined,
+    accumulateDHead: boolean,
+  ): void;
+  /**
+   * loss [1] = −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]], with its gradients for an upstream gradient of 1
+   * computed in the same pass over the vocabulary: dHidden is overwritten, dHead is added to.
+   */
+  crossEntropyWithGradient(
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    loss: Tensor,
+    dHidden: Tensor,
+    dHead: Tensor,
+  ): void;
+
+  /**
+   * Attention of new tokens over a cache, in place. Row i of qkv belongs to sequence `sequences[i]` at `positions[i]`:
+   * its key and value are written to keys / values [sequences, kvHeads, capacity, headDim] first (for all rows), then its
+   * query attends to positions 0…positions[i] of its own sequence.
+   */
+  cachedAttention(
+    qkv: Tensor,
+    sequences: Tensor,
+    positions: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    out: Tensor,
+    shape: AttentionShape,
+  ): void;
+
+  /** sumOfSquares [1] += Σ x², summed in a fixed order. */
+  addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void;
+  /** One AdamW update of a parameter and its moments, in place. */
+  adamW(
+    parameter: Tensor,
+    gradient: Tensor,
+    firstMoment: Tensor,
+    secondMoment: Tensor,
+    sumOfSquares: Tensor,
+    step: AdamWStep,
+  ): void;
+}
