@@ -39,6 +39,11 @@ export class Tensor {
     return this.#owner.owners === 0;
   }
 
+  /** True where another owner could see a change of the elements. */
+  get shared(): boolean {
+    return this.#owner.owners > 1;
+  }
+
   retain(): this {
     this.#owner.owners++;
     return this;

@@ -1,0 +1,181 @@
+import { empty, scope } from './scope.ts';
+import type { Tensor } from './tensor.ts';
+
+/** Computes the gradients of a node's inputs from the gradient of its output. */
+export type Backward = (dOut: Tensor, gradients: Gradients) => void;
+
+interface Node {
+  output: Tensor;
+  saved: readonly Tensor[];
+  backward: Backward;
+}
+
+/** Where a backward function puts gradients. */
+export interface Gradients {
+  /** False where nothing upstream wants the gradient of `x`. */
+  wants(x: Tensor): boolean;
+  /** A tensor to write the gradient of `x` into, and whether to add to what is there. */
+  target(x: Tensor): { tensor: Tensor; accumulate: boolean };
+  /** Adds a finished gradient of `x`; the tensor may be shared and is not changed. */
+  add(x: Tensor, gradient: Tensor): void;
+}
+
+let active: Tape | undefined;
+
+/**
+ * Records operations and runs them backwards. What a node saved is released the moment its backward pass has used it,
+ * and a gradient the moment it is consumed. Leaves are parameters: their gradients are added to tensors that the
+ * caller keeps, so several recordings accumulate.
+ */
+export class Tape {
+  readonly #leaves: ReadonlyMap<Tensor, Tensor>;
+  readonly #tracked = new Set<Tensor>();
+  #nodes: Node[] = [];
+
+  /** @param leaves each parameter with the tensor that its gradient is added to */
+  constructor(leaves: ReadonlyMap<Tensor, Tensor>) {
+    this.#leaves = leaves;
+  }
+
+  /** Runs `body`, recording; the caller owns the tensor that it returns. */
+  record(body: () => Tensor): Tensor {
+    const outer = active;
+    active = this;
+    try {
+      return scope(body, { adopt: false });
+    } finally {
+      active = outer;
+    }
+  }
+
+  /** True where a gradient reaches `x`. */
+  tracks(x: Tensor): boolean {
+    return this.#leaves.has(x) || this.#tracked.has(x);
+  }
+
+  push(node: Node): void {
+    for (const tensor of node.saved) tensor.retain();
+    this.#tracked.add(node.output);
+    this.#nodes.push(node);
+  }
+
+  /** Adds d(seed · output)/d(leaf) to the gradient of every leaf, and forgets the recording. */
+  backward(output: Tensor, seed = 1): void {
+    const pending = new PendingGradients(this.#leaves, this.#tracked);
+    const outer = active;
+    active = undefined;
+    try {
+      scope(() => {
+        const ones = empty(output.backend, output.shape);
+        output.backend.fill(ones, seed);
+        pending.add(output, ones);
+      });
+      for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
+        const { output: y, saved, backward } = node;
+        const dOut = pending.take(y);
+        if (dOut) {
+          scope(() => backward(dOut, pending));
+          dOut.release();
+        }
+        for (const tensor of saved) tensor.release();
+      }
+    } finally {
+      active = outer;
+      pending.release();
+      this.discard();
+    }
+  }
+
+  /** Releases what the recording still holds. */
+  discard(): void {
+    for (const { saved } of this.#nodes) for (const tensor of saved) tensor.release();
+    this.#nodes = [];
+    this.#tracked.clear();
+  }
+}
+
+class PendingGradients implements Gradients {
+  readonly #leaves: ReadonlyMap<Tensor, Tensor>;
+  readonly #tracked: ReadonlySet<Tensor>;
+  readonly #pending = new Map<Tensor, Tensor>();
+
+  constructor(leaves: ReadonlyMap<Tensor, Tensor>, tracked: ReadonlySet<Tensor>) {
+    this.#leaves = leaves;
+    this.#tracked = tracked;
+  }
+
+  wants(x: Tensor): boolean {
+    return this.#leaves.has(x) || this.#tracked.has(x);
+  }
+
+  target(x: Tensor): { tensor: Tensor; accumulate: boolean } {
+    const leaf = this.#leaves.get(x);
+    if (leaf) return { tensor: leaf, accumulate: true };
+    const present = this.#pending.get(x);
+    if (!present) {
+      const fresh = empty(x.backend, x.shape).retain();
+      this.#pending.set(x, fresh);
+      return { tensor: fresh, accumulate: false };
+    }
+    return { tensor: this.#unshared(x, present), accumulate: true };
+  }
+
+  add(x: Tensor, gradient: Tensor): void {
+    if (!this.wants(x)) return;
+    if (!this.#leaves.has(x) && !this.#pending.has(x)) {
+      this.#pending.set(x, gradient.retain());
+      return;
+    }
+    x.backend.addScaled(gradient, 1, this.target(x).tensor);
+  }
+
+  /** Hands the gradient of `x` over to the caller. */
+  take(x: Tensor): Tensor | undefined {
+    const gradient = this.#pending.get(x);
+    this.#pending.delete(x);
+    return gradient;
+  }
+
+  release(): void {
+    for (const gradient of this.#pending.values()) gradient.release();
+    this.#pending.clear();
+  }
+
+  /** A gradient that was passed through from elsewhere has other owners and must not be changed under them. */
+  #unshared(x: Tensor, present: Tensor): Tensor {
+    if (!present.shared) return present;
+    const own = empty(x.backend, x.shape).retain();
+    x.backend.unary('copy', present, own);
+    present.release();
+    this.#pending.set(x, own);
+    return own;
+  }
+}
+
+/** Notes on the active tape how `output` came about, if a gradient can reach any of `inputs`. Returns `output`. */
+export function record(
+  inputs: readonly Tensor[],
+  output: Tensor,
+  saved: readonly Tensor[],
+  backward: Backward,
+): Tensor {
+  const tape = active;
+  if (tape && inputs.some((input) => tape.tracks(input))) tape.push({ output, saved, backward });
+  return output;
+}
+
+/** True while a tape records and a gradient can reach `x`: what only the backward pass needs may be left out otherwise. */
+export function isTracked(x: Tensor): boolean {
+  return active?.tracks(x) ?? false;
+}
+
+/** Runs `body` without recording. */
+export function withoutTape<T>(body: () => T): T {
+  const outer = active;
+  active = undefined;
+  try {
+    return body();
+  } finally {
+    active = outer;
+  }
+}
