@@ -40,3 +40,32 @@ export function checkpointTensors(config: ModelConfig): CheckpointTensor[] {
 export function parameterCount(config: ModelConfig): number {
   return checkpointTensors(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
+
+/**
+ * One tensor of the model in memory: the checkpoint tensors `parts`, one behind the other along the first dimension.
+ * Queries, keys and values are one matrix, and gate and up, because each is one product.
+ */
+export interface ModelParameter {
+  name: string;
+  shape: readonly number[];
+  parts: readonly CheckpointTensor[];
+}
+
+const stacks = [
+  { parts: ['q_proj', 'k_proj', 'v_proj'], as: 'qkv_proj' },
+  { parts: ['gate_proj', 'up_proj'], as: 'gate_up_proj' },
+];
+
+/** The model's parameters in memory, in the order of `checkpointTensors`. */
+export function modelParameters(config: ModelConfig): ModelParameter[] {
+  const groups = new Map<string, CheckpointTensor[]>();
+  for (const tensor of checkpointTensors(config)) {
+    const stack = stacks.find(({ parts }) => parts.some((part) => tensor.name.includes(`.${part}.`)));
+    const name = stack ? tensor.name.replace(/\.[a-z]+_proj\./, `.${stack.as}.`) : tensor.name;
+    groups.set(name, [...(groups.get(name) ?? []), tensor]);
+  }
+  return [...groups].map(([name, parts]) => {
+    const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+    return { name, shape: [rows, ...parts[0]!.shape.slice(1)], parts };
+  });
+}

@@ -1,0 +1,39 @@
+import { RandomStream } from '../random.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+import { sizeOf } from '../tensor/tensor.ts';
+import type { ModelConfig } from './config.ts';
+import type { Model } from './model.ts';
+import { checkpointTensors } from './parameters.ts';
+import { readModel } from './weights.ts';
+
+export interface Initialisation {
+  /** Standard deviation of linear layers. */
+  std: number;
+  /** Standard deviation of the embedding. */
+  embeddingStd: number;
+}
+
+/**
+ * What the Mix-LN authors train from: linear layers N(0, 0.02²), embedding N(0, 2/5) ("Spike No More", Takase et al.
+ * 2023). A tied embedding is also the head, where that would give huge logits, so it gets 0.02.
+ */
+export function defaultInitialisation(config: ModelConfig): Initialisation {
+  return { std: 0.02, embeddingStd: config.tieWordEmbeddings ? 0.02 : Math.sqrt(2 / 5) };
+}
+
+/** A model with fresh weights; norms are 1. Each tensor has a random stream of its own name. */
+export function initialiseModel(
+  config: ModelConfig,
+  backend: Backend,
+  seed: number,
+  initialisation: Initialisation = defaultInitialisation(config),
+): Promise<Model> {
+  const shapes = new Map(checkpointTensors(config).map(({ name, shape }) => [name, shape]));
+  return readModel(config, backend, async (name, into) => {
+    if (shapes.get(name)?.length === 1) return into.fill(1);
+    const random = new RandomStream(seed, `init/${name}`);
+    const std = name === 'model.embed_tokens.weight' ? initialisation.embeddingStd : initialisation.std;
+    for (let i = 0; i < sizeOf(shapes.get(name)!); i++) into[i] = std * random.normal();
+    return into;
+  });
+}

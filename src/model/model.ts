@@ -1,0 +1,99 @@
+import type { AttentionShape, Backend } from '../tensor/backends/backend.ts';
+import { attention, type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
+import { linear } from '../tensor/fused/linear.ts';
+import { rmsNorm } from '../tensor/fused/rms-norm.ts';
+import { swiglu } from '../tensor/fused/swiglu.ts';
+import { gather } from '../tensor/primitives.ts';
+import { fromHost, scope } from '../tensor/scope.ts';
+import { sizeOf, Tensor } from '../tensor/tensor.ts';
+import { isPostLayer, type ModelConfig } from './config.ts';
+import { placementOfLayer } from './norm-placement.ts';
+import { modelParameters } from './parameters.ts';
+
+/** The rows that a forward pass takes: tokens of several sequences, one behind the other. */
+export interface ModelInput {
+  /** [rows] */
+  tokens: Int32Array;
+  /** [rows], from 0 in each sequence. */
+  positions: Int32Array;
+  /** [sequences + 1], row offsets. */
+  segments: Int32Array;
+}
+
+/** A Llama-style decoder: its shape and its weights (float32) on a backend. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly backend: Backend;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+}
+
+/** A model whose weights are not set yet. */
+export function emptyModel(config: ModelConfig, backend: Backend): Model {
+  const parameters = modelParameters(config).map(({ name, shape }): [string, Tensor] => {
+    const storage = backend.allocate(sizeOf(shape), 'f32');
+    return [name, new Tensor(backend, shape, { storage, owners: 1 })];
+  });
+  return { config, backend, parameters: new Map(parameters) };
+}
+
+export function releaseModel(model: Model): void {
+  for (const parameter of model.parameters.values()) parameter.release();
+}
+
+export function attentionShape({ heads, kvHeads, headDim, ropeTheta }: ModelConfig): AttentionShape {
+  return { heads, kvHeads, headDim, ropeTheta };
+}
+
+/** The matrix [vocabulary, hidden] that turns hidden states into logits. */
+export function headOf(model: Model): Tensor {
+  return parameter(model, model.config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+}
+
+/** Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer. */
+export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
+  const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);
+  const shape = attentionShape(model.config);
+  return decoder(model, input.tokens, (qkv) => attention(qkv, layout, shape), visit);
+}
+
+/**
+ * The decoder with its attention left open: training attends inside the batch, generation over a cache.
+ * tokens [rows] → hidden states after the final norm [rows, hidden].
+ */
+export function decoder(
+  model: Model,
+  tokens: Int32Array,
+  attend: (qkv: Tensor, layer: number) => Tensor,
+  visit?: (stream: Tensor) => void,
+): Tensor {
+  const { config, backend } = model;
+  let stream = gather(parameter(model, 'model.embed_tokens.weight'), fromHost(backend, tokens));
+  visit?.(stream);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const input = stream;
+    stream = scope(() => decoderLayer(model, layer, input, attend));
+    visit?.(stream);
+  }
+  return rmsNorm(stream, parameter(model, 'model.norm.weight'), config.rmsNormEps);
+}
+
+function decoderLayer(model: Model, layer: number, x: Tensor, attend: (qkv: Tensor, layer: number) => Tensor): Tensor {
+  const { config } = model;
+  const weight = (name: string): Tensor => parameter(model, `model.layers.${layer}.${name}.weight`);
+  const norm = (name: string) => (x: Tensor) => rmsNorm(x, weight(name), config.rmsNormEps);
+  const [attentionNorm, mlpNorm] = isPostLayer(config, layer)
+    ? ['post_attention_layernorm', 'post_feedforward_layernorm']
+    : ['input_layernorm', 'post_attention_layernorm'];
+  const selfAttention = (x: Tensor): Tensor =>
+    linear(attend(linear(x, weight('self_attn.qkv_proj')), layer), weight('self_attn.o_proj'));
+  const mlp = (x: Tensor): Tensor => linear(swiglu(linear(x, weight('mlp.gate_up_proj'))), weight('mlp.down_proj'));
+
+  const place = placementOfLayer(config, layer);
+  return place(place(x, norm(attentionNorm!), selfAttention), norm(mlpNorm!), mlp);
+}
+
+function parameter(model: Model, name: string): Tensor {
+  const tensor = model.parameters.get(name);
+  if (!tensor) throw new Error(`the model has no parameter ${name}`);
+  return tensor;
+}

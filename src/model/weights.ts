@@ -1,0 +1,60 @@
+import type { Backend } from '../tensor/backends/backend.ts';
+import { sizeOf, type Tensor } from '../tensor/tensor.ts';
+import type { ModelConfig } from './config.ts';
+import { emptyModel, type Model } from './model.ts';
+import { modelParameters } from './parameters.ts';
+
+/** Reads one checkpoint tensor, by its Hugging Face name, into `into`. */
+export type TensorReader = (name: string, into: Float32Array) => Promise<unknown>;
+
+/** A model with the weights of a checkpoint, one parameter in host memory at a time. */
+export async function readModel(config: ModelConfig, backend: Backend, read: TensorReader): Promise<Model> {
+  const model = emptyModel(config, backend);
+  for (const { name, shape, parts } of modelParameters(config)) {
+    const data = new Float32Array(sizeOf(shape));
+    let offset = 0;
+    for (const part of parts) {
+      const size = sizeOf(part.shape);
+      await read(part.name, data.subarray(offset, offset + size));
+      offset += size;
+    }
+    backend.write(model.parameters.get(name)!, data);
+  }
+  return model;
+}
+
+/**
+ * Reads tensors of the model by their Hugging Face names; `tensors` are the model's parameters or others of the same
+ * shapes (gradients, moments). The last parameter read is kept, so parts of one parameter cost one transfer.
+ */
+export function tensorSource(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, Tensor>,
+): (name: string) => Promise<Float32Array> {
+  const places = new Map<string, { parameter: string; offset: number; size: number }>();
+  for (const { name, parts } of modelParameters(config)) {
+    let offset = 0;
+    for (const part of parts) {
+      const size = sizeOf(part.shape);
+      places.set(part.name, { parameter: name, offset, size });
+      offset += size;
+    }
+  }
+  let last: { parameter: string; data: Float32Array } | undefined;
+  return async (name) => {
+    const place = places.get(name);
+    if (!place) throw new Error(`the model has no tensor ${name}`);
+    if (last?.parameter !== place.parameter) {
+      const tensor = tensors.get(place.parameter)!;
+      last = { parameter: place.parameter, data: Float32Array.from(await tensor.backend.read(tensor)) };
+    }
+    return last.data.subarray(place.offset, place.offset + place.size);
+  };
+}
+
+/** The same weights in new memory. */
+export function copyModel(model: Model): Model {
+  const copy = emptyModel(model.config, model.backend);
+  for (const [name, tensor] of model.parameters) model.backend.unary('copy', tensor, copy.parameters.get(name)!);
+  return copy;
+}

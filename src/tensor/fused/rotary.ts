@@ -1,0 +1,42 @@
+import type { AttentionShape, Backend } from '../backends/backend.ts';
+import { add, concat, div, exp, max, mul, reshape, slice, stopGradient, sub, sum } from '../primitives.ts';
+import { filled, fromHost } from '../scope.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** cos and sin of position · θ^(−2j/headDim), each [rows, 1, headDim / 2]. */
+export interface RotaryTables {
+  cos: Tensor;
+  sin: Tensor;
+}
+
+export function rotaryTables(backend: Backend, positions: Int32Array, shape: AttentionShape): RotaryTables {
+  const half = shape.headDim / 2;
+  const angles = Float64Array.from(
+    { length: positions.length * half },
+    (_, i) => positions[Math.floor(i / half)]! * shape.ropeTheta ** (-(i % half) / half),
+  );
+  const extent = [positions.length, 1, half];
+  return { cos: fromHost(backend, angles.map(Math.cos), extent), sin: fromHost(backend, angles.map(Math.sin), extent) };
+}
+
+/** Rotates the pairs (j, j + headDim/2) of x [rows, heads, headDim] (Su et al. 2021; the half-rotation convention). */
+export function applyRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
+  const half = x.shape[2]! / 2;
+  const first = slice(x, 2, 0, half);
+  const second = slice(x, 2, half, half);
+  return concat([sub(mul(first, cos), mul(second, sin)), add(mul(second, cos), mul(first, sin))], 2);
+}
+
+/** Repeats each of the kvHeads of x [kvHeads, n, d] for the heads / kvHeads query heads that share it. */
+export function repeatHeads(x: Tensor, heads: number): Tensor {
+  const [kvHeads, n, d] = x.shape as [number, number, number];
+  if (kvHeads === heads) return x;
+  const spread = filled(x.backend, [kvHeads, heads / kvHeads, n, d], 0);
+  return reshape(add(reshape(x, [kvHeads, 1, n, d]), spread), [heads, n, d]);
+}
+
+/** Softmax over the last axis of a rank-3 tensor. */
+export function softmax(x: Tensor): Tensor {
+  const exponentials = exp(sub(x, stopGradient(max(x, [2]))));
+  return div(exponentials, sum(exponentials, [2]));
+}
