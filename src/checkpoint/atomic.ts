@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, statfs, symlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { RunError } from '../errors.ts';
+
+/**
+ * Fills a temporary sibling of `final`, brings it to the disk and gives it the final name. An existing directory is
+ * replaced: it keeps its content under `<final>.replaced` until the new one has its place, and a crash between the two
+ * renames is undone by `recoverDirectory`. If `write` throws, `final` is as it was.
+ */
+export async function writeDirectoryAtomically(
+  final: string,
+  write: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const target = resolve(final);
+  await mkdir(dirname(target), { recursive: true });
+  await recoverDirectory(target);
+  await removeAbandoned(target);
+  const temporary = temporarySibling(target);
+  await mkdir(temporary);
+  try {
+    await write(temporary);
+    await syncTree(temporary);
+    const replaced = `${target}.replaced`;
+    await rm(replaced, { recursive: true, force: true });
+    if (await exists(target)) await rename(target, replaced);
+    await rename(temporary, target);
+    await sync(dirname(target));
+    await rm(replaced, { recursive: true, force: true });
+  } catch (error) {
+    await recoverDirectory(target);
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Puts a directory back whose replacement was interrupted between its two renames. */
+export async function recoverDirectory(final: string): Promise<void> {
+  const replaced = `${resolve(final)}.replaced`;
+  if (!(await exists(final)) && (await exists(replaced))) await rename(replaced, final);
+}
+
+/** Writes a file under a temporary name, brings it to the disk and renames it; on failure the old file is untouched. */
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array | ((file: FileHandle) => Promise<void>),
+): Promise<void> {
+  const temporary = temporarySibling(resolve(path));
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      if (typeof content === 'function') await content(file);
+      else await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await sync(dirname(resolve(path)));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Makes `link` (such as `best` or `last`) point to `target`, a name in the same directory, in one step. */
+export async function pointLink(link: string, target: string): Promise<void> {
+  const temporary = temporarySibling(resolve(link));
+  await symlink(target, temporary);
+  await rename(temporary, link);
+}
+
+/** Deletes a directory so that no crash leaves a part of it under its name. */
+export async function removeDirectory(directory: string): Promise<void> {
+  const doomed = temporarySibling(resolve(directory));
+  await rename(directory, doomed);
+  await rm(doomed, { recursive: true, force: true });
+}
+
+/** @throws RunError where the file system of `directory` (which exists) has fewer than `bytes` bytes free. */
+export async function requireFreeSpace(directory: string, bytes: number, what: string): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  if (free >= bytes) return;
+  throw new RunError(`${what} needs ${gigabytes(bytes)}, but ${resolve(directory)} has ${gigabytes(free)} free`, {
+    hint: 'free some space or choose another output folder; nothing was written',
+  });
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+/** A name beside `path`, on the same file system, that says which process made it. */
+function temporarySibling(path: string): string {
+  return `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
+
+/** Deletes what processes that are gone have left beside `path`. */
+async function removeAbandoned(path: string): Promise<void> {
+  const pattern = /\.tmp-(\d+)-[0-9a-f]{8}$/;
+  for (const name of await readdir(dirname(path))) {
+    const match = pattern.exec(name);
+    if (!match || name.slice(0, match.index) !== basename(path) || isRunning(Number(match[1]))) continue;
+    await rm(join(dirname(path), name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function syncTree(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) await syncTree(path);
+    else if (entry.isFile()) await sync(path);
+  }
+  await sync(directory);
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

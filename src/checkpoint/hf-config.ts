@@ -1,0 +1,216 @@
+import type { Problem } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { type PlacementClaim, parseClaim } from './placement.ts';
+import { isJsonObject } from './strict-json.ts';
+
+/** What a Hugging Face directory says beside the architecture. */
+export interface ModelExtra {
+  /** `model_type` of config.json. */
+  modelType: string;
+  /** First entry of `architectures`. */
+  architecture: string | undefined;
+  bosId: number | undefined;
+  /** Every id that ends a text; the first one is written where only one is wanted. */
+  eosIds: readonly number[];
+  padId: number | undefined;
+}
+
+export interface ParsedConfig {
+  /** Everything but the placement. */
+  shape: Omit<ModelConfig, 'norm' | 'postLayers'>;
+  claim: PlacementClaim | undefined;
+  extra: ModelExtra;
+}
+
+type Json = Record<string, unknown>;
+
+/** Values that change what a Llama computes and that mixtune does not compute: key, what is accepted, why not. */
+const refusals: readonly { key: string; accepts: (value: unknown) => boolean; reason: string }[] = [
+  { key: 'attention_bias', accepts: (value) => value === false, reason: 'biases in attention are not supported' },
+  { key: 'mlp_bias', accepts: (value) => value === false, reason: 'biases in the MLP are not supported' },
+  { key: 'sliding_window', accepts: () => false, reason: 'sliding-window attention is not supported' },
+  { key: 'hidden_act', accepts: (value) => value === 'silu' || value === 'swish', reason: 'only silu is supported' },
+  { key: 'num_local_experts', accepts: () => false, reason: 'mixtures of experts are not supported' },
+  { key: 'num_experts', accepts: () => false, reason: 'mixtures of experts are not supported' },
+  {
+    key: 'partial_rotary_factor',
+    accepts: (value) => value === 1,
+    reason: 'rotating a part of each head is not supported',
+  },
+  { key: 'quantization_config', accepts: () => false, reason: 'quantised weights are not supported' },
+];
+
+/** Reads config.json (and generation_config.json for the ids) in the spelling of transformers 4 and 5 alike. */
+export function parseHfConfig(json: Json, generation: Json, problems: Problem[]): ParsedConfig | undefined {
+  const modelType = json.model_type;
+  if (modelType !== 'llama' && modelType !== 'mixln') {
+    const message = `${JSON.stringify(modelType) ?? 'missing'} is not supported; supported are llama and mixln`;
+    problems.push({ where: 'model_type', message });
+    return undefined;
+  }
+  const before = problems.length;
+  for (const { key, accepts, reason } of refusals) {
+    const value = json[key];
+    if (value !== undefined && value !== null && !accepts(value)) {
+      problems.push({ where: key, message: `is ${JSON.stringify(value)}; ${reason}` });
+    }
+  }
+  const dtype = agreeing('torch_dtype', json.torch_dtype, 'dtype', json.dtype, problems);
+  if (dtype !== undefined && typeof dtype !== 'string') problems.push({ where: 'dtype', message: 'is not a string' });
+  const heads = count(json, 'num_attention_heads', problems);
+  const hiddenSize = count(json, 'hidden_size', problems);
+  const layers = count(json, 'num_hidden_layers', problems);
+  const kvHeads = count(json, 'num_key_value_heads', problems, heads);
+  const headDim = count(json, 'head_dim', problems, hiddenSize / heads);
+  const shape = {
+    vocabSize: count(json, 'vocab_size', problems),
+    hiddenSize,
+    intermediateSize: count(json, 'intermediate_size', problems),
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    ropeTheta: ropeTheta(json, problems),
+    rmsNormEps: positive(json, 'rms_norm_eps', problems, 1e-6),
+    maxLength: count(json, 'max_position_embeddings', problems, 2048),
+    tieWordEmbeddings: flag(json, 'tie_word_embeddings', problems),
+  };
+  if (problems.length === before) checkHeads(shape, problems);
+  const claim = parseClaim(json.norm, json.post_layers, layers, problems);
+  if (problems.length > before) return undefined;
+  return { shape, claim, extra: parseExtra(json, generation, modelType) };
+}
+
+function checkHeads({ heads, kvHeads, headDim }: ParsedConfig['shape'], problems: Problem[]): void {
+  if (heads % kvHeads !== 0) {
+    problems.push({ where: 'num_key_value_heads', message: `${kvHeads} does not divide the ${heads} attention heads` });
+  }
+  if (headDim % 2 !== 0)
+    problems.push({ where: 'head_dim', message: `${headDim} is odd; rotary embedding needs pairs` });
+}
+
+/** The base of the rotary embedding: `rope_theta`, or inside `rope_parameters` (transformers 5). */
+function ropeTheta(json: Json, problems: Problem[]): number {
+  const { rope_scaling: scaling, rope_parameters: parameters } = json;
+  for (const [key, value] of Object.entries({ rope_scaling: scaling, rope_parameters: parameters })) {
+    if (value === undefined || value === null) continue;
+    const type = isJsonObject(value) ? (value.rope_type ?? value.type ?? 'default') : value;
+    if (type === 'default') continue;
+    problems.push({ where: key, message: `rope type ${JSON.stringify(type)} is not supported; only default is` });
+  }
+  const inner = isJsonObject(parameters) ? parameters.rope_theta : undefined;
+  const theta = agreeing('rope_theta', json.rope_theta, 'rope_parameters.rope_theta', inner, problems);
+  return positive({ rope_theta: theta }, 'rope_theta', problems, 10000);
+}
+
+/** One value under two spellings, which must not contradict each other. */
+function agreeing(keyA: string, a: unknown, keyB: string, b: unknown, problems: Problem[]): unknown {
+  if (a !== undefined && a !== null && b !== undefined && b !== null && a !== b) {
+    problems.push({
+      where: `${keyA} and ${keyB}`,
+      message: `contradict each other: ${JSON.stringify(a)} and ${JSON.stringify(b)}`,
+      hint: 'delete the wrong one',
+    });
+  }
+  return a ?? b ?? undefined;
+}
+
+function count(json: Json, key: string, problems: Problem[], fallback?: number): number {
+  const value = json[key] ?? fallback;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
+  if (Number.isNaN(value)) return Number.NaN;
+  problems.push({ where: key, message: `${JSON.stringify(value) ?? 'missing'}; a whole number from 1 is needed` });
+  return Number.NaN;
+}
+
+function positive(json: Json, key: string, problems: Problem[], fallback: number): number {
+  const value = json[key] ?? fallback;
+  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
+  problems.push({ where: key, message: `${JSON.stringify(value)}; a number above 0 is needed` });
+  return Number.NaN;
+}
+
+function flag(json: Json, key: string, problems: Problem[]): boolean {
+  const value = json[key] ?? false;
+  if (typeof value === 'boolean') return value;
+  problems.push({ where: key, message: `${JSON.stringify(value)}; true or false is needed` });
+  return false;
+}
+
+function parseExtra(json: Json, generation: Json, modelType: string): ModelExtra {
+  const architecture = Array.isArray(json.architectures) ? json.architectures[0] : undefined;
+  return {
+    modelType,
+    architecture: typeof architecture === 'string' ? architecture : undefined,
+    bosId: ids(generation.bos_token_id ?? json.bos_token_id)[0],
+    eosIds: ids(generation.eos_token_id ?? json.eos_token_id),
+    padId: ids(generation.pad_token_id ?? json.pad_token_id)[0],
+  };
+}
+
+/** Token ids of a field that holds one, a list or none (`null`, or −1 in older files). */
+function ids(value: unknown): number[] {
+  const list = Array.isArray(value) ? value : [value];
+  return list.filter((id): id is number => Number.isSafeInteger(id) && id >= 0);
+}
+
+export interface SpecialIds {
+  bosId?: number | undefined;
+  eosIds?: readonly number[];
+  padId?: number | undefined;
+}
+
+export type WeightDtype = 'f32' | 'bf16' | 'f16';
+
+const torchNames = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
+
+/** config.json as transformers 4.57 and 5 read it: stock `llama` for Pre-LN, `mixln` with its own code for the rest. */
+export function buildHfConfig(config: ModelConfig, ids: SpecialIds, dtype: WeightDtype): Json {
+  return {
+    ...(config.norm === 'pre'
+      ? { architectures: ['LlamaForCausalLM'], model_type: 'llama' }
+      : {
+          architectures: ['MixLNForCausalLM'],
+          model_type: 'mixln',
+          auto_map: {
+            AutoConfig: 'modeling_mixln.MixLNConfig',
+            AutoModelForCausalLM: 'modeling_mixln.MixLNForCausalLM',
+          },
+          norm: config.norm,
+          post_layers: config.postLayers,
+        }),
+    attention_bias: false,
+    attention_dropout: 0,
+    ...specialIds(ids),
+    head_dim: config.headDim,
+    hidden_act: 'silu',
+    hidden_size: config.hiddenSize,
+    initializer_range: 0.02,
+    intermediate_size: config.intermediateSize,
+    max_position_embeddings: config.maxLength,
+    mlp_bias: false,
+    num_attention_heads: config.heads,
+    num_hidden_layers: config.layers,
+    num_key_value_heads: config.kvHeads,
+    rms_norm_eps: config.rmsNormEps,
+    rope_parameters: { rope_theta: config.ropeTheta, rope_type: 'default' },
+    rope_theta: config.ropeTheta,
+    tie_word_embeddings: config.tieWordEmbeddings,
+    torch_dtype: torchNames[dtype],
+    use_cache: true,
+    vocab_size: config.vocabSize,
+  };
+}
+
+/** generation_config.json. */
+export function buildGenerationConfig(ids: SpecialIds): Json {
+  return { _from_model_config: true, ...specialIds(ids) };
+}
+
+function specialIds({ bosId, eosIds = [], padId }: SpecialIds): Json {
+  return {
+    bos_token_id: bosId ?? null,
+    eos_token_id: eosIds.length > 1 ? eosIds : (eosIds[0] ?? null),
+    pad_token_id: padId ?? null,
+  };
+}

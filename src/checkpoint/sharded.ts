@@ -1,0 +1,155 @@
+import { access, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type Problem, RequestError } from '../errors.ts';
+import { writeFileAtomically } from './atomic.ts';
+import { dtypeBytes } from './dtype.ts';
+import { elementCount, type TensorInfo } from './safetensors-header.ts';
+import { openSafetensors, type TensorStore } from './safetensors-reader.ts';
+import { type TensorSpec, writeSafetensors } from './safetensors-writer.ts';
+import { isJsonObject, parseStrictJson } from './strict-json.ts';
+
+const singleFile = 'model.safetensors';
+const indexFile = 'model.safetensors.index.json';
+
+/** Largest file of a sharded model in bytes, as in Hugging Face's writers. */
+export const shardBytes = 5_000_000_000;
+
+/**
+ * The weights of a model directory: `model.safetensors`, or the shards of `model.safetensors.index.json`.
+ * @throws RequestError listing missing and disagreeing shards
+ */
+export async function openWeights(directory: string): Promise<TensorStore> {
+  const single = join(directory, singleFile);
+  const index = join(directory, indexFile);
+  const [hasSingle, hasIndex] = await Promise.all([isThere(single), isThere(index)]);
+  if (hasSingle) return openSafetensors(single);
+  if (hasIndex) return openShards(directory, index);
+  const isPickle = await isThere(join(directory, 'pytorch_model.bin'));
+  throw new RequestError(
+    {
+      message: `has neither ${singleFile} nor ${indexFile}`,
+      hint: isPickle
+        ? 'pytorch_model.bin is not read; save the model again with save_pretrained(…, safe_serialization=True)'
+        : 'give the folder that holds config.json and the weights',
+    },
+    directory,
+  );
+}
+
+async function openShards(directory: string, index: string): Promise<TensorStore> {
+  const shardOf = await readIndex(index);
+  const problems: Problem[] = [];
+  const shards = new Map<string, TensorStore>();
+  for (const file of new Set(shardOf.values())) {
+    try {
+      shards.set(file, await openSafetensors(join(directory, file)));
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      problems.push(
+        ...error.problems.map((problem) => ({ ...problem, where: [file, problem.where].filter(Boolean).join(' ') })),
+      );
+    }
+  }
+  for (const [name, file] of shardOf) {
+    const shard = shards.get(file);
+    if (shard && !shard.tensors.has(name))
+      problems.push({ where: name, message: `the index puts it in ${file}, which lacks it` });
+  }
+  for (const [file, shard] of shards) {
+    for (const name of shard.tensors.keys()) {
+      if (shardOf.get(name) !== file)
+        problems.push({ where: name, message: `is in ${file}, but the index does not say so` });
+    }
+  }
+  if (problems.length > 0) throw new RequestError(problems, index);
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, file] of shardOf) tensors.set(name, shards.get(file)!.tensors.get(name)!);
+  const shard = (name: string): TensorStore => {
+    const file = shardOf.get(name);
+    if (file === undefined) throw new RequestError({ where: name, message: 'there is no such tensor' }, index);
+    return shards.get(file)!;
+  };
+  return {
+    tensors,
+    metadata: new Map([...shards.values()].flatMap(({ metadata }) => [...metadata])),
+    readFloat32: async (name, into) => shard(name).readFloat32(name, into),
+    readBytes: async (name) => shard(name).readBytes(name),
+  };
+}
+
+/** Tensor name → file name, from an index whose file names stay inside its directory. */
+async function readIndex(path: string): Promise<Map<string, string>> {
+  let json: unknown;
+  try {
+    json = parseStrictJson(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new RequestError(`is not usable JSON: ${(error as Error).message}`, path);
+  }
+  const map = isJsonObject(json) ? json.weight_map : undefined;
+  if (!isJsonObject(map)) throw new RequestError('has no `weight_map` object', path);
+  const problems: Problem[] = [];
+  for (const [name, file] of Object.entries(map)) {
+    if (typeof file === 'string' && basename(file) === file && file.endsWith('.safetensors')) continue;
+    problems.push({
+      where: name,
+      message: `${JSON.stringify(file)} is not the name of a .safetensors file beside the index`,
+    });
+  }
+  if (problems.length > 0) throw new RequestError(problems, path);
+  return new Map(Object.entries(map as Record<string, string>));
+}
+
+/**
+ * Writes a model's weights into `directory` as one file, or as shards with an index where they exceed `limit` bytes.
+ * `read` is asked for each tensor once.
+ */
+export async function writeWeights(
+  directory: string,
+  tensors: readonly TensorSpec[],
+  read: (name: string) => Promise<Float32Array | Uint8Array>,
+  metadata: Readonly<Record<string, string>> = {},
+  limit: number = shardBytes,
+): Promise<void> {
+  const shards = splitIntoShards(tensors, limit);
+  if (shards.length === 1) return writeSafetensors(join(directory, singleFile), tensors, read, metadata);
+  const weightMap: [string, string][] = [];
+  for (const [index, shard] of shards.entries()) {
+    const file = `model-${fiveDigits(index + 1)}-of-${fiveDigits(shards.length)}.safetensors`;
+    await writeSafetensors(join(directory, file), shard, read, metadata);
+    weightMap.push(...shard.map(({ name }): [string, string] => [name, file]));
+  }
+  const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  const index = { metadata: { total_size: total }, weight_map: Object.fromEntries(weightMap) };
+  await writeFileAtomically(join(directory, indexFile), `${JSON.stringify(index, null, 2)}\n`);
+}
+
+/** Consecutive tensors together, each shard at most `limit` bytes unless one tensor alone is larger. */
+function splitIntoShards(tensors: readonly TensorSpec[], limit: number): TensorSpec[][] {
+  const shards: TensorSpec[][] = [[]];
+  let filled = 0;
+  for (const tensor of tensors) {
+    const bytes = byteLength(tensor);
+    if (filled > 0 && filled + bytes > limit) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards.at(-1)!.push(tensor);
+    filled += bytes;
+  }
+  return shards;
+}
+
+function byteLength({ dtype, shape }: TensorSpec): number {
+  return elementCount(shape) * dtypeBytes[dtype];
+}
+
+function fiveDigits(count: number): string {
+  return String(count).padStart(5, '0');
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
