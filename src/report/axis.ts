@@ -1,0 +1,80 @@
+import { formatNumber } from './metric.ts';
+
+export interface Tick {
+  value: number;
+  label: string;
+}
+
+/** Maps values to 0..1 and knows where its ticks are. */
+export interface Axis {
+  kind: 'linear' | 'log';
+  min: number;
+  max: number;
+  ticks: readonly Tick[];
+  position(value: number): number;
+}
+
+/** A linear axis from `min` to `max` as they are, ticks at round numbers between them. */
+export function linearAxis(min: number, max: number, tickCount = 5): Axis {
+  const [low, high] = min < max ? [min, max] : [min - (Math.abs(min) || 1) / 2, max + (Math.abs(max) || 1) / 2];
+  const step = roundStep((high - low) / tickCount);
+  const decimals = Math.max(0, -Math.floor(Math.log10(step)));
+  const ticks: Tick[] = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) {
+    ticks.push({ value: i * step, label: tickLabel(i * step, decimals) });
+  }
+  return { kind: 'linear', min: low, max: high, ticks, position: (value) => (value - low) / (high - low) };
+}
+
+/** A logarithmic axis over positive values, ticks at 1, 2, 5 × 10ⁿ or, over more than two decades, at 10ⁿ. */
+export function logAxis(min: number, max: number): Axis {
+  const [low, high] = min < max ? [min, max] : [min / 2, max * 2];
+  const decades = Math.log10(high / low);
+  const mantissas = decades < 0.7 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2.5 ? [1, 2, 5] : [1];
+  const ticks: Tick[] = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    for (const mantissa of mantissas) {
+      const value = mantissa * 10 ** power;
+      if (value >= low * 0.999 && value <= high * 1.001)
+        ticks.push({ value, label: tickLabel(value, Math.max(0, 1 - power)) });
+    }
+  }
+  return { kind: 'log', min: low, max: high, ticks, position: (value) => Math.log(value / low) / Math.log(high / low) };
+}
+
+/**
+ * The axis that shows these values best: logarithmic where all are positive and the largest is more than five times
+ * the smallest, else linear; with a margin of 4 % at both ends.
+ */
+export function valueAxis(values: readonly number[]): Axis {
+  const finite = values.filter(Number.isFinite);
+  if (finite.length === 0) return linearAxis(0, 1);
+  const min = finite.reduce((a, b) => Math.min(a, b));
+  const max = finite.reduce((a, b) => Math.max(a, b));
+  if (min > 0 && max / min > 5) {
+    const margin = (max / min) ** 0.04;
+    return logAxis(min / margin, max * margin);
+  }
+  const margin = (max - min) * 0.04;
+  return linearAxis(min - margin, max + margin);
+}
+
+/** 1, 2 or 5 times a power of ten, at least `size`. */
+function roundStep(size: number): number {
+  const power = 10 ** Math.floor(Math.log10(size));
+  const mantissa = size / power;
+  return power * (mantissa <= 1 ? 1 : mantissa <= 2 ? 2 : mantissa <= 5 ? 5 : 10);
+}
+
+function tickLabel(value: number, decimals: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return '0';
+  const sign = value < 0 ? '−' : '';
+  if (size >= 1e6) return `${sign}${Number((size / 1e6).toPrecision(3))}M`;
+  if (size >= 1e4) return `${sign}${Number((size / 1e3).toPrecision(3))}k`;
+  if (size < 1e-3) return formatNumber(value).replace('.00', '');
+  return `${sign}${size
+    .toFixed(Math.min(decimals, 4))
+    .replace(/(\.\d*?)0+$/, '$1')
+    .replace(/\.$/, '')}`;
+}

@@ -1,0 +1,106 @@
+import { metricKind, metricName } from './metric.ts';
+import type { PipelineFolder, ReportNode, ResultRow } from './pipeline-folder.ts';
+
+/** A metric of one variant over its seeds. */
+export interface Cell {
+  /** By seed; a seed that was not run is absent. */
+  bySeed: ReadonlyMap<number, number>;
+  mean: number;
+  /** Sample standard deviation over the seeds; absent for one seed. */
+  deviation?: number;
+}
+
+/** A variant against the first one. */
+export interface Difference {
+  value: number;
+  /** In units of the reference, where both are positive and the metric is not a share. */
+  relative?: number;
+  /** Seeds that both have, and in how many of them this variant is the better one. */
+  seeds: number;
+  seedsBetter: number;
+}
+
+export interface MetricRow {
+  key: string;
+  cells: ReadonlyMap<string, Cell>;
+}
+
+export interface StageComparison {
+  stage: string;
+  rows: MetricRow[];
+}
+
+/** Variants in the order of the plan; a pipeline without variants has one, named `shared`. */
+export function variantsOf({ nodes }: PipelineFolder): string[] {
+  const named = [
+    ...new Set(nodes.flatMap(({ variant }) => (variant === undefined || variant === 'shared' ? [] : [variant]))),
+  ];
+  return named.length > 0 ? named : ['shared'];
+}
+
+/**
+ * Metric × variant for each stage, in the order of the plan: what the compare stage measured, then what the stage
+ * itself measured last on its held-out data (keys `held out/…`), unless the compare stage reports the same name.
+ * What a stage without a variant measured counts for every variant.
+ */
+export function compareStages(folder: PipelineFolder): StageComparison[] {
+  const variants = variantsOf(folder);
+  const comparisons: StageComparison[] = [];
+  for (const stage of new Set(folder.nodes.map((node) => node.stage))) {
+    const measured = folder.results.filter((row) => row.stage === stage);
+    const known = new Set(measured.flatMap((row) => Object.keys(row.metrics).map(metricName)));
+    const own = folder.nodes.filter((node) => node.stage === stage).map((node) => ownResult(node, known));
+    const rows = metricRows([...measured, ...own], variants);
+    if (rows.length > 0) comparisons.push({ stage, rows });
+  }
+  return comparisons;
+}
+
+function ownResult(node: ReportNode, known: ReadonlySet<string>): ResultRow {
+  const { step: _step, seconds: _seconds, ...last } = node.evaluations.at(-1) ?? {};
+  const metrics = Object.entries(last).flatMap(([name, value]) =>
+    known.has(name) ? [] : [[`held out/${name}`, value]],
+  );
+  return { ...node, metrics: Object.fromEntries(metrics), samples: [] };
+}
+
+function metricRows(results: readonly ResultRow[], variants: readonly string[]): MetricRow[] {
+  const keys = new Set(results.flatMap((row) => Object.keys(row.metrics)));
+  return [...keys].map((key) => {
+    const cells = new Map<string, Cell>();
+    for (const variant of variants) {
+      const bySeed = new Map<number, number>();
+      for (const row of results) {
+        const value = row.metrics[key];
+        const counts = row.variant === undefined || row.variant === 'shared' || row.variant === variant;
+        if (value !== undefined && counts) bySeed.set(row.seed ?? 0, value);
+      }
+      if (bySeed.size > 0) cells.set(variant, { bySeed, ...spread([...bySeed.values()]) });
+    }
+    return { key, cells };
+  });
+}
+
+/** Mean and sample standard deviation (n − 1). */
+export function spread(values: readonly number[]): { mean: number; deviation?: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length < 2) return { mean };
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
+}
+
+export function difference(key: string, reference: Cell, cell: Cell): Difference {
+  const { better, share } = metricKind(key);
+  const shared = [...cell.bySeed].flatMap(([seed, value]) => {
+    const other = reference.bySeed.get(seed);
+    return other === undefined ? [] : [value - other];
+  });
+  const value = cell.mean - reference.mean;
+  const comparable = !share && cell.mean > 0 && reference.mean > 0;
+  return {
+    value,
+    ...(comparable && { relative: value / reference.mean }),
+    seeds: shared.length,
+    seedsBetter: shared.filter((change) => (better === 'higher' ? change > 0 : change < 0)).length,
+  };
+}

@@ -1,0 +1,142 @@
+import { type Axis, linearAxis, type Tick, valueAxis } from './axis.ts';
+import { downsample, finiteRuns, type Point } from './downsample.ts';
+import { type Fragment, html, jsonScript, type Markup } from './html.ts';
+
+/** One line, or one set of joined dots. */
+export interface Curve {
+  /** What the legend and the tooltip call it. */
+  name: string;
+  /** Place of its variant in the palette. */
+  colour: number;
+  /** What sets it apart from others of its name, such as its seed; for the tooltip only. */
+  detail?: string;
+  /** `faint`: many noisy points; `line`: a line; `dashed`: the second of a pair; `dots`: few measurements, joined. */
+  mark: 'faint' | 'line' | 'dashed' | 'dots';
+  /** Not in the legend and the tooltip, because another curve stands for it. */
+  background?: boolean;
+  points: readonly Point[];
+  /** Standard deviation of each point over the seeds, drawn as a whisker. */
+  deviations?: readonly (number | undefined)[];
+}
+
+export interface LineChart {
+  title: string;
+  /** What the picture shows, in a sentence, for those who do not see it. */
+  description: string;
+  xLabel: string;
+  curves: readonly Curve[];
+  /** In place of numbers, names under 0, 1, 2 … */
+  categories?: readonly string[];
+  format(value: number): string;
+}
+
+const maximumPoints = 240;
+
+/** The drawing is stretched to the width of its place; lines and text keep their size. */
+const width = 1000;
+const height = 400;
+
+/** A figure with axes, curves, legend and the points for the tooltip. */
+export function lineChart(chart: LineChart): Markup {
+  const curves = chart.curves.filter(({ points }) => points.length > 0);
+  const xAxis = chart.categories ? categoryAxis(chart.categories) : stepAxis(curves);
+  const yAxis = valueAxis(curves.flatMap(extremes));
+  const named = curves.filter(({ background }) => !background);
+  const lost = curves.reduce((count, { points }) => count + points.filter(([, y]) => !Number.isFinite(y)).length, 0);
+  const tooltip = {
+    x: [xAxis.min, xAxis.max],
+    y: [yAxis.min, yAxis.max],
+    log: yAxis.kind === 'log',
+    xLabel: chart.xLabel,
+    categories: chart.categories,
+    curves: named.map((curve) => ({
+      name: [curve.name, curve.detail].filter(Boolean).join(', '),
+      colour: curve.colour,
+      points: drawnPoints(curve)
+        .flat()
+        .map(([x, y]) => [x, Number(y.toPrecision(5)), chart.format(y)]),
+    })),
+  };
+  return html`<figure class="chart">
+<figcaption>${chart.title}${yAxis.kind === 'log' && html` <small>log scale</small>`}</figcaption>
+<div class="frame" role="img" aria-label="${chart.description}">
+${yAxis.ticks.map((tick) => html`<span class="y tick" style="bottom:${percent(yAxis.position(tick.value))}">${tick.label}</span>`)}
+<div class="plot">
+<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true">
+<path class="grid" d="${yAxis.ticks.map((tick) => `M0 ${coordinate(height * (1 - yAxis.position(tick.value)))}h${width}`).join('')}"/>
+${curves.map((curve) => drawCurve(curve, xAxis, yAxis))}
+</svg>
+</div>
+${xAxis.ticks.map((tick) => xTick(tick, xAxis))}
+</div>
+<div class="axis-name">${chart.xLabel}</div>
+${legend(named)}
+${lost > 0 && html`<p class="warning">${lost} values are not finite and leave gaps.</p>`}
+${jsonScript(tooltip)}
+</figure>`;
+}
+
+function xTick({ value, label }: Tick, axis: Axis): Markup {
+  const position = axis.position(value);
+  const edge = position > 0.97 ? ' last' : position < 0.03 ? ' first' : '';
+  return html`<span class="x tick${edge}" style="left:calc(var(--gutter) + (100% - var(--gutter)) * ${position.toFixed(4)})">${label}</span>`;
+}
+
+function legend(curves: readonly Curve[]): Fragment {
+  const entries = new Map(curves.map((curve) => [`${curve.name}/${curve.mark}`, curve]));
+  if (entries.size < 2) return undefined;
+  return html`<ul class="legend">${[...entries.values()].map(
+    ({ name, colour, mark }) => html`<li class="c${colour}"><i class="key ${mark}"></i>${name}</li>`,
+  )}</ul>`;
+}
+
+function drawCurve(curve: Curve, xAxis: Axis, yAxis: Axis): Markup {
+  const at = ([x, y]: Point) =>
+    `${coordinate(width * xAxis.position(x))} ${coordinate(height * (1 - yAxis.position(y)))}`;
+  const runs = drawnPoints(curve);
+  const line = runs.map((run) => `M${run.map(at).join('L')}`).join('');
+  if (curve.mark !== 'dots') return html`<path class="c${curve.colour} ${curve.mark}" d="${line}"/>`;
+  const dots = runs
+    .flat()
+    .map((point) => `M${at(point)}h0`)
+    .join('');
+  return html`<path class="c${curve.colour} joined" d="${line}"/>${whiskers(curve, at)}<path class="c${curve.colour} dots" d="${dots}"/>`;
+}
+
+/** A dot is a line of no length with round ends, so that it stays round when the drawing is stretched. */
+function whiskers(curve: Curve, at: (point: Point) => string): Fragment {
+  const d = curve.points.flatMap(([x, y], i) => {
+    const deviation = curve.deviations?.[i];
+    return deviation === undefined || !Number.isFinite(y + deviation)
+      ? []
+      : [`M${at([x, y - deviation])}L${at([x, y + deviation])}`];
+  });
+  return d.length > 0 && html`<path class="c${curve.colour} whisker" d="${d.join('')}"/>`;
+}
+
+const drawnPoints = (curve: Curve): (readonly Point[])[] =>
+  finiteRuns(curve.points).map((run) => downsample(run, maximumPoints));
+
+/** The values that the axis must hold: each point with its whisker. */
+function extremes({ points, deviations }: Curve): number[] {
+  return points.flatMap(([, y], i) => {
+    const deviation = deviations?.[i] ?? 0;
+    return deviation === 0 ? [y] : [y - deviation, y + deviation];
+  });
+}
+
+function stepAxis(curves: readonly Curve[]): Axis {
+  const xs = curves.flatMap(({ points }) => points.map(([x]) => x));
+  return linearAxis(
+    0,
+    xs.reduce((a, b) => Math.max(a, b), 1),
+  );
+}
+
+function categoryAxis(names: readonly string[]): Axis {
+  const axis = linearAxis(-0.3, names.length - 0.7);
+  return { ...axis, ticks: names.map((label, value) => ({ value, label })) };
+}
+
+const coordinate = (value: number): string => value.toFixed(1).replace(/\.0$/, '');
+const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;

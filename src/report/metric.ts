@@ -1,0 +1,77 @@
+/** How a metric is named, read and judged. */
+export interface MetricKind {
+  label: string;
+  /** Which direction is good; absent where neither is. */
+  better?: 'higher' | 'lower';
+  /** A share in 0..1, written in per cent. */
+  share?: boolean;
+}
+
+const kinds: Readonly<Record<string, MetricKind>> = {
+  accuracy: { label: 'accuracy', better: 'higher', share: true },
+  accuracyNormalized: { label: 'length-normalised accuracy', better: 'higher', share: true },
+  chosenLogProb: { label: 'log-probability of chosen' },
+  chosenReward: { label: 'reward of chosen' },
+  exactMatch: { label: 'exact match', better: 'higher', share: true },
+  gradientNorm: { label: 'gradient norm' },
+  learningRate: { label: 'learning rate' },
+  loss: { label: 'loss', better: 'lower' },
+  margin: { label: 'reward margin', better: 'higher' },
+  perplexity: { label: 'perplexity', better: 'lower' },
+  rejectedLogProb: { label: 'log-probability of rejected' },
+  rejectedReward: { label: 'reward of rejected' },
+  tokensPerSecond: { label: 'tokens per second' },
+};
+
+/** The kind of `exactMatch` or `town/questions/exactMatch`; a name that is not listed is shown in words, unjudged. */
+export function metricKind(key: string): MetricKind {
+  const name = metricName(key);
+  return (
+    kinds[name] ?? { label: name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`) }
+  );
+}
+
+export const metricName = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
+
+/** The task or dataset in front of the name: `town/questions` of `town/questions/exactMatch`. */
+export const metricSubject = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf('/')));
+
+export function formatMetric(value: number, kind: MetricKind): string {
+  if (!Number.isFinite(value)) return formatNumber(value);
+  return kind.share ? `${(100 * value).toFixed(1)} %` : formatNumber(value);
+}
+
+/** A signed difference: percentage points for shares, else the plain number. */
+export function formatDifference(value: number, kind: MetricKind): string {
+  if (!Number.isFinite(value)) return '–';
+  const size = Math.abs(value);
+  return signed(value, kind.share ? `${(100 * size).toFixed(1)} points` : formatNumber(size));
+}
+
+/** A signed difference in per cent of what it is compared with. */
+export const formatRelative = (ratio: number): string => signed(ratio, `${(100 * Math.abs(ratio)).toFixed(1)} %`);
+
+const signed = (value: number, size: string): string =>
+  /[1-9]/.test(size) ? `${value < 0 ? '−' : '+'}${size}` : `±${size}`;
+
+/** Three to four significant digits, thousands grouped, a true minus sign. */
+export function formatNumber(value: number): string {
+  if (Number.isNaN(value)) return 'not a number';
+  if (!Number.isFinite(value)) return value < 0 ? '−∞' : '∞';
+  const size = Math.abs(value);
+  const sign = value < 0 ? '−' : '';
+  if (size === 0) return '0';
+  if (size < 1e-3 || size >= 1e9) return sign + size.toExponential(2).replace('-', '−').replace('+', '');
+  if (Number.isInteger(value) || size >= 1000) return sign + Math.round(size).toLocaleString('en-US');
+  return sign + size.toFixed(size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : 4);
+}
+
+/** `48.2 s`, `3 min 12 s`, `2 h 05 min`. */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const pad = (n: number) => String(n).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+}

@@ -1,0 +1,169 @@
+import { createReadStream } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { RequestError } from '../errors.ts';
+
+const planSchema = z.looseObject({
+  pipeline: z.string(),
+  nodes: z.array(
+    z.looseObject({
+      id: z.string(),
+      stage: z.string(),
+      run: z.string(),
+      variant: z.string().optional(),
+      seed: z.number().optional(),
+      directory: z.string(),
+      inputs: z.array(z.string()).default([]),
+    }),
+  ),
+});
+
+const sampleSchema = z.object({ prompt: z.string(), completion: z.string(), expected: z.string().optional() });
+
+/** A number, or the strings that stand for the non-finite ones. */
+const numberSchema = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
+
+const resultsSchema = z.looseObject({
+  rows: z.array(
+    z.looseObject({
+      stage: z.string(),
+      variant: z.string().optional(),
+      seed: z.number().optional(),
+      metrics: z.record(z.string(), numberSchema),
+      samples: z.array(sampleSchema).default([]),
+    }),
+  ),
+});
+
+type PlanNode = z.infer<typeof planSchema>['nodes'][number];
+export type ResultRow = z.infer<typeof resultsSchema>['rows'][number];
+export type ReportSample = z.infer<typeof sampleSchema>;
+
+/** The numbers of one record of metrics.jsonl, with `step` among them. */
+export type NumericRecord = Readonly<Record<string, number>>;
+
+/** One node of the plan with all that it has left in its folder. */
+export interface ReportNode extends PlanNode {
+  status: 'finished' | 'stopped' | 'not run';
+  steps: NumericRecord[];
+  evaluations: NumericRecord[];
+  /** The last samples that the node drew while it ran. */
+  samples: ReportSample[];
+  start: Readonly<Record<string, unknown>>;
+  done: NumericRecord;
+  /** Text of config.yaml. */
+  config: string;
+}
+
+export interface PipelineFolder {
+  name: string;
+  nodes: ReportNode[];
+  results: ResultRow[];
+}
+
+/**
+ * Reads `checkpoints/<pipeline>/`: plan.json, each node's records and config, and the results of its compare stages.
+ * Nodes that have not run are there with nothing in them. A plan or results file of another form is a RequestError.
+ */
+export async function readPipelineFolder(directory: string): Promise<PipelineFolder> {
+  const plan = await readJson(join(directory, 'plan.json'), planSchema);
+  if (!plan) {
+    throw new RequestError(
+      {
+        message: 'there is no plan.json',
+        where: directory,
+        hint: 'give the folder that `mixtune run` wrote, such as checkpoints/quickstart',
+      },
+      'the report',
+    );
+  }
+  const nodes: ReportNode[] = [];
+  const results: ResultRow[] = [];
+  for (const node of plan.nodes) {
+    const folder = join(directory, node.directory);
+    nodes.push(await readNode(node, folder));
+    if (node.run === 'compare')
+      results.push(...((await readJson(join(folder, 'final', 'results.json'), resultsSchema))?.rows ?? []));
+  }
+  return { name: plan.pipeline, nodes, results };
+}
+
+async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
+  const node: ReportNode = {
+    ...plan,
+    status: 'not run',
+    steps: [],
+    evaluations: [],
+    samples: [],
+    start: {},
+    done: {},
+    config: '',
+  };
+  for await (const record of readRecords(join(folder, 'metrics.jsonl'))) {
+    if (node.status === 'not run') node.status = 'stopped';
+    if (record.type === 'start') node.start = record;
+    else if (record.type === 'step') node.steps.push(numbersOf(record));
+    else if (record.type === 'eval') node.evaluations.push(numbersOf(record));
+    else if (record.type === 'done') node.done = numbersOf(record);
+    else if (record.type === 'sample') node.samples = z.array(sampleSchema).catch([]).parse(record.samples);
+  }
+  node.config = (await readText(join(folder, 'config.yaml'))) ?? '';
+  if (await exists(join(folder, 'manifest.json'))) node.status = 'finished';
+  return node;
+}
+
+/** The objects of a JSONL file, none when it is absent; a line that a crash cut short is left out. */
+async function* readRecords(file: string): AsyncGenerator<Record<string, unknown>> {
+  if (!(await exists(file))) return;
+  for await (const line of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+    const record = parseObject(line);
+    if (record) yield record;
+  }
+}
+
+function parseObject(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function numbersOf(record: Readonly<Record<string, unknown>>): NumericRecord {
+  const numbers: Record<string, number> = {};
+  for (const [key, value] of Object.entries(record)) {
+    const parsed = numberSchema.safeParse(value);
+    if (parsed.success) numbers[key] = parsed.data;
+  }
+  return numbers;
+}
+
+async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const text = await readText(file);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new RequestError({ message: `not valid JSON (${(error as Error).message})`, where: file }, 'the report');
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new RequestError(
+    parsed.error.issues.map(({ path, message }) => ({ message, where: `${file}: ${path.join('.')}` })),
+    'the report',
+  );
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  return (await exists(file)) ? readFile(file, 'utf8') : undefined;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

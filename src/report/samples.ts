@@ -1,0 +1,78 @@
+import { type Fragment, html, type Markup } from './html.ts';
+import type { PipelineFolder, ReportSample } from './pipeline-folder.ts';
+
+/** What each variant made of one prompt after each stage. */
+interface PromptHistory {
+  prompt: string;
+  expected?: string;
+  byStage: Map<string, Map<string, ReportSample>>;
+}
+
+const shownAtOnce = 6;
+const longestText = 800;
+
+/** The same prompts after each stage, the variants side by side. Of several seeds the first is shown. */
+export function sampleTables(folder: PipelineFolder, variants: readonly string[]): Fragment {
+  const histories = promptHistories(folder);
+  if (histories.length === 0) return undefined;
+  const [shown, folded] = [histories.slice(0, shownAtOnce), histories.slice(shownAtOnce)];
+  return html`<div class="samples">${shown.map((history) => promptCard(history, variants))}</div>
+${folded.length > 0 && html`<details><summary>${folded.length} more prompts</summary><div class="samples">${folded.map((history) => promptCard(history, variants))}</div></details>`}`;
+}
+
+/** From the compare stage; for stages that it has no samples of, the last ones drawn while they ran. */
+function promptHistories({ nodes, results }: PipelineFolder): PromptHistory[] {
+  const compared = results.filter(({ samples }) => samples.length > 0);
+  const stages = new Set(compared.map(({ stage }) => stage));
+  const rows = [...compared, ...nodes.filter(({ stage, samples }) => samples.length > 0 && !stages.has(stage))];
+  const order = [...new Set(nodes.map(({ stage }) => stage))];
+  rows.sort((a, b) => order.indexOf(a.stage) - order.indexOf(b.stage) || (a.seed ?? 0) - (b.seed ?? 0));
+  const histories = new Map<string, PromptHistory>();
+  for (const { stage, variant = 'shared', samples } of rows) {
+    for (const sample of samples) addSample(histories, stage, variant, sample);
+  }
+  return [...histories.values()].sort((a, b) => b.byStage.size - a.byStage.size);
+}
+
+function addSample(histories: Map<string, PromptHistory>, stage: string, variant: string, sample: ReportSample): void {
+  const history: PromptHistory = histories.get(sample.prompt) ?? { prompt: sample.prompt, byStage: new Map() };
+  history.expected ??= sample.expected;
+  const row = history.byStage.get(stage) ?? new Map<string, ReportSample>();
+  if (!row.has(variant)) row.set(variant, sample);
+  history.byStage.set(stage, row);
+  histories.set(sample.prompt, history);
+}
+
+function promptCard({ prompt, expected, byStage }: PromptHistory, variants: readonly string[]): Markup {
+  const columns = variants.some((variant) => [...byStage.values()].some((row) => row.has(variant)))
+    ? variants
+    : ['shared'];
+  return html`<table class="card">
+<caption><bdi class="text">${clipped(prompt)}</bdi>${expected !== undefined && html` <span class="expected">expected: <bdi>${clipped(expected)}</bdi></span>`}</caption>
+<thead><tr><th scope="col">After</th>${columns.map((name, i) => html`<th scope="col" class="c${i}"><i class="key line"></i>${name}</th>`)}</tr></thead>
+<tbody>${[...byStage].map(
+    ([stage, row]) =>
+      html`<tr><th scope="row">${stage}</th>${columns.map((variant) => html`<td>${completion(row.get(variant))}</td>`)}</tr>`,
+  )}</tbody>
+</table>`;
+}
+
+function completion(sample: ReportSample | undefined): Markup {
+  if (!sample) return html`<span class="missing">not run</span>`;
+  const text = sample.completion.trim();
+  return html`${verdict(sample)}<bdi class="text">${text === '' ? html`<span class="missing">(nothing)</span>` : clipped(text)}</bdi>`;
+}
+
+/** Right means equal to the expected answer but for white space at the ends. */
+function verdict({ completion, expected }: ReportSample): Fragment {
+  if (expected === undefined) return undefined;
+  return completion.trim() === expected.trim()
+    ? html`<span class="verdict right" role="img" aria-label="right">✓</span>`
+    : html`<span class="verdict wrong" role="img" aria-label="wrong">✗</span>`;
+}
+
+function clipped(text: string): string {
+  const characters = [...text];
+  const rest = characters.length - longestText;
+  return rest > 0 ? `${characters.slice(0, longestText).join('')} … (${rest} more characters)` : text;
+}

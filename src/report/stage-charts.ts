@@ -1,0 +1,139 @@
+import { spread } from './comparison.ts';
+import type { Point } from './downsample.ts';
+import { type Fragment, html, type Markup } from './html.ts';
+import { type Curve, type LineChart, lineChart } from './line-chart.ts';
+import { formatMetric, metricKind } from './metric.ts';
+import type { ReportNode } from './pipeline-folder.ts';
+
+/** Shown at once and in this order; all others are folded away. */
+const mainMetrics = ['loss', 'accuracy', 'margin', 'chosenReward', 'gradientNorm'];
+
+/** Counters, not measurements; and what the loss shows already. */
+const leftOut = new Set(['step', 'totalSteps', 'seconds', 'perplexity']);
+
+/** The curves of all variants of one stage, a chart for each metric that its nodes have recorded. */
+export function stageCharts(nodes: readonly ReportNode[], variants: readonly string[]): Fragment {
+  const metrics = new Set(nodes.flatMap(({ steps, evaluations }) => [...steps, ...evaluations].flatMap(Object.keys)));
+  const names = [...metrics].filter(
+    (name) => !leftOut.has(name) && !(name !== chosenOf(name) && metrics.has(chosenOf(name))),
+  );
+  const main = mainMetrics.filter((name) => names.includes(name));
+  const others = names.filter((name) => !main.includes(name)).sort();
+  const draw = (name: string) => metricChart(name, metrics, nodes, variants);
+  if (names.length === 0) return undefined;
+  return html`<div class="charts">${main.map(draw)}</div>
+${others.length > 0 && html`<details><summary>More curves: ${others.map((name) => metricKind(name).label).join(', ')}</summary><div class="charts">${others.map(draw)}</div></details>`}`;
+}
+
+const rejectedOf = (name: string): string => name.replace('chosen', 'rejected').replace('Chosen', 'Rejected');
+const chosenOf = (name: string): string => name.replace('rejected', 'chosen').replace('Rejected', 'Chosen');
+
+function metricChart(
+  name: string,
+  metrics: ReadonlySet<string>,
+  nodes: readonly ReportNode[],
+  variants: readonly string[],
+): Markup {
+  const kind = metricKind(name);
+  const rejected = rejectedOf(name);
+  const pair = rejected !== name && metrics.has(rejected);
+  const curves = variants.flatMap((variant, colour) => {
+    const own = nodes.filter((node) => (node.variant ?? 'shared') === variant);
+    const base = { name: variant, colour };
+    if (!pair) return metricCurves(name, base, own);
+    return [
+      ...seedCurves(name, { ...base, name: `${variant} chosen` }, own).map(smoothed),
+      ...seedCurves(rejected, { ...base, name: `${variant} rejected` }, own)
+        .map(smoothed)
+        .map((curve): Curve => ({ ...curve, mark: 'dashed' })),
+    ];
+  });
+  const label = pair ? kind.label.replace('chosen', 'chosen and rejected') : kind.label;
+  const title = label[0]!.toUpperCase() + label.slice(1);
+  const chart: LineChart = {
+    title,
+    description: describe(title, curves),
+    xLabel: 'step',
+    curves,
+    format: (value) => formatMetric(value, kind),
+  };
+  return lineChart(chart);
+}
+
+type Base = Pick<Curve, 'name' | 'colour'>;
+
+/** Training as thin lines, one a seed; evaluation as dots, the mean over the seeds. */
+function metricCurves(name: string, base: Base, nodes: readonly ReportNode[]): Curve[] {
+  const held = evaluationCurve(name, base, nodes);
+  const training = seedCurves(name, base, nodes);
+  if (!held) {
+    return training.flatMap((curve) =>
+      isNoisy(curve.points) ? [{ ...curve, mark: 'faint' as const, background: true }, smoothed(curve)] : [curve],
+    );
+  }
+  return [...training.map((curve) => ({ ...curve, name: `${base.name} training`, mark: 'faint' as const })), held];
+}
+
+function seedCurves(name: string, base: Base, nodes: readonly ReportNode[]): Curve[] {
+  return nodes.flatMap(({ steps, seed }): Curve[] => {
+    const points = steps.flatMap((record): Point[] =>
+      record[name] === undefined ? [] : [[record.step ?? 0, record[name]]],
+    );
+    const detail = nodes.length > 1 && seed !== undefined ? { detail: `seed ${seed}` } : {};
+    return points.length > 0 ? [{ ...base, ...detail, mark: 'line', points }] : [];
+  });
+}
+
+function evaluationCurve(name: string, base: Base, nodes: readonly ReportNode[]): Curve | undefined {
+  const byStep = new Map<number, number[]>();
+  for (const record of nodes.flatMap(({ evaluations }) => evaluations)) {
+    const value = record[name];
+    if (value !== undefined && record.step !== undefined)
+      byStep.set(record.step, [...(byStep.get(record.step) ?? []), value]);
+  }
+  if (byStep.size === 0) return undefined;
+  const steps = [...byStep.keys()].sort((a, b) => a - b);
+  const means = steps.map((step) => spread(byStep.get(step)!));
+  const points = steps.map((step, i): Point => [step, means[i]!.mean]);
+  return {
+    ...base,
+    name: `${base.name} held out`,
+    mark: 'dots',
+    points,
+    deviations: means.map(({ deviation }) => deviation),
+  };
+}
+
+/** Whether the line turns at more than every fourth point, so that only its mean can be compared. */
+function isNoisy(points: readonly Point[]): boolean {
+  let turns = 0;
+  for (let i = 2; i < points.length; i++) {
+    const [before, here, after] = [points[i - 2]![1], points[i - 1]![1], points[i]![1]];
+    if ((here - before) * (after - here) < 0) turns++;
+  }
+  return points.length > 40 && turns > points.length / 4;
+}
+
+/** The moving mean over a twentieth of the points, centred; lines that are not noisy stay as they are. */
+function smoothed(curve: Curve): Curve {
+  if (!isNoisy(curve.points)) return curve;
+  const reach = Math.max(1, Math.round(curve.points.length / 40));
+  const points = curve.points.map(([x], i): Point => {
+    const window = curve.points.slice(Math.max(0, i - reach), i + reach + 1).map(([, y]) => y);
+    return [x, spread(window).mean];
+  });
+  return { ...curve, points };
+}
+
+/** First and last value of each curve, for those who do not see the picture. */
+function describe(title: string, curves: readonly Curve[]): string {
+  const parts = curves.flatMap(({ name, detail, points, background }) => {
+    const [first, last] = [points[0], points.at(-1)];
+    if (background || !first || !last) return [];
+    const kind = { label: title };
+    return [
+      `${[name, detail].filter(Boolean).join(', ')} from ${formatMetric(first[1], kind)} to ${formatMetric(last[1], kind)} at step ${last[0]}`,
+    ];
+  });
+  return `${title}: ${parts.join('; ')}.`;
+}

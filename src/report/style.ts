@@ -1,0 +1,108 @@
+/** The report's style sheet: one column of text, charts two abreast where there is room, colours for light, dark and print. */
+export const style = `
+:root {
+  color-scheme: light dark;
+  --page: #ffffff; --text: #1c2024; --soft: #5a636d; --rule: #dfe3e8; --panel: #f6f7f9;
+  --good: #18794e; --bad: #b3261e;
+  --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #14171a; --text: #e4e7ea; --soft: #9aa4ae; --rule: #30363c; --panel: #1c2024;
+    --good: #4cc38a; --bad: #ff8f85;
+    --c0: #6cb0ff; --c1: #ff9a52; --c2: #45c99c; --c3: #d28be8; --c4: #e0b040; --c5: #ff85ab; --c6: #4fc6d8; --c7: #a8adb4;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+body {
+  margin: 0; background: var(--page); color: var(--text);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", sans-serif;
+}
+main { max-width: 1120px; margin: 0 auto; padding: 40px 24px 80px; }
+h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -0.015em; margin: 0 0 4px; overflow-wrap: anywhere; }
+h2 { font-size: 1.35rem; line-height: 1.3; letter-spacing: -0.01em; margin: 56px 0 6px; }
+h3 { font-size: 1.05rem; margin: 32px 0 8px; }
+p { margin: 0 0 12px; max-width: 72ch; }
+small, .soft { color: var(--soft); font-size: 0.85em; font-weight: 400; }
+.lead { font-size: 1.1rem; margin-top: 20px; }
+.lead p { margin-bottom: 6px; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 18px 0 0; font-size: 0.9rem; }
+a { color: var(--c0); text-underline-offset: 2px; }
+dl.variants { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 16px 0 0; }
+dl.variants dt { font-weight: 600; } dl.variants dd { margin: 0; overflow-wrap: anywhere; }
+.missing { color: var(--soft); font-style: italic; }
+.warning { color: var(--bad); font-size: 0.85rem; margin: 6px 0 0; }
+
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; margin: 12px 0; }
+th, td { text-align: left; padding: 7px 14px 7px 0; vertical-align: baseline; border-bottom: 1px solid var(--rule); }
+th:last-child, td:last-child { padding-right: 0; }
+thead th { font-size: 0.85rem; color: var(--soft); font-weight: 600; border-bottom-color: var(--soft); }
+tbody th { font-weight: 400; }
+.number { text-align: right; white-space: nowrap; }
+td small, .deviation { white-space: nowrap; }
+.deviation { color: var(--soft); }
+.group th { font-weight: 700; padding-top: 20px; border-bottom-color: var(--soft); }
+.better { color: var(--soft); }
+.good { color: var(--good); } .bad { color: var(--bad); } .good small, .bad small { color: inherit; }
+tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
+.state.finished { color: var(--good); } .state.stopped { color: var(--bad); } .state.not-run { color: var(--soft); font-style: italic; }
+
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 28px 36px; margin: 16px 0; }
+.chart { margin: 0; --gutter: 44px; position: relative; min-width: 0; break-inside: avoid; }
+.chart figcaption { font-weight: 600; font-size: 0.95rem; margin-bottom: 10px; }
+.frame { position: relative; height: 250px; padding: 0 0 24px var(--gutter); font-size: 0.75rem; color: var(--soft); font-variant-numeric: tabular-nums; }
+.plot { position: relative; height: 100%; border-bottom: 1px solid var(--soft); }
+.plot svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; display: block; }
+.plot path { fill: none; stroke: currentColor; stroke-width: 1.5; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
+.plot path.grid { stroke: var(--rule); stroke-width: 1; }
+.plot path.faint { stroke-width: 1; opacity: 0.4; }
+.plot path.dashed { stroke-dasharray: 5 4; }
+.plot path.joined { stroke-width: 1.75; }
+.plot path.dots { stroke-width: 7; }
+.plot path.whisker { stroke-width: 1.25; }
+.tick { position: absolute; line-height: 1; white-space: nowrap; }
+.y.tick { left: 0; width: calc(var(--gutter) - 8px); text-align: right; margin-bottom: 24px; transform: translateY(50%); }
+.x.tick { bottom: 4px; transform: translateX(-50%); } .x.tick.last { transform: translateX(-100%); } .x.tick.first { transform: none; }
+.axis-name { text-align: right; font-size: 0.75rem; color: var(--soft); }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 4px 0 0 var(--gutter); padding: 0; font-size: 0.82rem; color: var(--text); }
+.key { display: inline-block; width: 18px; height: 0; margin-right: 7px; vertical-align: 0.25em; border-top: 2px solid currentColor; }
+.legend .key { color: inherit; }
+.key.faint { border-top-width: 1px; opacity: 0.6; } .key.dashed { border-top-style: dashed; }
+.key.dots { width: 8px; height: 8px; margin: 0 9px 0 5px; border: 0; border-radius: 50%; background: currentColor; vertical-align: 0; }
+${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.plot .c${i}, .c${i} .key { color: var(--c${i}); }`).join('\n')}
+.cursor { position: absolute; top: 0; bottom: 0; width: 0; border-left: 1px solid var(--soft); pointer-events: none; }
+.cursor i { position: absolute; width: 8px; height: 8px; margin: 0 0 -4px -4.5px; border-radius: 50%; border: 2px solid var(--page); box-sizing: content-box; background: currentColor; }
+.tooltip { position: absolute; z-index: 1; top: 4px; padding: 6px 10px; border: 1px solid var(--rule); border-radius: 6px; background: var(--page); color: var(--text);
+  font-size: 0.78rem; line-height: 1.5; white-space: nowrap; pointer-events: none; box-shadow: 0 2px 10px rgb(0 0 0 / 0.15); }
+.tooltip b { float: right; margin-left: 14px; font-variant-numeric: tabular-nums; }
+
+.samples { display: grid; gap: 28px; margin: 16px 0; }
+.card { table-layout: fixed; break-inside: avoid; }
+.card caption { text-align: left; font-weight: 600; padding: 8px 12px; background: var(--panel); border-radius: 6px; overflow-wrap: anywhere; }
+.card .expected { font-weight: 400; color: var(--soft); margin-left: 10px; }
+.card th:first-child { width: 6.5rem; padding-left: 12px; }
+.card tbody th { color: var(--soft); font-size: 0.9rem; overflow-wrap: anywhere; }
+.card td { overflow-wrap: anywhere; }
+.text { white-space: pre-wrap; }
+.verdict { font-weight: 700; margin-right: 8px; } .right { color: var(--good); } .wrong { color: var(--bad); }
+
+details { margin: 10px 0; } summary { cursor: pointer; overflow-wrap: anywhere; }
+pre { background: var(--panel); border-radius: 6px; padding: 12px 14px; margin: 8px 0 16px; font: 0.82rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts td { overflow-wrap: anywhere; }
+
+@media (max-width: 640px) {
+  body { font-size: 15px; } main { padding: 24px 16px 48px; } h1 { font-size: 1.6rem; } h2 { margin-top: 40px; }
+  th, td { padding-right: 10px; } .comparison th small, .comparison td small, .comparison .deviation { display: block; }
+  .number { white-space: normal; } .comparison, .runs { font-size: 0.88rem; }
+  .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { display: block; margin-left: 0; } .frame { height: 210px; }
+}
+@media print {
+  :root { color-scheme: light; --page: #fff; --text: #000; --soft: #444; --rule: #ccc; --panel: #f4f4f4; --good: #18794e; --bad: #b3261e;
+    --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66; }
+  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; } .frame { height: 190px; }
+  .charts { grid-template-columns: 1fr 1fr; gap: 18px 24px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .scroll { overflow: visible; }
+}
+`;
