@@ -1,0 +1,18 @@
+import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
+import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { scope } from '../../src/tensor/scope.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+
+/** Backends that are held to the golden numbers, and how close each must come to the float64 references. */
+export const backends: { name: string; bound: number; open: () => Promise<Backend> }[] = [
+  { name: 'portable f64', bound: 1e-12, open: async () => new PortableBackend('f64') },
+  { name: 'portable f32', bound: 1e-6, open: async () => new PortableBackend('f32') },
+];
+
+/** The elements of the tensor that `compute` returns; everything that it made is released. */
+export async function valuesOf(compute: () => Tensor): Promise<HostArray> {
+  const tensor = scope(compute, { adopt: false });
+  const values = await tensor.backend.read(tensor);
+  tensor.release();
+  return values;
+}

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parameterCount } from '../../src/model/parameters.ts';
+import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import type { AttentionShape, Backend, HostArray } from '../../src/tensor/backends/backend.ts';
+import { rmsNorm } from '../../src/tensor/fused/rms-norm.ts';
+import { applyRotary, rotaryTables } from '../../src/tensor/fused/rotary.ts';
+import { swiglu } from '../../src/tensor/fused/swiglu.ts';
+import { fromHost } from '../../src/tensor/scope.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { backends, valuesOf } from './backends.ts';
+import { largestDifference } from './fixtures.ts';
+
+describe('parameters of the Mix-LN configurations', () => {
+  // Embedding and head 2·V·H, layers L·(4H² + 3·H·I + 2H), final norm H.
+  test.each([
+    ['9m', 8_995_968],
+    ['20m', 19_548_416],
+    ['35m', 35_197_824],
+    ['40m', 42_392_480],
+    ['60m', 58_073_600],
+    ['71m', 70_578_688],
+    ['100m', 100_117_120],
+    ['130m', 134_105_856],
+    ['250m', 247_370_496],
+    ['350m', 367_969_280],
+    ['1b', 1_339_082_752],
+    ['3b', 2_685_831_680],
+    ['7b', 6_738_415_616],
+  ] as const)('%s has %d, wherever its norms stand', (preset, count) => {
+    const config = presetConfig(preset);
+    expect(parameterCount(config)).toBe(count);
+    expect(parameterCount(withPlacement(config, 'mix', 0.25))).toBe(count);
+    expect(parameterCount(withPlacement(config, 'post', 0))).toBe(count);
+  });
+});
+
+describe.each(backends)('vectors of a NumPy reference on $name', ({ open, bound }) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await open();
+  });
+  afterAll(() => backend.dispose());
+
+  // The reference's digits end at 1e-8.
+  const digits = Math.max(bound, 1e-8);
+  const shape: AttentionShape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
+  const input = (values: readonly number[], extent: readonly number[]): Tensor =>
+    fromHost(backend, Float64Array.from(values), extent);
+  const rotated = (x: readonly number[], position: number): Promise<HostArray> =>
+    valuesOf(() => applyRotary(input(x, [1, 1, 4]), rotaryTables(backend, Int32Array.of(position), shape)));
+
+  test.each([
+    { position: 1, expected: [-1.98411065, 1.95990067, 2.4623779, 4.01979967] },
+    { position: 2, expected: [-3.14403912, 1.91960535, -0.33914308, 4.03919736] },
+  ])('rotary embedding at position $position', async ({ position, expected }) => {
+    expect(largestDifference(await rotated([1, 2, 3, 4], position), expected)).toBeLessThan(digits);
+  });
+
+  test('a product of rotated vectors depends on the distance of their positions only', async () => {
+    const wave = (phase: number) => [0, 1, 2, 3].map((k) => 0.2 * Math.sin(1.3 * k + phase));
+    for (const shift of [0, 3, 11]) {
+      const query = await rotated(wave(2.2), shift + 5);
+      const key = await rotated(wave(3.6), shift + 2);
+      const product = [0, 1, 2, 3].reduce((sum, k) => sum + query[k]! * key[k]!, 0);
+      expect(Math.abs(product - 0.014360313536305905)).toBeLessThan(bound);
+    }
+  });
+
+  test.each([
+    { eps: 1e-6, expected: [0.36514835, 0.73029669, 1.09544504, 1.46059339] },
+    { eps: 1e-5, expected: [0.36514813, 0.73029626, 1.09544438, 1.46059251] },
+  ])('RMSNorm with eps $eps', async ({ eps, expected }) => {
+    const y = await valuesOf(() => rmsNorm(input([1, 2, 3, 4], [1, 4]), input([1, 1, 1, 1], [4]), eps));
+    expect(largestDifference(y, expected)).toBeLessThan(digits);
+  });
+
+  test('SiLU', async () => {
+    const y = await valuesOf(() => swiglu(input([-2, -1, 0, 1, 2, 1, 1, 1, 1, 1], [1, 10])));
+    expect(largestDifference(y, [-0.238405844, -0.2689414214, 0, 0.7310585786, 1.761594156])).toBeLessThan(digits);
+  });
+});

@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
+import type { ModelConfig, NormPlacement } from '../../src/model/config.ts';
+import { emptyModel, headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
+import { checkpointTensors, modelParameters } from '../../src/model/parameters.ts';
+import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
+import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
+import { linear } from '../../src/tensor/fused/linear.ts';
+import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
+import { filled, scope } from '../../src/tensor/scope.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
+import { backends, valuesOf } from './backends.ts';
+import { fixturePath, largestDifference, readFixture } from './fixtures.ts';
+
+interface TinyFixture {
+  tokens: number[];
+  models: Record<
+    NormPlacement,
+    {
+      postLayers: number;
+      loss: number;
+      logProbs: number[];
+      logits: number[][];
+      streamRms: number[];
+      angularDistances: number[];
+      gradientNorm: number;
+    }
+  >;
+}
+
+const fixture = await readFixture<TinyFixture>('tiny.json');
+const tokens = Int32Array.from(fixture.tokens);
+const input = { tokens, positions: tokens.map((_, i) => i), segments: Int32Array.of(0, tokens.length) };
+const targets = Int32Array.of(...tokens.subarray(1), -1);
+
+describe.each(backends)('tiny model on $name', ({ open, bound }) => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await open();
+  });
+  afterAll(() => backend.dispose());
+
+  describe.each(Object.keys(fixture.models) as NormPlacement[])('%s', (norm) => {
+    const expected = fixture.models[norm];
+    let model: Model;
+    beforeAll(() => {
+      model = tinyModel(tinyConfig(norm, expected.postLayers), backend);
+    });
+    afterAll(() => releaseModel(model));
+
+    test('logits of every position', async () => {
+      const logits = await valuesOf(() => linear(hiddenStates(model, input), headOf(model)));
+      expect(largestDifference(logits, expected.logits.flat())).toBeLessThan(bound);
+    });
+
+    test('log-probabilities and loss', async () => {
+      const logProbs = await valuesOf(() => tokenLogProbs(hiddenStates(model, input), headOf(model), targets));
+      expect(largestDifference(logProbs, [...expected.logProbs, 0])).toBeLessThan(bound);
+      const weights = Float32Array.from(targets, () => 0.25);
+      const loss = await valuesOf(() => crossEntropy(hiddenStates(model, input), headOf(model), targets, weights));
+      expect(largestDifference(loss, [expected.loss])).toBeLessThan(bound);
+    });
+
+    test('size and angular distances of the residual stream', async () => {
+      const streams = await residualStreams(model);
+      const rms = streams.map((x) => Math.sqrt(dot(x, x) / x.length));
+      expect(largestDifference(rms, expected.streamRms)).toBeLessThan(bound);
+      const last = streams.map((x) => x.subarray(-model.config.hiddenSize));
+      const distances = last.slice(1).map((x, layer) => angularDistance(last[layer]!, x));
+      // The arc cosine of a value near 1 magnifies a rounding error by one over the angle.
+      expect(largestDifference(distances, expected.angularDistances)).toBeLessThan(4 * bound);
+    });
+
+    test('gradient of every tensor', async () => {
+      const golden = await openSafetensors(fixturePath(`tiny-gradients-${norm}.safetensors`));
+      const gradients = await gradientsOfLoss(model);
+      for (const { name } of checkpointTensors(model.config)) {
+        const expected = new Float64Array((await golden.readBytes(name)).buffer);
+        expect(largestDifference(gradients.get(name)!, expected), name).toBeLessThan(bound);
+      }
+    });
+
+    test('a prefix has the logits of the whole sequence', async () => {
+      const prefix = {
+        tokens: tokens.subarray(0, 3),
+        positions: Int32Array.of(0, 1, 2),
+        segments: Int32Array.of(0, 3),
+      };
+      const logits = await valuesOf(() => linear(hiddenStates(model, prefix), headOf(model)));
+      expect(largestDifference(logits, expected.logits.slice(0, 3).flat())).toBeLessThan(bound);
+    });
+  });
+
+  test.each([
+    { norm: 'pre', count: 0 },
+    { norm: 'post', count: 3 },
+  ] as const)('mix with $count Post-LN layers is $norm', async ({ norm, count }) => {
+    const logits = [tinyConfig(norm, count), tinyConfig('mix', count)].map((config) => {
+      const model = tinyModel(config, backend);
+      return valuesOf(() => linear(hiddenStates(model, input), headOf(model)));
+    });
+    const [placed, mixed] = await Promise.all(logits);
+    expect(mixed).toEqual(placed);
+  });
+});
+
+function tinyConfig(norm: NormPlacement, postLayers: number): ModelConfig {
+  const sizes = { vocabSize: 11, hiddenSize: 8, intermediateSize: 12, layers: 3, heads: 2, kvHeads: 2, headDim: 4 };
+  const rest = { ropeTheta: 10000, rmsNormEps: 1e-6, maxLength: 16, tieWordEmbeddings: false };
+  return { ...sizes, ...rest, norm, postLayers };
+}
+
+/** Weights by the formula of README.md, in double precision where the backend has it. */
+function tinyModel(config: ModelConfig, backend: Backend): Model {
+  const model = emptyModel(config, backend);
+  const index = new Map(checkpointTensors(config).map(({ name }, p) => [name, p]));
+  for (const { name, parts } of modelParameters(config)) {
+    const values = parts.flatMap((part) => {
+      const p = index.get(part.name)!;
+      const element =
+        part.shape.length === 2
+          ? (k: number) => 0.2 * Math.sin(1.3 * k + 0.7 * p + 0.1)
+          : (k: number) => 1 + 0.05 * Math.cos(0.9 * k + 0.4 * p);
+      return Array.from({ length: sizeOf(part.shape) }, (_, k) => element(k));
+    });
+    const data = backend.precision === 'f64' ? Float64Array.from(values) : Float32Array.from(values);
+    backend.write(model.parameters.get(name)!, data);
+  }
+  return model;
+}
+
+async function residualStreams(model: Model): Promise<HostArray[]> {
+  const streams: Tensor[] = [];
+  scope(() => hiddenStates(model, input, (stream) => streams.push(stream.retain())), { adopt: false }).release();
+  const values = await Promise.all(streams.map((stream) => model.backend.read(stream)));
+  for (const stream of streams) stream.release();
+  return values;
+}
+
+/** Gradients of the mean loss by checkpoint name. */
+async function gradientsOfLoss(model: Model): Promise<Map<string, HostArray>> {
+  const { backend, config } = model;
+  const leaves = new Map([...model.parameters.values()].map((tensor) => [tensor, filled(backend, tensor.shape, 0)]));
+  const tape = new Tape(leaves);
+  const weights = Float32Array.from(targets, () => 0.25);
+  const loss = tape.record(() => crossEntropy(hiddenStates(model, input), headOf(model), targets, weights));
+  tape.backward(loss);
+  loss.release();
+  const gradients = new Map<string, HostArray>();
+  for (const { name, parts } of modelParameters(config)) {
+    const gradient = leaves.get(model.parameters.get(name)!)!;
+    const values = await backend.read(gradient);
+    gradient.release();
+    let offset = 0;
+    for (const part of parts) {
+      gradients.set(part.name, values.subarray(offset, offset + sizeOf(part.shape)));
+      offset += sizeOf(part.shape);
+    }
+  }
+  return gradients;
+}
+
+function dot(a: HostArray, b: HostArray): number {
+  return a.reduce((sum: number, value: number, i: number) => sum + value * b[i]!, 0);
+}
+
+function angularDistance(a: HostArray, b: HostArray): number {
+  const cosine = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+  return Math.acos(Math.min(1, Math.max(-1, cosine))) / Math.PI;
+}
