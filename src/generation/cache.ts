@@ -1,0 +1,26 @@
+import type { Model } from '../model/model.ts';
+import type { LayerCache } from '../tensor/fused/cached-attention.ts';
+import { filled } from '../tensor/scope.ts';
+
+/** Keys and values of `sequences` sequences of up to `capacity` tokens, for every layer. */
+export interface KeyValueCache {
+  layers: readonly LayerCache[];
+  sequences: number;
+  capacity: number;
+}
+
+export function newCache({ config, backend }: Model, sequences: number, capacity: number): KeyValueCache {
+  const shape = [sequences, config.kvHeads, capacity, config.headDim];
+  const layers = Array.from({ length: config.layers }, () => ({
+    keys: filled(backend, shape, 0),
+    values: filled(backend, shape, 0),
+  }));
+  return { layers, sequences, capacity };
+}
+
+export function releaseCache({ layers }: KeyValueCache): void {
+  for (const { keys, values } of layers) {
+    keys.release();
+    values.release();
+  }
+}

@@ -1,0 +1,95 @@
+import { RunError } from '../errors.ts';
+import type { Model } from '../model/model.ts';
+import { adamW, addSquaredNorm } from '../tensor/fused/adamw.ts';
+import { filled } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { type TrainingOptions, warmupStepsOf } from './options.ts';
+import { scheduleFactor } from './schedule.ts';
+
+/** A trained model with its moments and the gradients that the tape adds to. All maps have the parameters' names. */
+export interface Optimizer {
+  model: Model;
+  /** Updates done. */
+  step: number;
+  firstMoments: Map<string, Tensor>;
+  secondMoments: Map<string, Tensor>;
+  gradients: Map<string, Tensor>;
+  /** [1], Σ of squares of all gradients of the update. */
+  sumOfSquares: Tensor;
+}
+
+/** AdamW from the start: moments and gradients zero. */
+export function newOptimizer(model: Model): Optimizer {
+  const zeros = (): Map<string, Tensor> =>
+    new Map([...model.parameters].map(([name, { shape }]) => [name, filled(model.backend, shape, 0)]));
+  return {
+    model,
+    step: 0,
+    firstMoments: zeros(),
+    secondMoments: zeros(),
+    gradients: zeros(),
+    sumOfSquares: filled(model.backend, [1], 0),
+  };
+}
+
+export function releaseOptimizer(optimizer: Optimizer): void {
+  for (const tensors of [optimizer.firstMoments, optimizer.secondMoments, optimizer.gradients]) {
+    for (const tensor of tensors.values()) tensor.release();
+  }
+  optimizer.sumOfSquares.release();
+}
+
+/** Each parameter with the tensor that its gradient is added to: the leaves of a tape. */
+export function leavesOf({ model, gradients }: Optimizer): Map<Tensor, Tensor> {
+  return new Map([...model.parameters].map(([name, parameter]) => [parameter, gradients.get(name)!]));
+}
+
+export interface UpdateReport {
+  learningRate: number;
+  /** Global norm before clipping. */
+  gradientNorm: number;
+}
+
+/**
+ * One AdamW update from the gathered gradients, which are zero afterwards. Matrices decay, norm weights do not.
+ * A norm that is not finite is an error: the weights are lost, the last saved state is not.
+ */
+export async function update(
+  optimizer: Optimizer,
+  options: TrainingOptions,
+  totalSteps: number,
+): Promise<UpdateReport> {
+  const { model, gradients, sumOfSquares } = optimizer;
+  const { backend } = model;
+  const step = optimizer.step + 1;
+  const warmupSteps = warmupStepsOf(options, totalSteps);
+  const learningRate = options.lr * scheduleFactor({ ...options, warmupSteps, totalSteps }, step);
+
+  backend.fill(sumOfSquares, 0);
+  for (const gradient of gradients.values()) addSquaredNorm(gradient, sumOfSquares);
+  for (const [name, parameter] of model.parameters) {
+    const [gradient, first, second] = [
+      gradients.get(name)!,
+      optimizer.firstMoments.get(name)!,
+      optimizer.secondMoments.get(name)!,
+    ];
+    adamW(parameter, gradient, first, second, sumOfSquares, {
+      learningRate,
+      beta1: options.beta1,
+      beta2: options.beta2,
+      epsilon: options.epsilon,
+      weightDecay: parameter.shape.length > 1 ? options.weightDecay : 0,
+      step,
+      maxNorm: options.clip,
+    });
+    backend.fill(gradient, 0);
+  }
+  optimizer.step = step;
+  const gradientNorm = Math.sqrt((await backend.read(sumOfSquares))[0]!);
+  if (!Number.isFinite(gradientNorm)) {
+    throw new RunError(`the gradient norm of step ${step} is ${gradientNorm}`, {
+      hint: 'lower lr, lengthen warmup or set clip; the last saved state is untouched',
+    });
+  }
+  return { learningRate, gradientNorm };
+}

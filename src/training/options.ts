@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { scheduleNames } from './schedule.ts';
+
+/** What every training stage can be told, with the defaults that differ from stage to stage. */
+export function trainingOptions(defaults: {
+  epochs?: number;
+  batchSize: number;
+  lr: number;
+  warmup: number;
+  weightDecay: number;
+  best: 'loss' | 'accuracy';
+}) {
+  const count = () => z.int().positive();
+  return {
+    steps: count().optional().describe('optimiser steps; alternative to epochs'),
+    epochs: (defaults.epochs === undefined
+      ? z.number().positive().optional()
+      : z.number().positive().default(defaults.epochs)
+    ).describe('passes over the data; ignored when steps is given'),
+    batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs) in a micro-batch'),
+    accumulate: count().default(1).describe('micro-batches in an optimiser step'),
+    lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
+    schedule: z.enum(scheduleNames).default('cosine').describe('learning rate after the warm-up'),
+    warmup: z.number().nonnegative().default(defaults.warmup).describe('warm-up: steps, or below 1 a share of them'),
+    minLr: z.number().min(0).max(1).default(0.1).describe('share of the peak rate that the schedule ends at'),
+    weightDecay: z.number().nonnegative().default(defaults.weightDecay).describe('decoupled decay of matrices'),
+    beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
+    beta2: z.number().min(0).lt(1).default(0.95).describe('decay of the second moment'),
+    epsilon: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
+    clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
+    evalEvery: count().optional().describe('steps between evaluations on held-out rows'),
+    evalRows: count().default(256).describe('held-out rows of an evaluation'),
+    sampleEvery: count().optional().describe('steps between samples'),
+    saveEvery: count().optional().describe('steps between saved states'),
+    best: z.enum(['loss', 'accuracy']).default(defaults.best).describe('held-out metric that patience watches'),
+    patience: count().optional().describe('evaluations without improvement after which training stops'),
+    precision: z.enum(['auto', 'f32', 'bf16']).default('auto').describe('matrix products; auto = bf16 where fast'),
+  };
+}
+
+export type TrainingOptions = z.infer<z.ZodObject<ReturnType<typeof trainingOptions>>>;
+
+/** Optimiser steps in the whole stage, of `items` rows an epoch. */
+export function totalStepsOf(options: TrainingOptions, items: number): number {
+  if (options.steps !== undefined) return options.steps;
+  return Math.ceil((options.epochs ?? 1) * Math.ceil(items / (options.batchSize * options.accumulate)));
+}
+
+/** Warm-up in steps. */
+export function warmupStepsOf({ warmup }: TrainingOptions, totalSteps: number): number {
+  return warmup < 1 ? Math.round(warmup * totalSteps) : warmup;
+}

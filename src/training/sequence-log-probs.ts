@@ -1,0 +1,16 @@
+import type { Batch } from '../data/batch.ts';
+import { headOf, hiddenStates, type Model } from '../model/model.ts';
+import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
+import { reshape, scatterAdd } from '../tensor/primitives.ts';
+import { fromHost } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Σ log p of the trained tokens of each sequence of the batch, [sequences]. */
+export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
+  const logProbs = tokenLogProbs(hiddenStates(model, batch), headOf(model), batch.targets);
+  const sequences = batch.segments.length - 1;
+  const owner = new Int32Array(batch.tokens.length);
+  for (let s = 0; s < sequences; s++) owner.fill(s, batch.segments[s], batch.segments[s + 1]);
+  const sums = scatterAdd(reshape(logProbs, [logProbs.size, 1]), fromHost(model.backend, owner), sequences);
+  return reshape(sums, [sequences]);
+}

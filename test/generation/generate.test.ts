@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { generate } from '../../src/generation/generate.ts';
+import { initialiseModel } from '../../src/model/initialise.ts';
+import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
+import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { linear } from '../../src/tensor/fused/linear.ts';
+import { scope } from '../../src/tensor/scope.ts';
+
+async function smallModel(): Promise<Model> {
+  const base = { ...presetConfig('1m'), vocabSize: 19, hiddenSize: 16, intermediateSize: 24, layers: 3, heads: 4 };
+  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', 1);
+  return initialiseModel(config, new PortableBackend('f64'), 5, { std: 0.3, embeddingStd: 0.6 });
+}
+
+/** Greedy continuation by running the whole sequence anew for each token. */
+async function withoutCache(model: Model, prompt: Int32Array, count: number): Promise<number[]> {
+  const tokens = [...prompt];
+  for (let i = 0; i < count; i++) {
+    const input = {
+      tokens: Int32Array.from(tokens),
+      positions: Int32Array.from(tokens.keys()),
+      segments: Int32Array.of(0, tokens.length),
+    };
+    const logits = scope(() => linear(hiddenStates(model, input), headOf(model)), { adopt: false });
+    const values = (await model.backend.read(logits)).slice(-model.config.vocabSize);
+    tokens.push(values.indexOf(Math.max(...values)));
+    logits.release();
+  }
+  return tokens.slice(prompt.length);
+}
+
+describe('generate', () => {
+  test('greedy decoding over a cache equals recomputation, for prompts of different lengths at once', async () => {
+    const model = await smallModel();
+    const prompts = [Int32Array.of(3), Int32Array.of(1, 2, 3, 4, 5), Int32Array.of(7, 18)];
+    const results = await generate(model, prompts, { maxNewTokens: 6, stopIds: [] });
+    for (const [i, prompt] of prompts.entries()) {
+      expect([...results[i]!.tokens]).toEqual(await withoutCache(model, prompt, 6));
+      expect(results[i]!.ended).toBe(false);
+    }
+  });
+
+  test('a stop token ends its sequence only, and is not part of the text', async () => {
+    const model = await smallModel();
+    const prompts = [Int32Array.of(3), Int32Array.of(7, 18)];
+    const free = await generate(model, prompts, { maxNewTokens: 6, stopIds: [] });
+    const stop = free[0]!.tokens[2]!;
+    const [first] = await generate(model, prompts, { maxNewTokens: 6, stopIds: [stop] });
+    expect([...first!.tokens]).toEqual([...free[0]!.tokens].slice(0, free[0]!.tokens.indexOf(stop)));
+    expect(first!.ended).toBe(true);
+  });
+
+  test('sampling depends on the seed and not on the batch', async () => {
+    const model = await smallModel();
+    const prompts = [Int32Array.of(3), Int32Array.of(7, 18), Int32Array.of(9, 9)];
+    const options = { maxNewTokens: 8, stopIds: [], sampling: { temperature: 1, topK: 0, topP: 1 }, seed: 3 };
+    const together = await generate(model, prompts, options);
+    const apart = await generate(model, prompts, { ...options, batchSize: 1 });
+    expect(apart).toEqual(together);
+    expect(await generate(model, prompts, { ...options, seed: 4 })).not.toEqual(together);
+  });
+});
