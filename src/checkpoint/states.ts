@@ -1,0 +1,67 @@
+import { readdir, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Problem } from '../errors.ts';
+import { removeDirectory, writeDirectoryAtomically } from './atomic.ts';
+import { verifyManifest, writeManifest } from './manifest.ts';
+
+const statePattern = /^state-(\d{6,})$/;
+
+/** Name of the resumable state after `step` steps. */
+export function stateName(step: number): string {
+  return `state-${String(step).padStart(6, '0')}`;
+}
+
+/** Writes a resumable state with its manifest into `node`, all or nothing, and returns its folder. */
+export async function writeState(
+  node: string,
+  step: number,
+  save: (directory: string) => Promise<void>,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const directory = join(node, stateName(step));
+  await writeDirectoryAtomically(directory, async (temporary) => {
+    await save(temporary);
+    await writeManifest(temporary, { ...details, step });
+  });
+  return directory;
+}
+
+/**
+ * The newest state of a node that its manifest proves whole; newer ones that are not are passed over and reported in
+ * `skipped`.
+ */
+export async function newestState(
+  node: string,
+): Promise<{ state: { directory: string; step: number } | undefined; skipped: Problem[] }> {
+  const skipped: Problem[] = [];
+  for (const name of (await stateNames(node)).reverse()) {
+    const directory = join(node, name);
+    const problems = await verifyManifest(directory);
+    if (problems.length === 0) return { state: { directory, step: stepOf(name) }, skipped };
+    skipped.push(...problems);
+  }
+  return { state: undefined, skipped };
+}
+
+/**
+ * Deletes all states of a node but the newest `keep`, those named in `keepAlso`, and those that the links `best` and
+ * `last` point to.
+ */
+export async function rotateStates(node: string, keep: number, keepAlso: readonly string[] = []): Promise<void> {
+  const linked = await Promise.all(['best', 'last'].map((link) => readlink(join(node, link)).catch(() => undefined)));
+  const kept = new Set<string | undefined>([...keepAlso, ...linked]);
+  const names = await stateNames(node);
+  for (const name of names.slice(0, Math.max(0, names.length - keep))) {
+    if (!kept.has(name)) await removeDirectory(join(node, name));
+  }
+}
+
+/** Oldest first. */
+async function stateNames(node: string): Promise<string[]> {
+  const names = await readdir(node).catch(() => []);
+  return names.filter((name) => statePattern.test(name)).sort((a, b) => stepOf(a) - stepOf(b));
+}
+
+function stepOf(name: string): number {
+  return Number(statePattern.exec(name)![1]);
+}
