@@ -1,14 +1,25 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { preferenceLoss } from '../../src/losses/preference.ts';
 import { parameterCount } from '../../src/model/parameters.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
 import type { AttentionShape, Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import { rmsNorm } from '../../src/tensor/fused/rms-norm.ts';
 import { applyRotary, rotaryTables } from '../../src/tensor/fused/rotary.ts';
 import { swiglu } from '../../src/tensor/fused/swiglu.ts';
+import { sub } from '../../src/tensor/primitives.ts';
 import { fromHost } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { scheduleFactor } from '../../src/training/schedule.ts';
 import { backends, valuesOf } from './backends.ts';
 import { largestDifference } from './fixtures.ts';
+
+/** What torchtune's test of its DPO losses uses; β 0.1. */
+const pairs = {
+  policyChosen: [-0.5, -10, -1],
+  policyRejected: [-0.1, -30, -21],
+  referenceChosen: [-0.5, -10.1, -0.1],
+  referenceRejected: [-0.1, -20.1, -0.1],
+};
 
 describe('parameters of the Mix-LN configurations', () => {
   // Embedding and head 2·V·H, layers L·(4H² + 3·H·I + 2H), final norm H.
@@ -34,14 +45,28 @@ describe('parameters of the Mix-LN configurations', () => {
   });
 });
 
-describe.each(backends)('vectors of a NumPy reference on $name', ({ open, bound }) => {
+describe('cosine schedule of the Mix-LN recipe', () => {
+  // Update s here is the recipe's step s: its step 0, with rate 0, is not done.
+  test.each([
+    [500, 0.5],
+    [1000, 1],
+    [5500, 0.55],
+    [9999, 0.10000003],
+    [10000, 0.1],
+  ])('update %d of 10000 after 1000 of warm-up', (step, factor) => {
+    const schedule = { schedule: 'cosine', warmupSteps: 1000, totalSteps: 10000, minLr: 0.1 } as const;
+    expect(scheduleFactor(schedule, step)).toBeCloseTo(factor, 8);
+  });
+});
+
+describe.each(backends)('reference vectors on $name', ({ open, bound }) => {
   let backend: Backend;
   beforeAll(async () => {
     backend = await open();
   });
   afterAll(() => backend.dispose());
 
-  // The reference's digits end at 1e-8.
+  // The digits of the references end at 1e-8.
   const digits = Math.max(bound, 1e-8);
   const shape: AttentionShape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
   const input = (values: readonly number[], extent: readonly number[]): Tensor =>
@@ -72,6 +97,22 @@ describe.each(backends)('vectors of a NumPy reference on $name', ({ open, bound 
   ])('RMSNorm with eps $eps', async ({ eps, expected }) => {
     const y = await valuesOf(() => rmsNorm(input([1, 2, 3, 4], [1, 4]), input([1, 1, 1, 1], [4]), eps));
     expect(largestDifference(y, expected)).toBeLessThan(digits);
+  });
+
+  test.each([
+    { loss: 'dpo', labelSmoothing: 0, expected: [Math.LN2, 0.313261688, 0.126928011] },
+    { loss: 'dpo', labelSmoothing: 0.1, expected: [Math.LN2, 0.413261688, 0.326928011] },
+    { loss: 'ipo', labelSmoothing: 0, expected: [25, 25, 225] },
+    { loss: 'hinge', labelSmoothing: 0, expected: [1, 0, 0] },
+  ] as const)('$loss with label smoothing $labelSmoothing', async ({ loss, labelSmoothing, expected }) => {
+    const moved = (policy: number[], reference: number[]) => sub(input(policy, [3]), input(reference, [3]));
+    const losses = await valuesOf(() => {
+      const chosen = moved(pairs.policyChosen, pairs.referenceChosen);
+      const rejected = moved(pairs.policyRejected, pairs.referenceRejected);
+      return preferenceLoss(sub(chosen, rejected), { loss, beta: 0.1, labelSmoothing });
+    });
+    const relative = Array.from(losses, (value, i) => (value - expected[i]!) / Math.max(1, expected[i]!));
+    expect(largestDifference(relative, [0, 0, 0])).toBeLessThan(digits);
   });
 
   test('SiLU', async () => {

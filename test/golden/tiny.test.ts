@@ -162,7 +162,7 @@ async function gradientsOfLoss(model: Model): Promise<Map<string, HostArray>> {
 }
 
 function dot(a: HostArray, b: HostArray): number {
-  return a.reduce((sum: number, value: number, i: number) => sum + value * b[i]!, 0);
+  return Array.from(a, (value, i) => value * b[i]!).reduce((sum, product) => sum + product, 0);
 }
 
 function angularDistance(a: HostArray, b: HostArray): number {
