@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RequestError } from '../errors.ts';
+
+/** A tokenizer's files by name, as bytes. */
+export type TokenizerFiles = ReadonlyMap<string, Uint8Array>;
+
+/** What Hugging Face directories hold for a tokenizer; all but the first are optional. */
+const fileNames = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'chat_template.jinja',
+  'vocab.json',
+  'merges.txt',
+  'tokenizer.model',
+] as const;
+
+export async function readTokenizerFiles(directory: string): Promise<TokenizerFiles> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of fileNames) {
+    const bytes = await readFileIfPresent(join(directory, name));
+    if (bytes !== undefined) files.set(name, bytes);
+  }
+  if (files.has('tokenizer.json')) return files;
+  throw new RequestError({
+    message: 'there is no tokenizer.json',
+    where: directory,
+    hint: files.has('tokenizer.model')
+      ? "it has only SentencePiece's tokenizer.model; save it once with transformers' AutoTokenizer to get a tokenizer.json"
+      : 'name a directory with a Hugging Face tokenizer, or train one with `mixtune tokenizer`',
+  });
+}
+
+async function readFileIfPresent(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new RequestError({
+      message: `cannot be read (${code})`,
+      where: path,
+      hint: 'check that it is a readable file',
+    });
+  }
+}
+
+export async function writeTokenizerFiles(files: TokenizerFiles, directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  for (const [name, bytes] of files) await writeFile(join(directory, name), bytes);
+}
+
+/** SHA-256 over names, lengths and bytes. */
+export function fingerprintOf(files: TokenizerFiles): string {
+  const hash = createHash('sha256');
+  for (const [name, bytes] of files) hash.update(`${name}\0${bytes.length}\0`).update(bytes);
+  return hash.digest('hex');
+}
