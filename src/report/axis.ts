@@ -44,13 +44,21 @@ export function logAxis(min: number, max: number): Axis {
 
 /**
  * The axis that shows these values best: logarithmic where all are positive and the largest is more than five times
- * the smallest, else linear; with a margin of 4 % at both ends.
+ * the smallest, else linear; with a margin of 4 % at both ends. Shares are linear, in per cent and within 0 and 1.
  */
-export function valueAxis(values: readonly number[]): Axis {
+export function valueAxis(values: readonly number[], share = false): Axis {
   const finite = values.filter(Number.isFinite);
   if (finite.length === 0) return linearAxis(0, 1);
   const min = finite.reduce((a, b) => Math.min(a, b));
   const max = finite.reduce((a, b) => Math.max(a, b));
+  if (share) {
+    const margin = Math.max(0.02, (max - min) * 0.04);
+    const axis = linearAxis(Math.max(Math.min(0, min), min - margin), Math.min(Math.max(1, max), max + margin));
+    return {
+      ...axis,
+      ticks: axis.ticks.map(({ value }) => ({ value, label: `${formatNumber(Number((100 * value).toFixed(2)))}%` })),
+    };
+  }
   if (min > 0 && max / min > 5) {
     const margin = (max / min) ** 0.04;
     return logAxis(min / margin, max * margin);

@@ -1,6 +1,7 @@
 import { type Axis, linearAxis, type Tick, valueAxis } from './axis.ts';
 import { downsample, finiteRuns, type Point } from './downsample.ts';
 import { type Fragment, html, jsonScript, type Markup } from './html.ts';
+import { formatMetric, type MetricKind } from './metric.ts';
 
 /** One line, or one set of joined dots. */
 export interface Curve {
@@ -27,7 +28,8 @@ export interface LineChart {
   curves: readonly Curve[];
   /** In place of numbers, names under 0, 1, 2 … */
   categories?: readonly string[];
-  format(value: number): string;
+  /** How values are written and, for shares, where the axis ends. */
+  kind: MetricKind;
 }
 
 const maximumPoints = 240;
@@ -40,7 +42,7 @@ const height = 400;
 export function lineChart(chart: LineChart): Markup {
   const curves = chart.curves.filter(({ points }) => points.length > 0);
   const xAxis = chart.categories ? categoryAxis(chart.categories) : stepAxis(curves);
-  const yAxis = valueAxis(curves.flatMap(extremes));
+  const yAxis = valueAxis(curves.flatMap(extremes), chart.kind.share);
   const named = curves.filter(({ background }) => !background);
   const lost = curves.reduce((count, { points }) => count + points.filter(([, y]) => !Number.isFinite(y)).length, 0);
   const tooltip = {
@@ -54,20 +56,20 @@ export function lineChart(chart: LineChart): Markup {
       colour: curve.colour,
       points: drawnPoints(curve)
         .flat()
-        .map(([x, y]) => [x, Number(y.toPrecision(5)), chart.format(y)]),
+        .map(([x, y]) => [x, Number(y.toPrecision(5)), formatMetric(y, chart.kind)]),
     })),
   };
   return html`<figure class="chart">
 <figcaption>${chart.title}${yAxis.kind === 'log' && html` <small>log scale</small>`}</figcaption>
 <div class="frame" role="img" aria-label="${chart.description}">
-${yAxis.ticks.map((tick) => html`<span class="y tick" style="bottom:${percent(yAxis.position(tick.value))}">${tick.label}</span>`)}
 <div class="plot">
 <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true">
 <path class="grid" d="${yAxis.ticks.map((tick) => `M0 ${coordinate(height * (1 - yAxis.position(tick.value)))}h${width}`).join('')}"/>
 ${curves.map((curve) => drawCurve(curve, xAxis, yAxis))}
 </svg>
-</div>
+${yAxis.ticks.map((tick) => html`<span class="y tick" style="bottom:${percent(yAxis.position(tick.value))}">${tick.label}</span>`)}
 ${xAxis.ticks.map((tick) => xTick(tick, xAxis))}
+</div>
 </div>
 <div class="axis-name">${chart.xLabel}</div>
 ${legend(named)}
@@ -79,7 +81,7 @@ ${jsonScript(tooltip)}
 function xTick({ value, label }: Tick, axis: Axis): Markup {
   const position = axis.position(value);
   const edge = position > 0.97 ? ' last' : position < 0.03 ? ' first' : '';
-  return html`<span class="x tick${edge}" style="left:calc(var(--gutter) + (100% - var(--gutter)) * ${position.toFixed(4)})">${label}</span>`;
+  return html`<span class="x tick${edge}" style="left:${percent(position)}">${label}</span>`;
 }
 
 function legend(curves: readonly Curve[]): Fragment {

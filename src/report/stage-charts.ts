@@ -2,7 +2,7 @@ import { spread } from './comparison.ts';
 import type { Point } from './downsample.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import { type Curve, type LineChart, lineChart } from './line-chart.ts';
-import { formatMetric, metricKind } from './metric.ts';
+import { formatMetric, type MetricKind, metricKind } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
 /** Shown at once and in this order; all others are folded away. */
@@ -52,10 +52,10 @@ function metricChart(
   const title = label[0]!.toUpperCase() + label.slice(1);
   const chart: LineChart = {
     title,
-    description: describe(title, curves),
+    description: describe(title, kind, curves),
     xLabel: 'step',
     curves,
-    format: (value) => formatMetric(value, kind),
+    kind,
   };
   return lineChart(chart);
 }
@@ -126,11 +126,10 @@ function smoothed(curve: Curve): Curve {
 }
 
 /** First and last value of each curve, for those who do not see the picture. */
-function describe(title: string, curves: readonly Curve[]): string {
+function describe(title: string, kind: MetricKind, curves: readonly Curve[]): string {
   const parts = curves.flatMap(({ name, detail, points, background }) => {
     const [first, last] = [points[0], points.at(-1)];
     if (background || !first || !last) return [];
-    const kind = { label: title };
     return [
       `${[name, detail].filter(Boolean).join(', ')} from ${formatMetric(first[1], kind)} to ${formatMetric(last[1], kind)} at step ${last[0]}`,
     ];

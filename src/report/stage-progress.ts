@@ -2,7 +2,7 @@ import type { StageComparison } from './comparison.ts';
 import type { Point } from './downsample.ts';
 import { type Fragment, html } from './html.ts';
 import { type Curve, lineChart } from './line-chart.ts';
-import { formatMetric, metricKind, metricSubject } from './metric.ts';
+import { metricKind, metricSubject } from './metric.ts';
 
 /** What each stage did to the metrics that are measured after more than one of them. */
 export function progressCharts(comparisons: readonly StageComparison[], variants: readonly string[]): Fragment {
@@ -28,7 +28,7 @@ export function progressCharts(comparisons: readonly StageComparison[], variants
         xLabel: 'after stage',
         curves,
         categories: stages,
-        format: (value) => formatMetric(value, kind),
+        kind,
       }),
     ];
   });

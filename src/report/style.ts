@@ -63,8 +63,8 @@ tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .plot path.dots { stroke-width: 7; }
 .plot path.whisker { stroke-width: 1.25; }
 .tick { position: absolute; line-height: 1; white-space: nowrap; }
-.y.tick { left: 0; width: calc(var(--gutter) - 8px); text-align: right; margin-bottom: 24px; transform: translateY(50%); }
-.x.tick { bottom: 4px; transform: translateX(-50%); } .x.tick.last { transform: translateX(-100%); } .x.tick.first { transform: none; }
+.y.tick { right: calc(100% + 8px); transform: translateY(50%); }
+.x.tick { top: calc(100% + 7px); transform: translateX(-50%); } .x.tick.last { transform: translateX(-100%); } .x.tick.first { transform: none; }
 .axis-name { text-align: right; font-size: 0.75rem; color: var(--soft); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 4px 0 0 var(--gutter); padding: 0; font-size: 0.82rem; color: var(--text); }
 .key { display: inline-block; width: 18px; height: 0; margin-right: 7px; vertical-align: 0.25em; border-top: 2px solid currentColor; }
