@@ -1,0 +1,51 @@
+import { parseDocument } from 'yaml';
+import type { Problem } from '../errors.ts';
+import type { Path } from './yaml-file.ts';
+
+/** One `--set path=value`. */
+export interface Assignment {
+  path: string[];
+  /** The value as YAML reads it: `1e-4` a number, `[1, 2]` a list, `true` a boolean. */
+  value: unknown;
+  /** The value as it was typed. */
+  text: string;
+}
+
+/** Reads `--set` arguments; those that are no assignment come back as problems. */
+export function parseAssignments(texts: readonly string[]): { assignments: Assignment[]; problems: Problem[] } {
+  const assignments: Assignment[] = [];
+  const problems: Problem[] = [];
+  for (const argument of texts) {
+    const equals = argument.indexOf('=');
+    const path = argument.slice(0, Math.max(equals, 0)).trim().split('.');
+    if (equals < 1 || path.includes('')) {
+      const hint = 'write it as path=value, such as --set stages.sft.steps=200';
+      problems.push({ where: `--set ${argument}`, message: 'this is no assignment', hint });
+      continue;
+    }
+    const text = argument.slice(equals + 1);
+    assignments.push({ path, text, value: yamlValue(text) });
+  }
+  return { assignments, problems };
+}
+
+/** What YAML makes of the text; the text itself where it is not YAML, so that any path can be typed unquoted. */
+export function yamlValue(text: string): unknown {
+  const document = parseDocument(text);
+  return document.errors.length > 0 ? text : document.toJS();
+}
+
+/** Sets the value at the path inside nested objects and makes the objects on the way; `root` is changed. */
+export function setAt(root: Record<string, unknown>, path: Path, value: unknown): void {
+  let target = root;
+  for (const step of path.slice(0, -1)) {
+    const child = target[step];
+    target[step] = isRecord(child) ? child : {};
+    target = target[step] as Record<string, unknown>;
+  }
+  target[path.at(-1)!] = value;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

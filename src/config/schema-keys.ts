@@ -1,0 +1,74 @@
+import { z } from 'zod';
+
+/** What a schema says about one of its keys; the only source of flags, help and documentation. */
+export interface SchemaKey {
+  name: string;
+  description: string;
+  required: boolean;
+  default?: unknown;
+  kind: 'boolean' | 'number' | 'string' | 'list' | 'other';
+  /** The allowed values, where they can be counted. */
+  values?: readonly string[];
+  /** Type as a person reads it: `whole number`, `pre | post | mix`, `number or text`. */
+  type: string;
+}
+
+interface JsonSchema {
+  type?: string;
+  enum?: readonly unknown[];
+  const?: unknown;
+  anyOf?: readonly JsonSchema[];
+  items?: JsonSchema;
+  default?: unknown;
+  description?: string;
+  properties?: Readonly<Record<string, JsonSchema>>;
+  required?: readonly string[];
+}
+
+/** The keys of an object schema in the order in which they were declared. */
+export function schemaKeys(schema: z.ZodType): SchemaKey[] {
+  const { properties = {}, required = [] } = jsonSchema(schema);
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    description: property.description ?? '',
+    required: required.includes(name),
+    ...(property.default === undefined ? {} : { default: property.default }),
+    kind: kindOf(property),
+    ...(property.enum ? { values: property.enum.map(String) } : {}),
+    type: typeName(property),
+  }));
+}
+
+/** JSON Schema (draft 2020-12) of what a person writes, before defaults and transformations. */
+export function jsonSchema(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+}
+
+/** Names of the keys at a path inside an object schema; none where the path leads to something else. */
+export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let found: readonly JsonSchema[] = [jsonSchema(schema)];
+  for (const step of path)
+    found = found.flatMap((part) => childrenOf(part, step)).flatMap((child) => child.anyOf ?? [child]);
+  return found.flatMap(({ properties }) => Object.keys(properties ?? {}));
+}
+
+function childrenOf(schema: JsonSchema, step: PropertyKey): JsonSchema[] {
+  const child = typeof step === 'number' ? schema.items : schema.properties?.[String(step)];
+  return child ? [child] : [];
+}
+
+function kindOf({ type, anyOf }: JsonSchema): SchemaKey['kind'] {
+  if (anyOf?.some((part) => part.type === 'array')) return 'list';
+  if (type === 'boolean' || type === 'string') return type;
+  if (type === 'number' || type === 'integer') return 'number';
+  return type === 'array' ? 'list' : 'other';
+}
+
+function typeName({ type, anyOf, enum: values, const: only, items }: JsonSchema): string {
+  if (values) return values.join(' | ');
+  if (only !== undefined) return String(only);
+  if (anyOf) return [...new Set(anyOf.map(typeName))].join(' or ');
+  if (type === 'integer') return 'whole number';
+  if (type === 'array') return `list of ${items ? typeName(items) : 'anything'}`;
+  return { string: 'text', boolean: 'true | false' }[type ?? ''] ?? type ?? 'anything';
+}

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { ExecutionListener, NodeOutcome } from './executor.ts';
+import { followRecords, type MetricsRecord } from './metrics-log.ts';
+import { type NodeStatus, prepareFolder } from './node-folder.ts';
+import type { PlanNode } from './plan.ts';
+
+export interface ChildOptions {
+  /** Arguments of `node` that start this same command line: its script, and options before it. */
+  command: readonly string[];
+  /** Threads of each child. */
+  threads: number;
+  listener: ExecutionListener;
+  /** Those that are running; whoever forwards signals reads it. */
+  children: Set<ChildProcess>;
+}
+
+const pollMilliseconds = 200;
+
+/** Lines of a child's log that are shown when it failed. */
+const shownLines = 30;
+
+/** Runs one node in a child process of its own group, and tells the listener what the child's metrics.jsonl says. */
+export async function runChild(node: PlanNode, status: NodeStatus, options: ChildOptions): Promise<NodeOutcome> {
+  const { directory } = node.job;
+  await prepareFolder(node, status);
+  options.listener.started(node);
+  const log = await open(join(directory, 'log.txt'), 'a');
+  const logStart = (await log.stat()).size;
+  const child = spawn(
+    process.execPath,
+    [...options.command, 'node', join(directory, 'node.json'), '--threads', String(options.threads)],
+    { detached: true, stdio: ['ignore', log.fd, log.fd, 'ipc'] },
+  );
+  options.children.add(child);
+  try {
+    const latest = new Map<string, MetricsRecord>();
+    const exit = exitOf(child);
+    await follow(node, latest, exit, options.listener);
+    const outcome = outcomeOf(node, await exit, latest);
+    if (outcome.status === 'failed') outcome.error = [outcome.error, await logSince(directory, logStart)].join('\n');
+    options.listener.ended(node, outcome);
+    return outcome;
+  } finally {
+    options.children.delete(child);
+    await log.close();
+  }
+}
+
+interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve({ code, signal }));
+  });
+}
+
+/** Passes records on until the child has ended; keeps the latest of each type. */
+async function follow(
+  node: PlanNode,
+  latest: Map<string, MetricsRecord>,
+  exit: Promise<Exit>,
+  listener: ExecutionListener,
+): Promise<void> {
+  const next = followRecords(join(node.job.directory, 'metrics.jsonl'));
+  let running = true;
+  const ended = exit.then(() => {
+    running = false;
+  });
+  for (let last = false; !last; ) {
+    await Promise.race([ended, setTimeout(pollMilliseconds)]);
+    last = !running;
+    for (const record of await next()) {
+      latest.set(record.type, record);
+      listener.record(node, record);
+    }
+  }
+}
+
+function outcomeOf(node: PlanNode, { code, signal }: Exit, latest: ReadonlyMap<string, MetricsRecord>): NodeOutcome {
+  const step = latest.get('step');
+  const last = latest.get('done') ?? latest.get('stopped') ?? step;
+  const outcome: NodeOutcome = {
+    id: node.job.id,
+    status: code === 0 ? 'done' : code === 130 || code === 143 ? 'stopped' : 'failed',
+    ...(code === null ? {} : { exitCode: code }),
+    ...numbersOf(last, ['seconds', 'step']),
+    ...numbersOf(step, ['loss']),
+  };
+  if (outcome.status === 'failed') outcome.error = signal ? `ended by ${signal}` : `exit status ${code}`;
+  return outcome;
+}
+
+function numbersOf(record: MetricsRecord | undefined, names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    names.flatMap((name) => (typeof record?.[name] === 'number' ? [[name, record[name]]] : [])),
+  );
+}
+
+async function logSince(directory: string, start: number): Promise<string> {
+  const text = (await readFile(join(directory, 'log.txt'))).subarray(start).toString('utf8');
+  return text.trimEnd().split('\n').slice(-shownLines).join('\n');
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { datasetFingerprint, openDataset } from '../data/dataset.ts';
+import type { Use } from '../data/rows.ts';
+import { formatVersion, type Machine } from './job.ts';
+
+/** What the content of files is known by; each file is read once, however many nodes use it. */
+export interface Contents {
+  dataset(source: string, use: Use): Promise<string>;
+  /** Reads the whole dataset. @throws RequestError that lists what is wrong with it. */
+  check(source: string, use: Use): Promise<void>;
+  directory(path: string): Promise<string>;
+}
+
+/** Hashes over content, never over names, times or places of files. */
+export function contentsBelow(baseDirectory: string): Contents {
+  const known = new Map<string, Promise<string>>();
+  const once = (name: string, make: () => Promise<string>) => {
+    const made = known.get(name) ?? make();
+    known.set(name, made);
+    return made;
+  };
+  const reads = new Map<string, Promise<unknown>>();
+  const checked = async (name: string, read: () => Promise<unknown>) => {
+    const done = reads.get(name) ?? read().then(() => undefined);
+    reads.set(name, done);
+    await done;
+  };
+  return {
+    dataset: (source, use) => once(`${use} ${source}`, () => datasetHash(source, use, baseDirectory)),
+    check: (source, use) => checked(`${use} ${source}`, () => openDataset(source, use, { baseDirectory })),
+    directory: (path) => once(path, () => hashDirectory(path)),
+  };
+}
+
+/** What a node's result depends on. Threads, jobs, logging and names are not in it. */
+export interface KeyParts {
+  run: string;
+  machine: Machine;
+  seed: number | undefined;
+  /** Resolved; input and dataset keys are replaced by what they lead to. */
+  config: Readonly<Record<string, unknown>>;
+  datasets: Readonly<Record<string, readonly string[]>>;
+  inputs: Readonly<Record<string, readonly string[]>>;
+}
+
+const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery']);
+
+/** SHA-256 of everything that decides a node's result. */
+export function contentKey(parts: KeyParts): string {
+  const replaced = { ...parts.datasets, ...parts.inputs };
+  const config = Object.fromEntries(
+    Object.entries(parts.config).filter(([key]) => !(key in replaced) && !withoutEffect.has(key)),
+  );
+  const text = JSON.stringify(sorted({ format: formatVersion, ...parts, config }));
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** The same value with the keys of every object in order, so that equal values have equal JSON. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
+}
+
+/** What is held out counts as well: a stage evaluates on it, and may stop or choose its best state by it. */
+async function datasetHash(source: string, use: Use, baseDirectory: string): Promise<string> {
+  const train = await datasetFingerprint(source, use, { baseDirectory, split: 'train' });
+  return `${train} ${await datasetFingerprint(source, use, { baseDirectory, split: 'test' })}`;
+}
+
+async function hashDirectory(directory: string): Promise<string> {
+  const hash = createHash('sha256');
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  for (const file of files.sort()) {
+    hash.update(`${relative(directory, file)}\0`);
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  }
+  return hash.digest('hex');
+}

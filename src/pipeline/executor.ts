@@ -1,0 +1,54 @@
+import PQueue from 'p-queue';
+import { type ChildOptions, runChild } from './child.ts';
+import type { MetricsRecord } from './metrics-log.ts';
+import type { NodeStatus } from './node-folder.ts';
+import type { Plan, PlanNode } from './plan.ts';
+import type { Stop } from './stop.ts';
+
+export interface NodeOutcome {
+  id: string;
+  /** `finished`: it was there before; `skipped`: not begun, because of a stop or of what it reads. */
+  status: 'done' | 'finished' | 'failed' | 'stopped' | 'skipped';
+  /** Of the child process. */
+  exitCode?: number;
+  seconds?: number;
+  step?: number;
+  loss?: number;
+  /** Why it failed. */
+  error?: string;
+}
+
+/** Hears of nodes while they run. */
+export interface ExecutionListener {
+  started(node: PlanNode): void;
+  record(node: PlanNode, record: MetricsRecord): void;
+  ended(node: PlanNode, outcome: NodeOutcome): void;
+}
+
+export interface ExecutionOptions extends ChildOptions {
+  /** Nodes that run at once. */
+  jobs: number;
+  /** What was found in the folder of each node that is to be there in the end, by id; others are taken as they are. */
+  statuses: ReadonlyMap<string, NodeStatus>;
+  stop: Stop;
+}
+
+/**
+ * Runs the nodes of a plan as child processes, each as soon as what it reads is there and at most `jobs` at once. A node
+ * that fails takes only those down that read it.
+ */
+export async function execute(plan: Plan, options: ExecutionOptions): Promise<NodeOutcome[]> {
+  const queue = new PQueue({ concurrency: options.jobs });
+  const outcomes = new Map<string, Promise<NodeOutcome>>();
+  const outcomeOf = async (node: PlanNode): Promise<NodeOutcome> => {
+    const { id } = node.job;
+    const status = options.statuses.get(id);
+    if (status === undefined || status === 'finished') return { id, status: 'finished' };
+    const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
+    if (inputs.some((input) => input.status !== 'done' && input.status !== 'finished'))
+      return { id, status: 'skipped' };
+    return queue.add(async () => (options.stop.reason ? { id, status: 'skipped' } : runChild(node, status, options)));
+  };
+  for (const node of plan.nodes) outcomes.set(node.job.id, outcomeOf(node));
+  return Promise.all(outcomes.values());
+}

@@ -1,0 +1,64 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { RequestError } from '../errors.ts';
+
+/** Version of the run folder's format; part of every content key. */
+export const formatVersion = 1;
+
+/** Where and how a node computes. All but `threads` can change the result and is part of its key. */
+export const machineSchema = z.strictObject({
+  backend: z.enum(['auto', 'native', 'portable']).default('auto').describe('What computes'),
+  precision: z.enum(['auto', 'f32', 'bf16']).default('auto').describe('Precision of matrix products'),
+});
+
+export type Machine = z.infer<typeof machineSchema>;
+
+const jobSchema = z.strictObject({
+  format: z.literal(formatVersion),
+  id: z.string(),
+  /** Name in the pipeline. */
+  stage: z.string(),
+  /** What runs: the name of a Stage. */
+  run: z.string(),
+  variant: z.string().optional(),
+  seed: z.int(),
+  key: z.string(),
+  /** Absolute folder of this node. */
+  directory: z.string(),
+  /** Absolute folder that relative data paths start from. */
+  baseDirectory: z.string(),
+  machine: machineSchema,
+  /** As written, before the stage's schema has put its defaults in. */
+  config: z.record(z.string(), z.unknown()),
+  inputs: z.record(
+    z.string(),
+    z.array(
+      z.strictObject({
+        name: z.string(),
+        directory: z.string(),
+        variant: z.string().optional(),
+        seed: z.int().optional(),
+      }),
+    ),
+  ),
+});
+
+/** All that a process needs to run one node; kept in the node's folder as `node.json`. */
+export type NodeJob = z.infer<typeof jobSchema>;
+
+/** Writes the job into its folder, which is made where it is missing. */
+export async function writeJob(job: NodeJob): Promise<void> {
+  await mkdir(job.directory, { recursive: true });
+  await writeFileAtomically(join(job.directory, 'node.json'), `${JSON.stringify(job, null, 2)}\n`);
+}
+
+/** @throws RequestError where the file is missing or is no job of this version. */
+export async function readJob(file: string): Promise<NodeJob> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) throw new RequestError({ message: 'there is no such file', where: file });
+  const parsed = jobSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new RequestError({ message: 'this is no job of this version of mixtune', where: file });
+  return parsed.data;
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+/** What the runner itself must remember over a stop, beside the stage's own state. */
+export const progressSchema = z.strictObject({
+  step: z.int(),
+  /** Working time so far. */
+  seconds: z.number(),
+  /** False where a stop came between a step and the evaluation or samples that were due behind it. */
+  measured: z.boolean(),
+  /** The best evaluation so far. */
+  best: z.strictObject({ value: z.number(), step: z.int() }).optional(),
+  /** Evaluations since the best one. */
+  evaluationsSinceBest: z.int(),
+});
+
+export type NodeProgress = z.infer<typeof progressSchema>;
+
+export const noProgress: NodeProgress = { step: 0, seconds: 0, measured: true, evaluationsSinceBest: 0 };
+
+/** What the runner does between steps, taken from the keys of the stage's config that say so. */
+export const cadenceSchema = z.object({
+  evalEvery: z.int().min(0).default(0),
+  sampleEvery: z.int().min(0).default(0),
+  saveEvery: z.int().min(0).default(0),
+  best: z.string().optional(),
+  patience: z.int().min(0).optional(),
+});
+
+export type Cadence = z.infer<typeof cadenceSchema>;
+
+export function isDue(every: number, step: number): boolean {
+  return every > 0 && step % every === 0;
+}
+
+/** The progress after an evaluation whose value of the `best` metric is `value`. */
+export function withEvaluation(progress: NodeProgress, metric: string, value: number): NodeProgress {
+  const { best } = progress;
+  const better = best === undefined || (isLowerBetter(metric) ? value < best.value : value > best.value);
+  if (better) return { ...progress, best: { value, step: progress.step }, evaluationsSinceBest: 0 };
+  return { ...progress, evaluationsSinceBest: progress.evaluationsSinceBest + 1 };
+}
+
+function isLowerBetter(metric: string): boolean {
+  return /loss|perplexity/i.test(metric);
+}

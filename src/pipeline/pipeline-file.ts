@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { type Assignment, isRecord, parseAssignments, setAt, yamlValue } from '../config/assignments.ts';
+import { suggestion } from '../config/suggest.ts';
+import { type Place, validate } from '../config/validate.ts';
+import { type Path, parseYamlFile } from '../config/yaml-file.ts';
+import { type Problem, RequestError } from '../errors.ts';
+
+const folderName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a name of letters, digits, dots, hyphens and underscores');
+const keys = z.record(z.string(), z.unknown());
+
+export const pipelineSchema = z.strictObject({
+  name: folderName.describe('Names the folder below checkpoints/'),
+  description: z.string().optional().describe('One line for people'),
+  parameters: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Name and meaning of each value that --set name=value gives to a place of its name'),
+  seeds: z
+    .array(z.int().min(0))
+    .min(1)
+    .default([1])
+    .describe('Each stage that draws random numbers runs once for each seed'),
+  variants: z
+    .record(folderName, z.record(z.string(), keys))
+    .default({})
+    .describe('Per variant and stage, the keys that differ'),
+  stages: z.record(folderName, z.looseObject({ run: z.string() })).describe('Per stage, what it runs and its keys'),
+});
+
+/** A pipeline as it was written, with parameters and `--set` put in. */
+export interface Pipeline extends z.infer<typeof pipelineSchema> {
+  /** As the person named it, for messages. */
+  file: string;
+  /** Where a path of the file is found: for problems, and as the origin of a value. */
+  place: Place & { origin(path: Path): string };
+}
+
+/** Reads a pipeline; everything wrong with its shape, its parameters and the assignments is one RequestError. */
+export function parsePipeline(text: string, file: string, set: readonly string[] = []): Pipeline {
+  const yaml = parseYamlFile(text, file);
+  if (!isRecord(yaml.value)) throw new RequestError('this is no pipeline: expected the keys name and stages', file);
+  const { assignments, problems } = parseAssignments(set);
+  const root = yaml.value;
+  const parameters = isRecord(root.parameters) ? Object.keys(root.parameters) : [];
+  const given = new Map<string, Assignment>();
+  const assigned: Assignment[] = [];
+  for (const assignment of assignments) {
+    const [name = ''] = assignment.path;
+    if (assignment.path.length === 1 && parameters.includes(name)) given.set(name, assignment);
+    else {
+      problems.push(...unknownPath(assignment, root, parameters));
+      assigned.push(assignment);
+    }
+  }
+  if (problems.length > 0) throw new RequestError(problems, file);
+
+  for (const { path, value } of assigned) setAt(root, path, value);
+  const isAssigned = (path: Path) => assigned.some((assignment) => startsWith(path, assignment.path));
+  const place: Pipeline['place'] = {
+    where: (path) => `${isAssigned(path) ? '--set ' : ''}${path.join('.')}`,
+    line: (path) => (isAssigned(path) ? undefined : yaml.lineOf(path)),
+    origin: (path) => (isAssigned(path) ? '--set' : `${file}:${yaml.lineOf(path) ?? 1}`),
+  };
+  const missing = new Map<string, Problem>();
+  const filled = fillIn(root, [], given, { parameters: root.parameters, place, missing }) as Record<string, unknown>;
+  const validated = validate(
+    pipelineSchema,
+    { ...filled, ...(root.parameters ? { parameters: root.parameters } : {}) },
+    place,
+  );
+  const all = [...validated.problems, ...missing.values()];
+  if (all.length > 0 || !validated.value) throw new RequestError(all, file);
+  return { ...validated.value, file, place };
+}
+
+/** `--set` may give a value to any key, but only inside sections, stages and variants that the file has. */
+function unknownPath({ path }: Assignment, root: Record<string, unknown>, parameters: readonly string[]): Problem[] {
+  const [section = '', name] = path;
+  const where = `--set ${path.join('.')}`;
+  const sections = Object.keys(pipelineSchema.shape);
+  if (!sections.includes(section)) {
+    return [{ where, message: `unknown path \`${section}\``, hint: suggestion(section, [...parameters, ...sections]) }];
+  }
+  if (section !== 'stages' && section !== 'variants') return [];
+  const names = isRecord(root[section]) ? Object.keys(root[section]) : [];
+  if (name === undefined || names.includes(name)) return [];
+  return [{ where, message: `the pipeline has no ${section.slice(0, -1)} \`${name}\``, hint: suggestion(name, names) }];
+}
+
+interface Filling {
+  parameters: unknown;
+  place: Place;
+  /** Problems by parameter, so that each is told once. */
+  missing: Map<string, Problem>;
+}
+
+/** Puts parameters into strings; a string that is nothing but `${name}` takes the type of the value. */
+function fillIn(value: unknown, path: Path, given: ReadonlyMap<string, Assignment>, filling: Filling): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => fillIn(item, [...path, index], given, filling));
+  if (isRecord(value)) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, child]) => [key, fillIn(child, [...path, key], given, filling)]),
+    );
+  }
+  if (typeof value !== 'string' || path[0] === 'parameters') return value;
+  const textOf = (name: string) => {
+    const assignment = given.get(name);
+    if (!assignment && !filling.missing.has(name)) filling.missing.set(name, missingParameter(name, path, filling));
+    return assignment?.text ?? '';
+  };
+  const whole = /^\$\{([\w-]+)\}$/.exec(value);
+  return whole ? yamlValue(textOf(whole[1]!)) : value.replace(/\$\{([\w-]+)\}/g, (_, name: string) => textOf(name));
+}
+
+function missingParameter(name: string, path: Path, { parameters, place }: Filling): Problem {
+  const line = place.line?.(path);
+  const at = { where: place.where(path), ...(line === undefined ? {} : { line }) };
+  const declared = isRecord(parameters) ? parameters : {};
+  if (!(name in declared)) {
+    return {
+      ...at,
+      message: `\`\${${name}}\` is not declared under parameters`,
+      hint: suggestion(name, Object.keys(declared)),
+    };
+  }
+  return {
+    ...at,
+    message: `parameter \`${name}\` has no value`,
+    hint: `give it with --set ${name}=… (${declared[name]})`,
+  };
+}
+
+function startsWith(path: Path, prefix: Path): boolean {
+  return prefix.length <= path.length && prefix.every((step, index) => String(path[index]) === step);
+}

@@ -1,0 +1,61 @@
+import { schemaKeys } from '../config/schema-keys.ts';
+import { type Place, validate } from '../config/validate.ts';
+import type { Problem } from '../errors.ts';
+import type { Stage } from '../stages/stage.ts';
+import { type Machine, machineSchema } from './job.ts';
+
+type Keys = Readonly<Record<string, unknown>>;
+
+export interface StageConfig {
+  machine: Machine;
+  /** With the schema's defaults. */
+  config: Keys;
+}
+
+/**
+ * Checks what was written for a stage: its own keys against its schema, the others against the machine's. A key that
+ * both know (a stage that has its own `precision`) goes to the stage and is what the machine is opened with.
+ */
+export function resolveStage(
+  stage: Stage,
+  written: Keys,
+  place: Place,
+): StageConfig & { problems: readonly Problem[] } {
+  const own = new Set(schemaKeys(stage.schema).map(({ name }) => name));
+  const isMachine = (key: string) => key in machineSchema.shape && !own.has(key);
+  const config = validate(
+    stage.schema,
+    pick(written, (key) => !isMachine(key)),
+    place,
+  );
+  const machine = validate(machineSchema, pick(written, isMachine), place);
+  const keys = isKeys(config.value) ? config.value : {};
+  const shared = machineSchema.partial().safeParse(pick(keys, (key) => key in machineSchema.shape));
+  return {
+    config: keys,
+    machine: { ...(machine.value ?? machineSchema.parse({})), ...(shared.success ? shared.data : {}) },
+    problems: [...config.problems, ...machine.problems],
+  };
+}
+
+/** The names or directories that each input key of the stage was given. */
+export function inputValues(stage: Stage, config: Keys): Record<string, string[]> {
+  return Object.fromEntries(Object.keys(stage.inputs).map((key) => [key, texts(config[key])]));
+}
+
+/** The sources that each dataset key of the stage was given. */
+export function datasetValues(stage: Stage, config: Keys): Record<string, string[]> {
+  return Object.fromEntries(Object.keys(stage.datasets).map((key) => [key, texts(config[key])]));
+}
+
+function texts(value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter((item) => typeof item === 'string');
+}
+
+function pick(keys: Keys, wanted: (key: string) => boolean): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(keys).filter(([key]) => wanted(key)));
+}
+
+function isKeys(value: unknown): value is Keys {
+  return typeof value === 'object' && value !== null;
+}
