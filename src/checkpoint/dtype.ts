@@ -1,18 +1,18 @@
-/** Element types of safetensors files that mixtune reads and writes, with their sizes in bytes. */
+/** Element types that mixtune reads and writes, with their sizes in bytes, in the order of the Rust implementation. */
 export const dtypeBytes = {
-  F64: 8,
-  F32: 4,
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  I16: 2,
+  U16: 2,
   F16: 2,
   BF16: 2,
-  I64: 8,
   I32: 4,
-  I16: 2,
-  I8: 1,
-  U64: 8,
   U32: 4,
-  U16: 2,
-  U8: 1,
-  BOOL: 1,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8,
 } as const;
 
 export type Dtype = keyof typeof dtypeBytes;

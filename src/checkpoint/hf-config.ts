@@ -24,6 +24,9 @@ export interface ParsedConfig {
 
 type Json = Record<string, unknown>;
 
+/** A bound on what a broken config can ask for; the deepest published Llama-style models have about 130 layers. */
+const mostLayers = 10_000;
+
 /** Values that change what a Llama computes and that mixtune does not compute: key, what is accepted, why not. */
 const refusals: readonly { key: string; accepts: (value: unknown) => boolean; reason: string }[] = [
   { key: 'attention_bias', accepts: (value) => value === false, reason: 'biases in attention are not supported' },
@@ -59,7 +62,7 @@ export function parseHfConfig(json: Json, generation: Json, problems: Problem[])
   if (dtype !== undefined && typeof dtype !== 'string') problems.push({ where: 'dtype', message: 'is not a string' });
   const heads = count(json, 'num_attention_heads', problems);
   const hiddenSize = count(json, 'hidden_size', problems);
-  const layers = count(json, 'num_hidden_layers', problems);
+  const layers = count(json, 'num_hidden_layers', problems, undefined, mostLayers);
   const kvHeads = count(json, 'num_key_value_heads', problems, heads);
   const headDim = count(json, 'head_dim', problems, hiddenSize / heads);
   const shape = {
@@ -115,11 +118,20 @@ function agreeing(keyA: string, a: unknown, keyB: string, b: unknown, problems: 
   return a ?? b ?? undefined;
 }
 
-function count(json: Json, key: string, problems: Problem[], fallback?: number): number {
+function count(
+  json: Json,
+  key: string,
+  problems: Problem[],
+  fallback?: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
   const value = json[key] ?? fallback;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-  if (Number.isNaN(value)) return Number.NaN;
-  problems.push({ where: key, message: `${JSON.stringify(value) ?? 'missing'}; a whole number from 1 is needed` });
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
+  const isConsequence = Number.isNaN(value);
+  if (!isConsequence) {
+    const range = most === Number.MAX_SAFE_INTEGER ? 'from 1' : `from 1 to ${most}`;
+    problems.push({ where: key, message: `${JSON.stringify(value) ?? 'missing'}; a whole number ${range} is needed` });
+  }
   return Number.NaN;
 }
 

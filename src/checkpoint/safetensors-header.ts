@@ -105,14 +105,14 @@ function checkLayout(tensors: readonly TensorInfo[], dataBytes: number, problems
 
 /**
  * Bytes of a file's head (length, JSON, padding to 8 bytes) and the tensors with their offsets, sorted as Hugging Face's
- * writer does: by size of the element, largest first, then by name.
+ * writer does: by dtype, the widest first, then by name.
  */
 export function buildHeader(
   tensors: readonly Pick<TensorInfo, 'name' | 'dtype' | 'shape'>[],
   metadata: Readonly<Record<string, string>>,
 ): { head: Uint8Array; tensors: TensorInfo[]; dataBytes: number } {
   const sorted = [...tensors].sort(
-    (a, b) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+    (a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   );
   let end = 0;
   const placed = sorted.map(({ name, dtype, shape }) => {
@@ -130,4 +130,8 @@ export function buildHeader(
   new DataView(head.buffer).setBigUint64(0, BigInt(padded), true);
   head.set(json, 8);
   return { head, tensors: placed, dataBytes: end };
+}
+
+function dtypeRank(dtype: Dtype): number {
+  return Object.keys(dtypeBytes).indexOf(dtype);
 }

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../errors.ts';
 import { removeDirectory, writeDirectoryAtomically } from './atomic.ts';
@@ -45,7 +45,7 @@ export async function newestState(
 
 /**
  * Deletes all states of a node but the newest `keep`, those named in `keepAlso`, and those that the links `best` and
- * `last` point to.
+ * `last` point to; and what interrupted writes have left. Only the process that runs the node may call it.
  */
 export async function rotateStates(node: string, keep: number, keepAlso: readonly string[] = []): Promise<void> {
   const linked = await Promise.all(['best', 'last'].map((link) => readlink(join(node, link)).catch(() => undefined)));
@@ -54,6 +54,8 @@ export async function rotateStates(node: string, keep: number, keepAlso: readonl
   for (const name of names.slice(0, Math.max(0, names.length - keep))) {
     if (!kept.has(name)) await removeDirectory(join(node, name));
   }
+  const leftovers = (await readdir(node)).filter((name) => /^state-\d+\.tmp-/.test(name));
+  for (const name of leftovers) await rm(join(node, name), { recursive: true, force: true });
 }
 
 /** Oldest first. */
