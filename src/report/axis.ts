@@ -26,20 +26,26 @@ export function linearAxis(min: number, max: number, tickCount = 5): Axis {
   return { kind: 'linear', min: low, max: high, ticks, position: (value) => (value - low) / (high - low) };
 }
 
-/** A logarithmic axis over positive values, ticks at 1, 2, 5 × 10ⁿ or, over more than two decades, at 10ⁿ. */
+/** From sparse to dense; an axis takes the first that gives it four ticks. */
+const logMantissas = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 8]];
+
+/** A logarithmic axis over positive values from `min` to `max` as they are. */
 export function logAxis(min: number, max: number): Axis {
   const [low, high] = min < max ? [min, max] : [min / 2, max * 2];
-  const decades = Math.log10(high / low);
-  const mantissas = decades < 0.7 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2.5 ? [1, 2, 5] : [1];
+  const candidates = logMantissas.map((mantissas) => logTicks(low, high, mantissas));
+  const ticks = candidates.find(({ length }) => length >= 4) ?? candidates.at(-1)!;
+  return { kind: 'log', min: low, max: high, ticks, position: (value) => Math.log(value / low) / Math.log(high / low) };
+}
+
+function logTicks(low: number, high: number, mantissas: readonly number[]): Tick[] {
   const ticks: Tick[] = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
     for (const mantissa of mantissas) {
       const value = mantissa * 10 ** power;
-      if (value >= low * 0.999 && value <= high * 1.001)
-        ticks.push({ value, label: tickLabel(value, Math.max(0, 1 - power)) });
+      if (value >= low && value <= high) ticks.push({ value, label: tickLabel(value, Math.max(0, 1 - power)) });
     }
   }
-  return { kind: 'log', min: low, max: high, ticks, position: (value) => Math.log(value / low) / Math.log(high / low) };
+  return ticks;
 }
 
 /**

@@ -1,12 +1,12 @@
 import { type Cell, difference, type MetricRow, type StageComparison } from './comparison.ts';
-import { type Fragment, html, type Markup } from './html.ts';
-import { formatDifference, formatMetric, formatRelative, metricKind, metricSubject } from './metric.ts';
+import { html, type Markup } from './html.ts';
+import { formatDifference, formatMetric, formatRelative, formatSpread, metricKind, metricSubject } from './metric.ts';
 
 /** Metric × variant for each stage; behind them each variant's difference from the first. */
 export function comparisonTable(comparisons: readonly StageComparison[], variants: readonly string[]): Markup {
   const [reference, ...others] = variants;
   const columns = 1 + variants.length + others.length;
-  return html`<div class="scroll"><table class="comparison">
+  return html`<div class="scroll"><table class="comparison${variants.length > 2 && ' wide'}">
 <thead><tr><th scope="col">Metric</th>${variants.map((name, i) => html`<th scope="col" class="number c${i}"><i class="key line"></i>${name}</th>`)}
 ${others.map((name) => html`<th scope="col" class="number">${others.length > 1 ? `${name} − ${reference}` : 'Difference'}</th>`)}</tr></thead>
 ${comparisons.map(
@@ -27,35 +27,36 @@ function tableRow({ key, cells }: MetricRow, variants: readonly string[]): Marku
     kind.better &&
     html` <span class="better" title="${kind.better} is better">${kind.better === 'higher' ? '↑' : '↓'}</span>`;
   return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small>${subject}</small>`}</th>
-${variants.map((variant) => valueCell(cells.get(variant), key, variant === best))}
+${variants.map((variant) => valueCell(cells.get(variant), key, best.includes(variant)))}
 ${variants.slice(1).map((variant) => differenceCell(key, reference, cells.get(variant)))}</tr>`;
 }
 
 function valueCell(cell: Cell | undefined, key: string, isBest: boolean): Markup {
   if (!cell) return html`<td class="number missing">not run</td>`;
-  const kind = metricKind(key);
-  const text = formatMetric(cell.mean, kind);
-  const deviation =
-    cell.deviation !== undefined && html` <span class="deviation">± ${formatMetric(cell.deviation, kind)}</span>`;
-  return html`<td class="number">${isBest ? html`<strong>${text}</strong>` : text}${deviation}</td>`;
+  const text = formatSpread(cell.mean, cell.deviation, metricKind(key));
+  return html`<td class="number">${isBest ? html`<strong>${text}</strong>` : text}</td>`;
 }
 
-function differenceCell(key: string, reference: Cell | undefined, cell: Cell | undefined): Fragment {
+function differenceCell(key: string, reference: Cell | undefined, cell: Cell | undefined): Markup {
   if (!reference || !cell) return html`<td class="number missing">–</td>`;
   const kind = metricKind(key);
   const { value, relative, seeds, seedsBetter } = difference(key, reference, cell);
-  const good = kind.better && value !== 0 && (value > 0 === (kind.better === 'higher') ? 'good' : 'bad');
-  const share = relative !== undefined && html` <small>(${formatRelative(relative)})</small>`;
-  const agreement = kind.better && seeds > 1 && html` <small>better in ${seedsBetter} of ${seeds} seeds</small>`;
-  return html`<td class="number ${good}">${formatDifference(value, kind)}${share}${agreement}</td>`;
+  const isGood = value > 0 === (kind.better === 'higher');
+  const judgement = kind.better && value !== 0 ? (isGood ? ' good' : ' bad') : '';
+  const remarks = [
+    relative !== undefined && formatRelative(relative),
+    kind.better && seeds > 1 && `better in ${seedsBetter} of ${seeds} seeds`,
+  ].filter(Boolean);
+  return html`<td class="number${judgement}">${formatDifference(value, kind)}${remarks.length > 0 && html` <small>${remarks.join(', ')}</small>`}</td>`;
 }
 
-/** The variant whose mean is best, where the metric has a direction and the printed values differ. */
-function bestOf(key: string, cells: ReadonlyMap<string, Cell>): string | undefined {
+/** The variants whose mean is best as it is printed; none where the metric has no direction or all print the same. */
+function bestOf(key: string, cells: ReadonlyMap<string, Cell>): readonly string[] {
   const kind = metricKind(key);
   const finite = [...cells].filter(([, { mean }]) => Number.isFinite(mean));
-  if (!kind.better || finite.length < 2 || new Set(finite.map(([, { mean }]) => formatMetric(mean, kind))).size < 2)
-    return undefined;
-  const sign = kind.better === 'higher' ? 1 : -1;
-  return finite.reduce((best, entry) => (sign * entry[1].mean > sign * best[1].mean ? entry : best))[0];
+  if (!kind.better || finite.length < 2) return [];
+  const means = finite.map(([, { mean }]) => mean);
+  const best = kind.better === 'higher' ? Math.max(...means) : Math.min(...means);
+  const leaders = finite.filter(([, { mean }]) => formatMetric(mean, kind) === formatMetric(best, kind));
+  return leaders.length < finite.length ? leaders.map(([variant]) => variant) : [];
 }

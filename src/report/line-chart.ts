@@ -5,15 +5,15 @@ import { formatMetric, type MetricKind } from './metric.ts';
 
 /** One line, or one set of joined dots. */
 export interface Curve {
-  /** What the legend and the tooltip call it. */
+  /** What the legend calls it: its variant. */
   name: string;
   /** Place of its variant in the palette. */
   colour: number;
-  /** What sets it apart from others of its name, such as its seed; for the tooltip only. */
+  /** What sets it apart from others of its name, such as `held out` or its seed; for the tooltip. */
   detail?: string;
   /** `faint`: many noisy points; `line`: a line; `dashed`: the second of a pair; `dots`: few measurements, joined. */
   mark: 'faint' | 'line' | 'dashed' | 'dots';
-  /** Not in the legend and the tooltip, because another curve stands for it. */
+  /** Not in the tooltip, because another curve stands for it. */
   background?: boolean;
   points: readonly Point[];
   /** Standard deviation of each point over the seeds, drawn as a whisker. */
@@ -22,6 +22,8 @@ export interface Curve {
 
 export interface LineChart {
   title: string;
+  /** How to read the marks, where that is not plain. */
+  note?: string;
   /** What the picture shows, in a sentence, for those who do not see it. */
   description: string;
   xLabel: string;
@@ -32,7 +34,8 @@ export interface LineChart {
   kind: MetricKind;
 }
 
-const maximumPoints = 240;
+/** Points drawn of one curve at most; with many curves fewer, so that the page stays small. */
+const maximumPoints = (curves: number): number => Math.min(240, Math.max(80, Math.round(1200 / curves)));
 
 /** The drawing is stretched to the width of its place; lines and text keep their size. */
 const width = 1000;
@@ -43,36 +46,38 @@ export function lineChart(chart: LineChart): Markup {
   const curves = chart.curves.filter(({ points }) => points.length > 0);
   const xAxis = chart.categories ? categoryAxis(chart.categories) : stepAxis(curves);
   const yAxis = valueAxis(curves.flatMap(extremes), chart.kind.share);
-  const named = curves.filter(({ background }) => !background);
+  const limit = maximumPoints(curves.length);
   const lost = curves.reduce((count, { points }) => count + points.filter(([, y]) => !Number.isFinite(y)).length, 0);
+  const remarks = [yAxis.kind === 'log' && 'log scale', chart.note].filter(Boolean).join(' · ');
   const tooltip = {
     x: [xAxis.min, xAxis.max],
     y: [yAxis.min, yAxis.max],
     log: yAxis.kind === 'log',
     xLabel: chart.xLabel,
     categories: chart.categories,
-    curves: named.map((curve) => ({
-      name: [curve.name, curve.detail].filter(Boolean).join(', '),
-      colour: curve.colour,
-      points: drawnPoints(curve)
-        .flat()
-        .map(([x, y]) => [x, Number(y.toPrecision(5)), formatMetric(y, chart.kind)]),
-    })),
+    curves: curves
+      .filter(({ background }) => !background)
+      .map((curve) => ({
+        name: [curve.name, curve.detail].filter(Boolean).join(', '),
+        colour: curve.colour,
+        points: drawnPoints(curve, limit)
+          .flat()
+          .map(([x, y]) => [x, Number(y.toPrecision(5)), formatMetric(y, chart.kind)]),
+      })),
   };
   return html`<figure class="chart">
-<figcaption>${chart.title}${yAxis.kind === 'log' && html` <small>log scale</small>`}</figcaption>
+<figcaption>${chart.title}${remarks && html` <small>${remarks}</small>`}</figcaption>
 <div class="frame" role="img" aria-label="${chart.description}">
 <div class="plot">
 <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true">
 <path class="grid" d="${yAxis.ticks.map((tick) => `M0 ${coordinate(height * (1 - yAxis.position(tick.value)))}h${width}`).join('')}"/>
-${curves.map((curve) => drawCurve(curve, xAxis, yAxis))}
+${curves.map((curve) => drawCurve(curve, xAxis, yAxis, limit))}
 </svg>
 ${yAxis.ticks.map((tick) => html`<span class="y tick" style="bottom:${percent(yAxis.position(tick.value))}">${tick.label}</span>`)}
 ${xAxis.ticks.map((tick) => xTick(tick, xAxis))}
 </div>
 </div>
-<div class="axis-name">${chart.xLabel}</div>
-${legend(named)}
+<div class="below">${legend(curves)}<span class="axis-name">${chart.xLabel}</span></div>
 ${lost > 0 && html`<p class="warning">${lost} values are not finite and leave gaps.</p>`}
 ${jsonScript(tooltip)}
 </figure>`;
@@ -84,18 +89,21 @@ function xTick({ value, label }: Tick, axis: Axis): Markup {
   return html`<span class="x tick${edge}" style="left:${percent(position)}">${label}</span>`;
 }
 
+/** One entry a variant, with the mark of its plainest curve. */
 function legend(curves: readonly Curve[]): Fragment {
-  const entries = new Map(curves.map((curve) => [`${curve.name}/${curve.mark}`, curve]));
+  const plain = curves.filter(({ mark }) => mark === 'dots' || mark === 'line');
+  const entries = new Map((plain.length > 0 ? plain : curves).map((curve) => [curve.name, curve]));
   if (entries.size < 2) return undefined;
   return html`<ul class="legend">${[...entries.values()].map(
     ({ name, colour, mark }) => html`<li class="c${colour}"><i class="key ${mark}"></i>${name}</li>`,
   )}</ul>`;
 }
 
-function drawCurve(curve: Curve, xAxis: Axis, yAxis: Axis): Markup {
+/** A dot is a line of no length with round ends, so that it stays round when the drawing is stretched. */
+function drawCurve(curve: Curve, xAxis: Axis, yAxis: Axis, limit: number): Markup {
   const at = ([x, y]: Point) =>
     `${coordinate(width * xAxis.position(x))} ${coordinate(height * (1 - yAxis.position(y)))}`;
-  const runs = drawnPoints(curve);
+  const runs = drawnPoints(curve, limit);
   const line = runs.map((run) => `M${run.map(at).join('L')}`).join('');
   if (curve.mark !== 'dots') return html`<path class="c${curve.colour} ${curve.mark}" d="${line}"/>`;
   const dots = runs
@@ -105,7 +113,6 @@ function drawCurve(curve: Curve, xAxis: Axis, yAxis: Axis): Markup {
   return html`<path class="c${curve.colour} joined" d="${line}"/>${whiskers(curve, at)}<path class="c${curve.colour} dots" d="${dots}"/>`;
 }
 
-/** A dot is a line of no length with round ends, so that it stays round when the drawing is stretched. */
 function whiskers(curve: Curve, at: (point: Point) => string): Fragment {
   const d = curve.points.flatMap(([x, y], i) => {
     const deviation = curve.deviations?.[i];
@@ -116,8 +123,8 @@ function whiskers(curve: Curve, at: (point: Point) => string): Fragment {
   return d.length > 0 && html`<path class="c${curve.colour} whisker" d="${d.join('')}"/>`;
 }
 
-const drawnPoints = (curve: Curve): (readonly Point[])[] =>
-  finiteRuns(curve.points).map((run) => downsample(run, maximumPoints));
+const drawnPoints = ({ points }: Curve, limit: number): (readonly Point[])[] =>
+  finiteRuns(points).map((run) => downsample(run, limit));
 
 /** The values that the axis must hold: each point with its whisker. */
 function extremes({ points, deviations }: Curve): number[] {

@@ -38,18 +38,27 @@ export const metricSubject = (key: string): string => key.slice(0, Math.max(0, k
 
 export function formatMetric(value: number, kind: MetricKind): string {
   if (!Number.isFinite(value)) return formatNumber(value);
-  return kind.share ? `${(100 * value).toFixed(1)} %` : formatNumber(value);
+  return kind.share ? `${(100 * value).toFixed(1)}\u00a0%` : formatNumber(value);
+}
+
+/** `86.3 ± 1.1 %` or `4.02 ± 0.03`: the deviation with as many decimals as the mean. */
+export function formatSpread(mean: number, deviation: number | undefined, kind: MetricKind): string {
+  if (deviation === undefined || !Number.isFinite(mean)) return formatMetric(mean, kind);
+  if (kind.share) return `${(100 * mean).toFixed(1)}\u00a0±\u00a0${(100 * deviation).toFixed(1)}\u00a0%`;
+  const text = formatNumber(mean);
+  const decimals = /e/.test(text) ? undefined : (text.split('.')[1]?.length ?? 0);
+  return `${text}\u00a0±\u00a0${decimals === undefined ? formatNumber(deviation) : deviation.toFixed(decimals)}`;
 }
 
 /** A signed difference: percentage points for shares, else the plain number. */
 export function formatDifference(value: number, kind: MetricKind): string {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
-  return signed(value, kind.share ? `${(100 * size).toFixed(1)} points` : formatNumber(size));
+  return signed(value, kind.share ? `${(100 * size).toFixed(1)}\u00a0points` : formatNumber(size));
 }
 
 /** A signed difference in per cent of what it is compared with. */
-export const formatRelative = (ratio: number): string => signed(ratio, `${(100 * Math.abs(ratio)).toFixed(1)} %`);
+export const formatRelative = (ratio: number): string => signed(ratio, `${(100 * Math.abs(ratio)).toFixed(1)}\u00a0%`);
 
 const signed = (value: number, size: string): string =>
   /[1-9]/.test(size) ? `${value < 0 ? '−' : '+'}${size}` : `±${size}`;

@@ -46,7 +46,10 @@ export type NumericRecord = Readonly<Record<string, number>>;
 
 /** One node of the plan with all that it has left in its folder. */
 export interface ReportNode extends PlanNode {
-  status: 'finished' | 'stopped' | 'not run';
+  /** `broken off`: there are records, but neither a result nor a stop on purpose; it failed, or still runs. */
+  status: 'finished' | 'stopped' | 'broken off' | 'not run';
+  /** What log.txt ends with, where the node broke off. */
+  lastWords?: string;
   steps: NumericRecord[];
   evaluations: NumericRecord[];
   /** The last samples that the node drew while it ran. */
@@ -102,7 +105,7 @@ async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
     config: '',
   };
   for await (const record of readRecords(join(folder, 'metrics.jsonl'))) {
-    if (node.status === 'not run') node.status = 'stopped';
+    node.status = record.type === 'stopped' ? 'stopped' : 'broken off';
     if (record.type === 'start') node.start = record;
     else if (record.type === 'step') node.steps.push(numbersOf(record));
     else if (record.type === 'eval') node.evaluations.push(numbersOf(record));
@@ -110,8 +113,10 @@ async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
     else if (record.type === 'sample') node.samples = z.array(sampleSchema).catch([]).parse(record.samples);
   }
   node.config = (await readText(join(folder, 'config.yaml'))) ?? '';
-  if (await exists(join(folder, 'manifest.json'))) node.status = 'finished';
-  return node;
+  if (await exists(join(folder, 'manifest.json'))) return { ...node, status: 'finished' };
+  const log = (await readText(join(folder, 'log.txt')))?.trim();
+  if (!log || node.status === 'stopped') return node;
+  return { ...node, status: 'broken off', lastWords: log.split('\n').slice(-3).join('\n') };
 }
 
 /** The objects of a JSONL file, none when it is absent; a line that a crash cut short is left out. */

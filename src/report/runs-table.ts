@@ -27,7 +27,7 @@ function runRow(node: ReportNode): Markup {
     node.steps.flatMap(({ tokensPerSecond }) => (tokensPerSecond === undefined ? [] : [tokensPerSecond])),
   );
   const memory = node.done.peakRssBytes;
-  return html`<tr><th scope="row">${node.id}</th><td class="state ${node.status.replace(' ', '-')}">${node.status}</td>
+  return html`<tr><th scope="row">${node.id}</th><td class="state ${node.status.replace(' ', '-')}">${node.status}${node.lastWords && html`<small class="text">${node.lastWords}</small>`}</td>
 <td class="number">${steps}</td><td class="number">${node.status === 'not run' ? '–' : formatSeconds(secondsOf(node))}</td>
 <td class="number">${speed === undefined ? '–' : formatNumber(Math.round(speed))}</td><td class="number">${memory === undefined ? '–' : formatBytes(memory)}</td></tr>`;
 }

@@ -3,13 +3,13 @@ import type { Point } from './downsample.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import { type Curve, type LineChart, lineChart } from './line-chart.ts';
 import { formatMetric, type MetricKind, metricKind } from './metric.ts';
-import type { ReportNode } from './pipeline-folder.ts';
+import type { NumericRecord, ReportNode } from './pipeline-folder.ts';
 
 /** Shown at once and in this order; all others are folded away. */
 const mainMetrics = ['loss', 'accuracy', 'margin', 'chosenReward', 'gradientNorm'];
 
 /** Counters, not measurements; and what the loss shows already. */
-const leftOut = new Set(['step', 'totalSteps', 'seconds', 'perplexity']);
+const leftOut = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'perplexity']);
 
 /** The curves of all variants of one stage, a chart for each metric that its nodes have recorded. */
 export function stageCharts(nodes: readonly ReportNode[], variants: readonly string[]): Fragment {
@@ -40,24 +40,13 @@ function metricChart(
   const curves = variants.flatMap((variant, colour) => {
     const own = nodes.filter((node) => (node.variant ?? 'shared') === variant);
     const base = { name: variant, colour };
-    if (!pair) return metricCurves(name, base, own);
-    return [
-      ...seedCurves(name, { ...base, name: `${variant} chosen` }, own).map(smoothed),
-      ...seedCurves(rejected, { ...base, name: `${variant} rejected` }, own)
-        .map(smoothed)
-        .map((curve): Curve => ({ ...curve, mark: 'dashed' })),
-    ];
+    return pair ? pairCurves([name, rejected], base, own) : metricCurves(name, base, own);
   });
   const label = pair ? kind.label.replace('chosen', 'chosen and rejected') : kind.label;
   const title = label[0]!.toUpperCase() + label.slice(1);
-  const chart: LineChart = {
-    title,
-    description: describe(title, kind, curves),
-    xLabel: 'step',
-    curves,
-    kind,
-  };
-  return lineChart(chart);
+  const note = noteOn(curves);
+  const chart: LineChart = { title, description: describe(title, kind, curves), xLabel: 'step', curves, kind };
+  return lineChart(note === '' ? chart : { ...chart, note });
 }
 
 type Base = Pick<Curve, 'name' | 'colour'>;
@@ -66,30 +55,58 @@ type Base = Pick<Curve, 'name' | 'colour'>;
 function metricCurves(name: string, base: Base, nodes: readonly ReportNode[]): Curve[] {
   const held = evaluationCurve(name, base, nodes);
   const training = seedCurves(name, base, nodes);
-  if (!held) {
-    return training.flatMap((curve) =>
-      isNoisy(curve.points) ? [{ ...curve, mark: 'faint' as const, background: true }, smoothed(curve)] : [curve],
-    );
-  }
-  return [...training.map((curve) => ({ ...curve, name: `${base.name} training`, mark: 'faint' as const })), held];
+  const single = training.length === 1;
+  if (held)
+    return [
+      ...(single ? training : training.map(smoothed)).map((curve) => ({
+        ...faint(curve),
+        detail: detailed(curve, 'training'),
+      })),
+      held,
+    ];
+  return training.flatMap((curve) =>
+    single && isNoisy(curve.points) ? [{ ...faint(curve), background: true }, smoothed(curve)] : [smoothed(curve)],
+  );
+}
+
+function pairCurves([chosen, rejected]: readonly [string, string], base: Base, nodes: readonly ReportNode[]): Curve[] {
+  return [
+    ...seedCurves(chosen, base, nodes).map((curve) => ({ ...smoothed(curve), detail: detailed(curve, 'chosen') })),
+    ...seedCurves(rejected, base, nodes).map(
+      (curve): Curve => ({ ...smoothed(curve), detail: detailed(curve, 'rejected'), mark: 'dashed' }),
+    ),
+  ];
+}
+
+const faint = (curve: Curve): Curve => ({ ...curve, mark: 'faint' });
+
+const detailed = ({ detail }: Curve, what: string): string => (detail ? `${what}, ${detail}` : what);
+
+function noteOn(curves: readonly Curve[]): string {
+  const has = (mark: Curve['mark']) => curves.some((curve) => curve.mark === mark);
+  if (has('dashed')) return 'solid: chosen, dashed: rejected';
+  if (has('dots') && has('faint')) return 'dots: held out, thin: training';
+  if (has('dots')) return 'held out';
+  return has('faint') ? 'moving mean, thin: each step' : '';
 }
 
 function seedCurves(name: string, base: Base, nodes: readonly ReportNode[]): Curve[] {
   return nodes.flatMap(({ steps, seed }): Curve[] => {
-    const points = steps.flatMap((record): Point[] =>
-      record[name] === undefined ? [] : [[record.step ?? 0, record[name]]],
-    );
+    const points = pointsOf(steps, name);
     const detail = nodes.length > 1 && seed !== undefined ? { detail: `seed ${seed}` } : {};
     return points.length > 0 ? [{ ...base, ...detail, mark: 'line', points }] : [];
   });
 }
 
+const pointsOf = (records: readonly NumericRecord[], name: string): Point[] =>
+  records.flatMap(({ step, [name]: value }): Point[] =>
+    step === undefined || value === undefined ? [] : [[step, value]],
+  );
+
 function evaluationCurve(name: string, base: Base, nodes: readonly ReportNode[]): Curve | undefined {
   const byStep = new Map<number, number[]>();
-  for (const record of nodes.flatMap(({ evaluations }) => evaluations)) {
-    const value = record[name];
-    if (value !== undefined && record.step !== undefined)
-      byStep.set(record.step, [...(byStep.get(record.step) ?? []), value]);
+  for (const [step, value] of nodes.flatMap(({ evaluations }) => pointsOf(evaluations, name))) {
+    byStep.set(step, [...(byStep.get(step) ?? []), value]);
   }
   if (byStep.size === 0) return undefined;
   const steps = [...byStep.keys()].sort((a, b) => a - b);
@@ -97,7 +114,7 @@ function evaluationCurve(name: string, base: Base, nodes: readonly ReportNode[])
   const points = steps.map((step, i): Point => [step, means[i]!.mean]);
   return {
     ...base,
-    name: `${base.name} held out`,
+    detail: 'held out',
     mark: 'dots',
     points,
     deviations: means.map(({ deviation }) => deviation),

@@ -41,13 +41,13 @@ th:last-child, td:last-child { padding-right: 0; }
 thead th { font-size: 0.85rem; color: var(--soft); font-weight: 600; border-bottom-color: var(--soft); }
 tbody th { font-weight: 400; }
 .number { text-align: right; white-space: nowrap; }
-td small, .deviation { white-space: nowrap; }
-.deviation { color: var(--soft); }
+td small { white-space: nowrap; }
+.wide td small { display: block; white-space: normal; }
 .group th { font-weight: 700; padding-top: 20px; border-bottom-color: var(--soft); }
 .better { color: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); } .good small, .bad small { color: inherit; }
 tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
-.state.finished { color: var(--good); } .state.stopped { color: var(--bad); } .state.not-run { color: var(--soft); font-style: italic; }
+.state.finished { color: var(--good); } .state.stopped, .state.broken-off { color: var(--bad); } .state small { display: block; max-width: 60ch; overflow-wrap: anywhere; } .state.not-run { color: var(--soft); font-style: italic; }
 
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 28px 36px; margin: 16px 0; }
 .chart { margin: 0; --gutter: 44px; position: relative; min-width: 0; break-inside: avoid; }
@@ -65,11 +65,10 @@ tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .tick { position: absolute; line-height: 1; white-space: nowrap; }
 .y.tick { right: calc(100% + 8px); transform: translateY(50%); }
 .x.tick { top: calc(100% + 7px); transform: translateX(-50%); } .x.tick.last { transform: translateX(-100%); } .x.tick.first { transform: none; }
-.axis-name { text-align: right; font-size: 0.75rem; color: var(--soft); }
-.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 4px 0 0 var(--gutter); padding: 0; font-size: 0.82rem; color: var(--text); }
+.below { display: flex; justify-content: space-between; gap: 12px; padding-left: var(--gutter); }
+.axis-name { margin-left: auto; white-space: nowrap; font-size: 0.75rem; color: var(--soft); }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 2px 0 0; padding: 0; font-size: 0.82rem; color: var(--text); }
 .key { display: inline-block; width: 18px; height: 0; margin-right: 7px; vertical-align: 0.25em; border-top: 2px solid currentColor; }
-.legend .key { color: inherit; }
-.key.faint { border-top-width: 1px; opacity: 0.6; } .key.dashed { border-top-style: dashed; }
 .key.dots { width: 8px; height: 8px; margin: 0 9px 0 5px; border: 0; border-radius: 50%; background: currentColor; vertical-align: 0; }
 ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.plot .c${i}, .c${i} .key { color: var(--c${i}); }`).join('\n')}
 .cursor { position: absolute; top: 0; bottom: 0; width: 0; border-left: 1px solid var(--soft); pointer-events: none; }
@@ -95,7 +94,7 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
 
 @media (max-width: 640px) {
   body { font-size: 15px; } main { padding: 24px 16px 48px; } h1 { font-size: 1.6rem; } h2 { margin-top: 40px; }
-  th, td { padding-right: 10px; } .comparison th small, .comparison td small, .comparison .deviation { display: block; }
+  th, td { padding-right: 10px; } .comparison th small, .comparison td small { display: block; }
   .number { white-space: normal; } .comparison, .runs { font-size: 0.88rem; }
   .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { display: block; margin-left: 0; } .frame { height: 210px; }
 }

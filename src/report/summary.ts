@@ -1,5 +1,5 @@
-import type { Cell, MetricRow, StageComparison } from './comparison.ts';
-import { formatMetric, metricKind, metricName, metricSubject } from './metric.ts';
+import type { MetricRow, StageComparison } from './comparison.ts';
+import { formatMetric, formatSpread, metricKind, metricName, metricSubject } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
 /** What a reader wants to know first. */
@@ -15,8 +15,8 @@ export function summarise(
   variants: readonly string[],
 ): string[] {
   const findings = comparisons.flatMap(({ stage, rows }) => {
-    const clauses = headlineRows(rows).map((row) => clause(row, variants));
-    return clauses.length > 0 ? [`After ${stage}: ${clauses.join('; ')}.`] : [];
+    const found = headlineRows(rows).map((row) => finding(row, variants));
+    return found.length > 0 ? [`After ${stage}, ${joined(found)}.`] : [];
   });
   return [...findings, ...(findings.length > 0 ? [confidence(comparisons, variants)] : []), ...missing(nodes)];
 }
@@ -28,31 +28,59 @@ function headlineRows(rows: readonly MetricRow[]): MetricRow[] {
   return ranked.slice(0, 2);
 }
 
-function clause({ key, cells }: MetricRow, variants: readonly string[]): string {
+/** What is to be said about one metric; `leader` is the start of the sentence where a variant is ahead. */
+interface Finding {
+  leader?: string;
+  text: string;
+}
+
+function finding({ key, cells }: MetricRow, variants: readonly string[]): Finding {
   const kind = metricKind(key);
   const subject = metricSubject(key);
   const name = `${kind.label}${subject ? ` (${subject})` : ''}`;
   const sign = kind.better === 'lower' ? 1 : -1;
-  const present = variants.flatMap((variant): [string, Cell][] =>
-    cells.has(variant) ? [[variant, cells.get(variant)!]] : [],
-  );
-  const text = ([, cell]: [string, Cell]) => withDeviation(cell, key);
-  const failed = present.find(([, { mean }]) => !Number.isFinite(mean));
-  if (failed) return `${name} of ${failed[0]} is ${formatMetric(failed[1].mean, kind)}, so it cannot be compared`;
-  const [best, ...rest] = [...present].sort((a, b) => sign * (a[1].mean - b[1].mean)) as [
-    [string, Cell],
-    ...[string, Cell][],
-  ];
-  if (rest.length === 0) return `${name} is ${text(best)} for ${best[0]}`;
-  if (present.every((entry) => formatMetric(entry[1].mean, kind) === formatMetric(best[1].mean, kind))) {
-    return `${name} is ${text(best)} for ${listed(present.map(([variant]) => variant))} alike`;
+  const present = variants.flatMap((variant) => {
+    const cell = cells.get(variant);
+    return cell
+      ? [
+          {
+            variant,
+            mean: cell.mean,
+            text: formatSpread(cell.mean, cell.deviation, kind),
+            printed: formatMetric(cell.mean, kind),
+          },
+        ]
+      : [];
+  });
+  const failed = present.filter(({ mean }) => !Number.isFinite(mean));
+  if (failed.length > 0) {
+    return {
+      text: `${name} is ${listed(failed.map(({ variant, text }) => `${text} for ${variant}`))} and cannot be compared`,
+    };
   }
-  return `${best[0]} is ahead on ${name}, ${text(best)} against ${listed(rest.map((entry) => `${text(entry)} for ${entry[0]}`))}`;
+  const [best, ...rest] = present.sort((a, b) => sign * (a.mean - b.mean));
+  if (!best || rest.length === 0) return { text: `${name} is ${best?.text ?? 'unknown'}` };
+  const leaders = present.filter(({ printed }) => printed === best.printed);
+  const followers = present.slice(leaders.length);
+  const leader = listed(leaders.map(({ variant }) => variant));
+  if (followers.length === 0) return { text: `${name} is ${best.text} for ${leader} alike` };
+  const against = listed(followers.map((other) => `${other.text} for ${other.variant}`));
+  return {
+    leader: `${leader} ${leaders.length > 1 ? 'are' : 'is'} ahead`,
+    text: `on ${name}, ${best.text} against ${against}`,
+  };
 }
 
-function withDeviation({ mean, deviation }: Cell, key: string): string {
-  const kind = metricKind(key);
-  return `${formatMetric(mean, kind)}${deviation === undefined ? '' : ` ± ${formatMetric(deviation, kind)}`}`;
+/** Findings in one sentence; the leader is named once where it stays the same. */
+function joined(findings: readonly Finding[]): string {
+  return findings
+    .map(({ leader, text }, i) => {
+      const before = findings[i - 1];
+      const link = i === 0 ? '' : leader && before?.leader === leader ? ', and ' : '; ';
+      if (!leader) return link + text;
+      return before?.leader === leader ? link + text : `${link}${leader} ${text}`;
+    })
+    .join('');
 }
 
 function confidence(comparisons: readonly StageComparison[], variants: readonly string[]): string {
@@ -71,12 +99,10 @@ function confidence(comparisons: readonly StageComparison[], variants: readonly 
 }
 
 function missing(nodes: readonly ReportNode[]): string[] {
-  const stopped = nodes.filter(({ status, run }) => status === 'stopped' && run !== 'compare');
-  const absent = nodes.filter(({ status, run }) => status === 'not run' && run !== 'compare');
-  return [
-    ...(stopped.length > 0 ? [`Not finished: ${listed(stopped.map(({ id }) => id))}.`] : []),
-    ...(absent.length > 0 ? [`Not run: ${listed(absent.map(({ id }) => id))}.`] : []),
-  ];
+  return (['broken off', 'stopped', 'not run'] as const).flatMap((status) => {
+    const ids = nodes.filter((node) => node.status === status && node.run !== 'compare').map(({ id }) => id);
+    return ids.length > 0 ? [`${status[0]!.toUpperCase()}${status.slice(1)}: ${listed(ids)}.`] : [];
+  });
 }
 
 function listed(items: readonly string[]): string {

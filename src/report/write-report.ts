@@ -31,7 +31,7 @@ function reportPage(folder: PipelineFolder, about: readonly (readonly [string, s
   const variants = variantsOf(folder);
   const comparisons = compareStages(folder);
   const sentences = summarise(comparisons, folder.nodes, variants);
-  const title = `${folder.name}: ${variants.length > 1 ? variants.join(' against ') : 'training report'}`;
+  const title = `${folder.name}: ${titleOf(variants)}`;
   const sections: [id: string, heading: string, body: Fragment][] = [
     [
       'results',
@@ -68,6 +68,13 @@ ${shown.map(([id, heading, body]) => html`<section aria-labelledby="${id}"><h2 i
 </body>
 </html>
 `;
+}
+
+function titleOf(variants: readonly string[]): string {
+  if (variants.length < 2) return 'training report';
+  return variants.length === 2
+    ? variants.join(' against ')
+    : `${variants.slice(0, -1).join(', ')} and ${variants.at(-1)}`;
 }
 
 function variantList(nodes: readonly ReportNode[], variants: readonly string[]): Fragment {
