@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
-import { packSequences, type Sequence } from '../../src/data/batch.ts';
+import { packSequences } from '../../src/data/batch.ts';
 import { type PreferenceLoss, preferenceLoss } from '../../src/losses/preference.ts';
 import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
-import { copyModel, readModel, tensorSource } from '../../src/model/weights.ts';
+import { copyModel, tensorSource } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { mul, slice, sub, sum } from '../../src/tensor/primitives.ts';
@@ -14,47 +13,29 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { leavesOf, newOptimizer, type Optimizer, update } from '../../src/training/optimizer.ts';
 import { sequenceLogProbs } from '../../src/training/sequence-log-probs.ts';
 import { backends, valuesOf } from './backends.ts';
-import { fixturePath, largestDifference, largestRelativeDifference, readFixture } from './fixtures.ts';
-
-interface Row {
-  tokens: number[];
-  trained: number[];
-}
-
-interface Pair {
-  chosen: Row;
-  rejected: Row;
-}
-
-interface Run {
-  float64: Record<'loss' | 'gradientNorm' | 'learningRate', number[]>;
-  firstGradients?: Record<string, { norm: number; projection: number }>;
-}
-
-interface Fixture<Item, Runs> {
-  schedule: { learningRate: number; warmupSteps: number; steps: number; floor: number };
-  optimiser: { beta1: number; beta2: number; epsilon: number; weightDecay: number; maxGradientNorm: number };
-  /** Updates, their micro-batches, their rows. */
-  windows: Item[][][];
-  runs: Runs;
-}
-
-type ByModel = Record<(typeof modelNames)[number], Run>;
+import { largestDifference, largestRelativeDifference } from './fixtures.ts';
+import {
+  dpo,
+  type Fixture,
+  goldenModel,
+  modelNames,
+  type Pair,
+  pretrain,
+  type Row,
+  type Run,
+  sequenceOf,
+  sft,
+} from './runs.ts';
 
 /** The losses of a window's micro-batches; their sum is the loss of the window. */
 type WindowLoss<Item> = (model: Model, window: Item[][]) => Promise<(() => Tensor)[]>;
 
-const modelNames = ['pre', 'mix'] as const;
 const preferenceLosses: Record<string, PreferenceLoss> = {
   sigmoid: { loss: 'dpo', beta: 0.1, labelSmoothing: 0 },
   'sigmoid-smoothed': { loss: 'dpo', beta: 0.1, labelSmoothing: 0.1 },
   ipo: { loss: 'ipo', beta: 0.1, labelSmoothing: 0 },
   hinge: { loss: 'hinge', beta: 0.1, labelSmoothing: 0 },
 };
-const pretrain = await readFixture<Fixture<Row, ByModel>>('pretrain.json');
-const sft = await readFixture<Fixture<Row, ByModel>>('sft.json');
-const dpo = await readFixture<Fixture<Pair, Record<string, ByModel>>>('dpo.json');
-
 describe.each(backends)('ten updates on $name', ({ open }) => {
   let backend: Backend;
   beforeAll(async () => {
@@ -78,11 +59,6 @@ describe.each(backends)('ten updates on $name', ({ open }) => {
     });
   });
 });
-
-async function goldenModel(name: string, backend: Backend): Promise<Model> {
-  const { config, read } = await readModelDirectory(fixturePath(name));
-  return readModel(config, backend, read);
-}
 
 async function expectGoldenRun<Item>(
   model: Model,
@@ -130,11 +106,6 @@ async function expectGradients(
     expect(largestDifference(measured, [norm, projection]), name).toBeLessThan(1e-5 * norm);
   }
 }
-
-const sequenceOf = ({ tokens, trained }: Row): Sequence => ({
-  tokens: Int32Array.from(tokens),
-  trained: Uint8Array.from(trained),
-});
 
 /** Mean cross-entropy over the trained tokens of the whole window. */
 const languageModelLoss: WindowLoss<Row> = async (model, window) => {

@@ -1,0 +1,47 @@
+import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import type { Sequence } from '../../src/data/batch.ts';
+import type { Model } from '../../src/model/model.ts';
+import { readModel } from '../../src/model/weights.ts';
+import type { Backend } from '../../src/tensor/backends/backend.ts';
+import { fixturePath, readFixture } from './fixtures.ts';
+
+export interface Row {
+  tokens: number[];
+  trained: number[];
+}
+
+export interface Pair {
+  chosen: Row;
+  rejected: Row;
+}
+
+export interface Run {
+  float64: Record<'loss' | 'gradientNorm' | 'learningRate', number[]>;
+  firstGradients?: Record<string, { norm: number; projection: number }>;
+}
+
+export interface Fixture<Item, Runs> {
+  schedule: { learningRate: number; warmupSteps: number; steps: number; floor: number };
+  optimiser: { beta1: number; beta2: number; epsilon: number; weightDecay: number; maxGradientNorm: number };
+  /** Updates, their micro-batches, their rows. */
+  windows: Item[][][];
+  runs: Runs;
+}
+
+export const modelNames = ['pre', 'mix'] as const;
+type ByModel = Record<(typeof modelNames)[number], Run>;
+
+export const pretrain = await readFixture<Fixture<Row, ByModel>>('pretrain.json');
+export const sft = await readFixture<Fixture<Row, ByModel>>('sft.json');
+/** Runs by loss, then by model. */
+export const dpo = await readFixture<Fixture<Pair, Record<string, ByModel>>>('dpo.json');
+
+export async function goldenModel(name: string, backend: Backend): Promise<Model> {
+  const { config, read } = await readModelDirectory(fixturePath(name));
+  return readModel(config, backend, read);
+}
+
+export const sequenceOf = ({ tokens, trained }: Row): Sequence => ({
+  tokens: Int32Array.from(tokens),
+  trained: Uint8Array.from(trained),
+});
