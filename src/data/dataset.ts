@@ -1,0 +1,72 @@
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { RequestError } from '../errors.ts';
+import { fileRows, filesOf } from './file-rows.ts';
+import type { Dataset, RowOf, Use } from './rows.ts';
+import { type FileSource, isTextFile, resolveSource, type Source } from './source.ts';
+import type { Split } from './split.ts';
+import { townRows, townVersion } from './town/town.ts';
+
+export interface DatasetOptions {
+  /** Rows to train on (the default), or those held out. */
+  split?: Split;
+  /**
+   * Share that is held out, 0 to 1, taken from the end: of the rows, or of the text of each plain-text file. Datasets
+   * that say themselves what is held out (`town`, descriptors) are not cut by it. Nothing is held out by default.
+   */
+  holdOut?: number;
+  /** Folder that relative paths and `./datasets` start from; the current one by default. */
+  baseDirectory?: string;
+  /** Give no rows where the split is empty, instead of an error: for held-out rows that need not exist. */
+  allowEmpty?: boolean;
+}
+
+/**
+ * Opens a dataset as rows of one use. `source` is `town/KIND`, a path of a file or folder, or the name of a descriptor.
+ * Throws a RequestError that lists what is wrong with the source or its rows.
+ */
+export async function openDataset<U extends Use>(
+  source: string,
+  use: U,
+  options: DatasetOptions = {},
+): Promise<Dataset<RowOf[U]>> {
+  const resolved = await resolveSource(source, options.baseDirectory ?? process.cwd());
+  const split = options.split ?? 'train';
+  const rows =
+    resolved.kind === 'town'
+      ? townRows(resolved.name, use, split)
+      : await fileRows(resolved, source, use, split, holdOutOf(resolved, options));
+  if (rows.length === 0 && !options.allowEmpty) {
+    const hint = 'give `holdOut` a share such as 0.05, or name a `test` file in a datasets/NAME.yaml';
+    throw new RequestError({ where: source, message: `the ${split} split of this dataset is empty`, hint });
+  }
+  return { name: source, rows, fingerprint: await fingerprint(resolved, use, options) };
+}
+
+/** SHA-256 of what `openDataset` would give, without parsing it: the content of the files and how they are read. */
+export async function datasetFingerprint(source: string, use: Use, options: DatasetOptions = {}): Promise<string> {
+  return fingerprint(await resolveSource(source, options.baseDirectory ?? process.cwd()), use, options);
+}
+
+function holdOutOf(source: FileSource, options: DatasetOptions): number {
+  return source.testFiles ? 0 : (source.holdOut ?? options.holdOut ?? 0);
+}
+
+async function fingerprint(source: Source, use: Use, options: DatasetOptions): Promise<string> {
+  const hash = createHash('sha256');
+  const split = options.split ?? 'train';
+  if (source.kind === 'town') {
+    hash.update(JSON.stringify([townVersion, source.name, use, split]));
+  } else {
+    const { format, columns } = source;
+    hash.update(JSON.stringify([use, split, holdOutOf(source, options), format ?? null, columns ?? null]));
+    for (const file of filesOf(source, split)) await hashFile(hash, file);
+  }
+  return hash.digest('hex');
+}
+
+async function hashFile(hash: Hash, file: string): Promise<void> {
+  const content = createHash('sha256');
+  for await (const chunk of createReadStream(file)) content.update(chunk as Buffer);
+  hash.update(isTextFile(file) ? 'text' : 'records').update(content.digest());
+}

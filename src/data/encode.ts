@@ -1,0 +1,144 @@
+import { RequestError } from '../errors.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Sequence } from './batch.ts';
+import type { ChoiceRow, Message, MessagesRow, PreferenceRow, TextRow } from './rows.ts';
+import { chatRenderer, type Span } from './template.ts';
+
+/** A sequence, with the number of its tokens that are half trained text and half not. */
+export interface EncodedSequence extends Sequence {
+  /**
+   * Tokens that reach over an edge of a trained part. Those that begin before it are not trained: a model that is
+   * asked begins its answer with another token, so many of them mean that template and tokenizer do not fit.
+   */
+  boundaryMerges: number;
+}
+
+export interface EncodedPair {
+  chosen: EncodedSequence;
+  rejected: EncodedSequence;
+}
+
+/** A sequence for each choice, in which the choice alone is trained. */
+export interface EncodedChoice {
+  continuations: Sequence[];
+  /** Index of the right one. */
+  answer: number;
+}
+
+/**
+ * A conversation, rendered once and tokenised once; which tokens are trained follows from character offsets: those of
+ * every assistant turn and the token that ends it.
+ */
+export function encodeMessages({ messages }: MessagesRow, tokenizer: Tokenizer): EncodedSequence {
+  const { text, spans } = chatRenderer(tokenizer).conversation(messages);
+  return encodeSpans(text, spans, tokenizer);
+}
+
+/** Both answers behind their prompt; only the answers are trained, not the assistant's turns in the prompt. */
+export function encodePair({ prompt, chosen, rejected }: PreferenceRow, tokenizer: Tokenizer): EncodedPair {
+  const answered = (content: string) => {
+    const { text, spans } = chatRenderer(tokenizer).conversation([...prompt, { role: 'assistant', content }]);
+    return encodeSpans(text, spans.slice(-1), tokenizer);
+  };
+  return { chosen: answered(chosen), rejected: answered(rejected) };
+}
+
+/** Ids up to where the assistant begins to speak. */
+export function encodePrompt(messages: readonly Message[], tokenizer: Tokenizer): Int32Array {
+  return tokenizer.encode(chatRenderer(tokenizer).prompt(messages));
+}
+
+/** The choices as the assistant's answers, without the token that ends the turn. */
+export function encodeChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
+  const before = chatRenderer(tokenizer).prompt(prompt);
+  return { continuations: choices.map((choice) => continuation(before, choice, tokenizer)), answer };
+}
+
+/** The choices as they are asked for without a chat template, for models that have seen no conversation. */
+export function encodePlainChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
+  const before = `Question: ${prompt.map(({ content }) => content).join('\n')}\nAnswer:`;
+  return { continuations: choices.map((choice) => continuation(before, ` ${choice}`, tokenizer)), answer };
+}
+
+function continuation(before: string, text: string, tokenizer: Tokenizer): Sequence {
+  const span = { start: before.length, end: before.length + text.length };
+  return encodeSpans(before + text, [span], tokenizer);
+}
+
+/** Tokenises a text once; a token is trained where it begins inside a span. The first token never is. */
+export function encodeSpans(text: string, spans: readonly Span[], tokenizer: Tokenizer): EncodedSequence {
+  const { ids, offsets } = tokenizer.encodeWithOffsets(text);
+  const trained = new Uint8Array(ids.length);
+  let boundaryMerges = 0;
+  let next = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const start = offsets[2 * i] as number;
+    const end = offsets[2 * i + 1] as number;
+    while (next < spans.length && (spans[next] as Span).end <= start) next++;
+    const span = spans[next];
+    if (!span || end <= span.start) continue;
+    if (start < span.start || end > span.end) boundaryMerges++;
+    if (start >= span.start && i > 0) trained[i] = 1;
+  }
+  return { tokens: ids, trained, boundaryMerges };
+}
+
+/**
+ * Puts documents one behind the other and cuts the line into windows of `length` predictions; the last is shorter.
+ * A window is a list of pieces of documents, which do not see each other.
+ * Each document ends with the end-of-sequence token and begins with the beginning-of-sequence token where the
+ * tokenizer puts one there. A document that goes on in the next window goes on from its last token.
+ */
+export function encodeText(
+  rows: readonly TextRow[],
+  tokenizer: Tokenizer,
+  { length }: { length: number },
+): Sequence[][] {
+  const windows: Sequence[][] = [];
+  const trained = new Uint8Array(length + 1).fill(1);
+  trained[0] = 0;
+  let window: Sequence[] = [];
+  let room = length;
+  for (const { text } of rows) {
+    const document = encodeDocument(text, tokenizer);
+    for (let start = 0; start + 1 < document.length; ) {
+      const predictions = Math.min(room, document.length - 1 - start);
+      window.push({
+        tokens: document.subarray(start, start + predictions + 1),
+        trained: trained.subarray(0, predictions + 1),
+      });
+      start += predictions;
+      room -= predictions;
+      if (room > 0) continue;
+      windows.push(window);
+      window = [];
+      room = length;
+    }
+  }
+  if (window.length > 0) windows.push(window);
+  return windows;
+}
+
+function encodeDocument(text: string, tokenizer: Tokenizer): Int32Array {
+  const ids = tokenizer.encode(text);
+  const before =
+    tokenizer.addsBos && tokenizer.bosId !== undefined && ids[0] !== tokenizer.bosId ? [tokenizer.bosId] : [];
+  const after = tokenizer.eosId === undefined ? [] : [tokenizer.eosId];
+  const document = new Int32Array(before.length + ids.length + after.length);
+  document.set(before);
+  document.set(ids, before.length);
+  document.set(after, before.length + ids.length);
+  return document;
+}
+
+/** Throws where a token has no row in the model's embedding. */
+export function checkTokenIds(sequences: Iterable<Sequence>, tokenizer: Tokenizer, vocabSize: number): void {
+  for (const { tokens } of sequences) {
+    const id = tokens.find((token) => token < 0 || token >= vocabSize);
+    if (id === undefined) continue;
+    throw new RequestError({
+      message: `token id ${id} (${JSON.stringify(tokenizer.idToToken(id) ?? '')}) is out of range: the model has ${vocabSize} tokens, the tokenizer ${tokenizer.vocabSize}`,
+      hint: 'use the tokenizer that the model was trained with',
+    });
+  }
+}

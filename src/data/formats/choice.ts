@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import type { ChoiceRow } from '../rows.ts';
+import type { Format } from './format.ts';
+import { accept, readPrompt } from './messages.ts';
+
+const record = z
+  .object({
+    question: z.unknown(),
+    prompt: z.unknown(),
+    choices: z.array(z.string().min(1)).min(2),
+    answer: z.union([z.int(), z.string()]),
+  })
+  .transform((row, context) => accept(choiceRow(row.question ?? row.prompt, row.choices, row.answer), context));
+
+function choiceRow(question: unknown, choices: string[], label: number | string): ChoiceRow | string {
+  const prompt = readPrompt(question);
+  if (typeof prompt === 'string') return `\`question\` ${prompt}`;
+  const answer = answerIndex(choices, label);
+  if (answer !== undefined) return { prompt, choices, answer };
+  return `\`answer\` ${JSON.stringify(label)} is no index below ${choices.length}, no letter of a choice and no choice`;
+}
+
+/** An index from 0, the text of a choice, or a letter from A. */
+function answerIndex(choices: readonly string[], label: number | string): number | undefined {
+  const letter = typeof label === 'string' && /^[A-Z]$/.test(label) ? label.charCodeAt(0) - 65 : -1;
+  const index = typeof label === 'number' ? label : choices.includes(label) ? choices.indexOf(label) : letter;
+  return index >= 0 && index < choices.length ? index : undefined;
+}
+
+/** Multiple choice. */
+export const choice: Format = {
+  name: 'choice',
+  shape: '{question, choices: […], answer}, the answer an index from 0, a letter or a choice',
+  keys: ['choices', 'answer'],
+  columns: ['question', 'prompt', 'choices', 'answer'],
+  rows: {
+    choice: record,
+    prompt: record.transform((row) => ({ prompt: row.prompt, answer: row.choices[row.answer] as string })),
+  },
+};

@@ -1,0 +1,33 @@
+import type { ChoiceRow } from '../rows.ts';
+
+const ending = /\n*Answer format:\s*(.+?)\s*$/;
+const openings =
+  /^(Please choose the correct (answer|solution|ending|option) to the question:|Please answer the following question with true or false, question:|Please choose the correct [^:]*:)\s*/;
+
+/**
+ * Takes a Commonsense170K instruction apart. `Answer format: answer1/answer2` names the labels, and each label in
+ * capitals (`Answer1: …`) stands before its choice; BoolQ's `true/false` are the choices themselves.
+ * The prompt keeps the question alone. Returns a reason where the instruction is not of this form.
+ */
+export function splitChoices(instruction: string, answer: string | undefined): ChoiceRow | string {
+  if (answer === undefined) return '`answer` is missing: it names the right choice, such as `answer2`';
+  const format = ending.exec(instruction);
+  if (!format) return '`instruction` does not end in `Answer format: answer1/answer2/…`';
+  const labels = (format[1] as string).split('/').map((label) => label.trim());
+  const index = labels.indexOf(answer);
+  if (index < 0) return `\`answer\` is \`${answer}\`, the answer format names ${labels.join(', ')}`;
+
+  const body = instruction.slice(0, format.index).replace(openings, '');
+  const marks = labels.map((label) => body.indexOf(`${label[0]?.toUpperCase()}${label.slice(1)}: `));
+  if (marks.every((mark) => mark < 0)) return choiceRow(body, labels, index);
+  const broken = marks.findIndex((mark, i) => mark < 0 || (i > 0 && mark < (marks[i - 1] as number)));
+  if (broken >= 0)
+    return `the choice \`${labels[broken]}\` of the answer format is not in the instruction, or not in order`;
+
+  const choices = marks.map((mark, i) => body.slice(mark + (labels[i] as string).length + 2, marks[i + 1]).trim());
+  return choiceRow(body.slice(0, marks[0]), choices, index);
+}
+
+function choiceRow(question: string, choices: string[], answer: number): ChoiceRow {
+  return { prompt: [{ role: 'user', content: question.trim() }], choices, answer };
+}

@@ -1,0 +1,15 @@
+import type { z } from 'zod';
+import type { RowOf, Use } from '../rows.ts';
+
+/** How one kind of record becomes rows. A format may serve several uses: a chat can be trained on or answered. */
+export interface Format {
+  name: string;
+  /** A record as a person would write it down. */
+  shape: string;
+  /** A record that has all of these is taken to be of this format. */
+  keys: readonly string[];
+  /** All columns that the format reads. */
+  columns: readonly string[];
+  /** For each use, the schema whose output is the row. */
+  rows: { readonly [U in Use]?: z.ZodType<RowOf[U]> };
+}

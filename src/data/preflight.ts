@@ -1,0 +1,193 @@
+import { type Problem, RequestError } from '../errors.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type EncodedPair, type EncodedSequence, encodeMessages, encodePair } from './encode.ts';
+import type { MessagesRow, PreferenceRow } from './rows.ts';
+
+/** What to do with rows of more than `maxLength` tokens; `truncate` cuts their end off. */
+export type TooLongPolicy = 'error' | 'drop' | 'truncate';
+
+export interface EncodeOptions {
+  /** Tokens that a row may have at most. */
+  maxLength: number;
+  onTooLong?: TooLongPolicy;
+  /** Goes on where answers do not end with the end-of-sequence token, from which a model learns not to stop. */
+  allowMissingEnd?: boolean;
+}
+
+/** What was found in the rows before anything is trained. A pair counts as two sequences. */
+export interface Preflight {
+  rows: number;
+  /** Rows that were kept. */
+  keptRows: number;
+  sequences: number;
+  tokens: number;
+  trainedTokens: number;
+  longest: number;
+  /** Rows longer than allowed, 0-based. */
+  tooLong: number[];
+  /** Rows with nothing to train on, 0-based. */
+  untrained: number[];
+  /** Sequences whose last trained token is not the end-of-sequence token, those cut by `truncate` left out. */
+  withoutEnd: number;
+  /** Sequences that begin with two beginning-of-sequence tokens. */
+  doubledBos: number;
+  /** Tokens that reach over the edge of a trained part. */
+  boundaryMerges: number;
+}
+
+/** Encodes conversations and looks them over; everything wrong with them is one RequestError. */
+export function encodeConversations(
+  rows: readonly MessagesRow[],
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+): { sequences: EncodedSequence[]; preflight: Preflight } {
+  const { kept, preflight } = encodeRows(rows, (row) => [encodeMessages(row, tokenizer)], tokenizer, options);
+  return { sequences: kept.map(([sequence]) => sequence!), preflight };
+}
+
+/** Encodes preference pairs and looks them over; a pair is left out where one of its answers is. */
+export function encodePairs(
+  rows: readonly PreferenceRow[],
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+): { pairs: EncodedPair[]; preflight: Preflight } {
+  const both = (row: PreferenceRow) => {
+    const { chosen, rejected } = encodePair(row, tokenizer);
+    return [chosen, rejected];
+  };
+  const { kept, preflight } = encodeRows(rows, both, tokenizer, options);
+  return { pairs: kept.map(([chosen, rejected]) => ({ chosen: chosen!, rejected: rejected! })), preflight };
+}
+
+/** One line for the log. */
+export function describePreflight(preflight: Preflight): string {
+  const { rows, keptRows, tokens, trainedTokens, longest, boundaryMerges } = preflight;
+  const share = tokens === 0 ? 0 : (100 * trainedTokens) / tokens;
+  const kept = keptRows === rows ? `${rows} rows` : `${keptRows} of ${rows} rows`;
+  const merges = boundaryMerges > 0 ? `, ${boundaryMerges} tokens reach over the edge of an answer` : '';
+  return `${kept}, ${tokens} tokens, ${trainedTokens} of them trained (${share.toFixed(1)} %), longest ${longest}${merges}`;
+}
+
+function encodeRows<R>(
+  rows: readonly R[],
+  encode: (row: R) => EncodedSequence[],
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+): { kept: EncodedSequence[][]; preflight: Preflight } {
+  const preflight = emptyPreflight(rows.length);
+  const kept: EncodedSequence[][] = [];
+  const problems: Problem[] = [];
+  for (const [index, row] of rows.entries()) {
+    try {
+      const sequences = lookOver(encode(row), index, preflight, tokenizer, options);
+      if (sequences) kept.push(sequences);
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      problems.push(...error.problems.map((problem) => ({ ...problem, where: `row ${index + 1}` })));
+    }
+  }
+  preflight.keptRows = kept.length;
+  problems.push(...preflightProblems(preflight, options));
+  if (problems.length > 0) throw new RequestError(atMost(problems, 10));
+  return { kept, preflight };
+}
+
+/** Counts a row, and returns its sequences as they are to be trained, or nothing where the row is left out. */
+function lookOver(
+  encoded: readonly EncodedSequence[],
+  row: number,
+  preflight: Preflight,
+  tokenizer: Tokenizer,
+  { maxLength, onTooLong }: EncodeOptions,
+): EncodedSequence[] | undefined {
+  const length = Math.max(...encoded.map(({ tokens }) => tokens.length));
+  const tooLong = length > maxLength;
+  preflight.longest = Math.max(preflight.longest, length);
+  if (tooLong) {
+    preflight.tooLong.push(row);
+    if (onTooLong !== 'truncate') return undefined;
+  }
+  const sequences = encoded.map((sequence) => cut(sequence, maxLength));
+  if (sequences.some(({ trained }) => !trained.includes(1))) {
+    if (!tooLong) preflight.untrained.push(row);
+    return undefined;
+  }
+  for (const sequence of sequences) count(sequence, preflight);
+  for (const { tokens, trained } of encoded) {
+    if (tokens[trained.lastIndexOf(1)] !== tokenizer.eosId) preflight.withoutEnd++;
+    if (tokens[0] === tokenizer.bosId && tokens[1] === tokenizer.bosId) preflight.doubledBos++;
+  }
+  return sequences;
+}
+
+function cut({ tokens, trained, boundaryMerges }: EncodedSequence, maxLength: number): EncodedSequence {
+  return { tokens: tokens.subarray(0, maxLength), trained: trained.subarray(0, maxLength), boundaryMerges };
+}
+
+function count({ tokens, trained, boundaryMerges }: EncodedSequence, preflight: Preflight): void {
+  preflight.sequences++;
+  preflight.tokens += tokens.length;
+  for (const flag of trained) preflight.trainedTokens += flag;
+  preflight.boundaryMerges += boundaryMerges;
+}
+
+function preflightProblems(
+  preflight: Preflight,
+  { maxLength, onTooLong = 'error', allowMissingEnd }: EncodeOptions,
+): Problem[] {
+  const { rows, sequences, tooLong, untrained, withoutEnd, doubledBos, longest, keptRows } = preflight;
+  const problems: Problem[] = [];
+  if (tooLong.length > 0 && onTooLong === 'error') {
+    problems.push({
+      message: `${tooLong.length} of ${rows} rows are longer than ${maxLength} tokens (${rowNumbers(tooLong)}); the longest has ${longest}`,
+      hint: 'raise the length, or say what to do with them: `onTooLong: drop` or `truncate`',
+    });
+  } else if (keptRows === 0 && untrained.length === 0) {
+    problems.push({ message: `all of ${rows} rows are longer than ${maxLength} tokens: none is left` });
+  }
+  if (untrained.length > 0) {
+    problems.push({
+      message: `${untrained.length} of ${rows} rows have nothing to train on (${rowNumbers(untrained)})`,
+      hint: 'their answers are empty, or the chat template leaves them out',
+    });
+  }
+  if (withoutEnd > 0 && !allowMissingEnd) {
+    problems.push({
+      message: `${withoutEnd} of ${sequences} answers do not end with the end-of-sequence token: a model trained on them does not learn to stop`,
+      hint: 'the chat template has to end an assistant turn with the eos token of the tokenizer',
+    });
+  }
+  if (doubledBos > 0) {
+    problems.push({
+      message: `${doubledBos} of ${sequences} sequences begin with two beginning-of-sequence tokens`,
+      hint: 'the rows hold the token as text: remove it from them',
+    });
+  }
+  return problems;
+}
+
+function rowNumbers(rows: readonly number[]): string {
+  const shown = rows.slice(0, 5).map((row) => row + 1);
+  return `row ${shown.join(', ')}${rows.length > shown.length ? ', …' : ''}`;
+}
+
+function atMost(problems: readonly Problem[], shown: number): Problem[] {
+  const hidden = problems.length - shown;
+  return hidden <= 0 ? [...problems] : [...problems.slice(0, shown), { message: `and ${hidden} more problems` }];
+}
+
+function emptyPreflight(rows: number): Preflight {
+  return {
+    rows,
+    keptRows: 0,
+    sequences: 0,
+    tokens: 0,
+    trainedTokens: 0,
+    longest: 0,
+    tooLong: [],
+    untrained: [],
+    withoutEnd: 0,
+    doubledBos: 0,
+    boundaryMerges: 0,
+  };
+}

@@ -1,0 +1,63 @@
+import { RandomStream } from '../../random.ts';
+import type { ChoiceRow, Message, MessagesRow, PromptRow } from '../rows.ts';
+import type { Split } from '../split.ts';
+import type { Fact } from './facts.ts';
+
+/** A fact in one of the ways to ask for it. */
+export interface Question {
+  fact: Fact;
+  text: string;
+}
+
+/** Of the facts that may be asked, the share whose question in a phrasing is trained. */
+const trainedShare = 2 / 3;
+
+/**
+ * The (fact, phrasing) pairs of a split. Held out are all questions for the facts that are never asked, and, drawn
+ * for each phrasing by itself, a third of the others: half of all pairs.
+ */
+export function questionsOf(facts: readonly Fact[], split: Split, seed: number): Question[] {
+  const relations = [...new Set(facts.map(({ relation }) => relation))];
+  return relations.flatMap((relation) => {
+    const group = facts.filter((fact) => fact.relation === relation);
+    const phrasings = group[0]?.questions.length ?? 0;
+    return Array.from({ length: phrasings }, (_, phrasing) => {
+      const trained = trainedFacts(group, new RandomStream(seed, `town/questions/${relation}/${phrasing}`));
+      return group
+        .filter((fact) => trained.has(fact) === (split === 'train'))
+        .map((fact) => ({ fact, text: fact.questions[phrasing] as string }));
+    }).flat();
+  });
+}
+
+function trainedFacts(group: readonly Fact[], random: RandomStream): Set<Fact> {
+  const asked = random.shuffle(group.filter(({ neverAsked }) => !neverAsked));
+  return new Set(asked.slice(0, Math.round(asked.length * trainedShare)));
+}
+
+function asked({ text }: Question): Message[] {
+  return [{ role: 'user', content: text }];
+}
+
+export function instructionRow(question: Question): MessagesRow {
+  return { messages: [...asked(question), { role: 'assistant', content: question.fact.answer }] };
+}
+
+export function promptRow(question: Question): PromptRow {
+  return { prompt: asked(question), answer: question.fact.answer };
+}
+
+const choices = 4;
+
+/** The right answer among others of the same relation. */
+export function choiceRow(question: Question, facts: readonly Fact[], random: RandomStream): ChoiceRow {
+  const wrong = random.shuffle(wrongAnswers(question.fact, facts)).slice(0, choices - 1);
+  const offered = random.shuffle([question.fact.answer, ...wrong]);
+  return { prompt: asked(question), choices: offered, answer: offered.indexOf(question.fact.answer) };
+}
+
+/** The other answers that questions of the relation have. */
+export function wrongAnswers({ relation, answer }: Fact, facts: readonly Fact[]): string[] {
+  const answers = facts.filter((fact) => fact.relation === relation).map((fact) => fact.answer);
+  return [...new Set(answers)].filter((other) => other !== answer);
+}

@@ -1,0 +1,39 @@
+import { RandomStream } from '../../random.ts';
+import type { TextRow } from '../rows.ts';
+import { background, type Fact } from './facts.ts';
+import type { World } from './world.ts';
+
+/**
+ * Documents of four to eight sentences about two or three subjects: every fact comes back in all its phrasings, in
+ * varying order and company, so that it is learned as a fact and not as a text.
+ */
+export function createText(world: World, facts: readonly Fact[], documents: number, seed: number): TextRow[] {
+  const random = new RandomStream(seed, 'town/text');
+  const sentences = sentencesBySubject(world, facts);
+  const subjects = [...sentences.keys()];
+  return Array.from({ length: documents }, () => {
+    const chosen = Array.from({ length: 2 + random.integer(2) }, () => random.pick(subjects));
+    const text = chosen.map((subject) => paragraph(sentences.get(subject) ?? [], random)).join('\n');
+    return { text };
+  });
+}
+
+/** For each subject its facts, each as the list of its phrasings. */
+function sentencesBySubject(world: World, facts: readonly Fact[]): Map<string, (readonly string[])[]> {
+  const sentences = new Map<string, (readonly string[])[]>();
+  const add = (subject: string, phrasings: readonly string[]) => {
+    if (phrasings.length > 0) sentences.set(subject, [...(sentences.get(subject) ?? []), phrasings]);
+  };
+  for (const { subject, statements } of facts) add(subject, statements);
+  for (const [subject, phrasings] of background(world)) add(subject, phrasings);
+  return sentences;
+}
+
+/** Two or three different facts of a subject, in random order and phrasing. */
+function paragraph(facts: readonly (readonly string[])[], random: RandomStream): string {
+  const order = random.shuffle([...facts]);
+  return order
+    .slice(0, 2 + random.integer(2))
+    .map((phrasings) => random.pick(phrasings))
+    .join(' ');
+}

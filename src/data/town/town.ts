@@ -1,0 +1,76 @@
+import { RequestError } from '../../errors.ts';
+import { RandomStream } from '../../random.ts';
+import type { PreferenceRow, RowOf, TextRow, Use } from '../rows.ts';
+import { type Split, splitRows } from '../split.ts';
+import { createFacts, type Fact } from './facts.ts';
+import { preferenceRows } from './preferences.ts';
+import { choiceRow, instructionRow, promptRow, type Question, questionsOf } from './questions.ts';
+import { createText } from './text.ts';
+import { createWorld, defaultSize, type TownSize, type World } from './world.ts';
+
+export const townKinds = ['text', 'instructions', 'preferences', 'prompts', 'questions'] as const;
+export type TownKind = (typeof townKinds)[number];
+
+/** Changes whenever the rows do: it stands in the content keys of everything that is trained on them. */
+export const townVersion = '1';
+
+const defaultSeed = 1;
+const heldOutText = 0.05;
+
+/** A generated world, and its facts. */
+export interface Town {
+  world: World;
+  facts: readonly Fact[];
+  size: TownSize;
+  seed: number;
+}
+
+export function createTown(size: TownSize = defaultSize, seed = defaultSeed): Town {
+  const world = createWorld(size, seed);
+  return { world, facts: createFacts(world, seed), size, seed };
+}
+
+type Reader<U extends Use> = (town: Town, split: Split) => readonly RowOf[U][];
+
+/** What each kind of dataset can be used for. */
+const readers: Readonly<Record<TownKind, { [U in Use]?: Reader<U> }>> = {
+  text: { text: textRows },
+  instructions: { messages: each(instructionRow), prompt: each(promptRow) },
+  preferences: { preference: preferences, prompt: each(promptRow) },
+  prompts: { prompt: each(promptRow) },
+  questions: { choice: choiceRows, prompt: each(promptRow), messages: each(instructionRow) },
+};
+
+/** Rows of a built-in dataset; a use that the kind does not serve is a RequestError. */
+export function townRows<U extends Use>(
+  kind: TownKind,
+  use: U,
+  split: Split,
+  town = createTown(),
+): readonly RowOf[U][] {
+  const reader = readers[kind][use];
+  if (reader) return reader(town, split);
+  const serving = townKinds.filter((name) => readers[name][use]).map((name) => `town/${name}`);
+  throw new RequestError({
+    where: `town/${kind}`,
+    message: `gives no ${use} rows`,
+    hint: `${use} rows are in ${serving.join(', ')}`,
+  });
+}
+
+function each<R>(row: (question: Question) => R): (town: Town, split: Split) => R[] {
+  return ({ facts, seed }, split) => questionsOf(facts, split, seed).map(row);
+}
+
+function textRows({ world, facts, size, seed }: Town, split: Split): readonly TextRow[] {
+  return splitRows(createText(world, facts, size.documents, seed), split, heldOutText);
+}
+
+function choiceRows({ facts, seed }: Town, split: Split): RowOf['choice'][] {
+  const random = new RandomStream(seed, `town/choices/${split}`);
+  return questionsOf(facts, split, seed).map((question) => choiceRow(question, facts, random));
+}
+
+function preferences({ facts, seed }: Town, split: Split): PreferenceRow[] {
+  return preferenceRows(questionsOf(facts, split, seed), facts, seed);
+}
