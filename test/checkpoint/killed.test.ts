@@ -1,0 +1,77 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { recoverDirectory } from '../../src/checkpoint/atomic.ts';
+import { readManifest, verifyManifest } from '../../src/checkpoint/manifest.ts';
+import { temporaryFolder } from './temporary.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** Writes `final` over and over; each directory holds one number in several files. */
+const writer = `
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeDirectoryAtomically } from './compiled/checkpoint/atomic.js';
+import { writeManifest } from './compiled/checkpoint/manifest.js';
+const [final, first] = process.argv.slice(2);
+process.stdout.write('started');
+for (let round = Number(first); ; round++) {
+  await writeDirectoryAtomically(final, async (temporary) => {
+    for (const name of ['a', 'b', 'c']) await writeFile(join(temporary, name), String(round).repeat(20000));
+    await writeManifest(temporary, { round });
+  });
+}
+`;
+
+test('a directory is whole whenever its writer is killed', async () => {
+  const folder = await temporaryFolder();
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const options = [
+    '--rootDir',
+    'src',
+    '--outDir',
+    join(folder, 'compiled'),
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+  ];
+  const files = ['src/checkpoint/atomic.ts', 'src/checkpoint/manifest.ts'];
+  const flags = [
+    '--types',
+    'node',
+    '--strict',
+    '--skipLibCheck',
+    '--rewriteRelativeImportExtensions',
+    '--ignoreConfig',
+  ];
+  await promisify(execFile)(process.execPath, [tsc, ...options, ...flags, ...files], { cwd: root });
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  await writeFile(join(folder, 'writer.js'), writer);
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const final = join(folder, 'final');
+
+  let newest = -1;
+  for (let kill = 0; kill < 12; kill++) {
+    const child = spawn(process.execPath, [join(folder, 'writer.js'), final, String(newest + 1)], { stdio: 'pipe' });
+    await once(child.stdout, 'data');
+    await pause(40 + 7 * kill);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await recoverDirectory(final);
+    expect(await verifyManifest(final)).toEqual([]);
+    const round = (await readManifest(final))!.round as number;
+    expect(round).toBeGreaterThanOrEqual(newest);
+    for (const name of ['a', 'b', 'c']) {
+      expect(await readFile(join(final, name), 'utf8')).toBe(String(round).repeat(20000));
+    }
+    newest = round;
+  }
+  expect(newest).toBeGreaterThan(0);
+  const leftovers = (await readdir(folder)).filter((name) => name.startsWith('final.tmp-'));
+  expect(leftovers.length).toBeLessThanOrEqual(1);
+});
