@@ -28,11 +28,8 @@ export async function fileRows<U extends Use>(
   const files = filesOf(source, split);
   const texts = files.filter(isTextFile);
   if (texts.length > 0 && use !== 'text') {
-    const hint = `use a .jsonl or .json file: ${shapesFor(use)}`;
-    throw new RequestError(
-      texts.map((file) => ({ where: basename(file), message: `plain text where ${use} rows are needed`, hint })),
-      name,
-    );
+    const message = `${texts.length === 1 ? 'is plain text' : `holds ${texts.length} plain-text files`}, but ${use} rows are needed`;
+    throw new RequestError({ where: name, message, hint: `${use} rows come from .jsonl or .json: ${shapesFor(use)}` });
   }
   const documents = await textRows(texts, split, holdOut);
   const records = files.filter((file) => !isTextFile(file));
@@ -103,10 +100,9 @@ function formatOf(first: SourceRecord, named: string | undefined, name: string, 
     throw new RequestError({ ...place, message: `the first row has ${keys}, which is no known format`, hint }, name);
   }
   if (format.rows[use]) return format;
-  const reason = named
-    ? 'the descriptor says so'
-    : `the first row has ${format.keys.map((key) => `\`${key}\``).join(' and ')}`;
-  const message = `the file is of the format ${format.name} (${reason}), which gives no ${use} rows`;
+  const key = format.keys.find((known) => Object.hasOwn(object, known));
+  const reason = named ? 'as its descriptor says' : `because the first row has \`${key}\``;
+  const message = `the format is ${format.name}, ${reason}; it gives no ${use} rows`;
   throw new RequestError({ ...place, message, hint: `${use} rows are ${shapesFor(use)}` }, name);
 }
 

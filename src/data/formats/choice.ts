@@ -5,8 +5,8 @@ import { accept, readPrompt } from './messages.ts';
 
 const record = z
   .object({
-    question: z.unknown(),
-    prompt: z.unknown(),
+    question: z.unknown().optional(),
+    prompt: z.unknown().optional(),
     choices: z.array(z.string().min(1)).min(2),
     answer: z.union([z.int(), z.string()]),
   })
@@ -31,7 +31,7 @@ function answerIndex(choices: readonly string[], label: number | string): number
 export const choice: Format = {
   name: 'choice',
   shape: '{question, choices: […], answer}, the answer an index from 0, a letter or a choice',
-  keys: ['choices', 'answer'],
+  keys: ['choices'],
   columns: ['question', 'prompt', 'choices', 'answer'],
   rows: {
     choice: record,

@@ -6,7 +6,7 @@ export interface Format {
   name: string;
   /** A record as a person would write it down. */
   shape: string;
-  /** A record that has all of these is taken to be of this format. */
+  /** A record that has one of these, and none of a format before, is taken to be of this format. */
   keys: readonly string[];
   /** All columns that the format reads. */
   columns: readonly string[];

@@ -6,10 +6,10 @@ import { preference } from './preference.ts';
 import { prompt } from './prompt.ts';
 import { text } from './text.ts';
 
-/** Every format, the more particular before the more general: the first whose keys a record has is taken. */
+/** Every format, the more particular before the more general. */
 export const formats: readonly Format[] = [preference, choice, chat, shareGpt, alpaca, prompt, text];
 
-/** The format of a record, or nothing where no format's keys are all there. */
+/** The first format of which a record has a key, so that a row of it with a key missing is told what is missing. */
 export function detectFormat(record: object): Format | undefined {
-  return formats.find(({ keys }) => keys.every((key) => Object.hasOwn(record, key)));
+  return formats.find(({ keys }) => keys.some((key) => Object.hasOwn(record, key)));
 }

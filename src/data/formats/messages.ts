@@ -11,7 +11,10 @@ const roles: Readonly<Record<string, Message['role']>> = {
 
 /** A schema out of a reader that returns the value, or the reason why it cannot be read. */
 export function readAs<T extends object>(reader: (value: unknown) => T | string): z.ZodType<T> {
-  return z.unknown().transform((value, context) => accept(reader(value), context));
+  return z
+    .unknown()
+    .optional()
+    .transform((value, context) => accept(reader(value), context));
 }
 
 /** Passes a value on and turns a reason into an issue; for the transforms of records. */

@@ -26,7 +26,12 @@ function readTranscript(text: string): Message[] | undefined {
 const completion = readAs(readCompletion);
 
 const record = z
-  .object({ prompt: z.unknown(), conversations: z.unknown(), chosen: completion, rejected: completion })
+  .object({
+    prompt: z.unknown().optional(),
+    conversations: z.unknown().optional(),
+    chosen: completion,
+    rejected: completion,
+  })
   .transform((row, context) => accept(preferenceRow(readContext(row), row.chosen, row.rejected), context));
 
 /** The conversation before the answers, where the file has it in a column of its own. */
