@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { ExecutionListener, NodeOutcome } from './executor.ts';
-import { followRecords, type MetricsRecord } from './metrics-log.ts';
+import { follow } from './follow.ts';
+import type { MetricsRecord } from './metrics-log.ts';
 import { type NodeStatus, prepareFolder } from './node-folder.ts';
 import type { PlanNode } from './plan.ts';
 
@@ -16,8 +16,6 @@ export interface ChildOptions {
   /** Those that are running; whoever forwards signals reads it. */
   children: Set<ChildProcess>;
 }
-
-const pollMilliseconds = 200;
 
 /** Lines of a child's log that are shown when it failed. */
 const shownLines = 30;
@@ -38,7 +36,10 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
   try {
     const latest = new Map<string, MetricsRecord>();
     const exit = exitOf(child);
-    await follow(node, latest, exit, options.listener);
+    await follow(directory, exit, (record) => {
+      latest.set(record.type, record);
+      options.listener.record(node, record);
+    });
     const outcome = outcomeOf(node, await exit, latest);
     if (outcome.status === 'failed') outcome.error = [outcome.error, await logSince(directory, logStart)].join('\n');
     options.listener.ended(node, outcome);
@@ -59,28 +60,6 @@ function exitOf(child: ChildProcess): Promise<Exit> {
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve({ code, signal }));
   });
-}
-
-/** Passes records on until the child has ended; keeps the latest of each type. */
-async function follow(
-  node: PlanNode,
-  latest: Map<string, MetricsRecord>,
-  exit: Promise<Exit>,
-  listener: ExecutionListener,
-): Promise<void> {
-  const next = followRecords(join(node.job.directory, 'metrics.jsonl'));
-  let running = true;
-  const ended = exit.then(() => {
-    running = false;
-  });
-  for (let last = false; !last; ) {
-    await Promise.race([ended, setTimeout(pollMilliseconds)]);
-    last = !running;
-    for (const record of await next()) {
-      latest.set(record.type, record);
-      listener.record(node, record);
-    }
-  }
 }
 
 function outcomeOf(node: PlanNode, { code, signal }: Exit, latest: ReadonlyMap<string, MetricsRecord>): NodeOutcome {

@@ -85,12 +85,13 @@ async function runToEnd(session: Session, job: NodeJob, { stop }: NodeRunOptions
   const steps = stage.run(config, state, run);
   let result: Readonly<Record<string, unknown>> = {};
   while (!isPatienceOver(session)) {
+    const begun = Date.now();
     const next = await steps.next();
     if (next.done) {
       result = next.value;
       break;
     }
-    recordStep(session, next.value);
+    recordStep(session, next.value, (Date.now() - begun) / 1000);
     // Signals are delivered only when the event loop turns, which a stage that computes in JavaScript never lets it.
     await setImmediate();
     const isLast = next.value.step === next.value.totalSteps;
@@ -102,12 +103,10 @@ async function runToEnd(session: Session, job: NodeJob, { stop }: NodeRunOptions
   return finish(session, job, result);
 }
 
-function recordStep(session: Session, record: StepRecord): void {
+function recordStep(session: Session, record: StepRecord, stepSeconds: number): void {
   const seconds = secondsSince(session);
   const { tokens } = record;
-  const elapsed = seconds - session.progress.seconds;
-  const speed =
-    tokens === undefined || record.tokensPerSecond !== undefined ? {} : { tokensPerSecond: tokens / elapsed };
+  const speed = tokens === undefined ? {} : { tokensPerSecond: tokens / stepSeconds };
   appendRecord(session.metricsFile, { type: 'step', ...record, seconds, ...speed });
   const { evalEvery, sampleEvery } = session.cadence;
   const measured = !isDue(evalEvery, record.step) && !isDue(sampleEvery, record.step);
@@ -126,6 +125,7 @@ async function evaluate(session: Session): Promise<void> {
   const { stage, config, state, run, cadence, progress } = session;
   if (!stage.evaluate) return;
   const metrics = await stage.evaluate(config, state, run);
+  if (Object.keys(metrics).length === 0) return;
   appendRecord(session.metricsFile, { type: 'eval', step: progress.step, seconds: secondsSince(session), ...metrics });
   if (cadence.best === undefined) return;
   session.progress = withEvaluation(progress, cadence.best, metricNamed(cadence.best, metrics));

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { withKebabFlags } from '../config/flags.ts';
+import type { Stage } from '../stages/stage.ts';
+import { addCheckCommand } from './check.ts';
+import { reportFailure } from './failure.ts';
+import { addNodeCommand } from './node.ts';
+import { addRunCommand } from './run.ts';
+import { addStageCommands } from './stage-commands.ts';
+
+/** What a command needs to know of the program it belongs to. */
+export interface Program {
+  stages: readonly Stage[];
+  /** Arguments as they were typed, for messages that say how to go on. */
+  argv: readonly string[];
+  /** Makes a command's action set the exit status. */
+  action<A extends unknown[]>(run: (...args: A) => Promise<number>): (...args: A) => Promise<void>;
+}
+
+/** Runs one command of `mixtune` with these stages and returns its exit status. */
+export async function runCommandLine(argv: readonly string[], stages: readonly Stage[]): Promise<number> {
+  let status = 0;
+  const program: Program = {
+    stages,
+    argv,
+    action:
+      (run) =>
+      async (...args) => {
+        status = await run(...args);
+      },
+  };
+  const command = new Command('mixtune')
+    .description('Pre-train, fine-tune and align Llama-style language models')
+    .version(packageVersion())
+    .enablePositionalOptions()
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)');
+  addRunCommand(command, program);
+  addCheckCommand(command, program);
+  addStageCommands(command, program);
+  addNodeCommand(command, program);
+  try {
+    await command.parseAsync(withKebabFlags(argv), { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return reportFailure(error);
+  }
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,92 @@
+import { MultiBar, type SingleBar } from 'cli-progress';
+import type { MetricsRecord } from '../pipeline/metrics-log.ts';
+import { duration } from './duration.ts';
+
+/** Shows how nodes get on, on standard error: bars in a terminal, lines elsewhere. */
+export interface Progress {
+  started(id: string): void;
+  record(id: string, record: MetricsRecord): void;
+  ended(id: string, line: string): void;
+  /** One line that stays. */
+  say(line: string): void;
+  close(): void;
+}
+
+export function openProgress(): Progress {
+  return process.stderr.isTTY ? bars() : lines();
+}
+
+function bars(): Progress {
+  const multi = new MultiBar({
+    format: '{id} {bar} {percentage}%  step {value}/{total}{numbers}',
+    clearOnComplete: false,
+    hideCursor: true,
+    stream: process.stderr,
+    linewrap: false,
+    barsize: 24,
+    gracefulExit: false,
+    noTTYOutput: false,
+    fps: 5,
+  });
+  const running = new Map<string, SingleBar>();
+  const say = (line: string) => {
+    if (running.size > 0) multi.log(`${line}\n`);
+    else process.stderr.write(`${line}\n`);
+  };
+  return {
+    say,
+    started: (id) => void running.set(id, multi.create(1, 0, { id, numbers: '' })),
+    record(id, record) {
+      if (record.type !== 'step') return;
+      const bar = running.get(id);
+      if (!bar) return;
+      if (typeof record.totalSteps === 'number') bar.setTotal(record.totalSteps);
+      bar.update(record.step, { id, numbers: numbersOf(record) });
+    },
+    ended(id, line) {
+      const bar = running.get(id);
+      bar?.stop();
+      if (bar) multi.remove(bar);
+      running.delete(id);
+      say(line);
+    },
+    close: () => multi.stop(),
+  };
+}
+
+/** A line at each tenth of a node, and when it was quiet for 15 seconds. */
+function lines(): Progress {
+  const shown = new Map<string, { tenth: number; at: number }>();
+  const say = (line: string) => void process.stderr.write(`${line}\n`);
+  return {
+    say,
+    started(id) {
+      shown.set(id, { tenth: 0, at: Date.now() });
+      say(`${id}: started`);
+    },
+    record(id, record) {
+      const last = shown.get(id);
+      if (record.type !== 'step' || !last) return;
+      const tenth = typeof record.totalSteps === 'number' ? Math.floor((10 * record.step) / record.totalSteps) : 0;
+      if (tenth <= last.tenth && Date.now() - last.at < 15_000) return;
+      shown.set(id, { tenth, at: Date.now() });
+      say(`${id}: step ${record.step}${record.totalSteps ? `/${record.totalSteps}` : ''}${numbersOf(record)}`);
+    },
+    ended: (_id, line) => say(line),
+    close: () => undefined,
+  };
+}
+
+function numbersOf({ step, totalSteps, seconds, loss, tokensPerSecond }: MetricsRecord): string {
+  const parts = [
+    typeof loss === 'number' ? `loss ${loss.toPrecision(4)}` : '',
+    typeof tokensPerSecond === 'number' ? `${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s` : '',
+    typeof totalSteps === 'number' && typeof seconds === 'number' && step < totalSteps
+      ? `ETA ${duration(((totalSteps - step) * seconds) / step)}`
+      : '',
+  ];
+  return parts
+    .filter(Boolean)
+    .map((part) => `  ${part}`)
+    .join('');
+}

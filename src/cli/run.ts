@@ -1,0 +1,156 @@
+import { availableParallelism } from 'node:os';
+import { relative, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { contentsBelow } from '../pipeline/contents.ts';
+import type { NodeOutcome } from '../pipeline/executor.ts';
+import type { NodeStatus } from '../pipeline/node-folder.ts';
+import { parsePipeline } from '../pipeline/pipeline-file.ts';
+import { makePlan, type Plan } from '../pipeline/plan.ts';
+import { planDocument } from '../pipeline/plan-file.ts';
+import { readPipelineText } from '../pipeline/recipes.ts';
+import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
+import { selectNodes } from '../pipeline/selection.ts';
+import type { Stage } from '../stages/stage.ts';
+import { duration } from './duration.ts';
+import { jsonOption, wholeNumber } from './options.ts';
+import type { Program } from './program.ts';
+import { openProgress, type Progress } from './progress.ts';
+import { table } from './table.ts';
+
+interface RunFlags {
+  set: string[];
+  only?: string[];
+  startAt?: string;
+  dryRun: boolean;
+  jobs: number;
+  out?: string;
+  json: boolean;
+}
+
+export function addRunCommand(parent: Command, program: Program): void {
+  parent
+    .command('run')
+    .summary('run a pipeline: a shipped recipe by its name, or a file')
+    .description('Run a pipeline: a shipped recipe by its name, or a file. What is finished is not run again.')
+    .argument('<pipeline>', 'name of a recipe, such as quickstart, or a YAML file')
+    .option('--set <path=value...>', 'give a parameter or any key a value, such as stages.sft.lr=1e-4', collect, [])
+    .option('--only <stages...>', 'run these stages and no others')
+    .option('--start-at <stage>', 'run this stage and those behind it')
+    .option('--dry-run', 'check everything and show the plan, run nothing', false)
+    .option('--jobs <number>', 'stages that run at once; they share the cores', wholeNumber(1), 1)
+    .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')
+    .addOption(jsonOption())
+    .action(program.action((name: string, flags: RunFlags) => run(name, flags, program)));
+}
+
+async function run(name: string, flags: RunFlags, { stages, argv }: Program): Promise<number> {
+  const plan = await planOf(name, flags, stages);
+  const statuses = await selectNodes(plan, flags);
+  if (flags.dryRun) {
+    print(flags.json ? planJson(plan, statuses) : planTable(plan, statuses), flags.json);
+    return 0;
+  }
+  const progress = openProgress();
+  const done = await runPlan(plan, {
+    statuses,
+    jobs: flags.jobs,
+    threads: Math.max(1, Math.floor(availableParallelism() / flags.jobs)),
+    command: [...process.execArgv, process.argv[1]!],
+    stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
+    listener: {
+      started: ({ job }) => progress.started(job.id),
+      record: ({ job }, record) => progress.record(job.id, record),
+      ended: ({ job }, outcome) => progress.ended(job.id, outcomeLine(outcome)),
+    },
+  }).finally(() => progress.close());
+  if (flags.json) print({ pipeline: plan.pipeline, directory: plan.directory, ...summaryOf(done, plan) }, true);
+  else print(closing(done), false);
+  if (done.status !== 0) tellHowToGoOn(progress, done, argv);
+  return done.status;
+}
+
+/** The plan of a pipeline as flags ask for it; everything wrong with it is a RequestError. */
+export async function planOf(
+  name: string,
+  flags: Pick<RunFlags, 'set' | 'out'>,
+  stages: readonly Stage[],
+): Promise<Plan> {
+  const { text, file } = await readPipelineText(name);
+  const pipeline = parsePipeline(text, file, flags.set);
+  const baseDirectory = process.cwd();
+  const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
+  return makePlan(pipeline, { stages, directory, baseDirectory, contents: contentsBelow(baseDirectory) });
+}
+
+/** A repeatable option that also takes several values at once. */
+export function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+export function planTable(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): string {
+  const rows = plan.nodes.map(({ job, inputs }) => {
+    const status = statuses.get(job.id);
+    return [job.id, job.run, status ? statusText[status] : 'not selected', inputs.join(', ')];
+  });
+  return `${table(['node', 'runs', 'status', 'reads'], rows)}\nin ${plan.directory}`;
+}
+
+export function planJson(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): Record<string, unknown> {
+  const { pipeline, nodes } = planDocument(plan);
+  const withStatus = nodes.map((node) => ({ ...node, status: statuses.get(node.id) ?? 'not selected' }));
+  return { pipeline, directory: plan.directory, nodes: withStatus };
+}
+
+const statusText: Readonly<Record<NodeStatus, string>> = {
+  new: 'to run',
+  begun: 'to go on with',
+  finished: 'finished',
+  superseded: 'to run; the result of other settings is kept aside',
+};
+
+export function print(content: unknown, json: boolean): void {
+  process.stdout.write(`${json ? JSON.stringify(content, null, 2) : content}\n`);
+}
+
+function outcomeLine({ id, status, seconds, step, loss, error }: NodeOutcome): string {
+  const numbers = [
+    step === undefined ? '' : `step ${step}`,
+    seconds === undefined ? '' : duration(seconds),
+    loss === undefined ? '' : `loss ${loss.toPrecision(4)}`,
+  ].filter(Boolean);
+  const line = `${id}: ${status}${numbers.length > 0 ? ` (${numbers.join(', ')})` : ''}`;
+  return error ? `${line}\n${error.replace(/^/gm, '  | ')}` : line;
+}
+
+function closing({ outcomes, seconds, report }: PlanRun): string {
+  const rows = outcomes.map(({ id, status, seconds: time, step, loss }) => [
+    id,
+    status === 'finished' ? 'finished before' : status,
+    time === undefined ? '' : duration(time),
+    step === undefined ? '' : String(step),
+    loss === undefined ? '' : loss.toPrecision(4),
+  ]);
+  const head = ['node', 'status', 'time', 'steps', 'last loss'];
+  return `${table(head, rows)}\n${duration(seconds)} in all. Report: ${relative('', report)}`;
+}
+
+function summaryOf({ outcomes, seconds, report, stopped }: PlanRun, plan: Plan): Record<string, unknown> {
+  const nodes = plan.nodes.map(({ job: { id, key, directory } }) => ({
+    ...outcomes.find((outcome) => outcome.id === id),
+    key,
+    directory,
+  }));
+  return { report, seconds, ...(stopped ? { stopped } : {}), nodes };
+}
+
+function tellHowToGoOn(progress: Progress, { status, outcomes }: PlanRun, argv: readonly string[]): void {
+  const failed = outcomes.filter((outcome) => outcome.status === 'failed').length;
+  const what = failed > 0 ? `${failed} failed` : 'stopped, and what was done is saved';
+  progress.say(`mixtune: ${what}; exit status ${status}`);
+  progress.say(`  → to go on from there: mixtune ${argv.map(quoted).join(' ')}`);
+}
+
+/** An argument as a shell takes it. */
+export function quoted(argument: string): string {
+  return /^[\w./:=@%+,-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,109 @@
+import { appendFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { flagsOf } from '../config/flags.ts';
+import { schemaKeys } from '../config/schema-keys.ts';
+import { contentsBelow } from '../pipeline/contents.ts';
+import { follow } from '../pipeline/follow.ts';
+import { machineSchema } from '../pipeline/job.ts';
+import { nodeStatus, prepareFolder, requireWritable } from '../pipeline/node-folder.ts';
+import type { PlanNode } from '../pipeline/plan.ts';
+import { type NodeEnd, runNode } from '../pipeline/run-node.ts';
+import { makeSingleNode } from '../pipeline/single-node.ts';
+import { listenForStop, stopStatus } from '../pipeline/stop.ts';
+import type { Stage } from '../stages/stage.ts';
+import { duration } from './duration.ts';
+import { jsonOption, threadsOption, wholeNumber } from './options.ts';
+import type { Program } from './program.ts';
+import { openProgress } from './progress.ts';
+import { print, quoted } from './run.ts';
+
+interface OwnFlags {
+  out: string;
+  seed: number;
+  threads: number;
+  json: boolean;
+}
+
+/** One command for each stage: its keys as flags, and where it goes. */
+export function addStageCommands(parent: Command, program: Program): void {
+  for (const stage of program.stages) addStageCommand(parent, stage, program);
+}
+
+function addStageCommand(parent: Command, stage: Stage, program: Program): void {
+  const keys = schemaKeys(stage.schema);
+  const machineKeys = schemaKeys(machineSchema).filter(({ name }) => !keys.some((key) => key.name === name));
+  const command = parent
+    .command(stage.name)
+    .summary(stage.summary)
+    .description(`${sentence(stage.summary)}.`);
+  for (const option of [...keys, ...machineKeys].flatMap(flagsOf)) command.addOption(option);
+  command
+    .addOption(
+      new Option('--out <folder>', 'folder of the run; the result is its final/').default(`checkpoints/${stage.name}`),
+    )
+    .addOption(new Option('--seed <number>', 'seed of every random stream').argParser(wholeNumber(0)).default(1))
+    .addOption(threadsOption())
+    .addOption(jsonOption())
+    .action(
+      program.action(async ({ out, seed, threads, json, ...values }: OwnFlags & Record<string, unknown>) =>
+        runStage(stage, values, { out, seed, threads, json }, program),
+      ),
+    );
+}
+
+async function runStage(
+  stage: Stage,
+  values: Readonly<Record<string, unknown>>,
+  { out, seed, threads, json }: OwnFlags,
+  { stages, argv }: Program,
+): Promise<number> {
+  const baseDirectory = process.cwd();
+  const directory = resolve(out);
+  const contents = contentsBelow(baseDirectory);
+  const node = await makeSingleNode(stage, values, { stages, directory, baseDirectory, contents, seed });
+  const status = await nodeStatus(node.job);
+  if (status === 'finished') {
+    process.stderr.write(
+      `${relative('', directory) || '.'} holds the finished result of exactly this; nothing to do\n`,
+    );
+    if (json) print({ status, directory, final: join(directory, 'final') }, true);
+    return 0;
+  }
+  await requireWritable(directory);
+  await prepareFolder(node, status);
+  const end = await runShown(node, stages, threads);
+  if (json) print({ ...end, directory, final: join(directory, 'final') }, true);
+  else process.stdout.write(closing(end, directory));
+  if (end.status === 'done') return 0;
+  const again = `mixtune ${argv.map(quoted).join(' ')}`;
+  process.stderr.write(end.saved ? `  → to go on from there: ${again}\n` : `  → to start again: ${again}\n`);
+  return stopStatus(end.reason);
+}
+
+async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: number): Promise<NodeEnd> {
+  const progress = openProgress();
+  const log = (message: string) => {
+    appendFileSync(join(job.directory, 'log.txt'), `${new Date().toISOString()} ${message}\n`);
+    progress.say(message);
+  };
+  const stop = listenForStop(
+    (reason) => progress.say(`${reason}: stopping after this step; again: end at once`),
+    (reason) => process.exit(stopStatus(reason)),
+  );
+  progress.started(job.id);
+  const running = runNode(job, { stages, threads, stop, log });
+  await follow(job.directory, running, (record) => progress.record(job.id, record));
+  progress.close();
+  return running;
+}
+
+function closing(end: NodeEnd, directory: string): string {
+  const folder = relative('', directory) || '.';
+  if (end.status === 'stopped') return `stopped after step ${end.step}\n`;
+  return `done after ${end.step} steps in ${duration(end.seconds)}: ${join(folder, 'final')}\n`;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

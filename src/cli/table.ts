@@ -1,0 +1,36 @@
+import Table from 'cli-table3';
+
+/** A plain table for terminals and files: no colours, no lines but one below the head. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const none = Object.fromEntries(
+    [
+      'top',
+      'bottom',
+      'left',
+      'right',
+      'mid',
+      'middle',
+      'top-mid',
+      'bottom-mid',
+      'left-mid',
+      'mid-mid',
+      'right-mid',
+      'top-left',
+      'top-right',
+      'bottom-left',
+      'bottom-right',
+    ].map((name) => [name, '']),
+  );
+  const made = new Table({
+    head: [...head],
+    chars: { ...none, middle: '  ' },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  made.push(...rows.map((row) => [...row]));
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter(Boolean)
+    .join('\n');
+}

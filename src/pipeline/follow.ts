@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { followRecords, type MetricsRecord } from './metrics-log.ts';
+
+const pollMilliseconds = 200;
+
+/** Passes on what is appended to a node's metrics.jsonl until `ended` settles, to its last line. */
+export async function follow(
+  directory: string,
+  ended: Promise<unknown>,
+  listener: (record: MetricsRecord) => void,
+): Promise<void> {
+  const next = followRecords(join(directory, 'metrics.jsonl'));
+  let running = true;
+  const end = ended
+    .catch(() => undefined)
+    .then(() => {
+      running = false;
+    });
+  for (let last = false; !last; ) {
+    await Promise.race([end, setTimeout(pollMilliseconds)]);
+    last = !running;
+    for (const record of await next()) listener(record);
+  }
+}

@@ -1,0 +1,38 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import type { Plan } from './plan.ts';
+
+/** The plan as plan.json holds it and `--dry-run --json` prints it. */
+export function planDocument(plan: Plan): {
+  pipeline: string;
+  nodes: {
+    id: string;
+    stage: string;
+    run: string;
+    variant?: string | undefined;
+    seed: number;
+    key: string;
+    directory: string;
+    inputs: string[];
+  }[];
+} {
+  return {
+    pipeline: plan.pipeline,
+    nodes: plan.nodes.map(({ job: { id, stage, run, variant, seed, key }, directory, inputs }) => ({
+      id,
+      stage,
+      run,
+      variant,
+      seed,
+      key,
+      directory,
+      inputs,
+    })),
+  };
+}
+
+export async function writePlan(plan: Plan): Promise<void> {
+  await mkdir(plan.directory, { recursive: true });
+  await writeFileAtomically(join(plan.directory, 'plan.json'), `${JSON.stringify(planDocument(plan), null, 2)}\n`);
+}

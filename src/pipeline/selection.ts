@@ -1,0 +1,52 @@
+import { suggestion } from '../config/suggest.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import { type NodeStatus, nodeStatus } from './node-folder.ts';
+import type { Plan, PlanNode } from './plan.ts';
+
+export interface Selection {
+  /** Run these stages and no others. */
+  only?: readonly string[] | undefined;
+  /** Run this stage and those behind it in the plan. */
+  startAt?: string | undefined;
+}
+
+/**
+ * What there is of each node that was selected, by id. @throws RequestError for names that the plan does not have and
+ * for results that selected nodes read but that are neither there nor selected.
+ */
+export async function selectNodes(plan: Plan, selection: Selection): Promise<Map<string, NodeStatus>> {
+  const stages = [...new Set(plan.nodes.map(({ job }) => job.stage))];
+  const asked: [string, readonly string[]][] = [
+    ['--only', selection.only ?? []],
+    ['--start-at', selection.startAt === undefined ? [] : [selection.startAt]],
+  ];
+  const unknown = asked.flatMap(([flag, names]) =>
+    names
+      .filter((name) => !stages.includes(name))
+      .map(
+        (name): Problem => ({ where: flag, message: `there is no stage \`${name}\``, hint: suggestion(name, stages) }),
+      ),
+  );
+  if (unknown.length > 0) throw new RequestError(unknown, plan.pipeline);
+
+  const from = selection.startAt === undefined ? 0 : stages.indexOf(selection.startAt);
+  const wanted = new Set(stages.slice(from).filter((stage) => selection.only?.includes(stage) ?? true));
+  const statuses = new Map<string, NodeStatus>();
+  const problems: Problem[] = [];
+  for (const node of plan.nodes) {
+    if (wanted.has(node.job.stage)) statuses.set(node.job.id, await nodeStatus(node.job));
+    else if (isReadBy(node, plan, wanted) && (await nodeStatus(node.job)) !== 'finished') {
+      problems.push({
+        where: node.job.id,
+        message: 'is read by what was selected, but is not finished with its present config and data',
+        hint: `select \`${node.job.stage}\` as well`,
+      });
+    }
+  }
+  if (problems.length > 0) throw new RequestError(problems, plan.pipeline);
+  return statuses;
+}
+
+function isReadBy(node: PlanNode, plan: Plan, stages: ReadonlySet<string>): boolean {
+  return plan.nodes.some(({ job, inputs }) => stages.has(job.stage) && inputs.includes(node.job.id));
+}

@@ -1,0 +1,89 @@
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { z } from 'zod';
+import { RandomStream } from '../../dist/random.js';
+
+const keys = {
+  steps: z.int().positive().default(10).describe('numbers to draw'),
+  scale: z.number().default(1).describe('factor of each number'),
+  kind: z.enum(['plain', 'fancy']).default('plain').describe('kind of counting'),
+  pause: z.number().min(0).default(0).describe('milliseconds that a step takes'),
+  failAt: z.int().optional().describe('step at which it throws'),
+  dieAt: z.int().optional().describe('step at which the process is killed'),
+  evalEvery: z.int().optional().describe('steps between evaluations'),
+  sampleEvery: z.int().optional().describe('steps between samples'),
+  saveEvery: z.int().optional().describe('steps between saved states'),
+  best: z.string().optional().describe('metric'),
+  patience: z.int().optional().describe('evaluations'),
+  losses: z.array(z.number()).optional().describe('what the evaluations give, in order'),
+};
+
+/** Draws random numbers and adds them up: a stage with state, but without tensors. */
+const count = {
+  name: 'count',
+  summary: 'draw numbers and add them up',
+  schema: z.strictObject({ ...keys, from: z.string().optional(), data: z.string().optional() }),
+  inputs: { from: { kind: 'model', optional: true } },
+  datasets: { data: { use: 'text', optional: true } },
+  async open(_config, run, from) {
+    appendFileSync(join(run.directory, 'opened.txt'), `${process.pid} ${process.ppid}\n`);
+    if (from) {
+      const { step, sum, counter } = JSON.parse(readFileSync(join(from, 'count.json'), 'utf8'));
+      return { step, sum, stream: new RandomStream(run.seed, 'count', counter) };
+    }
+    const input = run.inputs.from?.[0];
+    const sum = input ? JSON.parse(readFileSync(join(input.directory, 'config.json'), 'utf8')).sum : 0;
+    return { step: 0, sum, stream: new RandomStream(run.seed, 'count') };
+  },
+  async *run(config, state, run) {
+    while (state.step < config.steps) {
+      if (config.pause) await setTimeout(config.pause);
+      state.sum += config.scale * state.stream.uniform();
+      state.step++;
+      if (state.step === config.failAt) throw new Error('the counter was told to fail');
+      if (state.step === config.dieAt && !existsSync(join(run.directory, 'died.txt'))) {
+        writeFileSync(join(run.directory, 'died.txt'), '');
+        process.kill(process.pid, 'SIGKILL');
+      }
+      yield { step: state.step, totalSteps: config.steps, loss: 1 / state.step, tokens: 100 };
+    }
+    return { sum: state.sum };
+  },
+  async save({ step, sum, stream }, directory) {
+    writeFileSync(join(directory, 'count.json'), JSON.stringify({ step, sum, counter: stream.counter }));
+  },
+  async finish(_config, { step, sum }, directory) {
+    writeFileSync(join(directory, 'config.json'), JSON.stringify({ step, sum }));
+  },
+  async evaluate(config, { step, sum }) {
+    return { loss: config.losses?.[step / config.evalEvery - 1] ?? 1 / step, sum };
+  },
+  async sample(_config, { step }) {
+    return [{ prompt: 'step', completion: String(step) }];
+  },
+};
+
+/** Gathers what every variant and seed came to. */
+const gather = {
+  name: 'gather',
+  summary: 'list what was counted',
+  schema: z.strictObject({ of: z.array(z.string()).describe('what to gather') }),
+  inputs: { of: { kind: 'model', many: true } },
+  datasets: {},
+  async open(_config, run) {
+    return run.inputs.of.map(({ name, variant, seed, directory }) => {
+      const { sum } = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8'));
+      return { name, variant, seed, sum };
+    });
+  },
+  async *run(_config, rows) {
+    yield { step: 1, totalSteps: 1 };
+    return { rows: rows.length };
+  },
+  async finish(_config, rows, directory) {
+    writeFileSync(join(directory, 'rows.json'), JSON.stringify(rows));
+  },
+};
+
+export const stages = [count, gather];
