@@ -10,9 +10,9 @@ import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
 import { backends, valuesOf } from './backends.ts';
 import { largestDifference } from './fixtures.ts';
-import { goldenModel, modelNames, sequenceOf, sft } from './runs.ts';
+import { fixtures, goldenModel, modelNames, sequenceOf } from './runs.ts';
 
-const rows = sft.windows.flat(2).slice(0, 8).map(sequenceOf);
+const rows = fixtures.sft.windows.flat(2).slice(0, 8).map(sequenceOf);
 
 describe.each(backends)('properties on $name', ({ open, bound }) => {
   let backend: Backend;

@@ -5,7 +5,7 @@ import { readModel } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { fixturePath, readFixture } from './fixtures.ts';
 
-export interface Row {
+interface Row {
   tokens: number[];
   trained: number[];
 }
@@ -16,7 +16,8 @@ export interface Pair {
 }
 
 export interface Run {
-  float64: Record<'loss' | 'gradientNorm' | 'learningRate', number[]>;
+  float64: Record<'loss' | 'gradientNorm' | 'learningRate', number[]> &
+    Partial<Record<'chosenReward' | 'rejectedReward', number[]>>;
   firstGradients?: Record<string, { norm: number; projection: number }>;
 }
 
@@ -31,10 +32,12 @@ export interface Fixture<Item, Runs> {
 export const modelNames = ['pre', 'mix'] as const;
 type ByModel = Record<(typeof modelNames)[number], Run>;
 
-export const pretrain = await readFixture<Fixture<Row, ByModel>>('pretrain.json');
-export const sft = await readFixture<Fixture<Row, ByModel>>('sft.json');
-/** Runs by loss, then by model. */
-export const dpo = await readFixture<Fixture<Pair, Record<string, ByModel>>>('dpo.json');
+export const fixtures = {
+  pretrain: await readFixture<Fixture<Row, ByModel>>('pretrain.json'),
+  sft: await readFixture<Fixture<Row, ByModel>>('sft.json'),
+  /** Runs by loss, then by model. */
+  dpo: await readFixture<Fixture<Pair, Record<string, ByModel>>>('dpo.json'),
+};
 
 export async function goldenModel(name: string, backend: Backend): Promise<Model> {
   const { config, read } = await readModelDirectory(fixturePath(name));

@@ -1,34 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { packSequences } from '../../src/data/batch.ts';
-import { type PreferenceLoss, preferenceLoss } from '../../src/losses/preference.ts';
-import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
+import { DataCursor } from '../../src/data/cursor.ts';
+import type { PreferenceLoss } from '../../src/losses/preference.ts';
+import { type Model, releaseModel } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
-import { copyModel, tensorSource } from '../../src/model/weights.ts';
+import { tensorSource } from '../../src/model/weights.ts';
+import { type DpoState, dpo, dpoSchema } from '../../src/stages/dpo.ts';
+import { pretrain, pretrainSchema } from '../../src/stages/pretrain.ts';
+import { sft, sftSchema } from '../../src/stages/sft.ts';
+import type { StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
-import { mul, slice, sub, sum } from '../../src/tensor/primitives.ts';
-import { fromHost } from '../../src/tensor/scope.ts';
-import { Tape } from '../../src/tensor/tape.ts';
-import type { Tensor } from '../../src/tensor/tensor.ts';
-import { leavesOf, newOptimizer, type Optimizer, update } from '../../src/training/optimizer.ts';
-import { sequenceLogProbs } from '../../src/training/sequence-log-probs.ts';
-import { backends, valuesOf } from './backends.ts';
+import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import { languageModelLoss } from '../../src/training/language-model.ts';
+import { newOptimizer, type Optimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
+import { allPairLogProbs, preferenceStep } from '../../src/training/preference.ts';
+import { newTrainingState, releaseTrainingState } from '../../src/training/state.ts';
+import { backends } from './backends.ts';
 import { largestDifference, largestRelativeDifference } from './fixtures.ts';
-import {
-  dpo,
-  type Fixture,
-  goldenModel,
-  modelNames,
-  type Pair,
-  pretrain,
-  type Row,
-  type Run,
-  sequenceOf,
-  sft,
-} from './runs.ts';
-
-/** The losses of a window's micro-batches; their sum is the loss of the window. */
-type WindowLoss<Item> = (model: Model, window: Item[][]) => Promise<(() => Tensor)[]>;
+import { type Fixture, fixtures, goldenModel, modelNames, type Pair, type Run, sequenceOf } from './runs.ts';
 
 const preferenceLosses: Record<string, PreferenceLoss> = {
   sigmoid: { loss: 'dpo', beta: 0.1, labelSmoothing: 0 },
@@ -36,7 +24,11 @@ const preferenceLosses: Record<string, PreferenceLoss> = {
   ipo: { loss: 'ipo', beta: 0.1, labelSmoothing: 0 },
   hinge: { loss: 'hinge', beta: 0.1, labelSmoothing: 0 },
 };
-describe.each(backends)('ten updates on $name', ({ open }) => {
+const seed = 1;
+/** The generators never look at it. */
+const tokenizer = trainTokenizer(['a'], { vocabSize: 261 });
+
+describe.each(backends)('golden training on $name', ({ open }) => {
   let backend: Backend;
   beforeAll(async () => {
     backend = await open();
@@ -44,94 +36,110 @@ describe.each(backends)('ten updates on $name', ({ open }) => {
   afterAll(() => backend.dispose());
 
   describe.each(modelNames)('%s', (name) => {
-    test('pre-training', async () => {
-      await expectGoldenRun(await goldenModel(name, backend), pretrain, pretrain.runs[name], languageModelLoss);
+    test('ten updates of pre-training', async () => {
+      const fixture = fixtures.pretrain;
+      const config = pretrainSchema.parse({ tokenizer: 'none', data: 'none', ...optionsOf(fixture) });
+      const windows = inCursorOrder(fixture.windows.flat(2).map((row) => [sequenceOf(row)]));
+      const state = { ...stateOf(await goldenModel(name, backend), windows), windows, heldOut: [] };
+      await expectRecords(pretrain(config, state), fixture.runs[name]);
+      releaseTrainingState(state);
     });
 
-    test('SFT: ragged rows, masks, two micro-batches an update', async () => {
-      await expectGoldenRun(await goldenModel(name, backend), sft, sft.runs[name], languageModelLoss);
+    test('ten updates of SFT: ragged rows, masks, two micro-batches each', async () => {
+      const fixture = fixtures.sft;
+      const config = sftSchema.parse({ from: 'none', data: 'none', ...optionsOf(fixture) });
+      const rows = inCursorOrder(fixture.windows.flat(2).map(sequenceOf));
+      const state = { ...stateOf(await goldenModel(name, backend), rows), rows, heldOut: [], prompts: [] };
+      await expectRecords(sft(config, state), fixture.runs[name]);
+      releaseTrainingState(state);
     });
 
-    test.each(Object.keys(preferenceLosses))('DPO with the loss %s', async (loss) => {
+    test.each(Object.keys(preferenceLosses))('ten updates of DPO with the loss %s', async (loss) => {
+      const fixture = fixtures.dpo;
+      const config = dpoSchema.parse({ from: 'none', data: 'none', ...optionsOf(fixture), ...preferenceLosses[loss] });
       const model = await goldenModel(name, backend);
-      const windowLoss = preferenceWindowLoss(copyModel(model), preferenceLosses[loss]!);
-      await expectGoldenRun(model, dpo, dpo.runs[loss]![name], windowLoss);
+      const pairs = inCursorOrder(await withReference(model, fixture.windows.flat(2)));
+      const noneHeldOut = { heldOut: [], heldOutReference: await allPairLogProbs(model, []), prompts: [] };
+      const state = { ...stateOf(model, pairs), pairs, ...noneHeldOut };
+      await expectRecords(dpo(config, state), fixture.runs[loss]![name]);
+      releaseTrainingState(state);
+    });
+
+    test('gradients of the first update', async () => {
+      const model = await goldenModel(name, backend);
+      for (const { windows, runs } of [fixtures.pretrain, fixtures.sft]) {
+        const microBatches = windows[0]!.map((rows) => rows.map(sequenceOf));
+        await expectGradients(model, runs[name], (optimizer) => languageModelLoss(optimizer, microBatches));
+      }
+      const { windows, runs } = fixtures.dpo;
+      const microBatches = await Promise.all(windows[0]!.map((pairs) => withReference(model, pairs)));
+      await expectGradients(model, runs.sigmoid![name], (optimizer) =>
+        preferenceStep(optimizer, microBatches, preferenceLosses.sigmoid!),
+      );
+      releaseModel(model);
     });
   });
 });
 
-async function expectGoldenRun<Item>(
-  model: Model,
-  { schedule, optimiser, windows }: Fixture<Item, unknown>,
-  golden: Run,
-  windowLoss: WindowLoss<Item>,
-): Promise<void> {
+function optionsOf({ schedule, optimiser, windows }: Fixture<unknown, unknown>) {
   const { maxGradientNorm: clip, ...adamW } = optimiser;
-  const { learningRate: lr, warmupSteps: warmup, floor: minLr } = schedule;
-  const optimizer = newOptimizer(model);
-  const records: Record<'loss' | 'gradientNorm' | 'learningRate', number>[] = [];
-  for (const window of windows) {
-    const loss = await gatherGradients(optimizer, await windowLoss(model, window));
-    if (optimizer.step === 0 && golden.firstGradients) await expectGradients(optimizer, golden.firstGradients);
-    const options = { ...adamW, clip, lr, warmup, minLr, schedule: 'cosine' } as const;
-    records.push({ loss, ...(await update(optimizer, options, schedule.steps)) });
-  }
-  for (const key of ['loss', 'gradientNorm', 'learningRate'] as const) {
-    const measured = records.map((record) => record[key]);
-    expect(largestRelativeDifference(measured, golden.float64[key]), key).toBeLessThan(1e-5);
-  }
+  const { steps, learningRate: lr, warmupSteps: warmup, floor: minLr } = schedule;
+  const [accumulate, batchSize] = [windows[0]!.length, windows[0]![0]!.length];
+  return { ...adamW, clip, steps, lr, warmup, minLr, schedule: 'cosine', accumulate, batchSize };
 }
 
-async function gatherGradients(optimizer: Optimizer, losses: (() => Tensor)[]): Promise<number> {
-  let total = 0;
-  for (const loss of losses) {
-    const tape = new Tape(leavesOf(optimizer));
-    const value = tape.record(loss);
-    tape.backward(value);
-    total += (await value.backend.read(value))[0]!;
-    value.release();
+const stateOf = (model: Model, rows: readonly unknown[]) =>
+  newTrainingState(model, { rows: rows.length, seed }, tokenizer);
+
+/** The rows placed so that the cursor, which shuffles, gives them out as they stand in the fixture. */
+function inCursorOrder<T>(rows: readonly T[]): T[] {
+  const placed: T[] = [];
+  new DataCursor(rows.length, seed).next(rows.length).forEach((index, turn) => {
+    placed[index] = rows[turn]!;
+  });
+  return placed;
+}
+
+async function withReference(reference: Model, rows: readonly Pair[]): Promise<DpoState['pairs']> {
+  const pairs = rows.map(({ chosen, rejected }) => ({
+    chosen: { ...sequenceOf(chosen), boundaryMerges: 0 },
+    rejected: { ...sequenceOf(rejected), boundaryMerges: 0 },
+  }));
+  const logProbs = await allPairLogProbs(reference, pairs);
+  return pairs.map((pair, i) => ({
+    ...pair,
+    reference: { chosen: logProbs.chosen[i]!, rejected: logProbs.rejected[i]! },
+  }));
+}
+
+async function expectRecords(steps: AsyncGenerator<StepRecord, unknown>, golden: Run): Promise<void> {
+  const records: StepRecord[] = [];
+  for await (const record of steps) records.push(record);
+  for (const key of ['loss', 'gradientNorm', 'learningRate'] as const) {
+    const measured = records.map((record) => record[key]!);
+    expect(largestRelativeDifference(measured, golden.float64[key]), key).toBeLessThan(1e-5);
   }
-  return total;
+  for (const key of ['chosenReward', 'rejectedReward'] as const) {
+    const expected = golden.float64[key];
+    if (!expected) continue;
+    const measured = records.map((record) => record[key]!);
+    expect(largestDifference(measured, expected), key).toBeLessThan(1e-5);
+  }
 }
 
 async function expectGradients(
-  { model, gradients }: Optimizer,
-  golden: NonNullable<Run['firstGradients']>,
+  model: Model,
+  { firstGradients }: Run,
+  gather: (optimizer: Optimizer) => Promise<unknown>,
 ): Promise<void> {
-  const read = tensorSource(model.config, gradients);
+  const optimizer = newOptimizer(model);
+  await gather(optimizer);
+  const read = tensorSource(model.config, optimizer.gradients);
   for (const { name } of checkpointTensors(model.config)) {
     const gradient = await read(name);
-    const { norm, projection } = golden[name]!;
+    const { norm, projection } = firstGradients![name]!;
     const measured = [Math.hypot(...gradient), gradient.reduce((s, g, k) => s + g * Math.sin(0.37 * k + 0.2), 0)];
     expect(largestDifference(measured, [norm, projection]), name).toBeLessThan(1e-5 * norm);
   }
+  releaseOptimizer(optimizer);
 }
-
-/** Mean cross-entropy over the trained tokens of the whole window. */
-const languageModelLoss: WindowLoss<Row> = async (model, window) => {
-  const batches = window.map((rows) => packSequences(rows.map(sequenceOf)));
-  const trainedTokens = batches.reduce((total, batch) => total + batch.trainedTokens, 0);
-  return batches.map((batch) => () => {
-    const weights = new Float32Array(batch.targets.length).fill(1 / trainedTokens);
-    return crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights);
-  });
-};
-
-/** Mean preference loss over the pairs of the whole window. */
-const preferenceWindowLoss =
-  (reference: Model, loss: PreferenceLoss): WindowLoss<Pair> =>
-  async (model, window) => {
-    const pairs = window.flat().length;
-    return Promise.all(
-      window.map(async (rows) => {
-        const sides = [...rows.map(({ chosen }) => chosen), ...rows.map(({ rejected }) => rejected)];
-        const batch = packSequences(sides.map(sequenceOf));
-        const referenceLogProbs = await valuesOf(() => sequenceLogProbs(reference, batch));
-        return () => {
-          const moved = sub(sequenceLogProbs(model, batch), fromHost(model.backend, referenceLogProbs));
-          const margin = sub(slice(moved, 0, 0, rows.length), slice(moved, 0, rows.length, rows.length));
-          return mul(sum(preferenceLoss(margin, loss)), 1 / pairs);
-        };
-      }),
-    );
-  };
