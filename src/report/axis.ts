@@ -1,4 +1,4 @@
-import { formatNumber } from './metric.ts';
+import { formatCount, formatNumber, type MetricKind } from './metric.ts';
 
 export interface Tick {
   value: number;
@@ -49,10 +49,13 @@ function logTicks(low: number, high: number, mantissas: readonly number[]): Tick
 }
 
 /**
- * The axis that shows these values best: logarithmic where all are positive and the largest is more than five times
- * the smallest, else linear; with a margin of 4 % at both ends. Shares are linear, in per cent and within 0 and 1.
+ * The axis that shows these values best: logarithmic where all are positive and the largest is more than three times
+ * the smallest, else linear; with a margin of 4 % at both ends. Shares are in per cent and within 0 and 1.
  */
-export function valueAxis(values: readonly number[], share = false): Axis {
+export function valueAxis(
+  values: readonly number[],
+  { share, linear }: Pick<MetricKind, 'share' | 'linear'> = {},
+): Axis {
   const finite = values.filter(Number.isFinite);
   if (finite.length === 0) return linearAxis(0, 1);
   const min = finite.reduce((a, b) => Math.min(a, b));
@@ -62,10 +65,10 @@ export function valueAxis(values: readonly number[], share = false): Axis {
     const axis = linearAxis(Math.max(Math.min(0, min), min - margin), Math.min(Math.max(1, max), max + margin));
     return {
       ...axis,
-      ticks: axis.ticks.map(({ value }) => ({ value, label: `${formatNumber(Number((100 * value).toFixed(2)))}%` })),
+      ticks: axis.ticks.map(({ value }) => ({ value, label: `${formatCount(Number((100 * value).toFixed(2)))}%` })),
     };
   }
-  if (min > 0 && max / min > 5) {
+  if (min > 0 && max / min > 3 && !linear) {
     const margin = (max / min) ** 0.04;
     return logAxis(min / margin, max * margin);
   }
@@ -73,11 +76,11 @@ export function valueAxis(values: readonly number[], share = false): Axis {
   return linearAxis(min - margin, max + margin);
 }
 
-/** 1, 2 or 5 times a power of ten, at least `size`. */
+/** The 1, 2 or 5 times a power of ten that is nearest in ratio. */
 function roundStep(size: number): number {
   const power = 10 ** Math.floor(Math.log10(size));
   const mantissa = size / power;
-  return power * (mantissa <= 1 ? 1 : mantissa <= 2 ? 2 : mantissa <= 5 ? 5 : 10);
+  return power * (mantissa < Math.SQRT2 ? 1 : mantissa < Math.sqrt(10) ? 2 : mantissa < Math.sqrt(50) ? 5 : 10);
 }
 
 function tickLabel(value: number, decimals: number): string {

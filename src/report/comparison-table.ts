@@ -6,7 +6,7 @@ import { formatDifference, formatMetric, formatRelative, formatSpread, metricKin
 export function comparisonTable(comparisons: readonly StageComparison[], variants: readonly string[]): Markup {
   const [reference, ...others] = variants;
   const columns = 1 + variants.length + others.length;
-  return html`<div class="scroll"><table class="comparison${variants.length > 2 && ' wide'}">
+  return html`<div class="scroll" role="region" aria-label="Metrics by stage and variant" tabindex="0"><table class="comparison${variants.length > 2 && ' wide'}">
 <thead><tr><th scope="col">Metric</th>${variants.map((name, i) => html`<th scope="col" class="number c${i}"><i class="key line"></i>${name}</th>`)}
 ${others.map((name) => html`<th scope="col" class="number">${others.length > 1 ? `${name} − ${reference}` : 'Difference'}</th>`)}</tr></thead>
 ${comparisons.map(
@@ -45,9 +45,9 @@ function differenceCell(key: string, reference: Cell | undefined, cell: Cell | u
   const judgement = kind.better && value !== 0 ? (isGood ? ' good' : ' bad') : '';
   const remarks = [
     relative !== undefined && formatRelative(relative),
-    kind.better && seeds > 1 && `better in ${seedsBetter} of ${seeds} seeds`,
+    kind.better && seeds > 1 && value !== 0 && `better in ${seedsBetter} of ${seeds} seeds`,
   ].filter(Boolean);
-  return html`<td class="number${judgement}">${formatDifference(value, kind)}${remarks.length > 0 && html` <small>${remarks.join(', ')}</small>`}</td>`;
+  return html`<td class="number${judgement}">${formatDifference(value, kind)}${remarks.map((remark) => html` <small>${remark}</small>`)}</td>`;
 }
 
 /** The variants whose mean is best as it is printed; none where the metric has no direction or all print the same. */

@@ -40,7 +40,7 @@ export function variantsOf({ nodes }: PipelineFolder): string[] {
 
 /**
  * Metric × variant for each stage, in the order of the plan: what the compare stage measured, then what the stage
- * itself measured last on its held-out data (keys `held out/…`), unless the compare stage reports the same name.
+ * itself measured last, once finished, on its held-out data (keys `held out/…`), unless the compare stage reports the same name.
  * What a stage without a variant measured counts for every variant.
  */
 export function compareStages(folder: PipelineFolder): StageComparison[] {
@@ -49,7 +49,9 @@ export function compareStages(folder: PipelineFolder): StageComparison[] {
   for (const stage of new Set(folder.nodes.map((node) => node.stage))) {
     const measured = folder.results.filter((row) => row.stage === stage);
     const known = new Set(measured.flatMap((row) => Object.keys(row.metrics).map(metricName)));
-    const own = folder.nodes.filter((node) => node.stage === stage).map((node) => ownResult(node, known));
+    const own = folder.nodes
+      .filter((node) => node.stage === stage && node.status === 'finished')
+      .map((node) => ownResult(node, known));
     const rows = metricRows([...measured, ...own], variants);
     if (rows.length > 0) comparisons.push({ stage, rows });
   }

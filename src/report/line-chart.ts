@@ -45,7 +45,7 @@ const height = 400;
 export function lineChart(chart: LineChart): Markup {
   const curves = chart.curves.filter(({ points }) => points.length > 0);
   const xAxis = chart.categories ? categoryAxis(chart.categories) : stepAxis(curves);
-  const yAxis = valueAxis(curves.flatMap(extremes), chart.kind.share);
+  const yAxis = valueAxis(curves.flatMap(extremes), chart.kind);
   const limit = maximumPoints(curves.length);
   const lost = curves.reduce((count, { points }) => count + points.filter(([, y]) => !Number.isFinite(y)).length, 0);
   const remarks = [yAxis.kind === 'log' && 'log scale', chart.note].filter(Boolean).join(' · ');

@@ -5,6 +5,8 @@ export interface MetricKind {
   better?: 'higher' | 'lower';
   /** A share in 0..1, written in per cent. */
   share?: boolean;
+  /** Never drawn on a logarithmic axis. */
+  linear?: boolean;
 }
 
 const kinds: Readonly<Record<string, MetricKind>> = {
@@ -14,20 +16,22 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   chosenReward: { label: 'reward of chosen' },
   exactMatch: { label: 'exact match', better: 'higher', share: true },
   gradientNorm: { label: 'gradient norm' },
-  learningRate: { label: 'learning rate' },
+  learningRate: { label: 'learning rate', linear: true },
   loss: { label: 'loss', better: 'lower' },
   margin: { label: 'reward margin', better: 'higher' },
   perplexity: { label: 'perplexity', better: 'lower' },
   rejectedLogProb: { label: 'log-probability of rejected' },
   rejectedReward: { label: 'reward of rejected' },
-  tokensPerSecond: { label: 'tokens per second' },
+  tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 
 /** The kind of `exactMatch` or `town/questions/exactMatch`; a name that is not listed is shown in words, unjudged. */
 export function metricKind(key: string): MetricKind {
   const name = metricName(key);
   return (
-    kinds[name] ?? { label: name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`) }
+    (Object.hasOwn(kinds, name) ? kinds[name] : undefined) ?? {
+      label: name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`),
+    }
   );
 }
 
@@ -38,8 +42,11 @@ export const metricSubject = (key: string): string => key.slice(0, Math.max(0, k
 
 export function formatMetric(value: number, kind: MetricKind): string {
   if (!Number.isFinite(value)) return formatNumber(value);
-  return kind.share ? `${(100 * value).toFixed(1)}\u00a0%` : formatNumber(value);
+  if (kind.share) return `${(100 * value).toFixed(1)}\u00a0%`;
+  return kind.better === undefined && Number.isInteger(value) ? formatCount(value) : formatNumber(value);
 }
+
+export const formatCount = (value: number): string => value.toLocaleString('en-US').replace('-', '−');
 
 /** `86.3 ± 1.1 %` or `4.02 ± 0.03`: the deviation with as many decimals as the mean. */
 export function formatSpread(mean: number, deviation: number | undefined, kind: MetricKind): string {
@@ -71,16 +78,16 @@ export function formatNumber(value: number): string {
   const sign = value < 0 ? '−' : '';
   if (size === 0) return '0';
   if (size < 1e-3 || size >= 1e9) return sign + size.toExponential(2).replace('-', '−').replace('+', '');
-  if (Number.isInteger(value) || size >= 1000) return sign + Math.round(size).toLocaleString('en-US');
+  if (size >= 1000) return sign + formatCount(Math.round(size));
   return sign + size.toFixed(size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : 4);
 }
 
 /** `48.2 s`, `3 min 12 s`, `2 h 05 min`. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)}\u00a0s`;
   const whole = Math.round(seconds);
   const pad = (n: number) => String(n).padStart(2, '0');
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}\u00a0min\u00a0${pad(whole % 60)}\u00a0s`;
+  return `${Math.floor(whole / 3600)}\u00a0h\u00a0${pad(Math.floor((whole % 3600) / 60))}\u00a0min`;
 }

@@ -56,6 +56,8 @@ export interface ReportNode extends PlanNode {
   samples: ReportSample[];
   start: Readonly<Record<string, unknown>>;
   done: NumericRecord;
+  /** What the stage returned. */
+  result: NumericRecord;
   /** Text of config.yaml. */
   config: string;
 }
@@ -102,6 +104,7 @@ async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
     samples: [],
     start: {},
     done: {},
+    result: {},
     config: '',
   };
   for await (const record of readRecords(join(folder, 'metrics.jsonl'))) {
@@ -109,8 +112,10 @@ async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
     if (record.type === 'start') node.start = record;
     else if (record.type === 'step') node.steps.push(numbersOf(record));
     else if (record.type === 'eval') node.evaluations.push(numbersOf(record));
-    else if (record.type === 'done') node.done = numbersOf(record);
-    else if (record.type === 'sample') node.samples = z.array(sampleSchema).catch([]).parse(record.samples);
+    else if (record.type === 'done') {
+      node.done = numbersOf(record);
+      node.result = numbersOf(asObject(record.result) ?? {});
+    } else if (record.type === 'sample') node.samples = z.array(sampleSchema).catch([]).parse(record.samples);
   }
   node.config = (await readText(join(folder, 'config.yaml'))) ?? '';
   if (await exists(join(folder, 'manifest.json'))) return { ...node, status: 'finished' };
@@ -130,12 +135,14 @@ async function* readRecords(file: string): AsyncGenerator<Record<string, unknown
 
 function parseObject(line: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    return asObject(JSON.parse(line));
   } catch {
     return undefined;
   }
 }
+
+const asObject = (value: unknown): Record<string, unknown> | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 
 function numbersOf(record: Readonly<Record<string, unknown>>): NumericRecord {
   const numbers: Record<string, number> = {};

@@ -1,15 +1,15 @@
 import { parse } from 'yaml';
 import { type Fragment, html, type Markup } from './html.ts';
-import { formatNumber, formatSeconds } from './metric.ts';
+import { formatCount, formatSeconds } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
 /** One row a node: how far it came, how long it took, how fast, how much memory. */
 export function runsTable(nodes: readonly ReportNode[]): Markup {
-  return html`<div class="scroll"><table class="runs">
+  return html`<div class="scroll" role="region" aria-label="Nodes" tabindex="0"><table class="runs">
 <thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col" class="number">Steps</th><th scope="col" class="number">Time</th>
 <th scope="col" class="number">Tokens/s</th><th scope="col" class="number">Peak memory</th></tr></thead>
 <tbody>${nodes.map(runRow)}</tbody>
-<tfoot><tr><th scope="row" colspan="3">All nodes</th><td class="number">${formatSeconds(nodes.reduce((sum, node) => sum + secondsOf(node), 0))}</td><td colspan="2"></td></tr></tfoot>
+<tfoot><tr><th scope="row" colspan="3">All nodes</th><td class="number">${formatSeconds(nodes.reduce((sum, node) => sum + (secondsOf(node) ?? 0), 0))}</td><td colspan="2"></td></tr></tfoot>
 </table></div>`;
 }
 
@@ -21,18 +21,18 @@ function runRow(node: ReportNode): Markup {
     step === undefined
       ? '–'
       : total === undefined || total === step
-        ? formatNumber(step)
-        : `${formatNumber(step)} of ${formatNumber(total)}`;
+        ? formatCount(step)
+        : `${formatCount(step)} of ${formatCount(total)}`;
   const speed = median(
     node.steps.flatMap(({ tokensPerSecond }) => (tokensPerSecond === undefined ? [] : [tokensPerSecond])),
   );
   const memory = node.done.peakRssBytes;
   return html`<tr><th scope="row">${node.id}</th><td class="state ${node.status.replace(' ', '-')}">${node.status}${node.lastWords && html`<small class="text">${node.lastWords}</small>`}</td>
-<td class="number">${steps}</td><td class="number">${node.status === 'not run' ? '–' : formatSeconds(secondsOf(node))}</td>
-<td class="number">${speed === undefined ? '–' : formatNumber(Math.round(speed))}</td><td class="number">${memory === undefined ? '–' : formatBytes(memory)}</td></tr>`;
+<td class="number">${steps}</td><td class="number">${formatSeconds(secondsOf(node) ?? Number.NaN)}</td>
+<td class="number">${speed === undefined ? '–' : formatCount(Math.round(speed))}</td><td class="number">${memory === undefined ? '–' : formatBytes(memory)}</td></tr>`;
 }
 
-const secondsOf = ({ done, steps }: ReportNode): number => done.seconds ?? steps.at(-1)?.seconds ?? 0;
+const secondsOf = ({ done, steps }: ReportNode): number | undefined => done.seconds ?? steps.at(-1)?.seconds;
 
 /** The middle of the finite values: one slow step, such as the first, does not move it. */
 function median(values: readonly number[]): number | undefined {

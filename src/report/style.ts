@@ -72,7 +72,7 @@ tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .key.dots { width: 8px; height: 8px; margin: 0 9px 0 5px; border: 0; border-radius: 50%; background: currentColor; vertical-align: 0; }
 ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.plot .c${i}, .c${i} .key { color: var(--c${i}); }`).join('\n')}
 .cursor { position: absolute; top: 0; bottom: 0; width: 0; border-left: 1px solid var(--soft); pointer-events: none; }
-.cursor i { position: absolute; width: 8px; height: 8px; margin: 0 0 -4px -4.5px; border-radius: 50%; border: 2px solid var(--page); box-sizing: content-box; background: currentColor; }
+.cursor i { position: absolute; width: 8px; height: 8px; margin: 0 0 -6px -6.5px; border-radius: 50%; border: 2px solid var(--page); box-sizing: content-box; background: currentColor; }
 .tooltip { position: absolute; z-index: 1; top: 4px; padding: 6px 10px; border: 1px solid var(--rule); border-radius: 6px; background: var(--page); color: var(--text);
   font-size: 0.78rem; line-height: 1.5; white-space: nowrap; pointer-events: none; box-shadow: 0 2px 10px rgb(0 0 0 / 0.15); }
 .tooltip b { float: right; margin-left: 14px; font-variant-numeric: tabular-nums; }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
 import { type Fragment, html, Markup } from './html.ts';
+import { formatCount } from './metric.ts';
 import { type PipelineFolder, type ReportNode, readPipelineFolder } from './pipeline-folder.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
 import { sampleTables } from './samples.ts';
@@ -121,12 +122,14 @@ async function facts({ nodes }: PipelineFolder): Promise<[string, string][]> {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
+  const counts = nodes.map(({ start, result }) => Number(start.parameters ?? result.parameters ?? 0));
+  const parameters = [...new Set(counts.filter((count) => count > 0))].map(formatCount);
   const processors = cpus();
   return [
     ['mixtune', version],
     ['Node', process.version],
     ['Backend', distinct('backend') || 'none used yet'],
-    ['Parameters', distinct('parameters') || 'none trained yet'],
+    ['Parameters', parameters.join('; ') || 'none trained yet'],
     [
       'Machine',
       `${processors.length} × ${processors[0]?.model ?? 'unknown processor'}, ${formatBytes(totalmem())} memory, ${process.platform} ${process.arch}`,

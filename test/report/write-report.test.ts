@@ -1,34 +1,158 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RequestError } from '../../src/errors.ts';
 import { writeReport } from '../../src/report/write-report.ts';
 import { writeSampleFolder } from './sample-folder.ts';
 
 let folder: string;
+
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixtune-report-'));
 });
+
 afterEach(async () => {
-  if (process.env.KEEP_REPORT) console.log(folder);
+  if (process.env.KEEP_REPORT) console.log(`kept ${folder}`);
   else await rm(folder, { recursive: true });
 });
 
+async function reportOf(directory: string): Promise<string> {
+  return readFile(await writeReport(directory), 'utf8');
+}
+
+const voidElements = new Set(['meta', 'link', 'path', '!doctype', 'br']);
+
+/** Elements that are closed out of order or not at all; raw text of script and style is passed over. */
+function unbalanced(page: string): string[] {
+  const open: string[] = [];
+  const wrong: string[] = [];
+  const markup = page.replace(/<(script|style)\b[^>]*>[\s\S]*?<\/\1>/g, '');
+  for (const [, close, name = ''] of markup.matchAll(/<(\/?)([!a-z][a-z0-9]*)\b(?:"[^"]*"|[^>"])*>/gi)) {
+    if (close === '') {
+      if (!voidElements.has(name)) open.push(name);
+    } else if (open.pop() !== name) wrong.push(name);
+  }
+  return [...wrong, ...open];
+}
+
+/** The text of a page without its markup, entities decoded. */
+function textOf(page: string): string {
+  return page
+    .replace(/<(script|style)\b[^>]*>[\s\S]*?<\/\1>/g, '')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/&lt;/g, '<')
+    .replace(/&gt;/g, '>')
+    .replace(/&quot;/g, '"')
+    .replace(/&#39;/g, "'")
+    .replace(/&amp;/g, '&')
+    .replace(/[\s\u00a0]+/g, ' ');
+}
+
 describe('writeReport', () => {
-  it('writes one self-contained page', async () => {
+  it('writes one well-formed page that needs no other file', async () => {
     await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
-    const file = await writeReport(folder);
-    expect(file).toBe(join(folder, 'report', 'index.html'));
-    const page = await readFile(file, 'utf8');
-    expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
+    const page = await reportOf(folder);
+    expect(await readdir(join(folder, 'report'))).toEqual(['index.html']);
+    expect(unbalanced(page)).toEqual([]);
+    expect(page).not.toMatch(/(?:src|href)="(?!#|data:,")/);
+    expect(page).not.toMatch(/url\(|@import|https?:/);
+    const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
   });
-  it('three seeds', async () => {
-    await writeSampleFolder(folder, {
-      variants: ['pre', 'mix', 'post'],
-      seeds: [1, 2, 3],
-      notRun: ['dpo/post/seed-3'],
-      stopped: ['sft/post/seed-3'],
-    });
-    await writeReport(folder);
+
+  it('shows results, curves, samples, nodes, configs and the command', async () => {
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
+    const page = await reportOf(folder);
+    const text = textOf(page);
+    for (const expected of [
+      'quickstart: pre against mix',
+      'There is one seed for each variant, so there is no confidence interval',
+      'pretrain.norm: mix, pretrain.postLayers: 25%',
+      'Reward of chosen and rejected',
+      'Where does Ada live?',
+      'dpo/mix/seed-1 finished 120 16.4 s',
+      'mixtune run quickstart',
+      'native bf16, 2 threads',
+      '1,050,624',
+      'learningRate: 0.001 # default',
+    ]) {
+      expect(text).toContain(expected);
+    }
+    expect(page.match(/<figure/g)!.length).toBeGreaterThanOrEqual(12);
+    for (const [, label] of page.matchAll(/role="img" aria-label="([^"]*)"/g)) expect(label).not.toBe('');
+  });
+
+  it('shows means over seeds, and nodes that broke off or were not run', async () => {
+    const ends = { stopped: ['sft/post/seed-3'], notRun: ['dpo/post/seed-3'] };
+    await writeSampleFolder(folder, { variants: ['pre', 'mix', 'post'], seeds: [1, 2, 3], ...ends });
+    await writeFile(join(folder, 'sft/post/seed-3/log.txt'), 'step 120\nout of memory <here>\n');
+    const page = await reportOf(folder);
+    expect(unbalanced(page)).toEqual([]);
+    const text = textOf(page);
+    expect(text).toContain('± the standard deviation between the seeds');
+    expect(text).toMatch(/better in [0-3] of 3 seeds/);
+    expect(text).toContain('sft/post/seed-3 broken off step 120 out of memory <here> 120 of 240');
+    expect(text).toContain('dpo/post/seed-3 not run –');
+  });
+
+  it('escapes whatever a model, a file or a name says', async () => {
+    const attack = '</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e"\'`{1}';
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
+    const results = join(folder, 'compare/shared/seed-1/final/results.json');
+    const parsed = JSON.parse(await readFile(results, 'utf8'));
+    parsed.rows[0].samples = [{ prompt: attack, completion: attack, expected: attack }];
+    parsed.rows[0].metrics[`${attack}/accuracy`] = 0.5;
+    await writeFile(results, JSON.stringify(parsed));
+    const plan = await readFile(join(folder, 'plan.json'), 'utf8');
+    await writeFile(
+      join(folder, 'plan.json'),
+      plan.replace('"pipeline":"quickstart"', `"pipeline":${JSON.stringify(attack)}`),
+    );
+    await appendFile(join(folder, 'sft/mix/seed-1/config.yaml'), `note: ${JSON.stringify(attack)}\n`);
+    await appendFile(
+      join(folder, 'sft/mix/seed-1/metrics.jsonl'),
+      `${JSON.stringify({ type: 'step', step: 241, [attack]: 1 })}\n`,
+    );
+    const page = await reportOf(folder);
+    expect(unbalanced(page)).toEqual([]);
+    expect(page).not.toContain('<script>alert');
+    expect(page).not.toContain('<img');
+    expect(page).not.toContain('\u202e');
+    expect(textOf(page)).toContain('</script><script>alert(1)</script><img src=x onerror=alert(2)>\ufffd"\'`{1}');
+  });
+
+  it('survives losses that are not finite and a log that was cut short', async () => {
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
+    const node = join(folder, 'pretrain/mix/seed-1/metrics.jsonl');
+    await appendFile(
+      node,
+      '{"type":"step","step":601,"loss":"NaN","gradientNorm":"Infinity"}\n{"type":"eval","step":601,"loss":"NaN","perplexity":"Infinity"}\n{"type":"step","step":602,"lo',
+    );
+    const page = await reportOf(folder);
+    expect(page).not.toMatch(/ d="[^"]*(NaN|Infinity)/);
+    const text = textOf(page);
+    expect(text).toContain('loss ↓ held out');
+    expect(text).toContain('not a number');
+    expect(text).toContain('2 values are not finite and leave gaps');
+  });
+
+  it('reports a pipeline of which nothing has run', async () => {
+    const nodes = [{ id: 'a/shared/seed-1', stage: 'a', run: 'pretrain', directory: 'a/shared/seed-1' }];
+    await writeFile(join(folder, 'plan.json'), JSON.stringify({ pipeline: 'new', nodes }));
+    const text = textOf(await reportOf(folder));
+    expect(text).toContain('Not run: a/shared/seed-1.');
+    expect(text).toContain('Not started');
+  });
+
+  it('refuses a folder without a plan, and results of another form', async () => {
+    await expect(writeReport(folder)).rejects.toThrow(/there is no plan.json[\s\S]*hint: give the folder/);
+    await writeSampleFolder(folder, { variants: ['pre'], seeds: [1] });
+    await writeFile(join(folder, 'compare/shared/seed-1/final/results.json'), '{"rows":[{"stage":3}]}');
+    const error = await writeReport(folder).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RequestError);
+    expect((error as RequestError).message).toMatch(
+      /results\.json: rows\.0\.stage[\s\S]*results\.json: rows\.0\.metrics/,
+    );
   });
 });

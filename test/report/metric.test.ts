@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import {
+  formatDifference,
+  formatMetric,
+  formatNumber,
+  formatRelative,
+  formatSeconds,
+  formatSpread,
+  metricKind,
+  metricSubject,
+} from '../../src/report/metric.ts';
+
+const share = metricKind('town/questions/exactMatch');
+const plain = metricKind('perplexity');
+
+/** Numbers and units are kept on one line by no-break spaces; here they are plain ones. */
+const spaced = (text: string) => text.replaceAll('\u00a0', ' ');
+
+describe('metricKind', () => {
+  it('knows direction and unit by the last part of the name', () => {
+    expect(share).toMatchObject({ label: 'exact match', better: 'higher', share: true });
+    expect(metricKind('books/perplexity')).toMatchObject({ better: 'lower' });
+    expect(metricSubject('town/questions/exactMatch')).toBe('town/questions');
+    expect(metricSubject('loss')).toBe('');
+  });
+
+  it('writes an unlisted name in words and does not judge it', () => {
+    expect(metricKind('endOfSequenceRate')).toEqual({ label: 'end of sequence rate' });
+    expect(metricKind('constructor').label).toBe('constructor');
+  });
+});
+
+describe('formatting', () => {
+  it.each([
+    [0, '0'],
+    [4.3412, '4.34'],
+    [0.23456, '0.235'],
+    [0.07, '0.0700'],
+    [123.456, '123.5'],
+    [1409.09, '1,409'],
+    [1_050_624, '1,050,624'],
+    [4, '4.00'],
+    [1e-5, '1.00e−5'],
+    [-2.5, '−2.50'],
+    [Number.NaN, 'not a number'],
+    [Number.POSITIVE_INFINITY, '∞'],
+    [Number.NEGATIVE_INFINITY, '−∞'],
+  ])('%d is written %s', (value, text) => {
+    expect(formatNumber(value)).toBe(text);
+  });
+
+  it('writes shares in per cent and their differences in points', () => {
+    expect(formatMetric(50, metricKind('rows'))).toBe('50');
+    expect(spaced(formatMetric(0.8634, share))).toBe('86.3 %');
+    expect(spaced(formatDifference(0.0312, share))).toBe('+3.1 points');
+    expect(spaced(formatDifference(-0.0312, share))).toBe('−3.1 points');
+    expect(spaced(formatDifference(-0.0001, share))).toBe('±0.0 points');
+    expect(formatDifference(-0.193, plain)).toBe('−0.193');
+    expect(formatDifference(Number.NaN, plain)).toBe('–');
+    expect(spaced(formatRelative(-0.0444))).toBe('−4.4 %');
+  });
+
+  it('gives a deviation the decimals of its mean', () => {
+    expect(spaced(formatSpread(4.3412, 0.0488, plain))).toBe('4.34 ± 0.05');
+    expect(spaced(formatSpread(0.863, 0.0112, share))).toBe('86.3 ± 1.1 %');
+    expect(spaced(formatSpread(0.863, undefined, share))).toBe('86.3 %');
+    expect(formatSpread(Number.NaN, 1, plain)).toBe('not a number');
+  });
+
+  it.each([
+    [48.24, '48.2 s'],
+    [192, '3 min 12 s'],
+    [7500, '2 h 05 min'],
+    [59.99, '1 min 00 s'],
+    [Number.NaN, '–'],
+  ])('%d seconds are written %s', (seconds, text) => {
+    expect(spaced(formatSeconds(seconds))).toBe(text);
+  });
+});
