@@ -47,11 +47,13 @@ export function presetConfig(name: PresetName): ModelConfig {
   };
 }
 
-/**
- * The configuration with another norm placement. `postLayers` counts layers, or with a share of them (`0.25`) rounds
- * down, as layers // 4 does. Only `mix` looks at it.
- */
+/** The configuration with another norm placement; only `mix` looks at `postLayers`. */
 export function withPlacement(config: ModelConfig, norm: NormPlacement, postLayers: number): ModelConfig {
-  const count = postLayers < 1 ? Math.floor(postLayers * config.layers + 1e-9) : postLayers;
-  return { ...config, norm, postLayers: norm === 'pre' ? 0 : norm === 'post' ? config.layers : count };
+  return { ...config, norm, postLayers: norm === 'pre' ? 0 : norm === 'post' ? config.layers : postLayers };
+}
+
+/** Layers that `3` or `'25%'` means; a share is rounded down, as layers // 4 is. */
+export function layerCount(countOrShare: number | string, layers: number): number {
+  if (typeof countOrShare === 'number') return countOrShare;
+  return Math.floor((Number.parseFloat(countOrShare) / 100) * layers + 1e-9);
 }

@@ -37,8 +37,8 @@ export class Tape {
     this.#leaves = leaves;
   }
 
-  /** Runs `body`, recording; the caller owns the tensor that it returns. */
-  record(body: () => Tensor): Tensor {
+  /** Runs `body`, recording; the caller owns the tensor or tensors that it returns. */
+  record<T>(body: () => T): T {
     const outer = active;
     active = this;
     try {

@@ -8,7 +8,6 @@ export function trainingOptions(defaults: {
   lr: number;
   warmup: number;
   weightDecay: number;
-  best: 'loss' | 'accuracy';
 }) {
   const count = () => z.int().positive();
   return {
@@ -32,9 +31,8 @@ export function trainingOptions(defaults: {
     evalRows: count().default(256).describe('held-out rows of an evaluation'),
     sampleEvery: count().optional().describe('steps between samples'),
     saveEvery: count().optional().describe('steps between saved states'),
-    best: z.enum(['loss', 'accuracy']).default(defaults.best).describe('held-out metric that patience watches'),
-    patience: count().optional().describe('evaluations without improvement after which training stops'),
-    precision: z.enum(['auto', 'f32', 'bf16']).default('auto').describe('matrix products; auto = bf16 where fast'),
+    best: z.string().optional().describe('held-out metric whose best state becomes the result, such as loss'),
+    patience: count().optional().describe('evaluations without a better `best` after which training stops'),
   };
 }
 

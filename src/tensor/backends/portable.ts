@@ -21,7 +21,7 @@ const binaryFunctions: Record<BinaryKind, (a: number, b: number) => number> = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
-  maximum: (a, b) => (a > b ? a : b),
+  maximum: Math.max,
   greater: (a, b) => (a > b ? 1 : 0),
 };
 

@@ -1,0 +1,46 @@
+import { encodePrompt } from '../data/encode.ts';
+import type { PromptRow } from '../data/rows.ts';
+import { generate } from '../generation/generate.ts';
+import type { Model } from '../model/model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+/** A prompt, what the model made of it, and the right answer where there is one. */
+export interface Answer {
+  prompt: string;
+  completion: string;
+  expected?: string;
+}
+
+/** Greedy answers to conversations, with the right ones where they are known. */
+export async function answerPrompts(
+  model: Model,
+  tokenizer: Tokenizer,
+  rows: readonly PromptRow[],
+  { maxNewTokens }: { maxNewTokens: number },
+): Promise<Answer[]> {
+  const prompts = rows.map(({ prompt }) => encodePrompt(prompt, tokenizer));
+  const results = await generate(model, prompts, { maxNewTokens, stopIds: stopIdsOf(tokenizer) });
+  return results.map(({ tokens }, i) => {
+    const { prompt, answer } = rows[i]!;
+    const completion = tokenizer.decode(tokens, { skipSpecialTokens: true });
+    return { prompt: prompt.at(-1)!.content, completion, ...(answer === undefined ? {} : { expected: answer }) };
+  });
+}
+
+/** Share of answers that are the expected one, apart from case, outer spaces and a final full stop. */
+export function exactMatch(answers: readonly Answer[]): number {
+  const known = answers.filter(({ expected }) => expected !== undefined);
+  return known.filter(isRight).length / known.length;
+}
+
+export function isRight({ completion, expected = '' }: Answer): boolean {
+  return normalised(completion) === normalised(expected);
+}
+
+function normalised(text: string): string {
+  return text.trim().replace(/\.$/, '').toLowerCase();
+}
+
+export function stopIdsOf({ eosId }: Tokenizer): number[] {
+  return eosId === undefined ? [] : [eosId];
+}

@@ -1,0 +1,156 @@
+import { openDataset } from '../data/dataset.ts';
+import { checkTokenIds } from '../data/encode.ts';
+import { encodeConversations, encodePairs } from '../data/preflight.ts';
+import type { RowOf, Use } from '../data/rows.ts';
+import { RequestError } from '../errors.ts';
+import type { Model } from '../model/model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { meanLoss } from '../training/language-model.ts';
+import { answerPrompts, exactMatch } from './exact-match.ts';
+import { logLikelihoods } from './log-likelihood.ts';
+import { multipleChoice } from './multiple-choice.ts';
+import { perplexity } from './perplexity.ts';
+
+export interface TaskOptions {
+  /** Text of the task `perplexity` where it names none. */
+  text?: string | undefined;
+  /** Share of a file that is its held-out part; 0 = the whole file is. */
+  holdOut: number;
+  window: number;
+  windows?: number | undefined;
+  /** Held-out rows used, at most. */
+  rows: number;
+  maxNewTokens: number;
+  format: 'chat' | 'plain';
+  baseDirectory: string;
+}
+
+type Metrics = Record<string, number>;
+
+interface TaskKind<U extends Use = Use> {
+  use: U;
+  measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<Metrics>;
+}
+
+/** What can be measured, by the name that stands before the colon of a task. */
+export const taskKinds = {
+  perplexity: {
+    use: 'text',
+    measure: async (model, tokenizer, rows, options) => ({ ...(await perplexity(model, tokenizer, rows, options)) }),
+  },
+  loss: {
+    use: 'messages',
+    async measure(model, tokenizer, rows, { window }) {
+      const { sequences } = encodeConversations(rows, tokenizer, { maxLength: window, onTooLong: 'drop' });
+      checkTokenIds(sequences, tokenizer, model.config.vocabSize);
+      return { loss: (await meanLoss(model, sequences)).loss };
+    },
+  },
+  choice: {
+    use: 'choice',
+    measure: async (model, tokenizer, rows, { format }) => ({
+      ...(await multipleChoice(model, tokenizer, rows, format)),
+    }),
+  },
+  exactMatch: {
+    use: 'prompt',
+    async measure(model, tokenizer, rows, options) {
+      return { exactMatch: exactMatch(await answerPrompts(model, tokenizer, rows, options)) };
+    },
+  },
+  preference: {
+    use: 'preference',
+    async measure(model, tokenizer, rows, { window }) {
+      const { pairs } = encodePairs(rows, tokenizer, { maxLength: window, onTooLong: 'drop' });
+      const chosen = await logLikelihoods(
+        model,
+        pairs.map((pair) => pair.chosen),
+      );
+      const rejected = await logLikelihoods(
+        model,
+        pairs.map((pair) => pair.rejected),
+      );
+      return { preferenceAccuracy: chosen.filter((value, i) => value > rejected[i]!).length / pairs.length };
+    },
+  },
+} satisfies Record<string, TaskKind>;
+
+export type TaskKindName = keyof typeof taskKinds;
+
+/** What a dataset of the town is measured by where a task does not say. */
+const townKinds: Record<string, readonly TaskKindName[]> = {
+  'town/text': ['perplexity'],
+  'town/instructions': ['loss'],
+  'town/preferences': ['preference'],
+  'town/prompts': ['exactMatch'],
+  'town/questions': ['exactMatch', 'choice'],
+};
+
+/** A measurement and the dataset it is made on. */
+export interface Task {
+  kind: TaskKindName;
+  source: string;
+}
+
+/** Tasks as they are written: `perplexity`, `choice:FILE`, or a dataset of the town by itself. */
+export function parseTasks(written: readonly string[], text: string | undefined): Task[] {
+  const problems = [];
+  const tasks: Task[] = [];
+  for (const task of written) {
+    const [kind, source] = splitOnce(task);
+    if (task in townKinds) tasks.push(...townKinds[task]!.map((kind) => ({ kind, source: task })));
+    else if (isTaskKind(kind) && source) tasks.push({ kind, source });
+    else if (task === 'perplexity' && text) tasks.push({ kind: 'perplexity', source: text });
+    else if (task === 'perplexity')
+      problems.push({
+        where: 'tasks',
+        message: '`perplexity` needs a text',
+        hint: 'give `text`, or write perplexity:FILE',
+      });
+    else {
+      const kinds = Object.keys(taskKinds).join(', ');
+      const hint = `write KIND:DATASET with one of ${kinds}, or one of ${Object.keys(townKinds).join(', ')}`;
+      problems.push({ where: 'tasks', message: `\`${task}\` is no task`, hint });
+    }
+  }
+  if (problems.length > 0) throw new RequestError(problems);
+  return tasks;
+}
+
+/** Runs the tasks on held-out rows; metrics are named `<dataset>/<metric>`. */
+export async function runTasks(
+  model: Model,
+  tokenizer: Tokenizer,
+  tasks: readonly Task[],
+  options: TaskOptions,
+): Promise<Metrics> {
+  const metrics: Metrics = {};
+  for (const { kind, source } of tasks) {
+    const { use, measure } = taskKinds[kind] as TaskKind;
+    const rows = await heldOutRows(source, use, options);
+    const found = await measure(model, tokenizer, rows as never[], options);
+    for (const [name, value] of Object.entries(found)) metrics[`${source}/${name}`] = value;
+  }
+  return metrics;
+}
+
+/** The held-out part of a dataset; a file that keeps nothing back is held out as a whole. */
+export async function heldOutRows<U extends Use>(
+  source: string,
+  use: U,
+  { holdOut, rows, baseDirectory }: TaskOptions,
+): Promise<RowOf[U][]> {
+  const options = { holdOut, baseDirectory, allowEmpty: true };
+  const test = await openDataset(source, use, { ...options, split: 'test' });
+  const all = test.rows.length > 0 ? test : await openDataset(source, use, { ...options, split: 'train' });
+  return all.rows.slice(0, use === 'text' ? undefined : rows);
+}
+
+function splitOnce(task: string): [kind: string, source: string | undefined] {
+  const colon = task.indexOf(':');
+  return colon < 0 ? [task, undefined] : [task.slice(0, colon), task.slice(colon + 1)];
+}
+
+function isTaskKind(name: string): name is TaskKindName {
+  return name in taskKinds;
+}

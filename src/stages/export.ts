@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { readModelDirectory, writeModelDirectory } from '../checkpoint/model-directory.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Stage, StageRun, StepRecord } from './stage.ts';
+
+export const exportSchema = z.strictObject({
+  from: z.string().describe('model: a stage or a Hugging Face directory'),
+  dtype: z.enum(['f32', 'bf16', 'f16']).default('bf16').describe('type of the written weights'),
+});
+
+export type ExportConfig = z.infer<typeof exportSchema>;
+
+export interface ExportState {
+  source: string;
+}
+
+/** Writes a model as a Hugging Face directory with weights of another type. */
+export async function* exportModel(
+  config: ExportConfig,
+  state: ExportState,
+  run: StageRun,
+): AsyncGenerator<StepRecord, { dtype: string }> {
+  const { inferred } = await readModelDirectory(state.source);
+  for (const sentence of inferred) run.log(sentence);
+  yield { step: 1, totalSteps: 1 };
+  return { dtype: config.dtype };
+}
+
+export const exportStage: Stage<ExportConfig, ExportState> = {
+  name: 'export',
+  summary: 'write a model as a Hugging Face directory in f32, bf16 or f16',
+  schema: exportSchema,
+  inputs: { from: { kind: 'model' } },
+  datasets: {},
+  open: async (_config, { inputs }) => ({ source: inputs.from![0]!.directory }),
+  run: exportModel,
+  async finish({ dtype }, { source }, directory) {
+    const { config, extra, read } = await readModelDirectory(source);
+    const tokenizer = await loadTokenizer(source);
+    await writeModelDirectory(directory, { ...extra, config, read, dtype, tokenizer });
+  },
+};

@@ -1,0 +1,19 @@
+import { compareStage } from './compare.ts';
+import { dpoStage } from './dpo.ts';
+import { evaluateStage } from './evaluate.ts';
+import { exportStage } from './export.ts';
+import { pretrainStage } from './pretrain.ts';
+import { sftStage } from './sft.ts';
+import type { Stage } from './stage.ts';
+import { tokenizerStage } from './tokenizer.ts';
+
+/** Every stage, in the order in which a pipeline usually has them. A new stage is one file and one line here. */
+export const stages: readonly Stage[] = [
+  tokenizerStage,
+  pretrainStage,
+  sftStage,
+  dpoStage,
+  evaluateStage,
+  compareStage,
+  exportStage,
+];

@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import { saveModel } from '../checkpoint/load-model.ts';
+import type { Sequence } from '../data/batch.ts';
+import { openDataset } from '../data/dataset.ts';
+import { encodeText } from '../data/encode.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { initialiseModel } from '../model/initialise.ts';
+import { parameterCount } from '../model/parameters.ts';
+import { layerCount, presetConfig, presetNames, withPlacement } from '../model/presets.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
+import { update } from '../training/optimizer.ts';
+import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import {
+  loadTrainingState,
+  newTrainingState,
+  releaseTrainingState,
+  saveTrainingState,
+  type TrainingState,
+} from '../training/state.ts';
+import { continuations } from './samples.ts';
+import type { Metrics, Stage, StepRecord } from './stage.ts';
+
+const keys = z.strictObject({
+  model: z.enum(presetNames).default('9m').describe('size preset; the vocabulary is the tokenizer’s'),
+  norm: z.enum(['pre', 'post', 'mix']).default('pre').describe('norm placement'),
+  postLayers: z
+    .union([z.int().nonnegative(), z.string().regex(/^\d+(\.\d+)?%$/, 'a number of layers, or a share such as 25%')])
+    .default('25%')
+    .describe('Post-LN layers of `mix`, counted from the first: a number or a share'),
+  tieWordEmbeddings: z.boolean().default(false).describe('use the embedding as the head'),
+  tokenizer: z.string().describe('tokenizer: a stage or a directory'),
+  data: z.string().describe('text to train on'),
+  holdOut: z.number().min(0).lt(1).default(0).describe('share of each text, from its end, that is never trained on'),
+  length: z.int().min(2).default(256).describe('tokens in a training window'),
+  ...trainingOptions({ epochs: 1, batchSize: 16, lr: 1e-3, warmup: 0.1, weightDecay: 0.1 }),
+});
+
+export const pretrainSchema = keys.superRefine(({ model, norm, postLayers }, context) => {
+  const { layers } = presetConfig(model);
+  if (norm !== 'mix' || layerCount(postLayers, layers) <= layers) return;
+  const message = `${postLayers} Post-LN layers, but ${model} has ${layers} layers; give 0 to ${layers} or a share such as 25%`;
+  context.addIssue({ code: 'custom', path: ['postLayers'], message });
+});
+
+export type PretrainConfig = z.infer<typeof pretrainSchema>;
+
+export interface PretrainState extends TrainingState {
+  /** Training windows, each the pieces of documents that fill it. */
+  windows: readonly (readonly Sequence[])[];
+  heldOut: readonly (readonly Sequence[])[];
+}
+
+/** Pre-training: next-token cross-entropy over packed windows; no attention from one document to another. */
+export async function* pretrain(
+  config: PretrainConfig,
+  state: PretrainState,
+): AsyncGenerator<StepRecord, { steps: number; parameters: number; windows: number }> {
+  const { optimizer, cursor, windows } = state;
+  const totalSteps = totalStepsOf(config, windows.length);
+
+  while (optimizer.step < totalSteps) {
+    const microBatches = nextMicroBatches(cursor, windows, config).map((batch) => batch.flat());
+    const { loss, tokens } = await languageModelLoss(optimizer, microBatches);
+    const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    yield { step: optimizer.step, totalSteps, loss, learningRate, gradientNorm, tokens };
+  }
+  return { steps: optimizer.step, parameters: parameterCount(optimizer.model.config), windows: windows.length };
+}
+
+export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
+  name: 'pretrain',
+  summary: 'train a language model from scratch on text',
+  schema: pretrainSchema,
+  inputs: { tokenizer: { kind: 'tokenizer' } },
+  datasets: { data: { use: 'text' } },
+  async open(config, run, from) {
+    const tokenizer = await loadTokenizer(run.inputs.tokenizer![0]!.directory);
+    const modelConfig = modelConfigOf(config, tokenizer);
+    const windowsOf = async (split: 'train' | 'test'): Promise<Sequence[][]> => {
+      const { holdOut } = config;
+      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
+      const { rows } = await openDataset(config.data, 'text', options);
+      return encodeText(rows, tokenizer, config);
+    };
+    const [windows, heldOut] = [await windowsOf('train'), await windowsOf('test')];
+    const data = { rows: windows.length, seed: run.seed };
+    const training = from
+      ? await loadTrainingState(from, run.backend, data, tokenizer)
+      : newTrainingState(await initialiseModel(modelConfig, run.backend, run.seed), data, tokenizer);
+    return { ...training, windows, heldOut };
+  },
+  run: pretrain,
+  save: saveTrainingState,
+  finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
+  async evaluate({ evalRows }, { optimizer, heldOut }): Promise<Metrics> {
+    if (heldOut.length === 0) return {};
+    const { loss } = await meanLoss(optimizer.model, heldOut.slice(0, evalRows).flat());
+    return { loss, perplexity: Math.exp(loss) };
+  },
+  sample: (_config, { optimizer, tokenizer, heldOut }) => continuations(optimizer.model, tokenizer, heldOut.flat()),
+  close: releaseTrainingState,
+};
+
+function modelConfigOf(config: PretrainConfig, { vocabSize }: Tokenizer): ModelConfig {
+  const { model, norm, postLayers, tieWordEmbeddings, length } = config;
+  const base = presetConfig(model);
+  const sized = { ...base, vocabSize, tieWordEmbeddings, maxLength: Math.max(base.maxLength, length) };
+  return withPlacement(sized, norm, layerCount(postLayers, base.layers));
+}

@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import type { Sequence } from '../data/batch.ts';
+import { openDataset } from '../data/dataset.ts';
+import { checkTokenIds } from '../data/encode.ts';
+import { describePreflight, encodeConversations } from '../data/preflight.ts';
+import type { MessagesRow, PromptRow } from '../data/rows.ts';
+import { answerPrompts } from '../evaluation/exact-match.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
+import { update } from '../training/optimizer.ts';
+import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import {
+  loadTrainingState,
+  newTrainingState,
+  releaseTrainingState,
+  saveTrainingState,
+  type TrainingState,
+} from '../training/state.ts';
+import { sampleCount } from './samples.ts';
+import type { Metrics, Stage, StepRecord } from './stage.ts';
+
+/** What the stages that read conversations can be told about them. */
+export const conversationOptions = {
+  holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
+  maxLength: z.int().min(2).default(512).describe('tokens that a row may have'),
+  onTooLong: z.enum(['error', 'drop', 'truncate']).default('error').describe('what to do with longer rows'),
+};
+
+export const sftSchema = z.strictObject({
+  from: z.string().describe('model to fine-tune: a stage or a Hugging Face directory'),
+  data: z.string().describe('instructions or conversations'),
+  ...conversationOptions,
+  ...trainingOptions({ epochs: 1, batchSize: 16, lr: 3e-4, warmup: 0.1, weightDecay: 0 }),
+});
+
+export type SftConfig = z.infer<typeof sftSchema>;
+
+export interface SftState extends TrainingState {
+  rows: readonly Sequence[];
+  heldOut: readonly Sequence[];
+  /** Held-out conversations up to their last answer. */
+  prompts: readonly PromptRow[];
+}
+
+/** Supervised fine-tuning: cross-entropy of the assistant's turns and the tokens that end them. */
+export async function* sft(
+  config: SftConfig,
+  state: SftState,
+): AsyncGenerator<StepRecord, { steps: number; rows: number }> {
+  const { optimizer, cursor, rows } = state;
+  const totalSteps = totalStepsOf(config, rows.length);
+
+  while (optimizer.step < totalSteps) {
+    const { loss, tokens, trainedTokens } = await languageModelLoss(optimizer, nextMicroBatches(cursor, rows, config));
+    const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    yield { step: optimizer.step, totalSteps, loss, learningRate, gradientNorm, tokens, trainedTokens };
+  }
+  return { steps: optimizer.step, rows: rows.length };
+}
+
+export const sftStage: Stage<SftConfig, SftState> = {
+  name: 'sft',
+  summary: 'fine-tune a model on instructions or conversations',
+  schema: sftSchema,
+  inputs: { from: { kind: 'model' } },
+  datasets: { data: { use: 'messages' } },
+  async open(config, run, from) {
+    const start = run.inputs.from![0]!.directory;
+    const tokenizer = await loadTokenizer(start);
+    const { holdOut } = config;
+    const rowsOf = async (split: 'train' | 'test') => {
+      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
+      return (await openDataset(config.data, 'messages', options)).rows;
+    };
+    const train = encodeConversations(await rowsOf('train'), tokenizer, config);
+    run.log(`${config.data}: ${describePreflight(train.preflight)}`);
+    const heldOutRows = await rowsOf('test');
+    const heldOut = encodeConversations(heldOutRows, tokenizer, { ...config, onTooLong: 'truncate' }).sequences;
+
+    const data = { rows: train.sequences.length, seed: run.seed };
+    const training = from
+      ? await loadTrainingState(from, run.backend, data, tokenizer)
+      : newTrainingState((await loadModel(start, run.backend)).model, data, tokenizer);
+    checkTokenIds([...train.sequences, ...heldOut], tokenizer, training.optimizer.model.config.vocabSize);
+    return { ...training, rows: train.sequences, heldOut, prompts: heldOutRows.map(lastQuestion) };
+  },
+  run: sft,
+  save: saveTrainingState,
+  finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
+  async evaluate({ evalRows }, { optimizer, heldOut }): Promise<Metrics> {
+    if (heldOut.length === 0) return {};
+    const { loss } = await meanLoss(optimizer.model, heldOut.slice(0, evalRows));
+    return { loss, perplexity: Math.exp(loss) };
+  },
+  sample: (_config, { optimizer, tokenizer, prompts }) =>
+    answerPrompts(optimizer.model, tokenizer, prompts.slice(0, sampleCount), { maxNewTokens: 48 }),
+  close: releaseTrainingState,
+};
+
+function lastQuestion({ messages }: MessagesRow): PromptRow {
+  return { prompt: messages.slice(0, -1), answer: messages.at(-1)!.content };
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { openDataset } from '../data/dataset.ts';
+import { type TrainedTokenizer, trainTokenizer } from '../tokenizer/train.ts';
+import type { Stage, StageRun, StepRecord } from './stage.ts';
+
+export const tokenizerSchema = z.strictObject({
+  data: z.string().describe('text to learn the merges from'),
+  holdOut: z.number().min(0).lt(1).default(0).describe('share of each text that later stages hold out; not read here'),
+  vocabSize: z.int().positive().default(32000).describe('tokens, special tokens and the 256 bytes included'),
+});
+
+export type TokenizerConfig = z.infer<typeof tokenizerSchema>;
+
+export interface TokenizerState {
+  texts: readonly string[];
+  tokenizer?: TrainedTokenizer;
+}
+
+/** Byte-level byte-pair encoding (Sennrich et al. 2016) learned from the training text. */
+export async function* tokenizer(
+  config: TokenizerConfig,
+  state: TokenizerState,
+  run: StageRun,
+): AsyncGenerator<StepRecord, { vocabSize: number; merges: number }> {
+  state.tokenizer = trainTokenizer(state.texts, { vocabSize: config.vocabSize });
+  const { vocabSize, requestedVocabSize, merges } = state.tokenizer;
+  if (vocabSize < requestedVocabSize) {
+    run.log(`the text has no more pairs to merge: ${vocabSize} tokens instead of ${requestedVocabSize}`);
+  }
+  yield { step: 1, totalSteps: 1, vocabSize };
+  return { vocabSize, merges: merges.length };
+}
+
+export const tokenizerStage: Stage<TokenizerConfig, TokenizerState> = {
+  name: 'tokenizer',
+  summary: 'learn a byte-level BPE tokenizer from text',
+  schema: tokenizerSchema,
+  inputs: {},
+  datasets: { data: { use: 'text' } },
+  async open({ data, holdOut }, { baseDirectory }) {
+    const { rows } = await openDataset(data, 'text', { holdOut, baseDirectory });
+    return { texts: rows.map(({ text }) => text) };
+  },
+  run: tokenizer,
+  finish: async (_config, state, directory) => state.tokenizer!.save(directory),
+};

@@ -1,0 +1,220 @@
+import { execFile } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { availableParallelism, homedir, hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import PQueue from 'p-queue';
+
+const run = promisify(execFile);
+const require = createRequire(import.meta.url);
+
+/** What the compiled library offers; handles of memory and engines are numbers. */
+export interface NativeLibrary {
+  operationNames(): string[];
+  instructionSet(): string;
+  create(threads: number, bfloat16: number): number;
+  destroy(engine: number): void;
+  allocate(engine: number, bytes: number): number;
+  release(engine: number, handle: number): void;
+  enqueue(engine: number, operation: number, ...values: number[]): void;
+  write(engine: number, handle: number, offset: number, data: Float32Array | Int32Array): void;
+  read(engine: number, handle: number, into: Float32Array | Int32Array): Promise<void>;
+  sync(engine: number): Promise<void>;
+  usedBytes(engine: number): number;
+  heldBytes(engine: number): number;
+}
+
+export interface NativeAvailability {
+  available: boolean;
+  /** Why not, in one sentence. */
+  reason?: string;
+  /** The command, and the version that it reports. */
+  compiler?: string;
+  instructionSet?: string;
+  /** Where the compiled library lies. */
+  path?: string;
+}
+
+interface Compiler {
+  command: string;
+  version: string;
+  /** All predefined macros for this processor: its features and the compiler's version in one text. */
+  macros: string;
+}
+
+let loading: Promise<{ library: NativeLibrary; compiler: Compiler; path: string }> | undefined;
+
+/** The native engine, compiled on first use. Throws with the reason when there is no way to have it. */
+export async function loadNative(): Promise<NativeLibrary> {
+  return (await load()).library;
+}
+
+/** Whether the native engine can be used here (compiling it if that was not done yet), and with what. */
+export async function nativeAvailability(): Promise<NativeAvailability> {
+  try {
+    const { library, compiler, path } = await load();
+    const instructionSet = library.instructionSet();
+    return { available: true, compiler: `${compiler.command} (${compiler.version})`, instructionSet, path };
+  } catch (error) {
+    return { available: false, reason: (error as Error).message };
+  }
+}
+
+function load(): NonNullable<typeof loading> {
+  loading ??= (async () => {
+    const compiler = await findCompiler();
+    const path = await builtLibrary(compiler);
+    return { library: require(path) as NativeLibrary, compiler, path };
+  })();
+  return loading;
+}
+
+async function findCompiler(): Promise<Compiler> {
+  const candidates = [process.env.CXX, 'c++', 'g++', 'clang++'].filter((name) => name !== undefined && name !== '');
+  for (const command of candidates as string[]) {
+    try {
+      const { stdout: macros } = await run(command, [...targetFlags(), '-x', 'c++', '-dM', '-E', '/dev/null']);
+      const version = /__VERSION__ "(.*)"/.exec(macros)?.[1] ?? 'unknown version';
+      return { command, version, macros };
+    } catch {
+      // Not there, or it does not know the processor: the next one may.
+    }
+  }
+  throw new Error(`no C++ compiler was found (tried ${candidates.join(', ')})`);
+}
+
+/** Code for the processor at hand, or for the one that MIXTUNE_MARCH names. */
+function targetFlags(): string[] {
+  const target = process.env.MIXTUNE_MARCH;
+  if (target) return [`-march=${target}`];
+  return [process.arch === 'arm64' ? '-mcpu=native' : '-march=native'];
+}
+
+function compileFlags(): string[] {
+  const arithmetic = ['-fno-math-errno', '-ffp-contract=fast'];
+  return ['-O3', ...targetFlags(), '-std=c++17', '-fPIC', '-pthread', '-Wno-psabi', ...arithmetic];
+}
+
+function linkFlags(): string[] {
+  return process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread'];
+}
+
+/** The library for these sources, this compiler and this processor: from the cache, or made now. */
+async function builtLibrary(compiler: Compiler): Promise<string> {
+  const sources = join(packageRoot(), 'src', 'native');
+  const names = (await readdir(sources)).filter((name) => /\.(cc|h)$/.test(name)).sort();
+  const hash = createHash('sha256').update(JSON.stringify([compiler.macros, compileFlags(), linkFlags()]));
+  for (const name of names) hash.update(`${name}\0`).update(await readFile(join(sources, name)));
+  const folder = cacheFolder();
+  const path = join(folder, `engine-${hash.digest('hex').slice(0, 20)}.node`);
+  if (existsSync(path)) return path;
+  await mkdir(folder, { recursive: true });
+  await underLock(`${path}.lock`, path, async () => {
+    process.stderr.write(`mixtune: compiling the native engine for this processor with ${compiler.command} (once)\n`);
+    const units = names.filter((name) => name.endsWith('.cc')).map((name) => join(sources, name));
+    await compile(compiler.command, units, path);
+  });
+  return path;
+}
+
+/** Compiles the units side by side in a folder of their own and moves the linked library to `path` in one step. */
+async function compile(command: string, units: readonly string[], path: string): Promise<void> {
+  const folder = `${path}.${randomUUID()}`;
+  await mkdir(folder);
+  try {
+    const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
+    const queue = new PQueue({ concurrency: availableParallelism() });
+    const objects = await queue.addAll(
+      units.map((unit, index) => async () => {
+        const object = join(folder, `${index}.o`);
+        await runCompiler(command, [...compileFlags(), `-I${headers}`, '-c', unit, '-o', object]);
+        return object;
+      }),
+    );
+    const library = join(folder, 'engine.node');
+    await runCompiler(command, [...linkFlags(), ...objects, '-o', library]);
+    await rename(library, path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function runCompiler(command: string, parameters: readonly string[]): Promise<void> {
+  try {
+    await run(command, parameters, { maxBuffer: 1 << 26 });
+  } catch (error) {
+    const output = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
+    throw new Error(
+      `the native engine could not be compiled with ${command}: ${output.split('\n').slice(0, 5).join('\n')}`,
+    );
+  }
+}
+
+/** Runs `make` unless another process is making `path`, in which case it waits for that one. */
+async function underLock(lock: string, path: string, make: () => Promise<void>): Promise<void> {
+  while (!existsSync(path)) {
+    if (!(await acquire(lock))) {
+      await delay(100);
+      continue;
+    }
+    try {
+      if (!existsSync(path)) await make();
+    } finally {
+      await rm(lock, { force: true });
+    }
+  }
+}
+
+async function acquire(lock: string): Promise<boolean> {
+  try {
+    const file = await open(lock, 'wx');
+    await file.writeFile(`${process.pid} ${hostname()}`);
+    await file.close();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (await isAbandoned(lock)) await rm(lock, { force: true });
+    return false;
+  }
+}
+
+/** True for the lock of a process that is gone: by its id on this host, by age on another. */
+async function isAbandoned(lock: string): Promise<boolean> {
+  try {
+    const age = Date.now() - (await stat(lock)).mtimeMs;
+    const [pid, host] = (await readFile(lock, 'utf8')).split(' ');
+    if (host !== hostname()) return age > 600_000;
+    return !isAlive(Number(pid));
+  } catch {
+    return false;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function cacheFolder(): string {
+  const base =
+    process.env.XDG_CACHE_HOME ||
+    (process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache'));
+  return join(base, 'mixtune');
+}
+
+/** The nearest folder upward that holds mixtune's package.json: the same from src/ and from dist/. */
+function packageRoot(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'src', 'native', 'addon.cc'))) return folder;
+    if (folder === dirname(folder)) throw new Error('the sources of the native engine are missing from the package');
+  }
+}

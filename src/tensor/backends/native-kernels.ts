@@ -1,0 +1,177 @@
+import type { Tensor } from '../tensor.ts';
+import type { AdamWStep, AttentionShape, FusedKernels } from './backend.ts';
+import { handleOf, weightHandleOf } from './native-arguments.ts';
+import type { NativeLibrary } from './native-build.ts';
+
+/** The fused operations of the C++ engine; arguments in the order that the operations in src/native document. */
+export class NativeKernels implements FusedKernels {
+  readonly #library: NativeLibrary;
+  readonly #engine: number;
+  readonly #op: Record<string, number>;
+
+  /** @param operations the number of each operation by its name */
+  constructor(library: NativeLibrary, engine: number, operations: Record<string, number>) {
+    this.#library = library;
+    this.#engine = engine;
+    this.#op = operations;
+  }
+
+  linear(x: Tensor, w: Tensor, out: Tensor): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.linear!, x.shape[0]!, w.shape[1]!, w.shape[0]!,
+      handleOf(x), weightHandleOf(w), handleOf(out));
+  }
+
+  linearInputGradient(dy: Tensor, w: Tensor, dx: Tensor, accumulate: boolean): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.linearInputGradient!,
+      dy.shape[0]!, w.shape[1]!, w.shape[0]!, Number(accumulate),
+      handleOf(dy), weightHandleOf(w), handleOf(dx));
+  }
+
+  linearWeightGradient(dy: Tensor, x: Tensor, dw: Tensor, accumulate: boolean): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.linearWeightGradient!,
+      dy.shape[0]!, dw.shape[1]!, dw.shape[0]!, Number(accumulate),
+      handleOf(dy), handleOf(x), handleOf(dw));
+  }
+
+  rmsNorm(x: Tensor, weight: Tensor, y: Tensor, inverseRms: Tensor, eps: number): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.rmsNorm!, inverseRms.size, weight.size, eps,
+      handleOf(x), handleOf(weight), handleOf(y), handleOf(inverseRms));
+  }
+
+  rmsNormGradient(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    inverseRms: Tensor,
+    dx: Tensor | undefined,
+    accumulateDx: boolean,
+    dWeight: Tensor | undefined,
+    accumulateDWeight: boolean,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.rmsNormGradient!,
+      inverseRms.size, weight.size, Number(accumulateDx), Number(accumulateDWeight),
+      handleOf(dy), handleOf(x), handleOf(weight), handleOf(inverseRms), handleOf(dx), handleOf(dWeight));
+  }
+
+  swiglu(gateUp: Tensor, out: Tensor): void {
+    const [rows, width] = [out.shape[0]!, out.shape[1]!];
+    this.#library.enqueue(this.#engine, this.#op.swiglu!, rows, width, handleOf(gateUp), handleOf(out));
+  }
+
+  swigluGradient(dy: Tensor, gateUp: Tensor, dGateUp: Tensor): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.swigluGradient!, dy.shape[0]!, dy.shape[1]!,
+      handleOf(dy), handleOf(gateUp), handleOf(dGateUp));
+  }
+
+  attention(
+    qkv: Tensor,
+    positions: Tensor,
+    segments: Tensor,
+    rotated: Tensor,
+    out: Tensor,
+    logSumExp: Tensor,
+    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.attention!,
+      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta,
+      handleOf(qkv), handleOf(positions), handleOf(segments),
+      handleOf(rotated), handleOf(out), handleOf(logSumExp));
+  }
+
+  attentionGradient(
+    dOut: Tensor,
+    rotated: Tensor,
+    out: Tensor,
+    logSumExp: Tensor,
+    positions: Tensor,
+    segments: Tensor,
+    dQkv: Tensor,
+    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.attentionGradient!,
+      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta,
+      handleOf(dOut), handleOf(rotated), handleOf(out), handleOf(logSumExp), handleOf(positions), handleOf(segments),
+      handleOf(dQkv));
+  }
+
+  tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.tokenLogProbs!, targets.size, head.shape[1]!, head.shape[0]!,
+      handleOf(hidden), weightHandleOf(head), handleOf(targets), handleOf(logProbs), handleOf(logSumExp));
+  }
+
+  tokenLogProbsGradient(
+    dLogProbs: Tensor,
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    logSumExp: Tensor,
+    dHidden: Tensor | undefined,
+    accumulateDHidden: boolean,
+    dHead: Tensor | undefined,
+    accumulateDHead: boolean,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.tokenLogProbsGradient!,
+      targets.size, head.shape[1]!, head.shape[0]!, Number(accumulateDHidden), Number(accumulateDHead),
+      handleOf(dLogProbs), handleOf(hidden), weightHandleOf(head), handleOf(targets), handleOf(logSumExp),
+      handleOf(dHidden), handleOf(dHead));
+  }
+
+  crossEntropyWithGradient(
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    loss: Tensor,
+    dHidden: Tensor,
+    dHead: Tensor,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.crossEntropyWithGradient!,
+      targets.size, head.shape[1]!, head.shape[0]!,
+      handleOf(hidden), weightHandleOf(head), handleOf(targets), handleOf(weights),
+      handleOf(loss), handleOf(dHidden), handleOf(dHead));
+  }
+
+  cachedAttention(
+    qkv: Tensor,
+    sequences: Tensor,
+    positions: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    out: Tensor,
+    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.cachedAttention!,
+      positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
+      handleOf(qkv), handleOf(sequences), handleOf(positions), handleOf(keys), handleOf(values), handleOf(out));
+  }
+
+  addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
+    this.#library.enqueue(this.#engine, this.#op.addSquaredNorm!, x.size, handleOf(x), handleOf(sumOfSquares));
+  }
+
+  adamW(
+    parameter: Tensor,
+    gradient: Tensor,
+    firstMoment: Tensor,
+    secondMoment: Tensor,
+    sumOfSquares: Tensor,
+    { learningRate, beta1, beta2, epsilon, weightDecay, step, maxNorm }: AdamWStep,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.adamW!,
+      parameter.size, learningRate, beta1, beta2, epsilon, weightDecay, step, maxNorm,
+      handleOf(parameter), handleOf(gradient), handleOf(firstMoment), handleOf(secondMoment), handleOf(sumOfSquares));
+  }
+}

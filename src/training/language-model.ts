@@ -1,0 +1,90 @@
+import { type Batch, packSequences, type Sequence } from '../data/batch.ts';
+import type { DataCursor } from '../data/cursor.ts';
+import { RunError } from '../errors.ts';
+import { headOf, hiddenStates, type Model } from '../model/model.ts';
+import { crossEntropy } from '../tensor/fused/cross-entropy.ts';
+import { scope } from '../tensor/scope.ts';
+import { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { leavesOf, type Optimizer } from './optimizer.ts';
+
+/** The micro-batches of the next optimiser step; the last ones of an epoch may be short or missing. */
+export function nextMicroBatches<Row>(
+  cursor: DataCursor,
+  rows: readonly Row[],
+  { batchSize, accumulate }: { batchSize: number; accumulate: number },
+): Row[][] {
+  const window = cursor.next(batchSize * accumulate).map((index) => rows[index]!);
+  const batches: Row[][] = [];
+  for (let i = 0; i < window.length; i += batchSize) batches.push(window.slice(i, i + batchSize));
+  return batches;
+}
+
+/**
+ * Cross-entropy of an accumulation window, divided by the trained tokens of the whole window, so that (8 × 1) and
+ * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient to the optimiser's.
+ */
+export async function languageModelLoss(
+  optimizer: Optimizer,
+  microBatches: readonly (readonly Sequence[])[],
+): Promise<{ loss: number; trainedTokens: number; tokens: number }> {
+  const { model } = optimizer;
+  const batches = microBatches.map(packSequences);
+  const trainedTokens = batches.reduce((sum, batch) => sum + batch.trainedTokens, 0);
+  const losses: Tensor[] = [];
+  for (const batch of batches) {
+    const weights = new Float32Array(batch.targets.length).fill(1 / trainedTokens);
+    const tape = new Tape(leavesOf(optimizer));
+    const loss = tape.record(() => crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights));
+    tape.backward(loss);
+    losses.push(loss);
+  }
+  const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
+  return { loss: await sumOnHost(losses, optimizer.step + 1), trainedTokens, tokens };
+}
+
+/** The sum of scalars of a step, which are released; not finite is an error. */
+export async function sumOnHost(scalars: readonly Tensor[], step: number): Promise<number> {
+  let total = 0;
+  for (const scalar of scalars) {
+    total += (await scalar.backend.read(scalar))[0]!;
+    scalar.release();
+  }
+  if (Number.isFinite(total)) return total;
+  throw new RunError(`the loss of step ${step} is ${total}`, {
+    hint: 'lower lr, lengthen warmup or set clip; the last saved state is untouched',
+  });
+}
+
+/** Mean cross-entropy over all trained tokens of the sequences, `rowsAtOnce` tokens in a pass. */
+export async function meanLoss(
+  model: Model,
+  sequences: readonly Sequence[],
+  rowsAtOnce = 4096,
+): Promise<{ loss: number; tokens: number }> {
+  let [total, tokens] = [0, 0];
+  for (const batch of batchesOf(sequences, rowsAtOnce)) {
+    const weights = new Float32Array(batch.targets.length).fill(1);
+    const loss = scope(() => crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights), {
+      adopt: false,
+    });
+    total += (await model.backend.read(loss))[0]!;
+    tokens += batch.trainedTokens;
+    loss.release();
+  }
+  return { loss: total / tokens, tokens };
+}
+
+/** Batches of whole sequences in their order, each of at most `rowsAtOnce` rows unless one sequence is longer. */
+export function* batchesOf(sequences: readonly Sequence[], rowsAtOnce: number): Generator<Batch> {
+  let [gathered, rows] = [[] as Sequence[], 0];
+  for (const sequence of sequences) {
+    if (gathered.length > 0 && rows + sequence.tokens.length > rowsAtOnce) {
+      yield packSequences(gathered);
+      [gathered, rows] = [[], 0];
+    }
+    gathered.push(sequence);
+    rows += sequence.tokens.length;
+  }
+  if (gathered.length > 0) yield packSequences(gathered);
+}

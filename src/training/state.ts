@@ -1,0 +1,81 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
+import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
+import { DataCursor } from '../data/cursor.ts';
+import type { Model } from '../model/model.ts';
+import { releaseModel } from '../model/model.ts';
+import { checkpointTensors } from '../model/parameters.ts';
+import { readModel, tensorSource } from '../model/weights.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { newOptimizer, type Optimizer, releaseOptimizer } from './optimizer.ts';
+
+/** All that decides how training goes on: weights, moments, updates done, and the place in the data. */
+export interface TrainingState {
+  optimizer: Optimizer;
+  cursor: DataCursor;
+  tokenizer: Tokenizer;
+}
+
+const momentNames = ['firstMoments', 'secondMoments'] as const;
+
+/**
+ * Writes the state into an empty directory: the model as a Hugging Face directory (`model/`, so that a saved state can be
+ * used as a model), the moments under the model's tensor names, and the counters.
+ */
+export async function saveTrainingState(state: TrainingState, directory: string): Promise<void> {
+  const { optimizer, cursor, tokenizer } = state;
+  const { config } = optimizer.model;
+  await mkdir(join(directory, 'model'));
+  await saveModel(join(directory, 'model'), optimizer.model, { tokenizer });
+  for (const moments of momentNames) {
+    const tensors = checkpointTensors(config).map((tensor) => ({ ...tensor, dtype: 'F32' as const }));
+    const read = tensorSource(config, optimizer[moments]);
+    await writeSafetensors(join(directory, `${moments}.safetensors`), tensors, read);
+  }
+  const counters = { step: optimizer.step, cursor: cursor.state() };
+  await writeFile(join(directory, 'state.json'), `${JSON.stringify(counters, null, 2)}\n`);
+}
+
+/** The state before the first update. */
+export function newTrainingState(
+  model: Model,
+  data: { rows: number; seed: number },
+  tokenizer: Tokenizer,
+): TrainingState {
+  return { optimizer: newOptimizer(model), cursor: new DataCursor(data.rows, data.seed), tokenizer };
+}
+
+/** Loads what `saveTrainingState` wrote; the next update is the one that an uninterrupted run would make. */
+export async function loadTrainingState(
+  directory: string,
+  backend: Backend,
+  data: { rows: number; seed: number },
+  tokenizer: Tokenizer,
+): Promise<TrainingState> {
+  const { model } = await loadModel(join(directory, 'model'), backend);
+  const counters = JSON.parse(await readFile(join(directory, 'state.json'), 'utf8'));
+  const optimizer = newOptimizer(model);
+  optimizer.step = counters.step;
+  for (const moments of momentNames) {
+    const store = await openSafetensors(join(directory, `${moments}.safetensors`));
+    const stored = await readModel(model.config, backend, (name, into) => store.readFloat32(name, into));
+    copyTensors(stored, optimizer[moments]);
+    releaseModel(stored);
+  }
+  const cursor = new DataCursor(data.rows, data.seed);
+  cursor.restore(counters.cursor);
+  return { optimizer, cursor, tokenizer };
+}
+
+function copyTensors(from: Model, to: ReadonlyMap<string, Tensor>): void {
+  for (const [name, tensor] of from.parameters) from.backend.unary('copy', tensor, to.get(name)!);
+}
+
+export function releaseTrainingState({ optimizer }: TrainingState): void {
+  releaseOptimizer(optimizer);
+  releaseModel(optimizer.model);
+}
