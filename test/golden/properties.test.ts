@@ -2,15 +2,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packSequences } from '../../src/data/batch.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
 
-import type { Backend } from '../../src/tensor/backends/backend.ts';
+import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
 import { filled } from '../../src/tensor/scope.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
+import { preferenceStep } from '../../src/training/preference.ts';
 import { backends, valuesOf } from './backends.ts';
 import { largestDifference } from './fixtures.ts';
-import { fixtures, goldenModel, modelNames, sequenceOf } from './runs.ts';
+import { fixtures, goldenModel, modelNames, sequenceOf, withReference } from './runs.ts';
 
 const rows = fixtures.sft.windows.flat(2).slice(0, 8).map(sequenceOf);
 
@@ -46,14 +47,14 @@ describe.each(backends)('properties on $name', ({ open, bound }) => {
       }
     });
 
-    test('ragged rows give the same loss and gradients as one batch of 8, four of 2, eight of 1', async () => {
-      const [whole, ...divided] = await Promise.all([8, 2, 1].map((batchSize) => gradientsOf(model, batchSize)));
-      for (const { loss, gradients } of divided) {
-        expect(Math.abs(loss - whole!.loss)).toBeLessThan(1e-6);
-        for (const [tensor, gradient] of gradients) {
-          expect(largestDifference(gradient, whole!.gradients.get(tensor)!), tensor).toBeLessThan(1e-6);
-        }
-      }
+    test('ragged rows give the same step as one batch of 8, four of 2, eight of 1', async () => {
+      await expectSameSteps(model, rows, languageModelLoss);
+    });
+
+    test('ragged pairs give the same step as one batch of 8, four of 2, eight of 1', async () => {
+      const pairs = await withReference(model, fixtures.dpo.windows.flat(2).slice(0, 8));
+      const config = { loss: 'dpo', beta: 0.1, labelSmoothing: 0 } as const;
+      await expectSameSteps(model, pairs, (optimizer, microBatches) => preferenceStep(optimizer, microBatches, config));
     });
   });
 });
@@ -63,19 +64,28 @@ function logProbsOf(model: Model, sequences: typeof rows) {
   return valuesOf(() => tokenLogProbs(hiddenStates(model, batch), headOf(model), batch.targets));
 }
 
-async function gradientsOf(
-  model: Model,
-  batchSize: number,
-): Promise<{ loss: number; gradients: Map<string, Float32Array> }> {
-  const microBatches = Array.from({ length: rows.length / batchSize }, (_, i) =>
-    rows.slice(i * batchSize, (i + 1) * batchSize),
-  );
-  const optimizer: Optimizer = newOptimizer(model);
-  const { loss } = await languageModelLoss(optimizer, microBatches);
-  const gradients = new Map<string, Float32Array>();
-  for (const [name, tensor] of optimizer.gradients) {
-    gradients.set(name, Float32Array.from(await model.backend.read(tensor)));
+/** Gathers gradients over the micro-batches of a window and returns the window's loss. */
+type Step<Item> = (optimizer: Optimizer, microBatches: Item[][]) => Promise<{ loss: number }>;
+
+async function expectSameSteps<Item>(model: Model, items: readonly Item[], step: Step<Item>): Promise<void> {
+  const whole = await gradientsOf(model, items, 8, step);
+  for (const batchSize of [2, 1]) {
+    const divided = await gradientsOf(model, items, batchSize, step);
+    expect(Math.abs(divided.loss - whole.loss)).toBeLessThan(1e-6);
+    for (const [tensor, gradient] of divided.gradients) {
+      expect(largestDifference(gradient, whole.gradients.get(tensor)!), tensor).toBeLessThan(1e-6);
+    }
   }
+}
+
+async function gradientsOf<Item>(model: Model, items: readonly Item[], batchSize: number, step: Step<Item>) {
+  const optimizer = newOptimizer(model);
+  const microBatches = Array.from({ length: items.length / batchSize }, (_, i) =>
+    items.slice(i * batchSize, (i + 1) * batchSize),
+  );
+  const { loss } = await step(optimizer, microBatches);
+  const gradients = new Map<string, HostArray>();
+  for (const [name, tensor] of optimizer.gradients) gradients.set(name, await model.backend.read(tensor));
   releaseOptimizer(optimizer);
   return { loss, gradients };
 }

@@ -3,6 +3,7 @@ import type { Sequence } from '../../src/data/batch.ts';
 import type { Model } from '../../src/model/model.ts';
 import { readModel } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
+import { allPairLogProbs, type ReferencedPair } from '../../src/training/preference.ts';
 import { fixturePath, readFixture } from './fixtures.ts';
 
 interface Row {
@@ -10,7 +11,7 @@ interface Row {
   trained: number[];
 }
 
-export interface Pair {
+interface Pair {
   chosen: Row;
   rejected: Row;
 }
@@ -48,3 +49,16 @@ export const sequenceOf = ({ tokens, trained }: Row): Sequence => ({
   tokens: Int32Array.from(tokens),
   trained: Uint8Array.from(trained),
 });
+
+/** Pairs with their log-probabilities under the reference. */
+export async function withReference(reference: Model, rows: readonly Pair[]): Promise<ReferencedPair[]> {
+  const pairs = rows.map(({ chosen, rejected }) => ({
+    chosen: { ...sequenceOf(chosen), boundaryMerges: 0 },
+    rejected: { ...sequenceOf(rejected), boundaryMerges: 0 },
+  }));
+  const logProbs = await allPairLogProbs(reference, pairs);
+  return pairs.map((pair, i) => ({
+    ...pair,
+    reference: { chosen: logProbs.chosen[i]!, rejected: logProbs.rejected[i]! },
+  }));
+}

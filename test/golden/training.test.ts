@@ -4,7 +4,7 @@ import type { PreferenceLoss } from '../../src/losses/preference.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
 import { tensorSource } from '../../src/model/weights.ts';
-import { type DpoState, dpo, dpoSchema } from '../../src/stages/dpo.ts';
+import { dpo, dpoSchema } from '../../src/stages/dpo.ts';
 import { pretrain, pretrainSchema } from '../../src/stages/pretrain.ts';
 import { sft, sftSchema } from '../../src/stages/sft.ts';
 import type { StepRecord } from '../../src/stages/stage.ts';
@@ -16,7 +16,7 @@ import { allPairLogProbs, preferenceStep } from '../../src/training/preference.t
 import { newTrainingState, releaseTrainingState } from '../../src/training/state.ts';
 import { backends } from './backends.ts';
 import { largestDifference, largestRelativeDifference } from './fixtures.ts';
-import { type Fixture, fixtures, goldenModel, modelNames, type Pair, type Run, sequenceOf } from './runs.ts';
+import { type Fixture, fixtures, goldenModel, modelNames, type Run, sequenceOf, withReference } from './runs.ts';
 
 const preferenceLosses: Record<string, PreferenceLoss> = {
   sigmoid: { loss: 'dpo', beta: 0.1, labelSmoothing: 0 },
@@ -98,18 +98,6 @@ function inCursorOrder<T>(rows: readonly T[]): T[] {
     placed[index] = rows[turn]!;
   });
   return placed;
-}
-
-async function withReference(reference: Model, rows: readonly Pair[]): Promise<DpoState['pairs']> {
-  const pairs = rows.map(({ chosen, rejected }) => ({
-    chosen: { ...sequenceOf(chosen), boundaryMerges: 0 },
-    rejected: { ...sequenceOf(rejected), boundaryMerges: 0 },
-  }));
-  const logProbs = await allPairLogProbs(reference, pairs);
-  return pairs.map((pair, i) => ({
-    ...pair,
-    reference: { chosen: logProbs.chosen[i]!, rejected: logProbs.rejected[i]! },
-  }));
 }
 
 async function expectRecords(steps: AsyncGenerator<StepRecord, unknown>, golden: Run): Promise<void> {
