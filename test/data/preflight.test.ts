@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { describePreflight, encodeConversations, encodePairs } from '../../src/data/preflight.ts';
+import type { MessagesRow } from '../../src/data/rows.ts';
+import { specialTokens } from '../../src/tokenizer/special-tokens.ts';
+import { pieceTokenizer } from './piece-tokenizer.ts';
+
+const tokenizer = pieceTokenizer(Object.values(specialTokens), { eos: specialTokens.end });
+
+/** 5 + the length of the answer tokens: three role and end tokens and a question of one, and the last end token. */
+function row(answer: string): MessagesRow {
+  return {
+    messages: [
+      { role: 'user', content: 'q' },
+      { role: 'assistant', content: answer },
+    ],
+  };
+}
+
+describe('preflight', () => {
+  it('counts rows, tokens and trained tokens', () => {
+    const { sequences, preflight } = encodeConversations([row('ab'), row('abcd')], tokenizer, { maxLength: 20 });
+    expect(sequences.map(({ tokens }) => tokens.length)).toEqual([7, 9]);
+    expect(preflight).toMatchObject({
+      rows: 2,
+      keptRows: 2,
+      sequences: 2,
+      tokens: 16,
+      trainedTokens: 8,
+      longest: 9,
+      withoutEnd: 0,
+    });
+    expect(describePreflight(preflight)).toBe('2 rows, 16 tokens, 8 of them trained (50.0 %), longest 9');
+  });
+
+  it('makes rows that are too long an error with numbers', () => {
+    const rows = [row('a'), row('abcdef'), row('abcdefgh')];
+    expect(() => encodeConversations(rows, tokenizer, { maxLength: 10 })).toThrow(
+      /2 of 3 rows are longer than 10 tokens \(row 2, 3\); the longest has 13/,
+    );
+  });
+
+  it('drops or cuts them where that is asked for', () => {
+    const rows = [row('a'), row('abcdef')];
+    const dropped = encodeConversations(rows, tokenizer, { maxLength: 10, onTooLong: 'drop' });
+    expect(dropped.preflight).toMatchObject({ rows: 2, keptRows: 1, tooLong: [1] });
+    const cut = encodeConversations(rows, tokenizer, { maxLength: 10, onTooLong: 'truncate' });
+    expect(cut.sequences.map(({ tokens }) => tokens.length)).toEqual([6, 10]);
+    expect(tokenizer.decode(cut.sequences[1]!.tokens)).toBe('<|user|>q<|end|><|assistant|>abcdef');
+    expect(cut.preflight.withoutEnd).toBe(0);
+  });
+
+  it('says so where every row is too long', () => {
+    expect(() => encodeConversations([row('abcdef')], tokenizer, { maxLength: 3, onTooLong: 'drop' })).toThrow(
+      'none is left',
+    );
+  });
+
+  it('refuses rows with nothing to train on and answers that do not end, all at once', () => {
+    const silent = pieceTokenizer([], {
+      chatTemplate: '{% for m in messages %}{{ m.content }}{% endfor %}',
+    });
+    const rows = [row('a'), row(''), row('b')];
+    const encode = () => encodeConversations(rows, silent, { maxLength: 10 });
+    expect(encode).toThrow(/1 of 3 rows have nothing to train on \(row 2\)/);
+    expect(encode).toThrow(/2 of 2 answers do not end with the end-of-sequence token/);
+    expect(encodeConversations([row('a')], silent, { maxLength: 10, allowMissingEnd: true }).preflight.withoutEnd).toBe(
+      1,
+    );
+  });
+
+  it('refuses two BOS tokens in front', () => {
+    const doubled = pieceTokenizer(['<s>', '</s>'], {
+      bos: '<s>',
+      eos: '</s>',
+      chatTemplate:
+        '{{ bos_token }}{% for m in messages %}{{ m.content }}{% if m.role == "assistant" %}{{ eos_token }}{% endif %}{% endfor %}',
+    });
+    const twice = {
+      messages: [
+        { role: 'user' as const, content: '<s>q' },
+        { role: 'assistant' as const, content: 'a' },
+      ],
+    };
+    expect(() => encodeConversations([twice], doubled, { maxLength: 10 })).toThrow('two beginning-of-sequence tokens');
+    expect(encodeConversations([row('a')], doubled, { maxLength: 10 }).preflight.doubledBos).toBe(0);
+  });
+
+  it('names the rows that the template refuses', () => {
+    const strict = pieceTokenizer([], {
+      chatTemplate:
+        "{% if messages[0].content == 'bad' %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}",
+    });
+    const bad = {
+      messages: [
+        { role: 'user' as const, content: 'bad' },
+        { role: 'assistant' as const, content: 'x' },
+      ],
+    };
+    expect(() => encodeConversations([bad], strict, { maxLength: 10 })).toThrow(/row 1: the chat template refuses/);
+  });
+
+  it('keeps the two answers of a pair together', () => {
+    const pair = (rejected: string) => ({ prompt: [{ role: 'user' as const, content: 'q' }], chosen: 'ab', rejected });
+    const { pairs, preflight } = encodePairs([pair('a'), pair('abcdefgh')], tokenizer, {
+      maxLength: 10,
+      onTooLong: 'drop',
+    });
+    expect(pairs).toHaveLength(1);
+    expect(preflight).toMatchObject({ rows: 2, keptRows: 1, sequences: 2, tokens: 13, trainedTokens: 5 });
+  });
+});
