@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -124,7 +124,8 @@ async function builtLibrary(compiler: Compiler): Promise<string> {
 
 /** Compiles the units side by side in a folder of their own and moves the linked library to `path` in one step. */
 async function compile(command: string, units: readonly string[], path: string): Promise<void> {
-  const folder = `${path}.${randomUUID()}`;
+  const folder = `${path}.build`;
+  await rm(folder, { recursive: true, force: true }); // of a process that was killed
   await mkdir(folder);
   try {
     const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');

@@ -1,0 +1,80 @@
+#include "memory.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace mixtune {
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+size_t roundUp(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
+
+size_t sizeClass(size_t bytes) {
+  size_t power = 1024;
+  while (power * 2 <= bytes) power *= 2;
+  return bytes <= power ? power : roundUp(bytes, power / 4);
+}
+
+}  // namespace
+
+void FreeAligned::operator()(void* memory) const { std::free(memory); }
+
+AlignedMemory allocateAligned(size_t bytes) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kAlignment, roundUp(bytes + 1, kAlignment)) != 0) throw std::bad_alloc();
+  return AlignedMemory(static_cast<char*>(memory));
+}
+
+Block* Pool::allocate(size_t bytes) {
+  const size_t size = sizeClass(bytes);
+  std::vector<Block*>& available = free_[size];
+  Block* block;
+  if (available.empty()) {
+    auto fresh = std::make_unique<Block>();
+    fresh->bytes = size;
+    fresh->memory = allocateAligned(size);
+    block = fresh.get();
+    blocks_.push_back(std::move(fresh));
+    held_ += size;
+  } else {
+    block = available.back();
+    available.pop_back();
+  }
+  used_ += size;
+  return block;
+}
+
+void Pool::free(Block* block) {
+  free_[block->bytes].push_back(block);
+  used_ -= block->bytes;
+}
+
+void* Scratch::takeBytes(size_t bytes) {
+  const size_t size = roundUp(bytes, kAlignment) + kAlignment;  // apart, so that equal arrays do not share cache sets
+  if (chunks_.empty() || offset_ + size > chunks_.back().bytes) {
+    const size_t fresh = size > (1u << 16) ? size : (1u << 16);
+    chunks_.push_back({allocateAligned(fresh), fresh});
+    offset_ = 0;
+  }
+  void* taken = chunks_.back().memory.get() + offset_;
+  offset_ += size;
+  return taken;
+}
+
+void Scratch::reset() {
+  offset_ = 0;
+  if (chunks_.size() < 2) return;
+  const size_t total = held();
+  chunks_.clear();
+  chunks_.push_back({allocateAligned(total), total});
+}
+
+size_t Scratch::held() const {
+  size_t total = 0;
+  for (const Chunk& chunk : chunks_) total += chunk.bytes;
+  return total;
+}
+
+}  // namespace mixtune

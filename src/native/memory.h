@@ -1,0 +1,78 @@
+// Memory: blocks that tensors own, taken from a pool and given back to it, and scratch that lives for one operation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace mixtune {
+
+struct FreeAligned {
+  void operator()(void* memory) const;
+};
+using AlignedMemory = std::unique_ptr<char, FreeAligned>;
+
+/** At least `bytes` bytes at an address that is a multiple of 64. Throws std::bad_alloc. */
+AlignedMemory allocateAligned(size_t bytes);
+
+/** A weight laid out for matrix products; valid while `version` equals that of its block and the shape is the same. */
+struct PackedCopy {
+  uint64_t version = 0;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  size_t bytes = 0;
+  AlignedMemory memory;
+};
+
+/** A block of tensor memory. The script thread allocates and frees it; all else is touched by the engine thread only. */
+struct Block {
+  size_t bytes = 0;
+  AlignedMemory memory;
+  /** Raised by every operation that writes; 0 is never a version. */
+  uint64_t version = 1;
+  PackedCopy forward;
+  PackedCopy inputGradient;
+};
+
+/**
+ * Blocks by size class (four to a power of two, so at most a quarter is wasted). A block that was freed may be handed
+ * out at once: operations run in the order in which they were asked for. Used by one thread.
+ */
+class Pool {
+ public:
+  Block* allocate(size_t bytes);
+  void free(Block* block);
+  size_t used() const { return used_; }
+  size_t held() const { return held_; }
+
+ private:
+  std::map<size_t, std::vector<Block*>> free_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  size_t used_ = 0;
+  size_t held_ = 0;
+};
+
+/** Memory that is given back all at once. Grows to the most that was ever needed and keeps it. */
+class Scratch {
+ public:
+  template <class T>
+  T* take(int64_t count) {
+    return static_cast<T*>(takeBytes(static_cast<size_t>(count) * sizeof(T)));
+  }
+  void reset();
+  size_t held() const;
+
+ private:
+  struct Chunk {
+    AlignedMemory memory;
+    size_t bytes;
+  };
+  void* takeBytes(size_t bytes);
+
+  std::vector<Chunk> chunks_;
+  size_t offset_ = 0;
+};
+
+}  // namespace mixtune

@@ -1,0 +1,118 @@
+// Vector types that the compiler lowers to AVX-512, AVX2 or NEON, and the arithmetic that the kernels share.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+namespace mixtune {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef int32_t VecInt __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t VecBits __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t VecHalf __attribute__((vector_size(kLanes * 2)));
+
+typedef float UnalignedVec __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef uint32_t UnalignedBits __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef uint16_t UnalignedHalf __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+
+inline Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
+inline void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
+inline VecBits loadBits(const void* p) { return *static_cast<const UnalignedBits*>(p); }
+inline void storeBits(void* p, VecBits v) { *static_cast<UnalignedBits*>(p) = v; }
+
+/** x in every lane (subtracting zero keeps the sign of zero and NaN). */
+inline Vec splat(float x) { return x - Vec{}; }
+
+/** The first `count` < kLanes elements, the rest zero. */
+inline Vec loadPart(const float* p, int64_t count) {
+  Vec v{};
+  std::memcpy(&v, p, static_cast<size_t>(count) * sizeof(float));
+  return v;
+}
+
+inline void storePart(float* p, Vec v, int64_t count) { std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float)); }
+
+inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+
+/** Sum of the lanes, always in the same tree. */
+inline float sumOfLanes(Vec v) {
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) v[i] += v[i + half];
+  return v[0];
+}
+
+inline float maxOfLanes(Vec v) {
+  float best = v[0];
+  for (int i = 1; i < kLanes; i++) best = v[i] > best ? v[i] : best;
+  return best;
+}
+
+/** Runs body(offset, load, store) over `count` elements: whole vectors, then the tail through partial loads and stores. */
+template <class Body>
+inline void forEachVec(int64_t count, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) body(i, load, store);
+  if (i < count) {
+    const int64_t rest = count - i;
+    body(i, [rest](const float* p) { return loadPart(p, rest); }, [rest](float* p, Vec v) { storePart(p, v, rest); });
+  }
+}
+
+/** eˣ with a relative error of about 1e-7; 0 below the smallest normal number, infinity above the largest, NaN for NaN. */
+inline Vec exponential(Vec x) {
+  const Vec high = splat(90.0f), low = splat(-104.0f);
+  x = x > high ? high : x;
+  x = x < low ? low : x;
+  const Vec magic = splat(12582912.0f);
+  const Vec n = (x * 1.44269504088896341f + magic) - magic;
+  Vec r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  Vec p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const VecInt exponent = __builtin_convertvector(n, VecInt);
+  const VecInt half = exponent >> 1;
+  const VecInt firstBits = (half + 127) << 23, secondBits = (exponent - half + 127) << 23;
+  return p * (Vec)firstBits * (Vec)secondBits;
+}
+
+inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
+
+/** Bits of x rounded to bfloat16 (to nearest, ties to even; NaN stays NaN), in the upper half of each lane. */
+inline VecBits roundToBfloat16(Vec x) {
+  const VecBits bits = (VecBits)x;
+  const VecBits rounded = bits + (((bits >> 16) & 1u) + 0x7fffu);
+  const VecBits isNumber = (VecBits)(x == x);
+  return (isNumber & rounded) | (~isNumber & 0x7fc00000u);
+}
+
+inline uint32_t roundToBfloat16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  if (x != x) return 0x7fc00000u;
+  return (bits + (((bits >> 16) & 1u) + 0x7fffu)) & 0xffff0000u;
+}
+
+/** Two bfloat16 numbers in one word, `even` in the lower half: the operand of a two-term dot product. */
+inline uint32_t bfloat16Pair(float even, float odd) { return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd); }
+inline VecBits bfloat16Pairs(Vec even, Vec odd) {
+  return (roundToBfloat16(even) >> 16) | (roundToBfloat16(odd) & 0xffff0000u);
+}
+
+}  // namespace mixtune
