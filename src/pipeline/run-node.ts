@@ -46,7 +46,8 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   const { config, machine, problems } = resolveStage(stage, job.config, { where: (path) => path.join('.') });
   if (problems.length > 0) throw new RequestError(problems, job.id);
 
-  const backend = await openBackend({ ...machine, threads: options.threads });
+  const { backend, explanation } = await openBackend({ ...machine, threads: options.threads });
+  options.log(explanation);
   const run: StageRun = { ...job, backend, log: options.log };
   const metricsFile = join(job.directory, 'metrics.jsonl');
   try {
