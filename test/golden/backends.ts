@@ -1,12 +1,19 @@
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 
+/** How single precision is computed here: natively, or in plain TypeScript where no C++ compiler is found. */
+const singlePrecision = (await nativeAvailability()).available
+  ? { name: 'native f32', bound: 1e-6, open: () => createNativeBackend({ precision: 'f32' }) }
+  : { name: 'portable f32', bound: 1e-6, open: async () => new PortableBackend('f32') };
+
 /** Backends that are held to the golden numbers, and how close each must come to the float64 references. */
 export const backends: { name: string; bound: number; open: () => Promise<Backend> }[] = [
   { name: 'portable f64', bound: 1e-12, open: async () => new PortableBackend('f64') },
-  { name: 'portable f32', bound: 1e-6, open: async () => new PortableBackend('f32') },
+  singlePrecision,
 ];
 
 /** The elements of the tensor that `compute` returns; everything that it made is released. */
