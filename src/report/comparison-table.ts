@@ -1,6 +1,14 @@
 import { type Cell, difference, type MetricRow, type StageComparison } from './comparison.ts';
 import { html, type Markup } from './html.ts';
-import { formatDifference, formatMetric, formatRelative, formatSpread, metricKind, metricSubject } from './metric.ts';
+import {
+  formatDifference,
+  formatMetric,
+  formatRelative,
+  formatSpread,
+  metricKind,
+  metricName,
+  metricSubject,
+} from './metric.ts';
 
 /** Metric × variant for each stage; behind them each variant's difference from the first. */
 export function comparisonTable(comparisons: readonly StageComparison[], variants: readonly string[]): Markup {
@@ -12,13 +20,24 @@ ${others.map((name) => html`<th scope="col" class="number">${others.length > 1 ?
 ${comparisons.map(
   ({ stage, rows }) => html`<tbody>
 <tr class="group"><th colspan="${columns}" scope="rowgroup">${stage}</th></tr>
-${rows.map((row) => tableRow(row, variants))}
+${rows.filter(({ key }) => metricName(key) !== 'chance').map((row) => tableRow(row, variants, chanceOf(row, rows)))}
 </tbody>`,
 )}
 </table></div>`;
 }
 
-function tableRow({ key, cells }: MetricRow, variants: readonly string[]): Markup {
+/** What guessing would give on the task of an accuracy. */
+function chanceOf({ key }: MetricRow, rows: readonly MetricRow[]): string | undefined {
+  const chance = rows
+    .find((row) => row.key === `${metricSubject(key)}/chance`)
+    ?.cells.values()
+    .next().value;
+  return metricName(key).startsWith('accuracy') && chance
+    ? formatMetric(chance.mean, { label: '', share: true })
+    : undefined;
+}
+
+function tableRow({ key, cells }: MetricRow, variants: readonly string[], chance: string | undefined): Markup {
   const kind = metricKind(key);
   const subject = metricSubject(key);
   const best = bestOf(key, cells);
@@ -26,7 +45,7 @@ function tableRow({ key, cells }: MetricRow, variants: readonly string[]): Marku
   const arrow =
     kind.better &&
     html` <span class="better" title="${kind.better} is better">${kind.better === 'higher' ? '↑' : '↓'}</span>`;
-  return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small>${subject}</small>`}</th>
+  return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small>${subject}${chance && `, chance ${chance}`}</small>`}</th>
 ${variants.map((variant) => valueCell(cells.get(variant), key, best.includes(variant)))}
 ${variants.slice(1).map((variant) => differenceCell(key, reference, cells.get(variant)))}</tr>`;
 }

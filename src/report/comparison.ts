@@ -27,6 +27,8 @@ export interface MetricRow {
 
 export interface StageComparison {
   stage: string;
+  /** What kind of stage it is. */
+  run: string;
   rows: MetricRow[];
 }
 
@@ -39,36 +41,38 @@ export function variantsOf({ nodes }: PipelineFolder): string[] {
 }
 
 /**
- * Metric × variant for each stage, in the order of the plan: what the compare stage measured, then what the stage
- * itself measured last, once finished, on its held-out data (keys `held out/…`), unless the compare stage reports the same name.
- * What a stage without a variant measured counts for every variant.
+ * Metric × variant for each stage, in the order of the plan: what the compare and evaluate stages measured on it, then
+ * what the stage itself, once finished, measured last on its held-out data (keys `held out/…`). What a stage without
+ * variants measured counts for every variant.
  */
 export function compareStages(folder: PipelineFolder): StageComparison[] {
   const variants = variantsOf(folder);
   const comparisons: StageComparison[] = [];
   for (const stage of new Set(folder.nodes.map((node) => node.stage))) {
-    const measured = folder.results.filter((row) => row.stage === stage);
-    const known = new Set(measured.flatMap((row) => Object.keys(row.metrics).map(metricName)));
-    const own = folder.nodes
-      .filter((node) => node.stage === stage && node.status === 'finished')
-      .map((node) => ownResult(node, known));
-    const rows = metricRows([...measured, ...own], variants);
-    if (rows.length > 0) comparisons.push({ stage, rows });
+    const nodes = folder.nodes.filter((node) => node.stage === stage);
+    const own = nodes.filter(({ status }) => status === 'finished').map(ownResult);
+    const rows = metricRows([...folder.results.filter((row) => row.stage === stage), ...own], variants);
+    if (rows.length > 0) comparisons.push({ stage, run: nodes[0]?.run ?? stage, rows });
   }
   return comparisons;
 }
 
-function ownResult(node: ReportNode, known: ReadonlySet<string>): ResultRow {
+function ownResult(node: ReportNode): ResultRow {
   const { step: _step, seconds: _seconds, ...last } = node.evaluations.at(-1) ?? {};
-  const metrics = Object.entries(last).flatMap(([name, value]) =>
-    known.has(name) ? [] : [[`held out/${name}`, value]],
-  );
+  const metrics = Object.entries(last).map(([name, value]) => [`held out/${name}`, value]);
   return { ...node, metrics: Object.fromEntries(metrics), samples: [] };
+}
+
+/** Counts of tokens are no result, and a loss says nothing that its perplexity does not. */
+function isShown(key: string, keys: ReadonlySet<string>): boolean {
+  const name = metricName(key);
+  return name !== 'tokens' && !(name === 'loss' && keys.has(key.replace(/loss$/, 'perplexity')));
 }
 
 function metricRows(results: readonly ResultRow[], variants: readonly string[]): MetricRow[] {
   const keys = new Set(results.flatMap((row) => Object.keys(row.metrics)));
-  return [...keys].map((key) => {
+  const shown = [...keys].filter((key) => isShown(key, keys));
+  return shown.map((key) => {
     const cells = new Map<string, Cell>();
     for (const variant of variants) {
       const bySeed = new Map<number, number>();
@@ -98,7 +102,7 @@ export function difference(key: string, reference: Cell, cell: Cell): Difference
     return other === undefined ? [] : [value - other];
   });
   const value = cell.mean - reference.mean;
-  const comparable = !share && cell.mean > 0 && reference.mean > 0;
+  const comparable = Number.isFinite(value) && !share && cell.mean > 0 && reference.mean > 0;
   return {
     value,
     ...(comparable && { relative: value / reference.mean }),

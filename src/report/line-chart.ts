@@ -47,7 +47,8 @@ export function lineChart(chart: LineChart): Markup {
   const xAxis = chart.categories ? categoryAxis(chart.categories) : stepAxis(curves);
   const yAxis = valueAxis(curves.flatMap(extremes), chart.kind);
   const limit = maximumPoints(curves.length);
-  const lost = curves.reduce((count, { points }) => count + points.filter(([, y]) => !Number.isFinite(y)).length, 0);
+  const shown = curves.filter(({ background }) => !background);
+  const lost = shown.flatMap(({ points }) => points.filter(([, y]) => !Number.isFinite(y))).length;
   const remarks = [yAxis.kind === 'log' && 'log scale', chart.note].filter(Boolean).join(' · ');
   const tooltip = {
     x: [xAxis.min, xAxis.max],
@@ -55,15 +56,13 @@ export function lineChart(chart: LineChart): Markup {
     log: yAxis.kind === 'log',
     xLabel: chart.xLabel,
     categories: chart.categories,
-    curves: curves
-      .filter(({ background }) => !background)
-      .map((curve) => ({
-        name: [curve.name, curve.detail].filter(Boolean).join(', '),
-        colour: curve.colour,
-        points: drawnPoints(curve, limit)
-          .flat()
-          .map(([x, y]) => [x, Number(y.toPrecision(5)), formatMetric(y, chart.kind)]),
-      })),
+    curves: shown.map((curve) => ({
+      name: [curve.name, curve.detail].filter(Boolean).join(', '),
+      colour: curve.colour,
+      points: drawnPoints(curve, limit)
+        .flat()
+        .map(([x, y]) => [x, Number(y.toPrecision(5)), formatMetric(y, chart.kind)]),
+    })),
   };
   return html`<figure class="chart">
 <figcaption>${chart.title}${remarks && html` <small>${remarks}</small>`}</figcaption>
@@ -78,7 +77,7 @@ ${xAxis.ticks.map((tick) => xTick(tick, xAxis))}
 </div>
 </div>
 <div class="below">${legend(curves)}<span class="axis-name">${chart.xLabel}</span></div>
-${lost > 0 && html`<p class="warning">${lost} values are not finite and leave gaps.</p>`}
+${lost > 0 && html`<p class="warning">Not finite, so left out: ${lost} of the values.</p>`}
 ${jsonScript(tooltip)}
 </figure>`;
 }

@@ -11,7 +11,8 @@ export interface MetricKind {
 
 const kinds: Readonly<Record<string, MetricKind>> = {
   accuracy: { label: 'accuracy', better: 'higher', share: true },
-  accuracyNormalized: { label: 'length-normalised accuracy', better: 'higher', share: true },
+  accuracyBySum: { label: 'accuracy without length normalisation', better: 'higher', share: true },
+  chance: { label: 'chance', share: true },
   chosenLogProb: { label: 'log-probability of chosen' },
   chosenReward: { label: 'reward of chosen' },
   exactMatch: { label: 'exact match', better: 'higher', share: true },
@@ -20,6 +21,7 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   loss: { label: 'loss', better: 'lower' },
   margin: { label: 'reward margin', better: 'higher' },
   perplexity: { label: 'perplexity', better: 'lower' },
+  preferenceAccuracy: { label: 'preference accuracy', better: 'higher', share: true },
   rejectedLogProb: { label: 'log-probability of rejected' },
   rejectedReward: { label: 'reward of rejected' },
   tokensPerSecond: { label: 'tokens per second', linear: true },

@@ -25,20 +25,23 @@ const sampleSchema = z.object({ prompt: z.string(), completion: z.string(), expe
 /** A number, or the strings that stand for the non-finite ones. */
 const numberSchema = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
 
-const resultsSchema = z.looseObject({
+const measurement = {
+  metrics: z.record(z.string(), numberSchema),
+  samples: z.array(sampleSchema).default([]),
+};
+
+/** What a compare stage writes. */
+const comparisonSchema = z.looseObject({
   rows: z.array(
-    z.looseObject({
-      stage: z.string(),
-      variant: z.string().optional(),
-      seed: z.number().optional(),
-      metrics: z.record(z.string(), numberSchema),
-      samples: z.array(sampleSchema).default([]),
-    }),
+    z.looseObject({ stage: z.string(), variant: z.string().optional(), seed: z.number().optional(), ...measurement }),
   ),
 });
 
+/** What an evaluate stage writes. */
+const evaluationSchema = z.looseObject(measurement);
+
 type PlanNode = z.infer<typeof planSchema>['nodes'][number];
-export type ResultRow = z.infer<typeof resultsSchema>['rows'][number];
+export type ResultRow = z.infer<typeof comparisonSchema>['rows'][number];
 export type ReportSample = z.infer<typeof sampleSchema>;
 
 /** The numbers of one record of metrics.jsonl, with `step` among them. */
@@ -69,7 +72,7 @@ export interface PipelineFolder {
 }
 
 /**
- * Reads `checkpoints/<pipeline>/`: plan.json, each node's records and config, and the results of its compare stages.
+ * Reads `checkpoints/<pipeline>/`: plan.json, each node's records and config, and the results of its compare and evaluate stages.
  * Nodes that have not run are there with nothing in them. A plan or results file of another form is a RequestError.
  */
 export async function readPipelineFolder(directory: string): Promise<PipelineFolder> {
@@ -89,10 +92,15 @@ export async function readPipelineFolder(directory: string): Promise<PipelineFol
   for (const node of plan.nodes) {
     const folder = join(directory, node.directory);
     nodes.push(await readNode(node, folder));
-    if (node.run === 'compare')
-      results.push(...((await readJson(join(folder, 'final', 'results.json'), resultsSchema))?.rows ?? []));
+    results.push(...(await readResults(node, join(folder, 'final', 'results.json'))));
   }
   return { name: plan.pipeline, nodes, results };
+}
+
+async function readResults({ run, stage, variant, seed }: PlanNode, file: string): Promise<ResultRow[]> {
+  if (run === 'compare') return (await readJson(file, comparisonSchema))?.rows ?? [];
+  const evaluation = run === 'evaluate' ? await readJson(file, evaluationSchema) : undefined;
+  return evaluation ? [{ ...evaluation, stage, variant, seed }] : [];
 }
 
 async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {

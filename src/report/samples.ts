@@ -1,3 +1,4 @@
+import { isRight } from '../evaluation/exact-match.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import type { PipelineFolder, ReportSample } from './pipeline-folder.ts';
 
@@ -10,6 +11,7 @@ interface PromptHistory {
 
 const shownAtOnce = 6;
 const longestText = 800;
+const longestAnswer = 60;
 
 /** The same prompts after each stage, the variants side by side. Of several seeds the first is shown. */
 export function sampleTables(folder: PipelineFolder, variants: readonly string[]): Fragment {
@@ -17,7 +19,7 @@ export function sampleTables(folder: PipelineFolder, variants: readonly string[]
   if (histories.length === 0) return undefined;
   const [shown, folded] = [histories.slice(0, shownAtOnce), histories.slice(shownAtOnce)];
   return html`<div class="samples">${shown.map((history) => promptCard(history, variants))}</div>
-${folded.length > 0 && html`<details><summary>${folded.length} more prompts</summary><div class="samples">${folded.map((history) => promptCard(history, variants))}</div></details>`}`;
+${folded.length > 0 && html`<details><summary>${folded.length} more prompt${folded.length > 1 && 's'}</summary><div class="samples">${folded.map((history) => promptCard(history, variants))}</div></details>`}`;
 }
 
 /** From the compare stage; for stages that it has no samples of, the last ones drawn while they ran. */
@@ -63,10 +65,10 @@ function completion(sample: ReportSample | undefined): Markup {
   return html`${verdict(sample)}<bdi class="text">${text === '' ? html`<span class="missing">(nothing)</span>` : clipped(text)}</bdi>`;
 }
 
-/** Right means equal to the expected answer but for white space at the ends. */
-function verdict({ completion, expected }: ReportSample): Fragment {
-  if (expected === undefined) return undefined;
-  return completion.trim() === expected.trim()
+/** A long expected text is one of many ways to go on, not an answer to be met. */
+function verdict(sample: ReportSample): Fragment {
+  if (sample.expected === undefined || sample.expected.length > longestAnswer) return undefined;
+  return isRight(sample)
     ? html`<span class="verdict right" role="img" aria-label="right">✓</span>`
     : html`<span class="verdict wrong" role="img" aria-label="wrong">✗</span>`;
 }

@@ -9,11 +9,11 @@ import type { NumericRecord, ReportNode } from './pipeline-folder.ts';
 const mainMetrics = ['loss', 'accuracy', 'margin', 'chosenReward', 'gradientNorm'];
 
 /** Counters, not measurements; and what the loss shows already. */
-const leftOut = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'perplexity']);
+const leftOut = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens', 'perplexity']);
 
 /** The curves of all variants of one stage, a chart for each metric that its nodes have recorded. */
 export function stageCharts(nodes: readonly ReportNode[], variants: readonly string[]): Fragment {
-  const metrics = new Set(nodes.flatMap(({ steps, evaluations }) => [...steps, ...evaluations].flatMap(Object.keys)));
+  const metrics = new Set(nodes.flatMap(({ steps, evaluations }) => [...namesOf(steps), ...namesOf(evaluations)]));
   const names = [...metrics].filter(
     (name) => !leftOut.has(name) && !(name !== chosenOf(name) && metrics.has(chosenOf(name))),
   );
@@ -23,6 +23,12 @@ export function stageCharts(nodes: readonly ReportNode[], variants: readonly str
   if (names.length === 0) return undefined;
   return html`<div class="charts">${main.map(draw)}</div>
 ${others.length > 0 && html`<details><summary>More curves: ${others.map((name) => metricKind(name).label).join(', ')}</summary><div class="charts">${others.map(draw)}</div></details>`}`;
+}
+
+/** What was recorded more than once, so that there is a curve; names with a task in them are measurements of models. */
+function namesOf(records: readonly NumericRecord[]): string[] {
+  if (records.length < 2) return [];
+  return [...new Set(records.flatMap(Object.keys))].filter((name) => !name.includes('/'));
 }
 
 const rejectedOf = (name: string): string => name.replace('chosen', 'rejected').replace('Chosen', 'Rejected');
@@ -135,9 +141,9 @@ function isNoisy(points: readonly Point[]): boolean {
 function smoothed(curve: Curve): Curve {
   if (!isNoisy(curve.points)) return curve;
   const reach = Math.max(1, Math.round(curve.points.length / 40));
-  const points = curve.points.map(([x], i): Point => {
-    const window = curve.points.slice(Math.max(0, i - reach), i + reach + 1).map(([, y]) => y);
-    return [x, spread(window).mean];
+  const points = curve.points.map(([x, here], i): Point => {
+    const around = curve.points.slice(Math.max(0, i - reach), i + reach + 1).map(([, y]) => y);
+    return [x, Number.isFinite(here) ? spread(around.filter(Number.isFinite)).mean : here];
   });
   return { ...curve, points };
 }

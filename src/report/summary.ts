@@ -2,8 +2,12 @@ import type { MetricRow, StageComparison } from './comparison.ts';
 import { formatMetric, formatSpread, metricKind, metricName, metricSubject } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
-/** What a reader wants to know first. */
-const headlines = ['exactMatch', 'accuracy', 'accuracyNormalized', 'perplexity', 'loss'];
+/** What a reader wants to know first, by the kind of stage. */
+const headlines: Readonly<Record<string, readonly string[]>> = {
+  pretrain: ['perplexity', 'exactMatch', 'accuracy', 'loss'],
+  dpo: ['held out/accuracy', 'preferenceAccuracy', 'exactMatch', 'perplexity'],
+};
+const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
 
 /**
  * The result in sentences: for each stage, who is ahead on the two metrics that matter most and by how much;
@@ -14,18 +18,17 @@ export function summarise(
   nodes: readonly ReportNode[],
   variants: readonly string[],
 ): string[] {
-  const findings = comparisons.flatMap(({ stage, rows }) => {
-    const found = headlineRows(rows).map((row) => finding(row, variants));
+  const findings = comparisons.flatMap(({ stage, run, rows }) => {
+    const found = headlineRows(run, rows).map((row) => finding(row, variants));
     return found.length > 0 ? [`After ${stage}, ${joined(found)}.`] : [];
   });
   return [...findings, ...(findings.length > 0 ? [confidence(comparisons, variants)] : []), ...missing(nodes)];
 }
 
-function headlineRows(rows: readonly MetricRow[]): MetricRow[] {
-  const ranked = headlines.flatMap((name) =>
-    rows.filter(({ key, cells }) => metricName(key) === name && cells.size > 0),
-  );
-  return ranked.slice(0, 2);
+function headlineRows(run: string, rows: readonly MetricRow[]): MetricRow[] {
+  const names = Object.hasOwn(headlines, run) ? headlines[run]! : otherHeadlines;
+  const isNamed = (key: string, name: string) => key === name || metricName(key) === name;
+  return names.flatMap((name) => rows.filter(({ key, cells }) => isNamed(key, name) && cells.size > 0)).slice(0, 2);
 }
 
 /** What is to be said about one metric; `leader` is the start of the sentence where a variant is ahead. */

@@ -61,18 +61,18 @@ describe('difference', () => {
 });
 
 describe('compareStages', () => {
-  it('adds what a finished stage measured last itself, unless it was compared under the same name', () => {
+  it('adds what a finished stage measured last itself, a perplexity in place of its loss', () => {
     const evaluations = [
-      { step: 5, seconds: 1, loss: 3, accuracy: 0.5 },
-      { step: 10, seconds: 2, loss: 2, accuracy: 0.75 },
+      { step: 5, seconds: 1, loss: 3, perplexity: 20, accuracy: 0.5 },
+      { step: 10, seconds: 2, loss: 2, perplexity: 7.4, accuracy: 0.75 },
     ];
     const data = folder(
       [node('dpo', 'pre', 1, { evaluations }), node('dpo', 'mix', 1, { evaluations, status: 'stopped' })],
-      [row('dpo', 'pre', 1, { 'pairs/accuracy': 0.7 })],
+      [row('dpo', 'pre', 1, { 'q/accuracy': 0.7, 'q/tokens': 90 })],
     );
     const { rows } = compareStages(data)[0]!;
-    expect(rows.map(({ key }) => key)).toEqual(['pairs/accuracy', 'held out/loss']);
-    expect(rows[1]!.cells.get('pre')!.mean).toBe(2);
+    expect(rows.map(({ key }) => key)).toEqual(['q/accuracy', 'held out/perplexity', 'held out/accuracy']);
+    expect(rows[1]!.cells.get('pre')!.mean).toBe(7.4);
     expect(rows[1]!.cells.has('mix')).toBe(false);
   });
 

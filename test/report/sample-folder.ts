@@ -170,9 +170,14 @@ function comparedRow(stage: string, variant: string, seed: number, place: number
   const random = new RandomStream(seed, `results/${stage}/${variant}`);
   const skill = { pretrain: 0.02, sft: 0.84, dpo: 0.83 }[stage] ?? 0;
   const metrics = {
+    'town/text/loss': 1.4,
     'town/text/perplexity': 4.3 - 0.13 * place + (stage === 'pretrain' ? 0 : 0.6) + 0.03 * random.normal(),
     'town/questions/exactMatch': Math.max(0, Math.min(1, skill + 0.03 * place + 0.01 * random.normal())),
   };
+  Object.assign(metrics, {
+    'town/questions/accuracy': Math.min(1, 0.4 + 0.5 * metrics['town/questions/exactMatch'] + 0.01 * random.normal()),
+    'town/questions/chance': 0.25,
+  });
   const samples = questions.map(([prompt, expected]): Sample => {
     const right = random.uniform() < metrics['town/questions/exactMatch'];
     return {

@@ -70,6 +70,7 @@ describe('writeReport', () => {
       'There is one seed for each variant, so there is no confidence interval',
       'pretrain.norm: mix, pretrain.postLayers: 25%',
       'Reward of chosen and rejected',
+      'town/questions, chance 25.0 %',
       'Where does Ada live?',
       'dpo/mix/seed-1 finished 120 16.4 s',
       'mixtune run quickstart',
@@ -132,9 +133,10 @@ describe('writeReport', () => {
     const page = await reportOf(folder);
     expect(page).not.toMatch(/ d="[^"]*(NaN|Infinity)/);
     const text = textOf(page);
-    expect(text).toContain('loss ↓ held out');
-    expect(text).toContain('not a number');
-    expect(text).toContain('2 values are not finite and leave gaps');
+    expect(text).toContain('perplexity (held out) is ∞ for mix and cannot be compared');
+    expect(text).toMatch(/perplexity ↓ held out [\d.]+ ∞ – sft/);
+    expect(text).toContain('Not finite, so left out: 2 of the values.');
+    expect(text).toContain('Not finite, so left out: 1 of the values.');
   });
 
   it('reports a pipeline of which nothing has run', async () => {
