@@ -1,3 +1,7 @@
+/** U+FFFF, which is no character: an unknown token does not tell what it stands for. */
+const unknownText = '\uffff';
+export const unknownSurface: Uint8Array = new TextEncoder().encode(unknownText);
+
 /** A character and its place in UTF-16 units. */
 interface Character {
   text: string;
@@ -14,8 +18,8 @@ const longestSkip = 256;
  * The place of each token in a text, from the bytes that the tokens stand for (`surfaces`, in order). Where their
  * concatenation is the text, the offsets are exact. Where a normaliser changed the text, the two are walked through
  * side by side: a space that was put in front has an empty span, letters that differ in case, accent or compatibility
- * form match, dropped spaces belong to no token, and a stretch that cannot be matched (an unknown token) is the span of
- * all tokens in it. A token that begins or ends inside a character spans the whole character.
+ * form match, marks that were joined to a letter belong to it, other dropped characters to no token, and a stretch that
+ * cannot be matched (unknown tokens) is the span of all tokens in it. A token that begins or ends inside a character spans the whole character.
  *
  * Returns [2 · surfaces.length], start and end in UTF-16 units.
  */
@@ -67,16 +71,22 @@ function alignCharacters(written: readonly Character[], original: readonly Chara
   const startOf = (at: number) => original[at]?.start ?? length;
   let from = 0;
   let at = 0;
-  while (from < written.length) {
-    if (at < original.length && sameLetter(written[from]!.text, original[at]!.text)) {
+  while (from < written.length || isMark(original[at])) {
+    const added = addedSpaces(written, from, original, at);
+    if (added > 0) {
+      for (let i = 0; i < added; i++) places[from++] = { start: startOf(at), end: startOf(at) };
+      continue;
+    }
+    if (same(written[from], original[at])) {
       const { start, end } = original[at++]!;
       places[from++] = { start, end };
       continue;
     }
-    const [skipWritten, skipOriginal] = nextAgreement(written, from, original, at);
-    if (skipWritten === 0) {
-      attachDropped(places[from - 1], original.slice(at, at + skipOriginal));
+    if (from > 0 && isMark(original[at])) {
+      places[from - 1]!.end = original[at++]!.end;
+      continue;
     }
+    const [skipWritten, skipOriginal] = nextAgreement(written, from, original, at);
     const stretch = { start: startOf(at), end: startOf(at + skipOriginal) };
     for (let i = 0; i < skipWritten; i++) places[from + i] = { ...stretch };
     from += skipWritten;
@@ -85,13 +95,16 @@ function alignCharacters(written: readonly Character[], original: readonly Chara
   return places;
 }
 
-/** Dropped characters belong to the one before them, up to the first space. */
-function attachDropped(before: Place | undefined, dropped: readonly Character[]): void {
-  if (before === undefined) return;
-  for (const { text, start, end } of dropped) {
-    if (/\p{White_Space}/u.test(text) || before.end !== start) return;
-    before.end = end;
-  }
+/** How many more spaces stand here than in the original; asked at the first of them, so those put in front come first. */
+function addedSpaces(written: readonly Character[], from: number, original: readonly Character[], at: number): number {
+  const atFirst = isSpace(written[from]) && isSpace(original[at]) && !isSpace(written[from - 1]);
+  return atFirst ? spacesFrom(written, from) - spacesFrom(original, at) : 0;
+}
+
+function spacesFrom(characters: readonly Character[], from: number): number {
+  let end = from;
+  while (isSpace(characters[end])) end++;
+  return end - from;
 }
 
 /** The fewest characters to skip in both texts until they agree; everything that is left where they never do. */
@@ -111,17 +124,29 @@ function nextAgreement(
   return [leftWritten, leftOriginal];
 }
 
+/** Whether the characters at the two places match, and those that follow do but for spaces in one of the texts. */
 function agree(written: readonly Character[], from: number, original: readonly Character[], at: number): boolean {
-  const compared = Math.min(agreement, written.length - from, original.length - at);
-  if (compared === 0) return false;
-  for (let i = 0; i < compared; i++) {
-    if (!sameLetter(written[from + i]!.text, original[at + i]!.text)) return false;
+  let matched = 0;
+  while (matched < agreement) {
+    if (same(written[from], original[at])) {
+      matched++;
+      from++;
+      at++;
+    } else if (matched === 0) return false;
+    else if (isSpace(original[at])) at++;
+    else if (isSpace(written[from])) from++;
+    else return written[from]?.text === unknownText || (from === written.length && at === original.length);
   }
   return true;
 }
 
-const sameLetter = (a: string, b: string): boolean => a === b || fold(a) === fold(b);
+const isSpace = (character: Character | undefined): boolean => /^[\p{White_Space}▁]$/u.test(character?.text ?? '');
+const isMark = (character: Character | undefined): boolean => /^\p{M}$/u.test(character?.text ?? '');
 
-/** A letter without case, accents and compatibility forms; a mark alone stays itself. */
+function same(a: Character | undefined, b: Character | undefined): boolean {
+  return a !== undefined && b !== undefined && (a.text === b.text || fold(a.text) === fold(b.text));
+}
+
+/** A letter without case, accents and compatibility forms; a mark alone stays itself. SentencePiece reads `▁` as a space. */
 const fold = (character: string): string =>
-  character.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase() || character;
+  character.normalize('NFKD').replace(/\p{M}/gu, '').replace('▁', ' ').toLowerCase() || character;

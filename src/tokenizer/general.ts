@@ -1,6 +1,6 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { RequestError } from '../errors.ts';
-import { alignTokens } from './alignment.ts';
+import { alignTokens, unknownSurface } from './alignment.ts';
 import type { Codec } from './codec.ts';
 import { tokenSurface } from './surfaces.ts';
 import type { TokenizerConfig, TokenizerJson } from './tokenizer-json.ts';
@@ -16,7 +16,9 @@ export function generalCodec(json: TokenizerJson, config: TokenizerConfig): Code
   const idToToken = (id: number) => tokenizer.id_to_token(id);
   const encode = (text: string) =>
     text === '' ? new Int32Array() : Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids);
+  const unknown = json.model.unk_id ?? tokenizer.token_to_id(String(json.model.unk_token));
   const surface = (id: number) => {
+    if (id === unknown) return unknownSurface;
     const token = idToToken(id) ?? '';
     return added.has(id) ? new TextEncoder().encode(token) : tokenSurface(token, json.decoder);
   };

@@ -3,6 +3,7 @@ import { byteLevelCodec } from './byte-level.ts';
 import type { Codec } from './codec.ts';
 import { fingerprintOf, readTokenizerFiles, type TokenizerFiles, writeTokenizerFiles } from './files.ts';
 import { generalCodec } from './general.ts';
+import { sentencePieceCodec } from './sentencepiece.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import {
   type Component,
@@ -35,7 +36,7 @@ export function openTokenizer(files: TokenizerFiles): Tokenizer {
   };
   const config = optional('tokenizer_config.json', parseTokenizerConfig) ?? {};
   const map = optional('special_tokens_map.json', parseSpecialTokensMap) ?? {};
-  const codec = byteLevelCodec(json) ?? generalCodec(json, config);
+  const codec = byteLevelCodec(json) ?? sentencePieceCodec(json) ?? generalCodec(json, config);
   const idOf = (role: TokenRole) => specialId(role, config[role] ?? map[role], codec);
   const bosId = idOf('bos_token');
   return {

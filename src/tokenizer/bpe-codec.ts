@@ -1,0 +1,174 @@
+import { RequestError } from '../errors.ts';
+import { addedTokenSplitter } from './added-tokens.ts';
+import type { Codec } from './codec.ts';
+import { bpeMerger, type Merge } from './merges.ts';
+import { byteSpans } from './spans.ts';
+import type { Encoding } from './tokenizer.ts';
+import type { TokenizerJson } from './tokenizer-json.ts';
+
+/** What distinguishes the kinds of BPE that are run here. */
+export interface BpeScheme {
+  /** What is put in front of a piece of text (between added tokens) that starts at the given place. */
+  prefix(text: string, start: number): '' | ' ';
+  /** Cuts a piece, prefix included, into words that are merged each by itself; together they are the piece. */
+  words(piece: string): readonly string[];
+  /** Ids of a word before any merge. */
+  symbols(word: string, ids: ReadonlyMap<string, number>): Int32Array;
+  /** The vocabulary entry that a whole word would be. */
+  entry(word: string): string;
+  /** The bytes that a vocabulary entry stands for. */
+  bytes(token: string): Uint8Array;
+  /** Whether decoding takes one space away from the front. */
+  stripsSpace: boolean;
+}
+
+const cachedWords = 1 << 16;
+/** Longer words are rare, and would make the cache's size unpredictable. */
+const longestCachedWord = 128;
+
+/** Plain BPE, without the features that `@huggingface/tokenizers` is needed for. */
+export function isPlainBpe({ model }: TokenizerJson): boolean {
+  return (
+    (model.type ?? 'BPE') === 'BPE' &&
+    Array.isArray(model.merges) &&
+    !Array.isArray(model.vocab) &&
+    !model.dropout &&
+    !model.continuing_subword_prefix &&
+    !model.end_of_word_suffix
+  );
+}
+
+/** BPE with a cache of words: about ten times the speed of the general tokenizer, with exact offsets. */
+export class BpeCodec implements Codec {
+  readonly vocabSize: number;
+  readonly #scheme: BpeScheme;
+  readonly #ids: Map<string, number>;
+  readonly #tokens: (string | undefined)[] = [];
+  /** The bytes of each token; an added token stands for its own text. */
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+  readonly #special: ReadonlySet<number>;
+  readonly #merge: (symbols: Int32Array) => Int32Array;
+  readonly #wholeWords: boolean;
+  readonly #sections: ReturnType<typeof addedTokenSplitter>;
+  readonly #cache = new Map<string, Int32Array>();
+
+  constructor(json: TokenizerJson, scheme: BpeScheme) {
+    this.#scheme = scheme;
+    this.#ids = new Map(Object.entries(json.model.vocab as Record<string, number>));
+    this.#merge = bpeMerger(mergesById(json.model.merges as unknown[], this.#ids));
+    this.#wholeWords = json.model.ignore_merges === true;
+    for (const [token, id] of this.#ids) this.#define(id, token, scheme.bytes(token));
+    for (const { content, id } of json.added_tokens) {
+      this.#ids.set(content, id);
+      this.#define(id, content, Buffer.from(content));
+    }
+    this.vocabSize = this.#tokens.length;
+    this.#special = new Set(json.added_tokens.filter(({ special }) => special).map(({ id }) => id));
+    this.#sections = addedTokenSplitter(json.added_tokens);
+  }
+
+  #define(id: number, token: string, bytes: Uint8Array): void {
+    this.#tokens[id] = token;
+    this.#bytes[id] = bytes;
+  }
+
+  encode(text: string): Int32Array {
+    const ids: number[] = [];
+    for (const { start, end, id } of this.#sections(text)) {
+      if (id !== undefined) ids.push(id);
+      else {
+        const piece = text.slice(start, end);
+        for (const word of this.#scheme.words(this.#scheme.prefix(piece, start) + piece)) {
+          for (const token of this.#encodeWord(word)) ids.push(token);
+        }
+      }
+    }
+    return Int32Array.from(ids);
+  }
+
+  encodeWithOffsets(text: string): Encoding {
+    const ids: number[] = [];
+    const offsets: number[] = [];
+    for (const { start, end, id } of this.#sections(text)) {
+      if (id !== undefined) {
+        ids.push(id);
+        offsets.push(start, end);
+        continue;
+      }
+      const piece = text.slice(start, end);
+      const prefix = this.#scheme.prefix(piece, start);
+      let at = start - prefix.length;
+      for (const word of this.#scheme.words(prefix + piece)) {
+        const tokens = this.#encodeWord(word);
+        for (const token of tokens) ids.push(token);
+        for (const place of this.#spans(word, tokens)) offsets.push(Math.max(start, at + place));
+        at += word.length;
+      }
+    }
+    return { ids: Int32Array.from(ids), offsets: Int32Array.from(offsets) };
+  }
+
+  /** Start and end of each token in its word. */
+  #spans(word: string, tokens: Int32Array): Int32Array {
+    const { starts, ends } = byteSpans(word);
+    const spans = new Int32Array(2 * tokens.length);
+    let byte = 0;
+    tokens.forEach((token, index) => {
+      spans[2 * index] = starts[byte]!;
+      byte += this.#bytes[token]!.length;
+      spans[2 * index + 1] = ends[byte - 1]!;
+    });
+    return spans;
+  }
+
+  #encodeWord(word: string): Int32Array {
+    const cached = this.#cache.get(word);
+    if (cached !== undefined) return cached;
+    const whole = this.#wholeWords ? this.#ids.get(this.#scheme.entry(word)) : undefined;
+    const tokens = whole === undefined ? this.#merge(this.#scheme.symbols(word, this.#ids)) : Int32Array.of(whole);
+    if (word.length <= longestCachedWord) {
+      if (this.#cache.size >= cachedWords) this.#cache.clear();
+      this.#cache.set(ownCopy(word), tokens);
+    }
+    return tokens;
+  }
+
+  /** Ids that no token has are left out. */
+  decode(ids: ArrayLike<number>, { skipSpecialTokens = false } = {}): string {
+    const parts: Uint8Array[] = [];
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      const bytes = this.#bytes[id];
+      if (bytes !== undefined && !(skipSpecialTokens && this.#special.has(id))) parts.push(bytes);
+    }
+    const text = Buffer.concat(parts).toString();
+    return this.#scheme.stripsSpace && text.startsWith(' ') ? text.slice(1) : text;
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.#ids.get(token);
+  }
+
+  idToToken(id: number): string | undefined {
+    return this.#tokens[id];
+  }
+}
+
+/** A slice of a string keeps the whole string alive in V8; a cached word must not keep its document. */
+function ownCopy(word: string): string {
+  return word.length < 13 ? word : Buffer.from(word, 'utf16le').toString('utf16le');
+}
+
+/** Merges are written as "left right" or as [left, right]. */
+function mergesById(merges: readonly unknown[], ids: ReadonlyMap<string, number>): Merge[] {
+  return merges.map((merge, index) => {
+    const [left, right] = (typeof merge === 'string' ? merge.split(' ') : merge) as [string, string];
+    const found = [ids.get(left), ids.get(right), ids.get(left + right)];
+    if (!found.includes(undefined)) return found as unknown as Merge;
+    throw new RequestError({
+      message: `merge ${index} (${JSON.stringify(merge)}) names a token that the vocabulary does not hold`,
+      where: 'tokenizer.json.model.merges',
+      hint: 'vocabulary and merges must come from the same tokenizer; copy the file again',
+    });
+  });
+}

@@ -1,0 +1,168 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RequestError } from '../../src/errors.ts';
+import { loadTokenizer } from '../../src/tokenizer/open.ts';
+import { defaultChatTemplate } from '../../src/tokenizer/special-tokens.ts';
+import { trainTokenizer } from '../../src/tokenizer/train.ts';
+
+const text = 'the cat sat on the mat. the cat ate the rat.\n';
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'tokenizer-'));
+  await trainTokenizer([text], { vocabSize: 270 }).save(directory);
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** Replaces keys of a JSON file, or writes it anew. */
+async function change(name: string, values: object): Promise<void> {
+  const path = join(directory, name);
+  const before = await readFile(path, 'utf8').catch(() => '{}');
+  await writeFile(path, JSON.stringify({ ...JSON.parse(before), ...values }));
+}
+
+test('a trained tokenizer is the same after saving and loading', async () => {
+  const trained = trainTokenizer([text], { vocabSize: 270 });
+  const loaded = await loadTokenizer(directory);
+  expect(loaded.encode(text)).toEqual(trained.encode(text));
+  expect(loaded.fingerprint).toBe(trained.fingerprint);
+  expect(loaded.chatTemplate).toBe(defaultChatTemplate);
+  expect([loaded.vocabSize, loaded.eosId, loaded.padId, loaded.bosId]).toEqual([270, 0, 1, undefined]);
+  expect(loaded.decode(loaded.encode('<|user|>hi<|end|>'), { skipSpecialTokens: true })).toBe('hi');
+  expect([loaded.tokenToId('<|user|>'), loaded.idToToken(3)]).toEqual([3, '<|user|>']);
+  expect([loaded.tokenToId('nothing'), loaded.idToToken(270)]).toEqual([undefined, undefined]);
+});
+
+test('saving copies every file byte by byte, and the fingerprint tells contents apart', async () => {
+  await writeFile(join(directory, 'chat_template.jinja'), '{{ messages }}\n');
+  await writeFile(join(directory, 'special_tokens_map.json'), '{ "eos_token":   "<|end|>" }');
+  const loaded = await loadTokenizer(directory);
+  const copy = join(directory, 'a', 'copy');
+  await loaded.save(copy);
+  const names = (await readdir(copy)).sort();
+  expect(names).toEqual(['chat_template.jinja', 'special_tokens_map.json', 'tokenizer.json', 'tokenizer_config.json']);
+  for (const name of names) expect(await readFile(join(copy, name))).toEqual(await readFile(join(directory, name)));
+  expect((await loadTokenizer(copy)).fingerprint).toBe(loaded.fingerprint);
+  await writeFile(join(copy, 'chat_template.jinja'), '{{ messages }}');
+  expect((await loadTokenizer(copy)).fingerprint).not.toBe(loaded.fingerprint);
+});
+
+describe('chat template', () => {
+  const template = async () => (await loadTokenizer(directory)).chatTemplate;
+
+  test('the one called default of a list', async () => {
+    const list = ['tool_use', 'default'].map((name) => ({ name, template: `{{ ${name} }}` }));
+    await change('tokenizer_config.json', { chat_template: list });
+    expect(await template()).toBe('{{ default }}');
+  });
+
+  test('chat_template.jinja goes before the one in the config', async () => {
+    await writeFile(join(directory, 'chat_template.jinja'), '{{ file }}');
+    expect(await template()).toBe('{{ file }}');
+  });
+
+  test('none', async () => {
+    await change('tokenizer_config.json', { chat_template: null });
+    expect(await template()).toBeUndefined();
+  });
+});
+
+describe('special tokens', () => {
+  test('as objects, and from special_tokens_map.json where the config has none', async () => {
+    await change('tokenizer_config.json', { eos_token: { content: '<|user|>', lstrip: false }, pad_token: null });
+    await change('special_tokens_map.json', { bos_token: '<|system|>', pad_token: { content: '<|pad|>' } });
+    const { bosId, eosId, padId } = await loadTokenizer(directory);
+    expect([bosId, eosId, padId]).toEqual([2, 3, 1]);
+  });
+
+  test('tokenizer.json alone is enough', async () => {
+    await rm(join(directory, 'tokenizer_config.json'));
+    const { bosId, eosId, padId, addsBos, chatTemplate } = await loadTokenizer(directory);
+    expect([bosId, eosId, padId, addsBos, chatTemplate]).toEqual([undefined, undefined, undefined, false, undefined]);
+  });
+
+  test.each([
+    ['a template that starts with one', true, { bos_token: '<|system|>' }, [bos('<|system|>'), sequence]],
+    ['a template without one', false, { bos_token: '<|system|>' }, [sequence]],
+    ['a template that ends with one', false, { bos_token: '<|system|>' }, [sequence, bos('<|system|>')]],
+    [
+      'add_bos_token against the template',
+      false,
+      { bos_token: '<|system|>', add_bos_token: false },
+      [bos('<|system|>'), sequence],
+    ],
+    ['add_bos_token', true, { bos_token: '<|system|>', add_bos_token: true }, [sequence]],
+    ['a template, but no beginning-of-sequence token', false, {}, [bos('<|system|>'), sequence]],
+  ])('addsBos: %s', async (_, expected, config, single) => {
+    const template = { type: 'TemplateProcessing', single, pair: single, special_tokens: {} };
+    const sequenceOfBoth = { type: 'Sequence', processors: [{ type: 'ByteLevel' }, template] };
+    for (const post_processor of [template, sequenceOfBoth]) {
+      await change('tokenizer.json', { post_processor });
+      await change('tokenizer_config.json', config);
+      expect((await loadTokenizer(directory)).addsBos).toBe(expected);
+    }
+  });
+});
+
+const sequence = { Sequence: { id: 'A', type_id: 0 } };
+function bos(id: string): object {
+  return { SpecialToken: { id, type_id: 0 } };
+}
+
+describe('errors name the file and what to do', () => {
+  const refusal = async () => {
+    const error: unknown = await loadTokenizer(directory).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(RequestError);
+    const { message } = error as RequestError;
+    expect(message).toContain(directory);
+    expect(message).toContain('hint:');
+    return message;
+  };
+
+  test('no tokenizer.json', async () => {
+    await rm(join(directory, 'tokenizer.json'));
+    expect(await refusal()).toMatch(/there is no tokenizer\.json[\s\S]*mixtune tokenizer/);
+    await writeFile(join(directory, 'tokenizer.model'), '');
+    expect(await refusal()).toMatch(/SentencePiece/);
+  });
+
+  test('no directory', async () => {
+    directory = join(directory, 'missing');
+    expect(await refusal()).toMatch(/there is no tokenizer\.json/);
+    directory = join(directory, '..');
+  });
+
+  test('a truncated file', async () => {
+    const path = join(directory, 'tokenizer.json');
+    await writeFile(path, (await readFile(path, 'utf8')).slice(0, 1000));
+    expect(await refusal()).toMatch(/tokenizer\.json: is not JSON/);
+  });
+
+  test('a file without a model', async () => {
+    await writeFile(join(directory, 'tokenizer.json'), '{"added_tokens":[{"id":-1}]}');
+    expect(await refusal()).toMatch(/2 problems|3 problems/);
+  });
+
+  test('a broken config', async () => {
+    await writeFile(join(directory, 'tokenizer_config.json'), '[');
+    expect(await refusal()).toMatch(/tokenizer_config\.json: is not JSON/);
+  });
+
+  test('an end-of-sequence token that the vocabulary does not hold', async () => {
+    await change('tokenizer_config.json', { eos_token: '</s>' });
+    expect(await refusal()).toMatch(/eos_token: "<\/s>" is not in the vocabulary/);
+  });
+
+  test('a merge of tokens that the vocabulary does not hold', async () => {
+    const { model } = JSON.parse(await readFile(join(directory, 'tokenizer.json'), 'utf8'));
+    await change('tokenizer.json', { model: { ...model, merges: [['a', 'zzz']] } });
+    expect(await refusal()).toMatch(/merge 0 .*zzz/);
+  });
+
+  test('a kind of model that nobody knows', async () => {
+    await change('tokenizer.json', { model: { type: 'Oracle', vocab: {} }, pre_tokenizer: { type: 'Crystal' } });
+    expect(await refusal()).toMatch(/cannot be used/);
+  });
+});
