@@ -4,33 +4,28 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { datasetFingerprint, openDataset } from '../data/dataset.ts';
 import type { Use } from '../data/rows.ts';
+import { RequestError } from '../errors.ts';
 import { formatVersion, type Machine } from './job.ts';
 
 /** What the content of files is known by; each file is read once, however many nodes use it. */
 export interface Contents {
   dataset(source: string, use: Use): Promise<string>;
-  /** Reads the whole dataset. @throws RequestError that lists what is wrong with it. */
-  check(source: string, use: Use): Promise<void>;
+  /** Reads the whole dataset; what is wrong with it. */
+  check(source: string, use: Use): Promise<RequestError | undefined>;
   directory(path: string): Promise<string>;
 }
 
 /** Hashes over content, never over names, times or places of files. */
 export function contentsBelow(baseDirectory: string): Contents {
-  const known = new Map<string, Promise<string>>();
-  const once = (name: string, make: () => Promise<string>) => {
-    const made = known.get(name) ?? make();
+  const known = new Map<string, Promise<unknown>>();
+  const once = <T>(name: string, make: () => Promise<T>): Promise<T> => {
+    const made = (known.get(name) as Promise<T> | undefined) ?? make();
     known.set(name, made);
     return made;
   };
-  const reads = new Map<string, Promise<unknown>>();
-  const checked = async (name: string, read: () => Promise<unknown>) => {
-    const done = reads.get(name) ?? read().then(() => undefined);
-    reads.set(name, done);
-    await done;
-  };
   return {
     dataset: (source, use) => once(`${use} ${source}`, () => datasetHash(source, use, baseDirectory)),
-    check: (source, use) => checked(`${use} ${source}`, () => openDataset(source, use, { baseDirectory })),
+    check: (source, use) => once(`check ${use} ${source}`, () => checkDataset(source, use, baseDirectory)),
     directory: (path) => once(path, () => hashDirectory(path)),
   };
 }
@@ -64,6 +59,16 @@ function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
+}
+
+async function checkDataset(source: string, use: Use, baseDirectory: string): Promise<RequestError | undefined> {
+  try {
+    await openDataset(source, use, { baseDirectory });
+    return undefined;
+  } catch (error) {
+    if (error instanceof RequestError) return error;
+    throw error;
+  }
 }
 
 /** What is held out counts as well: a stage evaluates on it, and may stop or choose its best state by it. */

@@ -34,8 +34,28 @@ export function resolveStage(
   return {
     config: keys,
     machine: { ...(machine.value ?? machineSchema.parse({})), ...(shared.success ? shared.data : {}) },
-    problems: [...config.problems, ...machine.problems],
+    problems: [...config.problems, ...machine.problems, ...idleKeys(keys, place)],
   };
+}
+
+/** Keys about the best evaluation that would be read by nothing. */
+function idleKeys(keys: Keys, place: Place): Problem[] {
+  const requires: [string, string][] = [
+    ['best', 'evalEvery'],
+    ['patience', 'best'],
+  ];
+  return requires
+    .filter(([key, needed]) => keys[key] !== undefined && keys[needed] === undefined)
+    .map(([key, needed]) => {
+      const line = place.line?.([key]);
+      const message = `has no effect without \`${needed}\``;
+      return {
+        where: place.where([key]),
+        message,
+        hint: `set \`${needed}\` too`,
+        ...(line === undefined ? {} : { line }),
+      };
+    });
 }
 
 /** The names or directories that each input key of the stage was given. */

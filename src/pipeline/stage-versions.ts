@@ -1,0 +1,184 @@
+import { suggestion } from '../config/suggest.ts';
+import type { Path } from '../config/yaml-file.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import type { Stage } from '../stages/stage.ts';
+import type { Contents } from './contents.ts';
+import { dependencyOrder } from './graph.ts';
+import type { Machine } from './job.ts';
+import type { Pipeline } from './pipeline-file.ts';
+import { datasetValues, inputValues, resolveStage } from './stage-config.ts';
+import { looksLikePath, userDirectory } from './user-directory.ts';
+
+/** A stage as one variant has it, or as all have it that do not touch it. */
+export interface StageVersion {
+  name: string;
+  variant: string | undefined;
+  stage: Stage;
+  machine: Machine;
+  written: Readonly<Record<string, unknown>>;
+  /** With defaults. */
+  config: Readonly<Record<string, unknown>>;
+  /** Path of each written key in the file. */
+  paths: Readonly<Record<string, Path>>;
+  /** By input key. */
+  references: Readonly<Record<string, readonly Reference[]>>;
+}
+
+/** What an input key names: a stage of the pipeline, or a directory of the user's. */
+export type Reference = { name: string; stage: string } | { name: string; directory: string };
+
+export interface StageOptions {
+  stages: readonly Stage[];
+  baseDirectory: string;
+  contents: Contents;
+}
+
+/** Checks every stage for every variant, what they read and their data, and puts the stages in order. */
+export async function readStages(
+  pipeline: Pipeline,
+  options: StageOptions,
+): Promise<{ versions: StageVersion[]; order: string[] }> {
+  const problems = unknownNames(pipeline, options.stages);
+  const versions: StageVersion[] = [];
+  for (const [name, { run }] of Object.entries(pipeline.stages)) {
+    const stage = options.stages.find((candidate) => candidate.name === run);
+    if (!stage) continue;
+    for (const variant of variantsOf(pipeline, name)) {
+      const read = readVersion(pipeline, name, variant, stage, options.baseDirectory);
+      versions.push(read.version);
+      problems.push(...read.problems, ...(await dataProblems(pipeline, read.version, options.contents)));
+    }
+  }
+  const sorted = dependencyOrder(dependenciesOf(pipeline, versions));
+  if (sorted.cycle) {
+    const message = `the stages depend on each other in a cycle: ${sorted.cycle.join(' → ')}`;
+    problems.push(problemAt(pipeline, ['stages', sorted.cycle[0]!], message));
+  }
+  if (problems.length > 0 || sorted.cycle) throw new RequestError(distinct(problems), pipeline.file);
+  return { versions, order: sorted.order };
+}
+
+function unknownNames(pipeline: Pipeline, stages: readonly Stage[]): Problem[] {
+  const known = stages.map(({ name }) => name);
+  const names = Object.keys(pipeline.stages);
+  const runs = Object.entries(pipeline.stages)
+    .filter(([, { run }]) => !known.includes(run))
+    .map(([name, { run }]) =>
+      problemAt(pipeline, ['stages', name, 'run'], `there is no stage \`${run}\``, suggestion(run, known)),
+    );
+  const touched = Object.entries(pipeline.variants).flatMap(([variant, keys]) =>
+    Object.keys(keys)
+      .filter((name) => !names.includes(name))
+      .map((name) =>
+        problemAt(pipeline, ['variants', variant, name], 'the pipeline has no such stage', suggestion(name, names)),
+      ),
+  );
+  return [...runs, ...touched];
+}
+
+/** The variants that touch a stage, and `undefined` for those that do not, if there are such. */
+function variantsOf(pipeline: Pipeline, stage: string): (string | undefined)[] {
+  const all = Object.keys(pipeline.variants);
+  const touching = all.filter((variant) => pipeline.variants[variant]?.[stage] !== undefined);
+  return touching.length > 0 && touching.length === all.length ? touching : [undefined, ...touching];
+}
+
+function readVersion(
+  pipeline: Pipeline,
+  name: string,
+  variant: string | undefined,
+  stage: Stage,
+  baseDirectory: string,
+): { version: StageVersion; problems: Problem[] } {
+  const { run: _, ...base } = pipeline.stages[name]!;
+  const overrides = (variant === undefined ? undefined : pipeline.variants[variant]?.[name]) ?? {};
+  const written = { ...base, ...overrides };
+  const pathOf = (path: Path): Path =>
+    variant !== undefined && String(path[0]) in overrides
+      ? ['variants', variant, name, ...path]
+      : ['stages', name, ...path];
+  const { machine, config, problems } = resolveStage(stage, written, {
+    where: (path) => pipeline.place.where(pathOf(path)),
+    line: (path) => pipeline.place.line?.(pathOf(path)),
+  });
+  const paths = Object.fromEntries(Object.keys(written).map((key) => [key, pathOf([key])]));
+  const version = { name, variant, stage, machine, written, config, paths };
+  const { references, problems: unresolved } = readReferences(version, pipeline, baseDirectory);
+  return { version: { ...version, references }, problems: [...problems, ...unresolved] };
+}
+
+function readReferences(
+  { name, stage, written, config, paths }: Omit<StageVersion, 'references'>,
+  pipeline: Pipeline,
+  baseDirectory: string,
+): { references: Record<string, Reference[]>; problems: Problem[] } {
+  const names = Object.keys(pipeline.stages);
+  const problems: Problem[] = [];
+  const references: Record<string, Reference[]> = {};
+  for (const [key, values] of Object.entries(inputValues(stage, { ...written, ...config }))) {
+    const path = paths[key] ?? ['stages', name, key];
+    references[key] = values.flatMap((value): Reference[] => {
+      if (names.includes(value)) return [{ name: value, stage: value }];
+      if (!looksLikePath(value, baseDirectory)) {
+        problems.push(problemAt(pipeline, path, `there is no stage \`${value}\``, suggestion(value, names)));
+        return [];
+      }
+      const found = userDirectory(value, stage.inputs[key]!.kind, baseDirectory);
+      if (!found.problem) return [{ name: value, directory: found.directory }];
+      problems.push(problemAt(pipeline, path, found.problem.message, found.problem.hint));
+      return [];
+    });
+  }
+  return { references, problems };
+}
+
+async function dataProblems(
+  pipeline: Pipeline,
+  { name, stage, written, config, paths }: StageVersion,
+  contents: Contents,
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const [key, sources] of Object.entries(datasetValues(stage, { ...written, ...config }))) {
+    const path = paths[key] ?? ['stages', name, key];
+    for (const source of sources) {
+      const error = await contents.check(source, stage.datasets[key]!.use);
+      for (const problem of error?.problems ?? []) {
+        problems.push(problemAt(pipeline, path, inFile(problem, error?.subject), problem.hint));
+      }
+    }
+  }
+  return problems;
+}
+
+/** A problem of a data file on one line, so that it can stand behind the pipeline's own place. */
+function inFile({ message, where, line }: Problem, subject: string | undefined): string {
+  const place = [subject, where === subject ? undefined : where, line === undefined ? undefined : `line ${line}`];
+  const known = place.filter((part) => part !== undefined).join(', ');
+  return known ? `${known}: ${message}` : message;
+}
+
+function dependenciesOf(pipeline: Pipeline, versions: readonly StageVersion[]): Record<string, string[]> {
+  const dependencies: Record<string, string[]> = Object.fromEntries(
+    Object.keys(pipeline.stages).map((name) => [name, []]),
+  );
+  for (const { name, references } of versions) {
+    for (const reference of Object.values(references).flat()) {
+      if ('stage' in reference) dependencies[name]?.push(reference.stage);
+    }
+  }
+  return dependencies;
+}
+
+function problemAt({ place }: Pipeline, path: Path, message: string, hint?: string): Problem {
+  const line = place.line?.(path);
+  return { where: place.where(path), message, ...(line === undefined ? {} : { line }), ...(hint ? { hint } : {}) };
+}
+
+/** A key that several variants share is told once. */
+function distinct(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter(({ where, line, message }) => {
+    const text = [where, line, message].join('\n');
+    return !seen.has(text) && seen.add(text);
+  });
+}
