@@ -6,7 +6,8 @@ import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 
 /** How single precision is computed here: natively, or in plain TypeScript where no C++ compiler is found. */
-const singlePrecision = (await nativeAvailability()).available
+const { available } = await nativeAvailability();
+const singlePrecision = available
   ? { name: 'native f32', bound: 1e-6, open: () => createNativeBackend({ precision: 'f32' }) }
   : { name: 'portable f32', bound: 1e-6, open: async () => new PortableBackend('f32') };
 
@@ -14,6 +15,14 @@ const singlePrecision = (await nativeAvailability()).available
 export const backends: { name: string; bound: number; open: () => Promise<Backend> }[] = [
   { name: 'portable f64', bound: 1e-12, open: async () => new PortableBackend('f64') },
   singlePrecision,
+];
+
+/** Backends that are held to golden training, and how close, relatively, losses and gradients must come. */
+export const trainingBackends: typeof backends = [
+  ...backends.map((backend) => ({ ...backend, bound: 1e-5 })),
+  ...(available
+    ? [{ name: 'native bf16', bound: 0.02, open: () => createNativeBackend({ precision: 'bf16' as const }) }]
+    : []),
 ];
 
 /** The elements of the tensor that `compute` returns; everything that it made is released. */
