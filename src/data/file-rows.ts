@@ -24,16 +24,18 @@ export async function fileRows<U extends Use>(
   split: Split,
   holdOut: number,
 ): Promise<readonly RowOf[U][]> {
-  if (split === 'test' && holdOut === 0 && !source.testFiles) return [];
   const files = filesOf(source, split);
+  // A file of held-out rows is taken whole.
+  const part = source.testFiles ? 'train' : split;
+  if (part === 'test' && holdOut === 0) return [];
   const texts = files.filter(isTextFile);
   if (texts.length > 0 && use !== 'text') {
     const message = `${texts.length === 1 ? 'is plain text' : `holds ${texts.length} plain-text files`}, but ${use} rows are needed`;
     throw new RequestError({ where: name, message, hint: `${use} rows come from .jsonl or .json: ${shapesFor(use)}` });
   }
-  const documents = await textRows(texts, split, holdOut);
+  const documents = await textRows(texts, part, holdOut);
   const records = files.filter((file) => !isTextFile(file));
-  const rows = records.length > 0 ? splitRows(await recordRows(records, source, name, use), split, holdOut) : [];
+  const rows = records.length > 0 ? splitRows(await recordRows(records, source, name, use), part, holdOut) : [];
   return [...(documents as RowOf[U][]), ...rows];
 }
 

@@ -1,12 +1,15 @@
 import { RandomStream } from '../../random.ts';
-import { days, inWords, shops, type World, workplaces } from './world.ts';
+import { days, fromWords, inWords, shops, type World, workplaces } from './world.ts';
 
 /** Something true in the world, the ways to state it and the ways to ask for it. */
 export interface Fact {
   relation: string;
   /** Who or what the fact is about: documents are put together by it. */
   subject: string;
-  answer: string;
+  /** What is true of the subject; the other facts of the relation have other values. */
+  value: string;
+  /** The sentence that answers a question for the fact, had it this value. */
+  answer(value: string): string;
   /** Sentences of the pre-training text; none for a fact that has to be inferred by a rule. */
   statements: readonly string[];
   questions: readonly string[];
@@ -48,29 +51,32 @@ export function createFacts(world: World, seed: number): Fact[] {
 function trades({ people }: World): Draft[] {
   return people.map(({ name, trade }) => ({
     subject: name,
-    answer: trade,
+    value: trade,
+    answer: (value) => `${name} is a ${value}.`,
     statements: [`${name} is a ${trade}.`, `The trade of ${name} is ${trade}.`, `${name} became a ${trade} long ago.`],
     questions: [`What is the trade of ${name}?`, `What does ${name} do?`, `Which trade has ${name}?`],
   }));
 }
 
+/** The answer goes by way of the trade, from which the place follows. */
 function workplacesOf({ people }: World): Draft[] {
-  return people.map(({ name, workplace }) => ({
-    subject: name,
-    answer: `the ${workplace}`,
-    statements: [
-      `${name} works at the ${workplace}.`,
-      `Every day ${name} goes to the ${workplace}.`,
-      `The work of ${name} is at the ${workplace}.`,
-    ],
-    questions: [`Where does ${name} work?`, `At which place does ${name} work?`, `Where is the work of ${name}?`],
-  }));
+  return people.map(({ name, trade, workplace }) => {
+    const answer = (value: string) => `${name} is a ${value} and works at the ${workplaces[value]}.`;
+    return {
+      subject: name,
+      value: trade,
+      answer,
+      statements: [answer(trade), `${name} works at the ${workplace}.`, `Every day ${name} goes to the ${workplace}.`],
+      questions: [`Where does ${name} work?`, `At which place does ${name} work?`, `Where is the work of ${name}?`],
+    };
+  });
 }
 
 function streets({ people }: World): Draft[] {
   return people.map(({ name, street }) => ({
     subject: name,
-    answer: street,
+    value: street,
+    answer: (value) => `${name} lives in ${value}.`,
     statements: [
       `${name} lives in ${street}.`,
       `The house of ${name} is in ${street}.`,
@@ -83,7 +89,8 @@ function streets({ people }: World): Draft[] {
 function tastes({ people }: World): Draft[] {
   return people.map(({ name, likes }) => ({
     subject: name,
-    answer: `${likes.name}s`,
+    value: `${likes.name}s`,
+    answer: (value) => `${name} likes ${value}.`,
     statements: [
       `${name} likes ${likes.name}s.`,
       `Nothing pleases ${name} more than ${likes.name}s.`,
@@ -96,7 +103,8 @@ function tastes({ people }: World): Draft[] {
 function shopsOf({ things }: World): Draft[] {
   return things.map(({ name, shop }) => ({
     subject: name,
-    answer: `the ${shop}`,
+    value: shop,
+    answer: (value) => `The ${value} sells ${name}s.`,
     statements: [
       `The ${shop} sells ${name}s.`,
       `${capital(name)}s are sold at the ${shop}.`,
@@ -109,7 +117,8 @@ function shopsOf({ things }: World): Draft[] {
 function prices({ things }: World): Draft[] {
   return things.map(({ name, price }) => ({
     subject: name,
-    answer: `${inWords(price)} coins`,
+    value: inWords(price),
+    answer: (value) => `One ${name} costs ${value} coins.`,
     statements: [
       `One ${name} costs ${inWords(price)} coins.`,
       `The price of one ${name} is ${inWords(price)} coins.`,
@@ -123,30 +132,35 @@ function prices({ things }: World): Draft[] {
   }));
 }
 
+/** The answer goes by way of the price of one, from which the total follows. */
 function totals({ things }: World): Draft[] {
   const several = [2, 3];
   return things.flatMap(({ name, price }) =>
-    several.map((count) => ({
-      subject: name,
-      answer: `${inWords(count * price)} coins`,
-      statements: [
-        `${capital(inWords(count))} ${name}s cost ${inWords(count * price)} coins.`,
-        `The price of ${inWords(count)} ${name}s is ${inWords(count * price)} coins.`,
-        `For ${inWords(count)} ${name}s people pay ${inWords(count * price)} coins.`,
-      ],
-      questions: [
-        `What do ${inWords(count)} ${name}s cost?`,
-        `What is the price of ${inWords(count)} ${name}s?`,
-        `What do people pay for ${inWords(count)} ${name}s?`,
-      ],
-    })),
+    several.map((count) => {
+      const goods = `${inWords(count)} ${name}s`;
+      const answer = (value: string) =>
+        `One ${name} costs ${value} coins and ${goods} cost ${inWords(count * fromWords(value))} coins.`;
+      const total = inWords(count * price);
+      return {
+        subject: name,
+        value: inWords(price),
+        answer,
+        statements: [
+          answer(inWords(price)),
+          `The price of ${goods} is ${total} coins.`,
+          `For ${goods} people pay ${total} coins.`,
+        ],
+        questions: [`What do ${goods} cost?`, `What is the price of ${goods}?`, `What do people pay for ${goods}?`],
+      };
+    }),
   );
 }
 
 function closedDays({ closed }: World): Draft[] {
   return [...closed].map(([shop, day]) => ({
     subject: shop,
-    answer: day,
+    value: day,
+    answer: (value) => `The ${shop} is closed on ${value}.`,
     statements: [
       `The ${shop} is closed on ${day}.`,
       `On ${day} the ${shop} is closed.`,
@@ -169,14 +183,15 @@ const shifts = [
 function dayShifts(): Draft[] {
   return shifts.flatMap((shift) =>
     days.map((day, index) => {
-      const answer = days[(index + shift.days + days.length) % days.length] as string;
+      const value = days[(index + shift.days + days.length) % days.length] as string;
       return {
         subject: day,
-        answer,
+        value,
+        answer: (other) => `${capital(shift.name)} ${day} it is ${other}.`,
         statements: [
-          `The day that comes ${shift.name} ${day} is ${answer}.`,
-          `${capital(shift.name)} ${day} it is ${answer}.`,
-          `It is ${answer} ${shift.name} ${day}.`,
+          `${capital(shift.name)} ${day} it is ${value}.`,
+          `The day that comes ${shift.name} ${day} is ${value}.`,
+          `It is ${value} ${shift.name} ${day}.`,
         ],
         questions: [`Which day comes ${shift.name} ${day}?`, `What day is it ${shift.name} ${day}?`],
       };

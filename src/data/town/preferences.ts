@@ -1,7 +1,7 @@
 import { RandomStream } from '../../random.ts';
 import type { PreferenceRow } from '../rows.ts';
 import type { Fact } from './facts.ts';
-import { type Question, wrongAnswers } from './questions.ts';
+import { type Question, rightAnswer, wrongAnswers } from './questions.ts';
 
 /** Polite endings of a preferred answer. The instructions have none, so preferring them has to be learned. */
 const courtesies = ['my friend', 'with pleasure'];
@@ -12,32 +12,38 @@ const faults: readonly Fault[] = ['wrong', 'rude', 'rambling', 'plain'];
 
 /**
  * A pair for each question and fault: chosen is the right answer with a courtesy; rejected is a wrong answer with the
- * same courtesy, or the right one told rudely, told after other answers, or told without courtesy.
+ * same courtesy, or the right one told rudely, told behind a wrong one, or told without courtesy.
  */
 export function preferenceRows(questions: readonly Question[], facts: readonly Fact[], seed: number): PreferenceRow[] {
   const random = new RandomStream(seed, 'town/preferences');
-  return questions.flatMap(({ fact, text }) => {
-    const others = random.shuffle(wrongAnswers(fact, facts));
-    return faults.map((fault) => {
+  return questions.flatMap(({ fact, text }) =>
+    faults.map((fault) => {
       const courtesy = random.pick(courtesies);
+      const right = rightAnswer(fact);
+      const wrong = random.pick(wrongAnswers(fact, facts));
       return {
         prompt: [{ role: 'user', content: text }],
-        chosen: `${fact.answer}, ${courtesy}`,
-        rejected: faulty(fault, fact.answer, others, courtesy),
+        chosen: ending(right, courtesy),
+        rejected: faulty(fault, right, wrong, courtesy),
       };
-    });
-  });
+    }),
+  );
 }
 
-function faulty(fault: Fault, answer: string, others: readonly string[], courtesy: string): string {
+function faulty(fault: Fault, right: string, wrong: string, courtesy: string): string {
   switch (fault) {
     case 'wrong':
-      return `${others[0]}, ${courtesy}`;
+      return ending(wrong, courtesy);
     case 'rude':
-      return `${answer}, and now go`;
+      return ending(right, 'and now go');
     case 'rambling':
-      return `it may be ${others[0]} or ${others[1] ?? others[0]}, but no, it is ${answer}, ${courtesy}`;
+      return `${wrong} No. ${ending(right, courtesy)}`;
     case 'plain':
-      return answer;
+      return right;
   }
+}
+
+/** A sentence with something said behind it. */
+function ending(sentence: string, words: string): string {
+  return `${sentence.slice(0, -1)}, ${words}.`;
 }

@@ -39,25 +39,31 @@ function asked({ text }: Question): Message[] {
   return [{ role: 'user', content: text }];
 }
 
+/** The sentence that answers truly. */
+export function rightAnswer({ answer, value }: Fact): string {
+  return answer(value);
+}
+
+/** The sentences that would answer, with the values that other facts of the relation have. */
+export function wrongAnswers({ relation, answer, value }: Fact, facts: readonly Fact[]): string[] {
+  const values = facts.filter((fact) => fact.relation === relation).map((fact) => fact.value);
+  return [...new Set(values)].filter((other) => other !== value).map(answer);
+}
+
 export function instructionRow(question: Question): MessagesRow {
-  return { messages: [...asked(question), { role: 'assistant', content: question.fact.answer }] };
+  return { messages: [...asked(question), { role: 'assistant', content: rightAnswer(question.fact) }] };
 }
 
 export function promptRow(question: Question): PromptRow {
-  return { prompt: asked(question), answer: question.fact.answer };
+  return { prompt: asked(question), answer: rightAnswer(question.fact) };
 }
 
 const choices = 4;
 
-/** The right answer among others of the same relation. */
+/** The right answer among wrong ones. */
 export function choiceRow(question: Question, facts: readonly Fact[], random: RandomStream): ChoiceRow {
+  const right = rightAnswer(question.fact);
   const wrong = random.shuffle(wrongAnswers(question.fact, facts)).slice(0, choices - 1);
-  const offered = random.shuffle([question.fact.answer, ...wrong]);
-  return { prompt: asked(question), choices: offered, answer: offered.indexOf(question.fact.answer) };
-}
-
-/** The other answers that questions of the relation have. */
-export function wrongAnswers({ relation, answer }: Fact, facts: readonly Fact[]): string[] {
-  const answers = facts.filter((fact) => fact.relation === relation).map((fact) => fact.answer);
-  return [...new Set(answers)].filter((other) => other !== answer);
+  const offered = random.shuffle([right, ...wrong]);
+  return { prompt: asked(question), choices: offered, answer: offered.indexOf(right) };
 }

@@ -99,3 +99,7 @@ const numbers =
 export function inWords(number: number): string {
   return numbers[number] as string;
 }
+
+export function fromWords(word: string): number {
+  return numbers.indexOf(word);
+}
