@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/tensor/backends/backend.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { fusedCases, primitiveCases } from './cases.ts';
+import { differentiate, drawInputs, objective, relativeDifference } from './differentiate.ts';
+
+/** bfloat16 keeps 8 bits, so each operand is off by up to 2⁻⁹ of itself. */
+const precisions = [
+  { precision: 'f32', bound: 3e-6, productBound: 3e-6 },
+  { precision: 'bf16', bound: 3e-6, productBound: 1.5e-2 },
+] as const;
+
+const { available, reason } = await nativeAvailability();
+if (!available) console.log(`the native engine is not tested: ${reason}`);
+
+describe.runIf(available).each(precisions)(
+  'native $precision against float64',
+  ({ precision, bound, productBound }) => {
+    const oracle = new PortableBackend('f64');
+    let backend: Backend;
+    let largest = { difference: 0, name: '' };
+    let largestOfProducts = { difference: 0, name: '' };
+
+    beforeAll(async () => {
+      backend = await createNativeBackend({ precision });
+    }, 300_000);
+    afterAll(async () => {
+      console.log(
+        `native ${precision}: largest relative difference ${largest.difference.toExponential(1)} (${largest.name})`,
+      );
+      console.log(`  of products ${largestOfProducts.difference.toExponential(1)} (${largestOfProducts.name})`);
+      await backend.dispose();
+    });
+
+    test.each([...primitiveCases, ...fusedCases])('$name', async (which) => {
+      const values = drawInputs(which);
+      const expected = await differentiate(oracle, which, values);
+      const actual = await differentiate(backend, which, values);
+      const parts = [
+        relativeDifference(actual.output, expected.output),
+        ...actual.gradients.map((gradient, i) => relativeDifference(gradient, expected.gradients[i]!)),
+      ];
+      const difference = Math.max(...parts);
+      if (which.product && difference > largestOfProducts.difference)
+        largestOfProducts = { difference, name: which.name };
+      if (!which.product && difference > largest.difference) largest = { difference, name: which.name };
+      expect(difference, `output, gradients: ${parts}`).toBeLessThan(which.product ? productBound : bound);
+    });
+
+    test('gives back all the memory that the operations took', () => {
+      expect(backend.memory().used).toBe(0);
+    });
+  },
+);
+
+describe('gradients of the primitives against central differences in float64', () => {
+  const backend = new PortableBackend('f64');
+  const small = primitiveCases.filter(({ inputs }) => inputs.every((shape) => shape.reduce((a, b) => a * b, 1) < 60));
+
+  test.each(small)('$name', async (which) => {
+    const values = drawInputs(which).map((value) => Float64Array.from(value));
+    const { gradients } = await differentiate(backend, which, values);
+    for (const [i, input] of values.entries()) {
+      const slopes = [];
+      for (const [k, value] of input.entries()) {
+        const at = async (shifted: number) => {
+          input[k] = shifted;
+          return objective(backend, which, values);
+        };
+        slopes.push(((await at(value + 1e-5)) - (await at(value - 1e-5))) / 2e-5);
+        input[k] = value;
+      }
+      expect(relativeDifference(gradients[i]!, slopes)).toBeLessThan(1e-8);
+    }
+  });
+});
