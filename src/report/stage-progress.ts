@@ -2,7 +2,9 @@ import type { StageComparison } from './comparison.ts';
 import type { Point } from './downsample.ts';
 import { type Fragment, html } from './html.ts';
 import { type Curve, lineChart } from './line-chart.ts';
-import { metricKind, metricSubject } from './metric.ts';
+import { metricKind, metricName, metricSubject } from './metric.ts';
+
+const followed = new Set(['perplexity', 'exactMatch', 'accuracy', 'preferenceAccuracy']);
 
 /** What each stage did to the metrics that are measured after more than one of them. */
 export function progressCharts(comparisons: readonly StageComparison[], variants: readonly string[]): Fragment {
@@ -11,7 +13,7 @@ export function progressCharts(comparisons: readonly StageComparison[], variants
     const measured = comparisons.flatMap(({ stage, rows }) =>
       rows.filter((row) => row.key === key).map(({ cells }) => ({ stage, cells })),
     );
-    if (measured.length < 2 || !metricKind(key).better || key.startsWith('held out/')) return [];
+    if (measured.length < 2 || !followed.has(metricName(key)) || key.startsWith('held out/')) return [];
     const curves = variants.map((name, colour): Curve => {
       const present = measured.flatMap(({ cells }, i) => (cells.has(name) ? [{ i, cell: cells.get(name)! }] : []));
       const points = present.map(({ i, cell }): Point => [i, cell.mean]);

@@ -50,7 +50,7 @@ tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .state.finished { color: var(--good); } .state.stopped, .state.broken-off { color: var(--bad); } .state small { display: block; max-width: 60ch; overflow-wrap: anywhere; } .state.not-run { color: var(--soft); font-style: italic; }
 
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 28px 36px; margin: 16px 0; }
-.chart { margin: 0; --gutter: 44px; position: relative; min-width: 0; break-inside: avoid; }
+.chart { margin: 0; --gutter: 48px; position: relative; min-width: 0; break-inside: avoid; }
 .chart figcaption { font-weight: 600; font-size: 0.95rem; margin-bottom: 10px; }
 .frame { position: relative; height: 250px; padding: 0 0 24px var(--gutter); font-size: 0.75rem; color: var(--soft); font-variant-numeric: tabular-nums; }
 .plot { position: relative; height: 100%; border-bottom: 1px solid var(--soft); }

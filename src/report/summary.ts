@@ -28,7 +28,7 @@ export function summarise(
 function headlineRows(run: string, rows: readonly MetricRow[]): MetricRow[] {
   const names = Object.hasOwn(headlines, run) ? headlines[run]! : otherHeadlines;
   const isNamed = (key: string, name: string) => key === name || metricName(key) === name;
-  return names.flatMap((name) => rows.filter(({ key, cells }) => isNamed(key, name) && cells.size > 0)).slice(0, 2);
+  return names.flatMap((name) => rows.find(({ key, cells }) => isNamed(key, name) && cells.size > 0) ?? []).slice(0, 2);
 }
 
 /** What is to be said about one metric; `leader` is the start of the sentence where a variant is ahead. */
