@@ -31,13 +31,12 @@ export function addStageCommands(parent: Command, program: Program): void {
 }
 
 function addStageCommand(parent: Command, stage: Stage, program: Program): void {
-  const keys = schemaKeys(stage.schema);
-  const machineKeys = schemaKeys(machineSchema).filter(({ name }) => !keys.some((key) => key.name === name));
+  const keys = [...schemaKeys(stage.schema), ...schemaKeys(machineSchema)];
   const command = parent
     .command(stage.name)
     .summary(stage.summary)
     .description(`${sentence(stage.summary)}.`);
-  for (const option of [...keys, ...machineKeys].flatMap(flagsOf)) command.addOption(option);
+  for (const option of keys.flatMap(flagsOf)) command.addOption(option);
   command
     .addOption(
       new Option('--out <folder>', 'folder of the run; the result is its final/').default(`checkpoints/${stage.name}`),

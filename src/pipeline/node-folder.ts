@@ -28,11 +28,10 @@ export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise
   const { job, config, origins } = node;
   if (status === 'superseded') await setAside(job.directory);
   await writeJob(job);
-  const machine = Object.fromEntries(Object.entries(job.machine).filter(([key]) => !(key in config)));
   const header = `${job.id}: what \`${job.run}\` ran with, and where each value came from`;
   await writeFile(
     join(job.directory, 'config.yaml'),
-    annotatedYaml({ ...config, ...machine, seed: job.seed }, origins, header),
+    annotatedYaml({ ...config, ...job.machine, seed: job.seed }, origins, header),
   );
 }
 

@@ -46,6 +46,7 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   const { config, machine, problems } = resolveStage(stage, job.config, { where: (path) => path.join('.') });
   if (problems.length > 0) throw new RequestError(problems, job.id);
 
+  const openedAt = Date.now();
   const { backend, explanation } = await openBackend({ ...machine, threads: options.threads });
   options.log(explanation);
   const run: StageRun = { ...job, backend, log: options.log };
@@ -55,10 +56,10 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
     const state = await stage.open(config, run, saved?.directory);
     const progress = saved?.progress ?? noProgress;
     const cadence = cadenceSchema.parse(config);
-    const startedAt = Date.now() - progress.seconds * 1000;
+    const startedAt = openedAt - progress.seconds * 1000;
     const session: Session = { stage, config, state, run, cadence, progress, startedAt, metricsFile };
     try {
-      await beginLog(session, job, saved);
+      await beginLog(session, job, saved, explanation);
       return await runToEnd(session, job, options);
     } finally {
       stage.close?.(session.state);
@@ -68,7 +69,7 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   }
 }
 
-async function beginLog(session: Session, job: NodeJob, saved: SavedState | undefined): Promise<void> {
+async function beginLog(session: Session, job: NodeJob, saved: SavedState | undefined, backend: string): Promise<void> {
   const { metricsFile, run, progress } = session;
   await cutRecords(metricsFile, saved ? progress.step : -1);
   if (saved) {
@@ -76,7 +77,6 @@ async function beginLog(session: Session, job: NodeJob, saved: SavedState | unde
     return;
   }
   const { stage, variant, seed } = job;
-  const backend = `${run.backend.name} ${run.backend.precision}`;
   appendRecord(metricsFile, { type: 'start', step: 0, time: new Date().toISOString(), stage, variant, seed, backend });
 }
 

@@ -1,4 +1,3 @@
-import { schemaKeys } from '../config/schema-keys.ts';
 import { type Place, validate } from '../config/validate.ts';
 import type { Problem } from '../errors.ts';
 import type { Stage } from '../stages/stage.ts';
@@ -12,29 +11,24 @@ export interface StageConfig {
   config: Keys;
 }
 
-/**
- * Checks what was written for a stage: its own keys against its schema, the others against the machine's. A key that
- * both know (a stage that has its own `precision`) goes to the stage and is what the machine is opened with.
- */
+/** Checks what was written for a stage: its own keys against its schema, the others against the machine's. */
 export function resolveStage(
   stage: Stage,
   written: Keys,
   place: Place,
 ): StageConfig & { problems: readonly Problem[] } {
-  const own = new Set(schemaKeys(stage.schema).map(({ name }) => name));
-  const isMachine = (key: string) => key in machineSchema.shape && !own.has(key);
-  const config = validate(
+  const isMachine = (key: string) => key in machineSchema.shape;
+  const stageKeys = validate(
     stage.schema,
     pick(written, (key) => !isMachine(key)),
     place,
   );
   const machine = validate(machineSchema, pick(written, isMachine), place);
-  const keys = isKeys(config.value) ? config.value : {};
-  const shared = machineSchema.partial().safeParse(pick(keys, (key) => key in machineSchema.shape));
+  const config = isKeys(stageKeys.value) ? stageKeys.value : {};
   return {
-    config: keys,
-    machine: { ...(machine.value ?? machineSchema.parse({})), ...(shared.success ? shared.data : {}) },
-    problems: [...config.problems, ...machine.problems, ...idleKeys(keys, place)],
+    config,
+    machine: machine.value ?? machineSchema.parse({}),
+    problems: [...stageKeys.problems, ...machine.problems, ...idleKeys(config, place)],
   };
 }
 
