@@ -142,7 +142,7 @@ function preflightProblems(
       message: `${tooLong.length} of ${rows} rows are longer than ${maxLength} tokens (${rowNumbers(tooLong)}); the longest has ${longest}`,
       hint: 'raise the length, or say what to do with them: `onTooLong: drop` or `truncate`',
     });
-  } else if (keptRows === 0 && untrained.length === 0) {
+  } else if (rows > 0 && keptRows === 0 && untrained.length === 0) {
     problems.push({ message: `all of ${rows} rows are longer than ${maxLength} tokens: none is left` });
   }
   if (untrained.length > 0) {
