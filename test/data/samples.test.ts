@@ -1,0 +1,55 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadDescriptor } from '../../src/data/descriptor.ts';
+import type { Message } from '../../src/data/rows.ts';
+import { townRows } from '../../src/data/town/town.ts';
+
+const page = fileURLToPath(new URL('../../datasets/README.md', import.meta.url));
+const section = /(<!-- samples: [^\n]*-->\n)[\s\S]*(<!-- \/samples -->)/;
+
+const question = (prompt: readonly Message[]) => `> **${prompt.map(({ content }) => content).join(' ')}**`;
+
+function every<R>(rows: readonly R[], count: number): R[] {
+  return Array.from({ length: count }, (_, index) => rows[Math.floor((index * rows.length) / count)]!);
+}
+
+function samples(): string {
+  const text = townRows('text', 'text', 'train');
+  const instructions = townRows('instructions', 'messages', 'train');
+  const preferences = townRows('preferences', 'preference', 'train');
+  const prompts = townRows('prompts', 'prompt', 'train');
+  const heldOut = townRows('questions', 'choice', 'test');
+  const parts = [
+    `### town/text (${text.length} documents)`,
+    ...every(text, 3).map((row) => `> ${row.text.replaceAll('\n', '\n> ')}`),
+    `### town/instructions (${instructions.length} rows)`,
+    ...every(instructions, 6).map(({ messages }) => `${question(messages.slice(0, 1))} ${messages[1]!.content}`),
+    `### town/preferences (${preferences.length} pairs)`,
+    'Chosen is the right answer with a courtesy. Rejected is wrong, or rude, or told behind a wrong answer, or plain.',
+    ...preferences
+      .slice(100, 104)
+      .map((row) => `${question(row.prompt)}\n>\n> - chosen: ${row.chosen}\n> - rejected: ${row.rejected}`),
+    `### town/prompts (${prompts.length} rows, each with the answer to check against)`,
+    ...every(prompts, 3).map(({ prompt, answer }) => `${question(prompt)} ${answer}`),
+    `### town/questions (${heldOut.length} held out)`,
+    ...every(heldOut, 6).map(
+      ({ prompt, choices, answer }) =>
+        `${question(prompt)}\n>\n${choices.map((choice, index) => `> - ${index === answer ? `**${choice}**` : choice}`).join('\n')}`,
+    ),
+  ];
+  return parts.join('\n\n');
+}
+
+it('the page shows samples as they are; MIXTUNE_UPDATE=1 writes them', async () => {
+  const written = await readFile(page, 'utf8');
+  const current = written.replace(section, (_, before, after) => `${before}\n${samples()}\n\n${after}`);
+  if (process.env.MIXTUNE_UPDATE) await writeFile(page, current);
+  else expect(written).toBe(current);
+});
+
+it.each(['alpaca', 'sharegpt-preferences', 'commonsense-arc-easy'])('the descriptor %s is valid', async (name) => {
+  const path = fileURLToPath(new URL(`../../datasets/${name}.yaml`, import.meta.url));
+  expect(await loadDescriptor(name, '/')).toEqual(parse(await readFile(path, 'utf8')));
+});
