@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <chrono>
 #include <exception>
 #include <stdexcept>
 
@@ -55,7 +56,7 @@ void Team::run(int64_t count, Invoke invoke, const void* closure) {
   claimTasks(epoch, 0);
   for (int spins = 0; done_.load(std::memory_order_acquire) < count; spins++) {
     if (spins < kSpins) pauseSpin();
-    else std::this_thread::yield();
+    else std::this_thread::sleep_for(std::chrono::microseconds(20));  // the processor may be needed to finish the task
   }
   std::lock_guard<std::mutex> lock(mutex_);
   if (!failure_.empty()) {

@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RandomStream } from '../../src/random.ts';
+import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { add, exp, gather, mul, sum } from '../../src/tensor/primitives.ts';
+import { empty, filled, fromHost, scope } from '../../src/tensor/scope.ts';
+import { fusedCases, primitiveCases } from '../contract/cases.ts';
+import { differentiate, drawInputs } from '../contract/differentiate.ts';
+
+const { available, reason } = await nativeAvailability();
+if (!available) console.log(`the native engine is not tested: ${reason}`);
+
+const step = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
+
+describe.runIf(available)('native engine', () => {
+  let backend: NativeBackend;
+  beforeAll(async () => {
+    backend = await createNativeBackend({ precision: 'f32', threads: 2 });
+  }, 300_000);
+  afterAll(() => backend.dispose());
+
+  test.each(['f32', 'bf16'] as const)('1, 2 and 4 threads give the same bits in %s', async (precision) => {
+    const single = await createNativeBackend({ precision, threads: 1 });
+    for (const threads of [2, 4]) {
+      const team = await createNativeBackend({ precision, threads });
+      for (const which of [...primitiveCases, ...fusedCases]) {
+        const values = drawInputs(which);
+        expect(await differentiate(team, which, values), which.name).toEqual(
+          await differentiate(single, which, values),
+        );
+      }
+      await team.dispose();
+    }
+    await single.dispose();
+  });
+
+  test('AdamW with clipping is the update of Loshchilov & Hutter', async () => {
+    const random = new RandomStream(1, 'adamw');
+    const draw = () => Float32Array.from({ length: 1003 }, () => random.normal());
+    const [parameter, first] = [draw(), draw()];
+    const second = draw().map((x) => x * x);
+    const at = { parameter: [...parameter], first: [...first], second: [...second] };
+    const tensors = [parameter, first, second].map((data) => fromHost(backend, data));
+    for (let t = 3; t < 6; t++) {
+      const gradient = draw();
+      const g = fromHost(backend, gradient);
+      const squares = filled(backend, [1], 0);
+      backend.fused.addSquaredNorm(g, squares);
+      const [p, m, v] = tensors as [typeof g, typeof g, typeof g];
+      backend.fused.adamW(p, g, m, v, squares, { ...step, learningRate: 1e-2, step: t, maxNorm: 2 });
+
+      const scale = Math.min(1, 2 / Math.hypot(...gradient));
+      for (const [i, raw] of gradient.entries()) {
+        const clipped = raw * scale;
+        at.first[i] = 0.9 * at.first[i]! + 0.1 * clipped;
+        at.second[i] = 0.95 * at.second[i]! + 0.05 * clipped * clipped;
+        const direction = at.first[i]! / (1 - 0.9 ** t) / (Math.sqrt(at.second[i]! / (1 - 0.95 ** t)) + 1e-8);
+        at.parameter[i] = at.parameter[i]! * (1 - 1e-2 * 0.1) - 1e-2 * direction;
+      }
+      g.release();
+      squares.release();
+    }
+    for (const [tensor, expected] of [at.parameter, at.first, at.second].map((e, i) => [tensors[i]!, e] as const)) {
+      const values = await backend.read(tensor);
+      for (const [i, value] of values.entries()) expect(value).toBeCloseTo(expected[i]!, 5);
+      tensor.release();
+    }
+  });
+
+  test('a weight that was written to is packed again', async () => {
+    const x = fromHost(backend, Float32Array.of(1, 2), [1, 2]);
+    const w = fromHost(backend, Float32Array.of(1, 0, 0, 1, 1, 1), [3, 2]);
+    const y = empty(backend, [1, 3]);
+    backend.fused.linear(x, w, y);
+    expect([...(await backend.read(y))]).toEqual([1, 2, 3]);
+    backend.addScaled(w, 1, w);
+    backend.fused.linear(x, w, y);
+    expect([...(await backend.read(y))]).toEqual([2, 4, 6]);
+    backend.write(w, Float32Array.of(5), 1);
+    backend.fused.linear(x, w, y);
+    expect([...(await backend.read(y))]).toEqual([12, 4, 6]);
+    for (const tensor of [x, w, y]) tensor.release();
+  });
+
+  test('memory that was given back is used again, and nothing is left over', async () => {
+    const before = backend.memory();
+    for (let i = 0; i < 200; i++) {
+      scope(() => {
+        const x = filled(backend, [1000, 50], i);
+        sum(mul(x, x));
+      });
+    }
+    await backend.sync();
+    expect(backend.memory().used).toBe(before.used);
+    expect(backend.memory().held).toBeLessThan(before.held + 2_000_000);
+  });
+
+  test('the event loop runs while the engine computes', async () => {
+    const x = filled(backend, [100_000], 0.5);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    scope(() => {
+      let y = x;
+      for (let i = 0; i < 300; i++) y = exp(y);
+    });
+    await backend.sync();
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0);
+    x.release();
+  });
+
+  test('an id outside the table rejects the next read with the name of the operation, and only that one', async () => {
+    const table = filled(backend, [4, 2], 1);
+    const out = gather(table, fromHost(backend, Int32Array.of(0, 9)));
+    await expect(backend.read(out)).rejects.toThrow('native gather: id 9 at index 1 is outside a table of 4 rows');
+    expect([...(await backend.read(table))]).toEqual(Array(8).fill(1));
+  });
+
+  test('a target outside the vocabulary and a row outside the cache are errors, not crashes', async () => {
+    const hidden = filled(backend, [2, 4], 1);
+    const out = empty(backend, [2]);
+    backend.fused.tokenLogProbs(hidden, filled(backend, [3, 4], 1), fromHost(backend, Int32Array.of(1, 3)), out, out);
+    await expect(backend.sync()).rejects.toThrow('target 3 of row 1 is outside a vocabulary of 3');
+    const cache = filled(backend, [1, 1, 4, 4], 0);
+    const at = fromHost(backend, Int32Array.of(4));
+    const zero = fromHost(backend, Int32Array.of(0));
+    const shape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
+    backend.fused.cachedAttention(filled(backend, [1, 12], 1), zero, at, cache, cache, empty(backend, [1, 4]), shape);
+    await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');
+  });
+
+  test('NaN and infinity pass through', async () => {
+    const x = fromHost(
+      backend,
+      Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 100, -200),
+    );
+    expect([...(await backend.read(exp(x)))]).toEqual([
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      0,
+      Number.POSITIVE_INFINITY,
+      0,
+    ]);
+    expect([...(await backend.read(sum(x)))]).toEqual([Number.NaN]);
+  });
+
+  test('several engines live side by side, and a disposed one refuses work', async () => {
+    const other = await createNativeBackend({ precision: 'bf16', threads: 3 });
+    const [a, b] = [filled(backend, [5], 2), filled(other, [5], 3)];
+    expect([...(await other.read(add(b, b)))]).toEqual(Array(5).fill(6));
+    expect([...(await backend.read(add(a, a)))]).toEqual(Array(5).fill(4));
+    await other.dispose();
+    expect(() => add(b, b)).toThrow(/disposed/);
+    b.release();
+    a.release();
+  });
+});
