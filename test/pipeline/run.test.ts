@@ -1,0 +1,252 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { counter, records, startCounter, until, untilStep } from './command.ts';
+
+let folder: string;
+let out: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixtune-run-'));
+  out = join(folder, 'checkpoints', 'demo');
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function run(text: string, ...flags: string[]) {
+  await writeFile(join(folder, 'demo.yaml'), text);
+  const ended = await counter(folder, 'run', 'demo.yaml', '--json', ...flags);
+  return { ...ended, summary: ended.stdout ? JSON.parse(ended.stdout) : undefined };
+}
+
+const statuses = (summary: { nodes: { id: string; status: string }[] }) =>
+  Object.fromEntries(summary.nodes.map(({ id, status }) => [id.replace('/shared/seed-1', ''), status]));
+
+const result = async (node: string) => JSON.parse(await readFile(join(out, node, 'final', 'config.json'), 'utf8'));
+
+const chain = `name: demo
+stages:
+  first: { run: count, steps: 4, evalEvery: 2, sampleEvery: 4 }
+  second: { run: count, from: first, steps: 3, scale: 2 }
+`;
+
+describe('a pipeline', () => {
+  it('leaves what docs/architecture.md says, and is not run twice', async () => {
+    const { status, summary } = await run(chain);
+    expect(status).toBe(0);
+    expect(statuses(summary)).toEqual({ first: 'done', second: 'done' });
+    expect(existsSync(summary.report)).toBe(true);
+    expect((await readdir(out)).sort()).toEqual(['first', 'plan.json', 'report', 'second']);
+    const node = join(out, 'first/shared/seed-1');
+    const files = ['config.yaml', 'final', 'log.txt', 'manifest.json', 'metrics.jsonl', 'node.json', 'opened.txt'];
+    expect((await readdir(node)).sort()).toEqual(files);
+    expect(await readFile(join(node, 'config.yaml'), 'utf8')).toContain('steps: 4 # demo.yaml:3\nscale: 1 # default\n');
+    const log = await records(node);
+    expect(log.map(({ type, step }) => `${type} ${step}`)).toEqual([
+      'start 0',
+      'step 1',
+      'step 2',
+      'eval 2',
+      'step 3',
+      'step 4',
+      'eval 4',
+      'sample 4',
+      'done 4',
+    ]);
+    expect(log[0]).toMatchObject({ stage: 'first', seed: 1, backend: expect.any(String), time: expect.any(String) });
+    expect(log.at(-1)).toMatchObject({
+      peakRssBytes: expect.any(Number),
+      result: await result('first/shared/seed-1').then(({ sum }) => ({ sum })),
+    });
+
+    const again = await run(chain);
+    expect(statuses(again.summary)).toEqual({ first: 'finished', second: 'finished' });
+    expect((await readFile(join(node, 'opened.txt'), 'utf8')).trim().split('\n')).toHaveLength(1);
+  });
+
+  it('is run anew from where it changed, and what was there is kept aside', async () => {
+    await run(chain);
+    const before = await result('second/shared/seed-1');
+    const { summary } = await run(chain, '--set', 'stages.second.scale=5');
+    expect(statuses(summary)).toEqual({ first: 'finished', second: 'done' });
+    const kept = (await readdir(join(out, 'second/shared'))).filter((name) => name.startsWith('seed-1.old-'));
+    expect(kept).toHaveLength(1);
+    expect(await result(`second/shared/${kept[0]}`)).toEqual(before);
+    expect(await result('second/shared/seed-1')).not.toEqual(before);
+  });
+
+  it('runs a finished node again whose files were damaged since', async () => {
+    await run(chain);
+    await writeFile(join(out, 'first/shared/seed-1/final/config.json'), '{}');
+    expect(statuses((await run(chain)).summary)).toEqual({ first: 'done', second: 'finished' });
+  });
+
+  it('does not run what was not selected, and refuses to start without what that reads', async () => {
+    const refused = await run(chain, '--only', 'second');
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain('first/shared/seed-1: is read by what was selected, but is not finished');
+    expect(existsSync(out)).toBe(false);
+
+    expect(statuses((await run(chain, '--only', 'first')).summary)).toMatchObject({ first: 'done' });
+    expect(existsSync(join(out, 'second'))).toBe(false);
+    expect(statuses((await run(chain, '--start-at', 'second')).summary)).toMatchObject({ second: 'done' });
+    const unknown = await run(chain, '--start-at', 'secnd');
+    expect(unknown.stderr).toContain('did you mean `second`?');
+  });
+
+  it('shows its plan and runs nothing with --dry-run', async () => {
+    const { status, stdout } = await run(chain, '--dry-run');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).nodes).toMatchObject([
+      { id: 'first/shared/seed-1', status: 'new', inputs: [] },
+      { id: 'second/shared/seed-1', status: 'new', inputs: ['first/shared/seed-1'] },
+    ]);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('runs as many nodes at once as --jobs says', async () => {
+    const pair =
+      'name: demo\nstages:\n  a: { run: count, steps: 40, pause: 20 }\n  b: { run: count, steps: 40, pause: 20 }\n';
+    await writeFile(join(folder, 'demo.yaml'), pair);
+    const running = startCounter(folder, 'run', 'demo.yaml', '--jobs', '2');
+    await Promise.all([untilStep(join(out, 'a/shared/seed-1'), 1), untilStep(join(out, 'b/shared/seed-1'), 1)]);
+    const types = async (stage: string) => (await records(join(out, stage, 'shared/seed-1'))).map(({ type }) => type);
+    expect(await types('a')).not.toContain('done');
+    expect(await types('b')).not.toContain('done');
+    expect((await running.ended).status).toBe(0);
+  });
+});
+
+describe('a node that fails', () => {
+  const failing = `name: demo
+stages:
+  good: { run: count, steps: 3 }
+  bad: { run: count, steps: 5, KEY: 2 }
+  after: { run: count, from: bad }
+  other: { run: count, from: good }
+`;
+
+  it('takes only those down that read it, and its error is told', async () => {
+    const { status, summary, stderr } = await run(failing.replace('KEY', 'failAt'));
+    expect(status).toBe(1);
+    expect(statuses(summary)).toEqual({ good: 'done', bad: 'failed', after: 'skipped', other: 'done' });
+    expect(stderr).toContain('the counter was told to fail');
+    expect(existsSync(summary.report)).toBe(true);
+  });
+
+  it('may crash without a word, and goes on from its last state', async () => {
+    const crashing = failing.replace('KEY: 2', 'dieAt: 4, saveEvery: 2');
+    const first = await run(crashing);
+    expect(first.status).toBe(1);
+    expect(statuses(first.summary)).toEqual({ good: 'done', bad: 'failed', after: 'skipped', other: 'done' });
+    expect(first.stderr).toContain('ended by SIGKILL');
+    const second = await run(crashing);
+    expect(statuses(second.summary)).toEqual({ good: 'finished', bad: 'done', after: 'done', other: 'finished' });
+    expect((await records(join(out, 'bad/shared/seed-1'))).filter(({ type }) => type === 'step')).toHaveLength(5);
+  });
+});
+
+describe('a stop', () => {
+  const long = `name: demo
+stages:
+  first: { run: count, steps: 60, pause: 20, evalEvery: 7, sampleEvery: 11 }
+  second: { run: count, from: first, steps: 2 }
+`;
+  const node = () => join(out, 'first/shared/seed-1');
+
+  /** Everything that a run leaves and that does not tell the time. */
+  async function trace(): Promise<unknown> {
+    const kept = (await records(node())).map(({ seconds, tokensPerSecond, time, peakRssBytes, ...rest }) => rest);
+    return { log: kept, first: await result('first/shared/seed-1'), second: await result('second/shared/seed-1') };
+  }
+
+  async function uninterrupted(): Promise<unknown> {
+    await run(long);
+    const whole = await trace();
+    await rm(out, { recursive: true });
+    return whole;
+  }
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('by %s saves the state, says how to go on, and changes nothing in the result', async (signal, code) => {
+    const whole = await uninterrupted();
+    for (const step of [10, 25]) {
+      const running = startCounter(folder, 'run', 'demo.yaml');
+      await untilStep(node(), step);
+      running.child.kill(signal);
+      const { status, stderr } = await running.ended;
+      expect(status).toBe(code);
+      expect(stderr).toContain('to go on from there: mixtune run demo.yaml');
+      expect((await records(node())).at(-1)).toMatchObject({ type: 'stopped', reason: signal });
+      expect((await readdir(node())).some((name) => /^state-\d{6}$/.test(name))).toBe(true);
+    }
+    expect((await run(long)).status).toBe(0);
+    expect(await trace()).toEqual(whole);
+  });
+
+  it('reaches a node whose parent was killed: it saves and ends by itself', async () => {
+    const whole = await uninterrupted();
+    const running = startCounter(folder, 'run', 'demo.yaml');
+    await untilStep(node(), 5);
+    running.child.kill('SIGKILL');
+    await running.ended;
+    await until(async () => (await records(node())).some(({ type }) => type === 'stopped'));
+    expect((await records(node())).at(-1)).toMatchObject({ reason: 'parent gone' });
+    expect((await run(long)).status).toBe(0);
+    expect(await trace()).toEqual(whole);
+  });
+
+  it('in the middle of a saved state, by SIGKILL to the node, costs only the steps since', async () => {
+    const saving = long.replace('evalEvery: 7', 'evalEvery: 7, saveEvery: 10');
+    await run(saving);
+    const whole = await trace();
+    await rm(out, { recursive: true });
+    const running = startCounter(folder, 'run', 'demo.yaml');
+    await untilStep(node(), 25);
+    const [pid] = (await readFile(join(node(), 'opened.txt'), 'utf8')).trim().split(' ');
+    process.kill(Number(pid), 'SIGKILL');
+    expect((await running.ended).status).toBe(1);
+    expect((await run(saving)).status).toBe(0);
+    expect(await readFile(join(node(), 'log.txt'), 'utf8')).toContain('going on from');
+    expect(await trace()).toEqual(whole);
+  });
+});
+
+describe('the best evaluation', () => {
+  const losses = '[5, 3, 4, 6, 2]';
+
+  it('makes the result, wherever it was', async () => {
+    const text = `name: demo\nstages:\n  a: { run: count, steps: 8, evalEvery: 2, best: loss, losses: ${losses} }\n`;
+    expect((await run(text)).status).toBe(0);
+    expect(await result('a/shared/seed-1')).toMatchObject({ step: 4 });
+    expect((await readdir(join(out, 'a/shared/seed-1'))).filter((name) => name.startsWith('state-'))).toEqual([]);
+  });
+
+  it('ends a run when the patience for a better one is over', async () => {
+    const text = `name: demo\nstages:\n  a: { run: count, steps: 20, evalEvery: 2, best: loss, patience: 2, losses: ${losses} }\n`;
+    const { summary } = await run(text);
+    expect(summary.nodes[0]).toMatchObject({ status: 'done', step: 8 });
+    expect(await result('a/shared/seed-1')).toMatchObject({ step: 4 });
+  });
+});
+
+it('writes plain lines where there is no terminal, and one JSON document on standard output', async () => {
+  const { stdout, stderr } = await run(chain);
+  expect(JSON.parse(stdout)).toMatchObject({ pipeline: 'demo', directory: out });
+  expect(stderr).toContain('first/shared/seed-1: step 2/4');
+  expect(stderr).not.toContain('\u001b');
+  const people = await counter(folder, 'run', 'demo.yaml');
+  expect(people.stdout).toMatch(/first\/shared\/seed-1 +finished before/);
+  expect(people.stdout).toContain('Report: checkpoints/demo/report/index.html');
+});
+
+it('refuses an output folder that cannot be written before any work', async () => {
+  await writeFile(join(folder, 'file'), '');
+  const { status, stderr } = await run(chain, '--out', 'file/below');
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/file\/below: nothing can be written there \(ENOTDIR\)\n.*--out/);
+});
