@@ -44,10 +44,15 @@ export function decodeFloats(dtype: FloatDtype, bytes: Uint8Array, into: Float32
     }
     case 'F16': {
       const halves = new Uint16Array(buffer, byteOffset, into.length);
-      for (let i = 0; i < into.length; i++) into[i] = float16Value(halves[i]!);
+      float16Values ??= Float32Array.from({ length: 65536 }, (_, bits) => float16Value(bits));
+      const values = float16Values;
+      for (let i = 0; i < into.length; i++) into[i] = values[halves[i]!]!;
     }
   }
 }
+
+/** The value of every half-precision pattern, made when the first one is read. */
+let float16Values: Float32Array | undefined;
 
 /** Little-endian bytes of `values` as `dtype`, into `bytes` (8-byte aligned); rounds to nearest even and keeps NaN. */
 export function encodeFloats(dtype: FloatDtype, values: Float32Array, bytes: Uint8Array): void {
@@ -57,8 +62,8 @@ export function encodeFloats(dtype: FloatDtype, values: Float32Array, bytes: Uin
   else {
     const halves = new Uint16Array(buffer, byteOffset, values.length);
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    const round = dtype === 'BF16' ? bfloat16Bits : float16Bits;
-    for (let i = 0; i < halves.length; i++) halves[i] = round(words[i]!);
+    if (dtype === 'BF16') for (let i = 0; i < halves.length; i++) halves[i] = bfloat16Bits(words[i]!);
+    else for (let i = 0; i < halves.length; i++) halves[i] = float16Bits(words[i]!);
   }
 }
 

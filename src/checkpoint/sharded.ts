@@ -1,7 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Problem, RequestError } from '../errors.ts';
-import { writeFileAtomically } from './atomic.ts';
+import { requireFreeSpace, writeFileAtomically } from './atomic.ts';
 import { dtypeBytes } from './dtype.ts';
 import { elementCount, type TensorInfo } from './safetensors-header.ts';
 import { openSafetensors, type TensorStore } from './safetensors-reader.ts';
@@ -112,13 +112,14 @@ export async function writeWeights(
 ): Promise<void> {
   const shards = splitIntoShards(tensors, limit);
   if (shards.length === 1) return writeSafetensors(join(directory, singleFile), tensors, read, metadata);
+  const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  await requireFreeSpace(directory, total, 'the model');
   const weightMap: [string, string][] = [];
   for (const [index, shard] of shards.entries()) {
     const file = `model-${fiveDigits(index + 1)}-of-${fiveDigits(shards.length)}.safetensors`;
     await writeSafetensors(join(directory, file), shard, read, metadata);
     weightMap.push(...shard.map(({ name }): [string, string] => [name, file]));
   }
-  const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
   const index = { metadata: { total_size: total }, weight_map: Object.fromEntries(weightMap) };
   await writeFileAtomically(join(directory, indexFile), `${JSON.stringify(index, null, 2)}\n`);
 }

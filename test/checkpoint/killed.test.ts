@@ -11,19 +11,19 @@ import { temporaryFolder } from './temporary.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** Writes `final` over and over; each directory holds one number in several files. */
+/** Writes `final` over and over, with a dot for each time; each directory holds one number in several files. */
 const writer = `
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDirectoryAtomically } from './compiled/checkpoint/atomic.js';
 import { writeManifest } from './compiled/checkpoint/manifest.js';
 const [final, first] = process.argv.slice(2);
-process.stdout.write('started');
 for (let round = Number(first); ; round++) {
   await writeDirectoryAtomically(final, async (temporary) => {
     for (const name of ['a', 'b', 'c']) await writeFile(join(temporary, name), String(round).repeat(20000));
     await writeManifest(temporary, { round });
   });
+  process.stdout.write('.');
 }
 `;
 
@@ -65,13 +65,12 @@ test('a directory is whole whenever its writer is killed', async () => {
     await recoverDirectory(final);
     expect(await verifyManifest(final)).toEqual([]);
     const round = (await readManifest(final))!.round as number;
-    expect(round).toBeGreaterThanOrEqual(newest);
+    expect(round).toBeGreaterThan(newest);
     for (const name of ['a', 'b', 'c']) {
       expect(await readFile(join(final, name), 'utf8')).toBe(String(round).repeat(20000));
     }
     newest = round;
   }
-  expect(newest).toBeGreaterThan(0);
   const leftovers = (await readdir(folder)).filter((name) => name.startsWith('final.tmp-'));
   expect(leftovers.length).toBeLessThanOrEqual(1);
 });
