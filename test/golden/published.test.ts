@@ -40,7 +40,7 @@ describe('parameters of the Mix-LN configurations', () => {
   ] as const)('%s has %d, wherever its norms stand', (preset, count) => {
     const config = presetConfig(preset);
     expect(parameterCount(config)).toBe(count);
-    expect(parameterCount(withPlacement(config, 'mix', 0.25))).toBe(count);
+    expect(parameterCount(withPlacement(config, 'mix', 1))).toBe(count);
     expect(parameterCount(withPlacement(config, 'post', 0))).toBe(count);
   });
 });
