@@ -23,7 +23,17 @@ ${comparisons.map(
 ${rows.filter(({ key }) => metricName(key) !== 'chance').map((row) => tableRow(row, variants, chanceOf(row, rows)))}
 </tbody>`,
 )}
-</table></div>`;
+</table></div>
+${glossary(comparisons)}`;
+}
+
+function glossary(comparisons: readonly StageComparison[]): Markup {
+  const kinds = comparisons.flatMap(({ rows }) => rows.map(({ key }) => metricKind(key)));
+  const meanings = new Map(kinds.flatMap(({ label, meaning }) => (meaning ? [[label, meaning] as const] : [])));
+  return html`<details><summary>What the metrics mean</summary><dl class="glossary">
+${[...meanings].map(([label, meaning]) => html`<dt>${label}</dt><dd>${meaning}</dd>`)}
+<dt>held out</dt><dd>measured by the stage itself on rows of its own data that it does not train on</dd>
+</dl></details>`;
 }
 
 /** What guessing would give on the task of an accuracy. */

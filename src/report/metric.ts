@@ -7,34 +7,76 @@ export interface MetricKind {
   share?: boolean;
   /** Never drawn on a logarithmic axis. */
   linear?: boolean;
+  /** For those who meet it for the first time. */
+  meaning?: string;
 }
 
 const kinds: Readonly<Record<string, MetricKind>> = {
-  accuracy: { label: 'accuracy', better: 'higher', share: true },
-  accuracyBySum: { label: 'accuracy without length normalisation', better: 'higher', share: true },
+  accuracy: {
+    label: 'accuracy',
+    better: 'higher',
+    share: true,
+    meaning: 'share of multiple-choice questions whose right choice is the likeliest for its length',
+  },
+  accuracyBySum: {
+    label: 'accuracy without length normalisation',
+    better: 'higher',
+    share: true,
+    meaning: 'share of multiple-choice questions whose right choice is the likeliest as a whole',
+  },
   chance: { label: 'chance', share: true },
-  chosenLogProb: { label: 'log-probability of chosen' },
-  chosenReward: { label: 'reward of chosen' },
-  exactMatch: { label: 'exact match', better: 'higher', share: true },
+  chosenLogProb: { label: 'log-probability of chosen', meaning: 'of the whole preferred answer, in nats' },
+  chosenReward: {
+    label: 'reward of chosen',
+    meaning: 'β times how much likelier the preferred answer is than it was for the reference model',
+  },
+  exactMatch: {
+    label: 'exact match',
+    better: 'higher',
+    share: true,
+    meaning: 'share of answers that are the expected one, but for case and a final full stop',
+  },
   gradientNorm: { label: 'gradient norm' },
   learningRate: { label: 'learning rate', linear: true },
-  loss: { label: 'loss', better: 'lower' },
-  margin: { label: 'reward margin', better: 'higher' },
-  perplexity: { label: 'perplexity', better: 'lower' },
-  preferenceAccuracy: { label: 'preference accuracy', better: 'higher', share: true },
-  rejectedLogProb: { label: 'log-probability of rejected' },
-  rejectedReward: { label: 'reward of rejected' },
+  loss: { label: 'loss', better: 'lower', meaning: 'what training makes smaller, on rows that it never sees' },
+  margin: {
+    label: 'reward margin',
+    better: 'higher',
+    meaning: 'reward of the preferred answer less that of the other',
+  },
+  perplexity: {
+    label: 'perplexity',
+    better: 'lower',
+    meaning: 'among how many equally likely tokens the model hesitates on average: exp of the mean cross-entropy',
+  },
+  preferenceAccuracy: {
+    label: 'preference accuracy by likelihood',
+    better: 'higher',
+    share: true,
+    meaning: 'share of pairs whose preferred answer is the likelier one as a whole',
+  },
+  rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
+  rejectedReward: { label: 'reward of rejected', meaning: 'the same for the other answer' },
   tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 
-/** The kind of `exactMatch` or `town/questions/exactMatch`; a name that is not listed is shown in words, unjudged. */
+/** What preference stages record of themselves as `accuracy`. */
+const rewardAccuracy: MetricKind = {
+  label: 'reward accuracy',
+  better: 'higher',
+  share: true,
+  meaning: 'share of pairs whose preferred answer has the higher reward',
+};
+
+/**
+ * The kind of `exactMatch`, of `town/questions/exactMatch` or of a stage's own `held out/loss`. A name that is not listed
+ * is shown in words, unjudged.
+ */
 export function metricKind(key: string): MetricKind {
+  if (key === 'accuracy' || key === 'held out/accuracy') return rewardAccuracy;
   const name = metricName(key);
-  return (
-    (Object.hasOwn(kinds, name) ? kinds[name] : undefined) ?? {
-      label: name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`),
-    }
-  );
+  const words = name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
+  return (Object.hasOwn(kinds, name) ? kinds[name] : undefined) ?? { label: words };
 }
 
 export const metricName = (key: string): string => key.slice(key.lastIndexOf('/') + 1);

@@ -29,6 +29,7 @@ small, .soft { color: var(--soft); font-size: 0.85em; font-weight: 400; }
 .lead p { margin-bottom: 6px; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 18px 0 0; font-size: 0.9rem; }
 a { color: var(--c0); text-underline-offset: 2px; }
+dl.glossary { margin: 8px 0 16px; } dl.glossary dt { font-weight: 600; } dl.glossary dd { margin: 0 0 6px; max-width: 72ch; }
 dl.variants { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 16px 0 0; }
 dl.variants dt { font-weight: 600; } dl.variants dd { margin: 0; overflow-wrap: anywhere; }
 .missing { color: var(--soft); font-style: italic; }

@@ -20,6 +20,8 @@ describe('metricKind', () => {
   it('knows direction and unit by the last part of the name', () => {
     expect(share).toMatchObject({ label: 'exact match', better: 'higher', share: true });
     expect(metricKind('books/perplexity')).toMatchObject({ better: 'lower' });
+    expect(metricKind('town/questions/accuracy').label).toBe('accuracy');
+    expect(metricKind('held out/accuracy').label).toBe('reward accuracy');
     expect(metricSubject('town/questions/exactMatch')).toBe('town/questions');
     expect(metricSubject('loss')).toBe('');
   });

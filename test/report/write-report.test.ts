@@ -70,6 +70,7 @@ describe('writeReport', () => {
       'There is one seed for each variant, so there is no confidence interval',
       'pretrain.norm: mix, pretrain.postLayers: 25%',
       'Reward of chosen and rejected',
+      'reward accuracy share of pairs whose preferred answer has the higher reward',
       'town/questions, chance 25.0 %',
       'Where does Ada live?',
       'dpo/mix/seed-1 finished 120 16.4 s',
