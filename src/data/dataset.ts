@@ -5,7 +5,7 @@ import { fileRows, filesOf } from './file-rows.ts';
 import type { Dataset, RowOf, Use } from './rows.ts';
 import { type FileSource, isTextFile, resolveSource, type Source } from './source.ts';
 import type { Split } from './split.ts';
-import { townRows, townVersion } from './town/town.ts';
+import { townRows } from './town/town.ts';
 
 export interface DatasetOptions {
   /** Rows to train on (the default), or those held out. */
@@ -43,7 +43,7 @@ export async function openDataset<U extends Use>(
   return { name: source, rows, fingerprint: await fingerprint(resolved, use, options) };
 }
 
-/** SHA-256 of what `openDataset` would give, without parsing it: the content of the files and how they are read. */
+/** SHA-256 of what `openDataset` would give: of files, their content and how they are read, without parsing them. */
 export async function datasetFingerprint(source: string, use: Use, options: DatasetOptions = {}): Promise<string> {
   return fingerprint(await resolveSource(source, options.baseDirectory ?? process.cwd()), use, options);
 }
@@ -56,7 +56,7 @@ async function fingerprint(source: Source, use: Use, options: DatasetOptions): P
   const hash = createHash('sha256');
   const split = options.split ?? 'train';
   if (source.kind === 'town') {
-    hash.update(JSON.stringify([townVersion, source.name, use, split]));
+    hash.update(JSON.stringify(townRows(source.name, use, split)));
   } else {
     const { format, columns } = source;
     hash.update(JSON.stringify([use, split, holdOutOf(source, options), format ?? null, columns ?? null]));

@@ -55,7 +55,7 @@ describe('the world', () => {
       );
     for (const { name, price } of town.world.things) {
       expect(answers.get(`What do three ${name}s cost?`)).toBe(
-        `One ${name} costs ${numbers[price]} coins and three ${name}s cost ${numbers[3 * price]} coins.`,
+        `Three ${name}s cost three times ${numbers[price]}, that is ${numbers[3 * price]} coins.`,
       );
     }
   });

@@ -61,7 +61,7 @@ function trades({ people }: World): Draft[] {
 /** The answer goes by way of the trade, from which the place follows. */
 function workplacesOf({ people }: World): Draft[] {
   return people.map(({ name, trade, workplace }) => {
-    const answer = (value: string) => `${name} is a ${value} and works at the ${workplaces[value]}.`;
+    const answer = (value: string) => `${name} works as a ${value} at the ${workplaces[value]}.`;
     return {
       subject: name,
       value: trade,
@@ -138,8 +138,10 @@ function totals({ things }: World): Draft[] {
   return things.flatMap(({ name, price }) =>
     several.map((count) => {
       const goods = `${inWords(count)} ${name}s`;
-      const answer = (value: string) =>
-        `One ${name} costs ${value} coins and ${goods} cost ${inWords(count * fromWords(value))} coins.`;
+      const answer = (value: string) => {
+        const sum = inWords(count * fromWords(value));
+        return `${capital(goods)} cost ${inWords(count)} times ${value}, that is ${sum} coins.`;
+      };
       const total = inWords(count * price);
       return {
         subject: name,

@@ -16,8 +16,8 @@ const faults: readonly Fault[] = ['wrong', 'rude', 'rambling', 'plain'];
  */
 export function preferenceRows(questions: readonly Question[], facts: readonly Fact[], seed: number): PreferenceRow[] {
   const random = new RandomStream(seed, 'town/preferences');
-  return questions.flatMap(({ fact, text }) =>
-    faults.map((fault) => {
+  const rows = questions.flatMap(({ fact, text }) =>
+    faults.map((fault): PreferenceRow => {
       const courtesy = random.pick(courtesies);
       const right = rightAnswer(fact);
       const wrong = random.pick(wrongAnswers(fact, facts));
@@ -28,6 +28,7 @@ export function preferenceRows(questions: readonly Question[], facts: readonly F
       };
     }),
   );
+  return random.shuffle(rows);
 }
 
 function faulty(fault: Fault, right: string, wrong: string, courtesy: string): string {

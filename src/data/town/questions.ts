@@ -14,11 +14,12 @@ const trainedShare = 2 / 3;
 
 /**
  * The (fact, phrasing) pairs of a split. Held out are all questions for the facts that are never asked, and, drawn
- * for each phrasing by itself, a third of the others: half of all pairs.
+ * for each phrasing by itself, a third of the others: half of all pairs. In random order, so that the first rows stand
+ * for all.
  */
 export function questionsOf(facts: readonly Fact[], split: Split, seed: number): Question[] {
   const relations = [...new Set(facts.map(({ relation }) => relation))];
-  return relations.flatMap((relation) => {
+  const questions = relations.flatMap((relation) => {
     const group = facts.filter((fact) => fact.relation === relation);
     const phrasings = group[0]?.questions.length ?? 0;
     return Array.from({ length: phrasings }, (_, phrasing) => {
@@ -28,6 +29,7 @@ export function questionsOf(facts: readonly Fact[], split: Split, seed: number):
         .map((fact) => ({ fact, text: fact.questions[phrasing] as string }));
     }).flat();
   });
+  return new RandomStream(seed, `town/questions/${split}`).shuffle(questions);
 }
 
 function trainedFacts(group: readonly Fact[], random: RandomStream): Set<Fact> {

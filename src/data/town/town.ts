@@ -11,9 +11,6 @@ import { createWorld, defaultSize, type TownSize, type World } from './world.ts'
 export const townKinds = ['text', 'instructions', 'preferences', 'prompts', 'questions'] as const;
 export type TownKind = (typeof townKinds)[number];
 
-/** Changes whenever the rows do: it stands in the content keys of everything that is trained on them. */
-export const townVersion = '1';
-
 const defaultSeed = 1;
 const heldOutText = 0.05;
 
