@@ -22,7 +22,13 @@ const planSchema = z.looseObject({
 
 const sampleSchema = z.object({ prompt: z.string(), completion: z.string(), expected: z.string().optional() });
 
-/** A number, or the strings that stand for the non-finite ones. */
+/** What stands in JSON for the numbers that it cannot hold. */
+const nonFinite: ReadonlyMap<unknown, number> = new Map(
+  [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => [String(value), value]),
+);
+
+const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : nonFinite.get(value));
+
 const numberSchema = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
 
 const measurement = {
@@ -155,8 +161,8 @@ const asObject = (value: unknown): Record<string, unknown> | undefined =>
 function numbersOf(record: Readonly<Record<string, unknown>>): NumericRecord {
   const numbers: Record<string, number> = {};
   for (const [key, value] of Object.entries(record)) {
-    const parsed = numberSchema.safeParse(value);
-    if (parsed.success) numbers[key] = parsed.data;
+    const number = numberOf(value);
+    if (number !== undefined) numbers[key] = number;
   }
   return numbers;
 }

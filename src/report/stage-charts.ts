@@ -139,13 +139,23 @@ function isNoisy(points: readonly Point[]): boolean {
 
 /** The moving mean over a twentieth of the points, centred; lines that are not noisy stay as they are. */
 function smoothed(curve: Curve): Curve {
-  if (!isNoisy(curve.points)) return curve;
-  const reach = Math.max(1, Math.round(curve.points.length / 40));
-  const points = curve.points.map(([x, here], i): Point => {
-    const around = curve.points.slice(Math.max(0, i - reach), i + reach + 1).map(([, y]) => y);
-    return [x, Number.isFinite(here) ? spread(around.filter(Number.isFinite)).mean : here];
+  return isNoisy(curve.points) ? { ...curve, points: movingMean(curve.points) } : curve;
+}
+
+/** Over finite values; what is not finite stays where it is. */
+export function movingMean(points: readonly Point[]): Point[] {
+  const reach = Math.max(1, Math.round(points.length / 40));
+  const sums = [0];
+  const counts = [0];
+  for (const [, y] of points) {
+    sums.push(sums.at(-1)! + (Number.isFinite(y) ? y : 0));
+    counts.push(counts.at(-1)! + Number(Number.isFinite(y)));
+  }
+  return points.map(([x, y], i): Point => {
+    if (!Number.isFinite(y)) return [x, y];
+    const [from, to] = [Math.max(0, i - reach), Math.min(points.length, i + reach + 1)];
+    return [x, (sums[to]! - sums[from]!) / (counts[to]! - counts[from]!)];
   });
-  return { ...curve, points };
 }
 
 /** First and last value of each curve, for those who do not see the picture. */
