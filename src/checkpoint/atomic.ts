@@ -22,11 +22,11 @@ export async function writeDirectoryAtomically(
     await write(temporary);
     await syncTree(temporary);
     const replaced = `${target}.replaced`;
-    await rm(replaced, { recursive: true, force: true });
+    if (await exists(replaced)) await removeDirectory(replaced);
     if (await exists(target)) await rename(target, replaced);
     await rename(temporary, target);
     await sync(dirname(target));
-    await rm(replaced, { recursive: true, force: true });
+    if (await exists(replaced)) await removeDirectory(replaced);
   } catch (error) {
     await recoverDirectory(target);
     await rm(temporary, { recursive: true, force: true });

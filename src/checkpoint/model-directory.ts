@@ -160,7 +160,10 @@ export interface ModelToWrite extends SpecialIds {
   tokenizer?: { save(directory: string): Promise<void> };
 }
 
-/** Writes a model into an existing (empty) directory so that transformers 4.57 and 5 load it. */
+/**
+ * Writes a model into an existing (empty) directory so that transformers 4.57 and 5 load it, and opens it again to see
+ * that it is what `readModelDirectory` accepts.
+ */
 export async function writeModelDirectory(directory: string, model: ModelToWrite): Promise<void> {
   const { config } = model;
   const dtype = ({ f32: 'F32', bf16: 'BF16', f16: 'F16' } as const)[model.dtype];
@@ -171,6 +174,7 @@ export async function writeModelDirectory(directory: string, model: ModelToWrite
   if (config.norm !== 'pre') await copyFile(modelingCode, join(directory, 'modeling_mixln.py'));
   await writeJson(join(directory, 'generation_config.json'), buildGenerationConfig(model));
   await writeJson(join(directory, 'config.json'), buildHfConfig(config, model, model.dtype));
+  await readModelDirectory(directory);
 }
 
 /** The Python file stays beside the sources; compiled code finds it from `dist` too. */

@@ -1,6 +1,6 @@
 import type { Problem } from '../errors.ts';
 import { type Dtype, dtypeBytes, isDtype } from './dtype.ts';
-import { isJsonObject, parseStrictJson } from './strict-json.ts';
+import { isJsonObject, jsonStrings, parseStrictJson } from './strict-json.ts';
 
 /** Longest header that Hugging Face's implementation reads, in bytes. */
 export const maxHeaderBytes = 100_000_000;
@@ -31,9 +31,11 @@ export function elementCount(shape: readonly number[]): number {
  */
 export function parseHeader(header: Uint8Array, dataBytes: number): SafetensorsHeader | Problem[] {
   if (header[0] !== 0x7b) return [{ message: 'the header does not start with {' }];
+  let text: string;
   let json: unknown;
   try {
-    json = parseStrictJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header));
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
+    json = parseStrictJson(text);
   } catch (error) {
     const reason = error instanceof SyntaxError ? error.message : 'not valid UTF-8';
     return [{ message: `the header is not usable JSON: ${reason}` }];
@@ -44,8 +46,20 @@ export function parseHeader(header: Uint8Array, dataBytes: number): SafetensorsH
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   const parsed = parseMetadata(metadata, problems);
   if (problems.length === 0) checkLayout(tensors, dataBytes, problems);
+  if (problems.length === 0 && hasFractions(text))
+    problems.push({ message: 'numbers in the header must be digits only' });
   if (problems.length > 0) return problems;
   return { tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), metadata: parsed };
+}
+
+/** True where a number has a sign, a fraction or an exponent, even if its value is whole. */
+function hasFractions(text: string): boolean {
+  let from = 0;
+  for (const [start, end] of [...jsonStrings(text), [text.length, text.length] as const]) {
+    if (/-|\d[.eE]/.test(text.slice(from, start))) return true;
+    from = end;
+  }
+  return false;
 }
 
 function parseMetadata(value: unknown, problems: Problem[]): Map<string, string> {

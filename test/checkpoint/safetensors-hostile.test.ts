@@ -85,6 +85,19 @@ const cases: Record<string, { header: unknown; data?: number; says: RegExp }> = 
     header: '{"a":{"dtype":"U8","dtype":"F32","shape":[0],"data_offsets":[0,0]}}',
     says: /"dtype" stands twice/,
   },
+  'a size written as a fraction': {
+    header: '{"a":{"dtype":"U8","shape":[0.0],"data_offsets":[0,0]}}',
+    says: /digits only/,
+  },
+  'a size written with an exponent': {
+    header: '{"a":{"dtype":"U8","shape":[0e1],"data_offsets":[0,0]}}',
+    says: /digits only/,
+  },
+  'a negative zero': { header: '{"a":{"dtype":"U8","shape":[0],"data_offsets":[-0,0]}}', says: /digits only/ },
+  'half of a surrogate pair': {
+    header: '{"\\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+    says: /half of a surrogate pair/,
+  },
   'leading space': { header: ' {}', says: /does not start with \{/ },
   'a list': { header: '[]', says: /does not start with \{/ },
   'an empty header': { header: '', says: /does not start with \{/ },
@@ -134,6 +147,17 @@ test('a missing file is named', async () => {
   await expect(openSafetensors('/nowhere/x.safetensors')).rejects.toThrow(
     /x\.safetensors.*\n.*\n.*there is no such file/,
   );
+});
+
+test('a name of 6 MB and brackets 2 million deep are refused like any other fault', async () => {
+  for (const [header, says] of [
+    [`{"${'x\\\\'.repeat(2_000_000)}":{}}`, /dtype undefined is not supported/],
+    [`{"a":${'['.repeat(2_000_000)}`, /not usable JSON/],
+  ] as const) {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    await expectRefusal(Buffer.concat([length, Buffer.from(header)]), says);
+  }
 });
 
 test('an empty list of tensors is a valid file', async () => {

@@ -1,0 +1,56 @@
+import type { ModelConfig } from '../model/config.ts';
+import { parameterCount } from '../model/parameters.ts';
+import { readModelDirectory } from './model-directory.ts';
+import { elementCount } from './safetensors-header.ts';
+import { openSafetensors, type TensorStore } from './safetensors-reader.ts';
+import { openWeights } from './sharded.ts';
+
+export interface TensorSummary {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+}
+
+/** What a safetensors file holds. */
+export interface FileInspection {
+  parameters: number;
+  metadata: Record<string, string>;
+  tensors: TensorSummary[];
+}
+
+/** What a model directory holds, checked as a whole. */
+export interface ModelInspection extends FileInspection {
+  architecture: string | undefined;
+  modelType: string;
+  placement: { norm: ModelConfig['norm']; postLayers: number };
+  config: ModelConfig;
+  /** What the files do not say and was inferred. */
+  inferred: string[];
+}
+
+export async function inspectFile(path: string): Promise<FileInspection> {
+  const store = await openSafetensors(path);
+  const parameters = [...store.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return { parameters, ...contentOf(store) };
+}
+
+/** @throws RequestError listing everything that is wrong with the directory */
+export async function inspectModel(directory: string): Promise<ModelInspection> {
+  const { config, extra, inferred } = await readModelDirectory(directory);
+  return {
+    architecture: extra.architecture,
+    modelType: extra.modelType,
+    placement: { norm: config.norm, postLayers: config.postLayers },
+    parameters: parameterCount(config),
+    config,
+    inferred,
+    ...contentOf(await openWeights(directory)),
+  };
+}
+
+function contentOf({ tensors, metadata }: TensorStore): Pick<FileInspection, 'metadata' | 'tensors'> {
+  return {
+    metadata: Object.fromEntries(metadata),
+    tensors: [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
+  };
+}
