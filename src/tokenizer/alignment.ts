@@ -19,7 +19,8 @@ const longestSkip = 256;
  * concatenation is the text, the offsets are exact. Where a normaliser changed the text, the two are walked through
  * side by side: a space that was put in front has an empty span, letters that differ in case, accent or compatibility
  * form match, marks that were joined to a letter belong to it, other dropped characters to no token, and a stretch that
- * cannot be matched (unknown tokens) is the span of all tokens in it. A token that begins or ends inside a character spans the whole character.
+ * cannot be matched (unknown tokens) is the span of all tokens in it. A token that begins or ends inside a character
+ * spans the whole character.
  *
  * Returns [2 · surfaces.length], start and end in UTF-16 units.
  */
@@ -86,6 +87,10 @@ function alignCharacters(written: readonly Character[], original: readonly Chara
       places[from - 1]!.end = original[at++]!.end;
       continue;
     }
+    if (isSpace(original[at]) && !isSpace(written[from])) {
+      at++;
+      continue;
+    }
     const [skipWritten, skipOriginal] = nextAgreement(written, from, original, at);
     const stretch = { start: startOf(at), end: startOf(at + skipOriginal) };
     for (let i = 0; i < skipWritten; i++) places[from + i] = { ...stretch };
@@ -95,7 +100,7 @@ function alignCharacters(written: readonly Character[], original: readonly Chara
   return places;
 }
 
-/** How many more spaces stand here than in the original; asked at the first of them, so those put in front come first. */
+/** How many more spaces stand here than in the original; at the first of them, so those put in front come first. */
 function addedSpaces(written: readonly Character[], from: number, original: readonly Character[], at: number): number {
   const atFirst = isSpace(written[from]) && isSpace(original[at]) && !isSpace(written[from - 1]);
   return atFirst ? spacesFrom(written, from) - spacesFrom(original, at) : 0;
@@ -147,6 +152,8 @@ function same(a: Character | undefined, b: Character | undefined): boolean {
   return a !== undefined && b !== undefined && (a.text === b.text || fold(a.text) === fold(b.text));
 }
 
-/** A letter without case, accents and compatibility forms; a mark alone stays itself. SentencePiece reads `▁` as a space. */
+/**
+ * A letter without case, accents and compatibility forms; a mark alone stays itself. SentencePiece reads `▁` as a space.
+ */
 const fold = (character: string): string =>
   character.normalize('NFKD').replace(/\p{M}/gu, '').replace('▁', ' ').toLowerCase() || character;

@@ -22,6 +22,12 @@ export interface BpeScheme {
   stripsSpace: boolean;
 }
 
+interface EncodedWord {
+  tokens: Int32Array;
+  /** Start and end of each token in the word, once somebody has asked for them. */
+  spans: Int32Array | undefined;
+}
+
 const cachedWords = 1 << 16;
 /** Longer words are rare, and would make the cache's size unpredictable. */
 const longestCachedWord = 128;
@@ -50,7 +56,7 @@ export class BpeCodec implements Codec {
   readonly #merge: (symbols: Int32Array) => Int32Array;
   readonly #wholeWords: boolean;
   readonly #sections: ReturnType<typeof addedTokenSplitter>;
-  readonly #cache = new Map<string, Int32Array>();
+  readonly #cache = new Map<string, EncodedWord>();
 
   constructor(json: TokenizerJson, scheme: BpeScheme) {
     this.#scheme = scheme;
@@ -79,11 +85,11 @@ export class BpeCodec implements Codec {
       else {
         const piece = text.slice(start, end);
         for (const word of this.#scheme.words(this.#scheme.prefix(piece, start) + piece)) {
-          for (const token of this.#encodeWord(word)) ids.push(token);
+          for (const token of this.#word(word).tokens) ids.push(token);
         }
       }
     }
-    return Int32Array.from(ids);
+    return new Int32Array(ids);
   }
 
   encodeWithOffsets(text: string): Encoding {
@@ -99,13 +105,14 @@ export class BpeCodec implements Codec {
       const prefix = this.#scheme.prefix(piece, start);
       let at = start - prefix.length;
       for (const word of this.#scheme.words(prefix + piece)) {
-        const tokens = this.#encodeWord(word);
-        for (const token of tokens) ids.push(token);
-        for (const place of this.#spans(word, tokens)) offsets.push(Math.max(start, at + place));
+        const encoded = this.#word(word);
+        encoded.spans ??= this.#spans(word, encoded.tokens);
+        for (const token of encoded.tokens) ids.push(token);
+        for (const place of encoded.spans) offsets.push(Math.max(start, at + place));
         at += word.length;
       }
     }
-    return { ids: Int32Array.from(ids), offsets: Int32Array.from(offsets) };
+    return { ids: new Int32Array(ids), offsets: new Int32Array(offsets) };
   }
 
   /** Start and end of each token in its word. */
@@ -121,16 +128,17 @@ export class BpeCodec implements Codec {
     return spans;
   }
 
-  #encodeWord(word: string): Int32Array {
+  #word(word: string): EncodedWord {
     const cached = this.#cache.get(word);
     if (cached !== undefined) return cached;
     const whole = this.#wholeWords ? this.#ids.get(this.#scheme.entry(word)) : undefined;
     const tokens = whole === undefined ? this.#merge(this.#scheme.symbols(word, this.#ids)) : Int32Array.of(whole);
+    const encoded: EncodedWord = { tokens, spans: undefined };
     if (word.length <= longestCachedWord) {
       if (this.#cache.size >= cachedWords) this.#cache.clear();
-      this.#cache.set(ownCopy(word), tokens);
+      this.#cache.set(ownCopy(word), encoded);
     }
-    return tokens;
+    return encoded;
   }
 
   /** Ids that no token has are left out. */

@@ -15,6 +15,14 @@ const addedToken = z.looseObject({
 });
 export type AddedToken = z.infer<typeof addedToken>;
 
+/** Ids by token, or Unigram's list. Checked by hand: zod would drop a token called `__proto__`. */
+type Vocabulary = Readonly<Record<string, number>> | readonly unknown[];
+const notVocabulary = 'expected tokens with whole numbers from 0 as ids';
+function isVocabulary(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Array.isArray(value) || Object.values(value).every((id) => Number.isSafeInteger(id) && id >= 0);
+}
+
 /** The parts of a tokenizer.json that are looked at here; everything else passes through. */
 const tokenizerJson = z.looseObject({
   added_tokens: z.array(addedToken).default([]),
@@ -22,7 +30,7 @@ const tokenizerJson = z.looseObject({
   pre_tokenizer: component.nullable().default(null),
   post_processor: component.nullable().default(null),
   decoder: component.nullable().default(null),
-  model: z.looseObject({ type: z.string().optional(), vocab: z.union([z.looseObject({}), z.array(z.unknown())]) }),
+  model: z.looseObject({ type: z.string().optional(), vocab: z.custom<Vocabulary>(isVocabulary, notVocabulary) }),
 });
 export type TokenizerJson = z.infer<typeof tokenizerJson>;
 

@@ -105,7 +105,7 @@ describe.each(Object.entries(kinds))('%s', (_, json) => {
 
   test.each([
     ['texts on which tokenizers differ', hardTexts],
-    ['3,000 random strings', randomTexts(3000, 1)],
+    ['1,500 random strings', randomTexts(1500, 1)],
     ['its training text', [text]],
   ])('ids and offsets of the Rust tokenizer on %s', async (_, texts) => {
     for (const text of texts) {

@@ -161,6 +161,12 @@ describe('errors name the file and what to do', () => {
     expect(await refusal()).toMatch(/merge 0 .*zzz/);
   });
 
+  test('ids that are no numbers', async () => {
+    const { model } = JSON.parse(await readFile(join(directory, 'tokenizer.json'), 'utf8'));
+    await change('tokenizer.json', { model: { ...model, vocab: { ...model.vocab, a: '97' } } });
+    expect(await refusal()).toMatch(/tokenizer\.json\.model\.vocab: expected tokens with whole numbers/);
+  });
+
   test('a kind of model that nobody knows', async () => {
     await change('tokenizer.json', { model: { type: 'Oracle', vocab: {} }, pre_tokenizer: { type: 'Crystal' } });
     expect(await refusal()).toMatch(/cannot be used/);

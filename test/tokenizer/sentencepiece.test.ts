@@ -10,7 +10,7 @@ import { comparableSpan, inOrder, oracle, uncovered } from './oracle.ts';
 
 const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'fixtures', name), 'utf8');
 const corpus = fixture('text.txt');
-const texts = [...hardTexts, ...randomTexts(3000, 1), corpus];
+const texts = [...hardTexts, ...randomTexts(1500, 1), corpus];
 
 const withMetaspace = (scheme: string, split: boolean) =>
   JSON.stringify({

@@ -78,3 +78,14 @@ test.each([
   expect(() => trainTokenizer(['text'], options)).toThrow(RequestError);
   expect(() => trainTokenizer(['text'], options)).toThrow(message);
 });
+
+test('other special tokens: no end-of-sequence token and no chat template that would need one', () => {
+  const tokenizer = trainTokenizer(['text'], { vocabSize: 300, specialTokens: ['<s>', '<|pad|>'] });
+  expect([tokenizer.eosId, tokenizer.padId, tokenizer.chatTemplate]).toEqual([undefined, 1, undefined]);
+  expect(Array.from(tokenizer.encode('<s>'))).toEqual([0]);
+});
+
+test('the same text gives the same files', () => {
+  const fingerprint = () => trainTokenizer([fixture('text.txt')], { vocabSize: 400 }).fingerprint;
+  expect(fingerprint()).toBe(fingerprint());
+});
