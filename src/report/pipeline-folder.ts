@@ -29,7 +29,10 @@ const nonFinite: ReadonlyMap<unknown, number> = new Map(
 
 const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : nonFinite.get(value));
 
-const numberSchema = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
+const numberSchema = z
+  .unknown()
+  .transform(numberOf)
+  .pipe(z.custom<number>((value) => value !== undefined, 'expected a number'));
 
 const measurement = {
   metrics: z.record(z.string(), numberSchema),
