@@ -19,3 +19,17 @@ export function threadsOption(): Option {
 export function jsonOption(): Option {
   return new Option('--json', 'print one JSON document on standard output').default(false);
 }
+
+/** Reads a number of at least 0. */
+export function temperature(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value < Number.POSITIVE_INFINITY) return value;
+  throw new InvalidArgumentError('expected a number of at least 0');
+}
+
+/** Reads a number above 0 and up to 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError('expected a number above 0 and up to 1');
+}

@@ -2,10 +2,17 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { withKebabFlags } from '../config/flags.ts';
 import type { Stage } from '../stages/stage.ts';
+import { addBenchCommand } from './bench.ts';
 import { addCheckCommand } from './check.ts';
+import { addDoctorCommand } from './doctor.ts';
+import { addEvaluateCommand } from './evaluate.ts';
+import { addExportCommand } from './export.ts';
 import { reportFailure } from './failure.ts';
+import { addGenerateCommand } from './generate.ts';
+import { addInspectCommand } from './inspect.ts';
 import { addNodeCommand } from './node.ts';
 import { addRunCommand } from './run.ts';
+import { addRunsCommand } from './runs.ts';
 import { addStageCommands } from './stage-commands.ts';
 
 /** What a command needs to know of the program it belongs to. */
@@ -38,6 +45,13 @@ export async function runCommandLine(argv: readonly string[], stages: readonly S
   addRunCommand(command, program);
   addCheckCommand(command, program);
   addStageCommands(command, program);
+  addEvaluateCommand(command, program);
+  addGenerateCommand(command, program);
+  addInspectCommand(command, program);
+  addExportCommand(command, program);
+  addRunsCommand(command, program);
+  addBenchCommand(command, program);
+  addDoctorCommand(command, program);
   addNodeCommand(command, program);
   try {
     await command.parseAsync(withKebabFlags(argv), { from: 'user' });

@@ -25,9 +25,12 @@ interface OwnFlags {
   json: boolean;
 }
 
+/** Stages that are more useful by themselves with a command of their own. */
+const ownCommands = new Set(['evaluate', 'export']);
+
 /** One command for each stage: its keys as flags, and where it goes. */
 export function addStageCommands(parent: Command, program: Program): void {
-  for (const stage of program.stages) addStageCommand(parent, stage, program);
+  for (const stage of program.stages) if (!ownCommands.has(stage.name)) addStageCommand(parent, stage, program);
 }
 
 function addStageCommand(parent: Command, stage: Stage, program: Program): void {

@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process';
-import { writeReport } from '../report/write-report.ts';
 import { type ExecutionListener, execute, type NodeOutcome } from './executor.ts';
 import { type NodeStatus, requireWritable } from './node-folder.ts';
 import type { Plan } from './plan.ts';
@@ -43,6 +42,8 @@ export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<Plan
     },
   );
   const outcomes = await execute(plan, { ...options, stop, children });
+  // Charts are half of what the program would load, and no node needs them.
+  const { writeReport } = await import('../report/write-report.ts');
   const report = await writeReport(plan.directory);
   const seconds = (Date.now() - begun) / 1000;
   return { outcomes, seconds, report, stopped: stop.reason, status: statusOf(outcomes, stop.reason) };

@@ -1,0 +1,44 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
+import { RequestError } from '../errors.ts';
+import { requireWritable } from '../pipeline/node-folder.ts';
+import { type ExportConfig, exportSchema, exportStage } from '../stages/export.ts';
+import { modelDirectory } from './model.ts';
+import { jsonOption } from './options.ts';
+import type { Program } from './program.ts';
+import { print } from './run.ts';
+
+interface ExportFlags extends Pick<ExportConfig, 'dtype'> {
+  out: string;
+  json: boolean;
+}
+
+/** `export` by itself: the model directory is exactly `--out`. */
+export function addExportCommand(parent: Command, { action }: Program): void {
+  const { dtype } = exportSchema.shape;
+  parent
+    .command('export')
+    .summary(exportStage.summary)
+    .description('Write a model as a Hugging Face directory in f32, bf16 or f16.')
+    .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
+    .requiredOption('--out <folder>', 'directory to write, which must not be there yet')
+    .addOption(new Option('--dtype <type>', dtype.description).choices(dtype.unwrap().options).default('bf16'))
+    .addOption(jsonOption())
+    .action(
+      action(async (model: string, { out, dtype, json }: ExportFlags) => {
+        const source = modelDirectory(model);
+        const directory = resolve(out);
+        if (existsSync(directory) && readdirSync(directory).length > 0) {
+          throw new RequestError({ where: '--out', message: `${out} is there and not empty`, hint: 'choose another' });
+        }
+        await requireWritable(directory);
+        await writeDirectoryAtomically(directory, (temporary) =>
+          exportStage.finish({ from: model, dtype }, { source }, temporary),
+        );
+        print(json ? { directory, dtype } : directory, json);
+        return 0;
+      }),
+    );
+}

@@ -1,0 +1,41 @@
+import { statSync } from 'node:fs';
+import type { Command } from 'commander';
+import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../checkpoint/inspect.ts';
+import { modelDirectory } from './model.ts';
+import { jsonOption } from './options.ts';
+import type { Program } from './program.ts';
+import { print } from './run.ts';
+import { table } from './table.ts';
+
+export function addInspectCommand(parent: Command, { action }: Program): void {
+  parent
+    .command('inspect')
+    .summary('show what a model directory or safetensors file holds')
+    .description('Show the architecture, norm placement, parameters and tensors of a model, and check its files.')
+    .argument('<path>', 'Hugging Face directory, folder of a finished run, or .safetensors file')
+    .addOption(jsonOption())
+    .action(
+      action(async (path: string, { json }: { json: boolean }) => {
+        const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+        const found = isFile ? await inspectFile(path) : await inspectModel(modelDirectory(path));
+        print(json ? found : describe(found), json);
+        return 0;
+      }),
+    );
+}
+
+function describe(found: FileInspection | ModelInspection): string {
+  const tensors = found.tensors.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`]);
+  const lines = [`${found.parameters.toLocaleString('en')} parameters in ${tensors.length} tensors`];
+  if ('config' in found) {
+    const { config, placement, modelType, architecture, inferred } = found;
+    const shape = `${config.layers} layers, hidden ${config.hiddenSize}, MLP ${config.intermediateSize}, ${config.heads} heads (${config.kvHeads} key-value), vocabulary ${config.vocabSize}`;
+    const post = placement.norm === 'mix' ? `, the first ${placement.postLayers} layers Post-LN` : '';
+    lines.unshift(
+      `${modelType} (${architecture ?? 'no architecture named'}): ${shape}`,
+      `norm placement: ${placement.norm}${post}`,
+    );
+    lines.push(...inferred);
+  }
+  return [...lines, '', table(['tensor', 'type', 'shape'], tensors)].join('\n');
+}

@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { loadModel } from '../checkpoint/load-model.ts';
+import { flagsOf } from '../config/flags.ts';
+import { schemaKeys } from '../config/schema-keys.ts';
+import { validate } from '../config/validate.ts';
+import { RequestError } from '../errors.ts';
+import { type Model, releaseModel } from '../model/model.ts';
+import { type Machine, machineSchema } from '../pipeline/job.ts';
+import { userDirectory } from '../pipeline/user-directory.ts';
+import { openBackend } from '../tensor/backends/open.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { threadsOption } from './options.ts';
+
+export interface MachineFlags extends Partial<Machine> {
+  threads: number;
+}
+
+/** `--backend`, `--precision` and `--threads`. */
+export function addMachineOptions(command: Command): Command {
+  for (const option of schemaKeys(machineSchema).flatMap(flagsOf)) command.addOption(option);
+  return command.addOption(threadsOption());
+}
+
+/** The machine that flags ask for. */
+export function machineOf({ backend, precision }: Partial<Machine>): Machine {
+  const written = { ...(backend ? { backend } : {}), ...(precision ? { precision } : {}) };
+  const { value, problems } = validate(machineSchema, written, { where: (path) => `--${path[0]}` });
+  if (!value) throw new RequestError(problems);
+  return value;
+}
+
+/** A model directory (or the folder of a finished run) that a person named. */
+export function modelDirectory(path: string): string {
+  const found = userDirectory(path, 'model', process.cwd());
+  if (found.problem) throw new RequestError(found.problem);
+  return found.directory;
+}
+
+/** Does something with a model on the backend that the flags ask for; what was inferred goes to standard error. */
+export async function withModel<T>(
+  path: string,
+  flags: MachineFlags,
+  use: (model: Model, tokenizer: Tokenizer) => Promise<T>,
+): Promise<T> {
+  const directory = modelDirectory(path);
+  const tokenizer = await loadTokenizer(directory);
+  const { backend, explanation } = await openBackend({ ...machineOf(flags), threads: flags.threads });
+  process.stderr.write(`${explanation}\n`);
+  try {
+    const { model, inferred } = await loadModel(directory, backend);
+    for (const sentence of inferred) process.stderr.write(`${sentence}\n`);
+    try {
+      return await use(model, tokenizer);
+    } finally {
+      releaseModel(model);
+    }
+  } finally {
+    await backend.dispose();
+  }
+}

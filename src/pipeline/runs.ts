@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { RequestError } from '../errors.ts';
+import { readJob } from './job.ts';
+import { type MetricsRecord, readRecords } from './metrics-log.ts';
+
+/** One node as its folder tells it. */
+export interface Run {
+  /** Path below the folder that was listed. */
+  name: string;
+  directory: string;
+  /** What ran. */
+  run: string;
+  variant?: string;
+  seed: number;
+  /** `begun`: running, stopped or failed. */
+  status: 'finished' | 'begun';
+  step: number;
+  seconds: number;
+  /** As written, with where and how it computed. */
+  config: Readonly<Record<string, unknown>>;
+  /** Last values of what was measured: steps, evaluations under `eval/`, and a comparison's or evaluation's result. */
+  metrics: Readonly<Record<string, number>>;
+}
+
+/** Every run below a folder, those that were set aside too, in the order of their names. */
+export async function listRuns(folder: string): Promise<Run[]> {
+  if (!existsSync(folder)) {
+    throw new RequestError({ where: folder, message: 'does not exist', hint: 'runs are written below checkpoints/' });
+  }
+  const files = await readdir(folder, { recursive: true, withFileTypes: true });
+  const nodes = files.filter(({ name }) => name === 'node.json').map(({ parentPath }) => parentPath);
+  return Promise.all(
+    nodes.sort().map(async (directory) => ({ ...(await readRun(directory)), name: relative(folder, directory) })),
+  );
+}
+
+/** @throws RequestError where the folder holds no run */
+export async function readRun(directory: string): Promise<Run> {
+  if (!existsSync(join(directory, 'node.json'))) {
+    throw new RequestError({
+      where: directory,
+      message: 'holds no run',
+      hint: `give a folder with a metrics.jsonl, such as those of: mixtune runs list ${dirname(directory)}`,
+    });
+  }
+  const { run, variant, seed, config, machine } = await readJob(join(directory, 'node.json'));
+  const records = await readRecords(join(directory, 'metrics.jsonl'));
+  const last = records.at(-1);
+  return {
+    name: directory,
+    directory,
+    run,
+    ...(variant === undefined ? {} : { variant }),
+    seed,
+    status: existsSync(join(directory, 'manifest.json')) ? 'finished' : 'begun',
+    step: Math.max(0, ...records.map(({ step }) => step)),
+    seconds: typeof last?.seconds === 'number' ? last.seconds : 0,
+    config: { ...config, ...machine },
+    metrics: { ...metricsOf(records, 'step', ''), ...metricsOf(records, 'eval', 'eval/') },
+  };
+}
+
+const notMeasured = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens']);
+
+function metricsOf(records: readonly MetricsRecord[], type: string, prefix: string): Record<string, number> {
+  const last = records.findLast((record) => record.type === type) ?? {};
+  return Object.fromEntries(
+    Object.entries(last)
+      .filter((entry): entry is [string, number] => typeof entry[1] === 'number' && !notMeasured.has(entry[0]))
+      .map(([name, value]) => [`${prefix}${name}`, value]),
+  );
+}
+
+export interface Difference {
+  name: string;
+  values: [unknown, unknown];
+}
+
+/** The keys of two configs and the metrics that are not the same. */
+export function differences(a: Run, b: Run): { config: Difference[]; metrics: Difference[] } {
+  return { config: unequal(a.config, b.config), metrics: unequal(a.metrics, b.metrics) };
+}
+
+function unequal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])]
+    .filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]))
+    .map((name) => ({ name, values: [a[name], b[name]] }));
+}
