@@ -55,6 +55,10 @@ describe('preflight', () => {
     );
   });
 
+  it('finds nothing wrong with no rows', () => {
+    expect(encodeConversations([], tokenizer, { maxLength: 3 }).sequences).toEqual([]);
+  });
+
   it('refuses rows with nothing to train on and answers that do not end, all at once', () => {
     const silent = pieceTokenizer([], {
       chatTemplate: '{% for m in messages %}{{ m.content }}{% endfor %}',
