@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import { folderWith, pre, refusal } from './made-models.ts';
+
+describe('config.json', () => {
+  const stock = { norm: undefined, post_layers: undefined };
+
+  test.each<[Record<string, unknown>, RegExp]>([
+    [{ model_type: 'gpt2' }, /model_type: "gpt2" is not supported; supported are llama and mixln/],
+    [{ model_type: undefined }, /model_type: missing/],
+    [{ attention_bias: true }, /attention_bias: is true; biases in attention/],
+    [{ mlp_bias: true }, /mlp_bias/],
+    [{ hidden_act: 'gelu' }, /hidden_act: is "gelu"; only silu/],
+    [{ sliding_window: 4096 }, /sliding_window: is 4096/],
+    [{ num_local_experts: 8 }, /mixtures of experts/],
+    [{ quantization_config: { bits: 4 } }, /quantised weights/],
+    [{ rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling: rope type "linear" is not supported/],
+    [{ rope_parameters: { rope_type: 'llama3', rope_theta: 12345.5 } }, /rope_parameters: rope type "llama3"/],
+    [
+      { rope_parameters: { rope_type: 'default', rope_theta: 10000 } },
+      /rope_theta and rope_parameters\.rope_theta: contradict each other: 12345\.5 and 10000/,
+    ],
+    [{ torch_dtype: 'float32', dtype: 'bfloat16' }, /torch_dtype and dtype: contradict each other/],
+    [{ num_key_value_heads: 3 }, /num_key_value_heads: 3 does not divide the 4 attention heads/],
+    [{ head_dim: 3 }, /head_dim: 3 is odd/],
+    [{ hidden_size: '8' }, /hidden_size: "8"; a whole number from 1 is needed/],
+    [{ num_hidden_layers: 1e9 }, /num_hidden_layers: 1000000000; a whole number from 1 to 10000 is needed/],
+    [{ rms_norm_eps: 0 }, /rms_norm_eps: 0; a number above 0/],
+    [{ tie_word_embeddings: 'no' }, /tie_word_embeddings: "no"/],
+  ])('%o is refused', async (json, says) => {
+    await expect(readModelDirectory(await folderWith(pre, { ...stock, ...json }))).rejects.toThrow(says);
+  });
+
+  test('everything wrong is said at once', async () => {
+    const error = await refusal(await folderWith(pre, { hidden_act: 'gelu', vocab_size: -1, attention_bias: true }));
+    expect(error.problems.map(({ where }) => where).sort()).toEqual(['attention_bias', 'hidden_act', 'vocab_size']);
+  });
+
+  test('one wrong size is one problem, not one for each size that follows from it', async () => {
+    const error = await refusal(
+      await folderWith(pre, { num_attention_heads: null, head_dim: null, num_key_value_heads: null }),
+    );
+    expect(error.problems.map(({ where }) => where)).toEqual(['num_attention_heads']);
+  });
+
+  test.each<[Record<string, unknown>]>([
+    [{ rope_theta: undefined, rope_parameters: { rope_type: 'default', rope_theta: 12345.5 }, dtype: 'float32' }],
+    [{ rope_theta: 12345.5, rope_parameters: undefined, rope_scaling: null, torch_dtype: 'float32' }],
+    [
+      {
+        sliding_window: null,
+        pretraining_tp: 1,
+        attention_dropout: 0,
+        hidden_act: 'silu',
+        rope_scaling: { rope_type: 'default' },
+      },
+    ],
+  ])('the spellings of transformers 4 and 5 are read: %o', async (json) => {
+    expect((await readModelDirectory(await folderWith(pre, { ...stock, ...json }))).config).toEqual(pre);
+  });
+
+  test('what old files leave out has the value that Llama gives it', async () => {
+    const config = { ...pre, kvHeads: 4, headDim: 2, ropeTheta: 10000, rmsNormEps: 1e-6, maxLength: 2048 };
+    const absent = [
+      'num_key_value_heads',
+      'head_dim',
+      'rope_theta',
+      'rope_parameters',
+      'rms_norm_eps',
+      'max_position_embeddings',
+      'tie_word_embeddings',
+    ];
+    const json = Object.fromEntries(absent.map((key) => [key, undefined]));
+    expect((await readModelDirectory(await folderWith(config, json))).config).toEqual(config);
+  });
+
+  test('ids: one or several, and none where null or -1 stands', async () => {
+    const folder = await folderWith(pre, { bos_token_id: null, eos_token_id: [2, 3], pad_token_id: -1 });
+    expect((await readModelDirectory(folder)).extra).toEqual({
+      modelType: 'llama',
+      architecture: 'LlamaForCausalLM',
+      bosId: undefined,
+      eosIds: [2, 3],
+      padId: undefined,
+    });
+  });
+});
