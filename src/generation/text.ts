@@ -1,0 +1,40 @@
+import { encodePrompt } from '../data/encode.ts';
+import type { Message } from '../data/rows.ts';
+import type { Model } from '../model/model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type GenerateOptions, generate } from './generate.ts';
+
+/** A text to continue, or a conversation to answer through the chat template. */
+export type TextPrompt = string | readonly Message[];
+
+export interface GeneratedText {
+  text: string;
+  tokens: number[];
+  /** False where maxNewTokens ended the text. */
+  ended: boolean;
+}
+
+/** Continues texts and answers conversations; stops at the tokenizer's end token unless told otherwise. */
+export async function generateText(
+  model: Model,
+  tokenizer: Tokenizer,
+  prompts: readonly TextPrompt[],
+  options: Omit<GenerateOptions, 'stopIds'> & { stopIds?: readonly number[] },
+): Promise<GeneratedText[]> {
+  const stopIds = options.stopIds ?? (tokenizer.eosId === undefined ? [] : [tokenizer.eosId]);
+  const encoded = prompts.map((prompt) =>
+    typeof prompt === 'string' ? encodeText(prompt, tokenizer) : encodePrompt(prompt, tokenizer),
+  );
+  const results = await generate(model, encoded, { ...options, stopIds });
+  return results.map(({ tokens, ended }) => ({
+    text: tokenizer.decode(tokens, { skipSpecialTokens: true }),
+    tokens: [...tokens],
+    ended,
+  }));
+}
+
+function encodeText(text: string, tokenizer: Tokenizer): Int32Array {
+  const { addsBos, bosId } = tokenizer;
+  const ids = tokenizer.encode(text);
+  return addsBos && bosId !== undefined && ids[0] !== bosId ? Int32Array.of(bosId, ...ids) : ids;
+}
