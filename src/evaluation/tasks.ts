@@ -29,6 +29,8 @@ type Metrics = Record<string, number>;
 
 interface TaskKind<U extends Use = Use> {
   use: U;
+  /** Files of these rows are made for measuring: all of them is held out, whatever `holdOut` says. */
+  onlyMeasured?: boolean;
   measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<Metrics>;
 }
 
@@ -48,12 +50,14 @@ export const taskKinds = {
   },
   choice: {
     use: 'choice',
+    onlyMeasured: true,
     measure: async (model, tokenizer, rows, { format }) => ({
       ...(await multipleChoice(model, tokenizer, rows, format)),
     }),
   },
   exactMatch: {
     use: 'prompt',
+    onlyMeasured: true,
     async measure(model, tokenizer, rows, options) {
       return { exactMatch: exactMatch(await answerPrompts(model, tokenizer, rows, options)) };
     },
@@ -126,8 +130,8 @@ export async function runTasks(
 ): Promise<Metrics> {
   const metrics: Metrics = {};
   for (const { kind, source } of tasks) {
-    const { use, measure } = taskKinds[kind] as TaskKind;
-    const rows = await heldOutRows(source, use, options);
+    const { use, measure, onlyMeasured } = taskKinds[kind] as TaskKind;
+    const rows = await heldOutRows(source, use, onlyMeasured ? { ...options, holdOut: 0 } : options);
     const found = await measure(model, tokenizer, rows as never[], options);
     for (const [name, value] of Object.entries(found)) metrics[`${source}/${name}`] = value;
   }

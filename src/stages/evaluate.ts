@@ -16,7 +16,12 @@ export const measurementOptions = {
     .default(['perplexity'])
     .describe('perplexity, or KIND:DATASET with perplexity, loss, choice, exactMatch, preference, or a town dataset'),
   text: z.string().optional().describe('text of the task perplexity'),
-  holdOut: z.number().min(0).lt(1).default(0).describe('share of a file that training held out; 0 = use all of it'),
+  holdOut: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of each text, instruction and preference file that training held out; 0 = use all of it'),
   window: z.int().min(2).default(256).describe('tokens in a window of the perplexity'),
   windows: z.int().positive().optional().describe('windows of the perplexity, at most'),
   rows: z.int().positive().default(400).describe('rows of each other task, at most'),
