@@ -16,42 +16,53 @@ export function openProgress(): Progress {
   return process.stderr.isTTY ? bars() : lines();
 }
 
+/** A set of bars lives as long as one of them runs, so that lines written in between find the cursor where they expect it. */
 function bars(): Progress {
-  const multi = new MultiBar({
-    format: '{id} {bar} {percentage}%  step {value}/{total}{numbers}',
-    clearOnComplete: false,
-    hideCursor: true,
-    stream: process.stderr,
-    linewrap: false,
-    barsize: 24,
-    gracefulExit: false,
-    noTTYOutput: false,
-    fps: 5,
-  });
+  let multi: MultiBar | undefined;
   const running = new Map<string, SingleBar>();
   const say = (line: string) => {
-    if (running.size > 0) multi.log(`${line}\n`);
+    if (multi) multi.log(`${line}\n`);
     else process.stderr.write(`${line}\n`);
+  };
+  const close = () => {
+    multi?.update(); // writes the lines that are still waiting
+    multi?.stop();
+    multi = undefined;
   };
   return {
     say,
-    started: (id) => void running.set(id, multi.create(1, 0, { id, numbers: '' })),
+    close,
+    started(id) {
+      multi ??= newBars();
+      running.set(id, multi.create(1, 0, { id, numbers: '' }));
+    },
     record(id, record) {
-      if (record.type !== 'step') return;
       const bar = running.get(id);
-      if (!bar) return;
+      if (record.type !== 'step' || !bar) return;
       if (typeof record.totalSteps === 'number') bar.setTotal(record.totalSteps);
       bar.update(record.step, { id, numbers: numbersOf(record) });
     },
     ended(id, line) {
       const bar = running.get(id);
-      bar?.stop();
-      if (bar) multi.remove(bar);
       running.delete(id);
+      if (bar) multi?.remove(bar);
+      if (running.size === 0) close();
       say(line);
     },
-    close: () => multi.stop(),
   };
+}
+
+function newBars(): MultiBar {
+  return new MultiBar({
+    format: '{id} {bar} {percentage}%  step {value}/{total}{numbers}',
+    clearOnComplete: true,
+    hideCursor: true,
+    stream: process.stderr,
+    linewrap: false,
+    barsize: 24,
+    gracefulExit: false,
+    fps: 5,
+  });
 }
 
 /** A line at each tenth of a node, and when it was quiet for 15 seconds. */
