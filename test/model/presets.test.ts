@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import { parameterCount } from '../../src/model/parameters.ts';
+import { layerCount, presetConfig, presetNames, withPlacement } from '../../src/model/presets.ts';
+
+/** Counts of the Mix-LN authors' configurations, computed from their files with an untied head. */
+const published: Record<string, number> = {
+  '9m': 8_995_968,
+  '20m': 19_548_416,
+  '35m': 35_197_824,
+  '40m': 42_392_480,
+  '60m': 58_073_600,
+  '71m': 70_578_688,
+  '100m': 100_117_120,
+  '130m': 134_105_856,
+  '250m': 247_370_496,
+  '350m': 367_969_280,
+  '1b': 1_339_082_752,
+  '3b': 2_685_831_680,
+  '7b': 6_738_415_616,
+};
+
+describe('presets', () => {
+  test.each(Object.entries(published))('%s has %i parameters under every placement', (name, count) => {
+    const config = presetConfig(presetNames.find((preset) => preset === name)!);
+    expect(parameterCount(config)).toBe(count);
+    expect(parameterCount(withPlacement(config, 'post', 0))).toBe(count);
+    expect(parameterCount(withPlacement(config, 'mix', layerCount('25%', config.layers)))).toBe(count);
+  });
+
+  test('the small presets are about as large as their names say', () => {
+    expect(parameterCount(presetConfig('1m')) / 1e6).toBeCloseTo(1, 0);
+    expect(parameterCount(presetConfig('3m')) / 1e6).toBeCloseTo(3, 0);
+  });
+
+  test.each([
+    ['25%', 4, 1],
+    ['25%', 6, 1],
+    ['25%', 12, 3],
+    ['16.7%', 24, 4],
+    ['50%', 24, 12],
+    ['100%', 24, 24],
+    [2, 32, 2],
+  ])('%s of %i layers are %i', (share, layers, count) => {
+    expect(layerCount(share, layers)).toBe(count);
+  });
+});
