@@ -8,6 +8,7 @@ import {
   metricKind,
   metricName,
   metricSubject,
+  subjectLabel,
 } from './metric.ts';
 
 /** Metric × variant for each stage; behind them each variant's difference from the first. */
@@ -49,13 +50,13 @@ function chanceOf({ key }: MetricRow, rows: readonly MetricRow[]): string | unde
 
 function tableRow({ key, cells }: MetricRow, variants: readonly string[], chance: string | undefined): Markup {
   const kind = metricKind(key);
-  const subject = metricSubject(key);
+  const subject = subjectLabel(key);
   const best = bestOf(key, cells);
   const reference = cells.get(variants[0]!);
   const arrow =
     kind.better &&
     html` <span class="better" title="${kind.better} is better">${kind.better === 'higher' ? '↑' : '↓'}</span>`;
-  return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small>${subject}${chance && `, chance ${chance}`}</small>`}</th>
+  return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small title="${metricSubject(key)}">${subject}${chance && `, chance ${chance}`}</small>`}</th>
 ${variants.map((variant) => valueCell(cells.get(variant), key, best.includes(variant)))}
 ${variants.slice(1).map((variant) => differenceCell(key, reference, cells.get(variant)))}</tr>`;
 }

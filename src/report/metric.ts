@@ -84,6 +84,13 @@ export const metricName = (key: string): string => key.slice(key.lastIndexOf('/'
 /** The task or dataset in front of the name: `town/questions` of `town/questions/exactMatch`. */
 export const metricSubject = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf('/')));
 
+/** The subject as people call it: of a path, the last part. */
+export function subjectLabel(key: string): string {
+  const subject = metricSubject(key);
+  const isPath = /^(\.{0,2}\/|[A-Za-z]:)/.test(subject) || subject.split('/').length > 2;
+  return isPath ? (subject.split(/[\\/]/).filter(Boolean).at(-1) ?? subject) : subject;
+}
+
 export function formatMetric(value: number, kind: MetricKind): string {
   if (!Number.isFinite(value)) return formatNumber(value);
   if (kind.share) return `${(100 * value).toFixed(1)}\u00a0%`;

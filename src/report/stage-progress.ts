@@ -2,7 +2,7 @@ import type { StageComparison } from './comparison.ts';
 import type { Point } from './downsample.ts';
 import { type Fragment, html } from './html.ts';
 import { type Curve, lineChart } from './line-chart.ts';
-import { metricKind, metricName, metricSubject } from './metric.ts';
+import { metricKind, metricName, subjectLabel } from './metric.ts';
 
 const followed = new Set(['perplexity', 'exactMatch', 'accuracy', 'preferenceAccuracy']);
 
@@ -21,7 +21,7 @@ export function progressCharts(comparisons: readonly StageComparison[], variants
     });
     const kind = metricKind(key);
     const stages = measured.map(({ stage }) => stage);
-    const title = `${kind.label[0]!.toUpperCase()}${kind.label.slice(1)}, ${metricSubject(key)}`;
+    const title = `${kind.label[0]!.toUpperCase()}${kind.label.slice(1)}, ${subjectLabel(key)}`;
     const description = `${title}, after ${stages.join(', ')}: the values are in the table above.`;
     return [
       lineChart({

@@ -1,5 +1,5 @@
 import type { MetricRow, StageComparison } from './comparison.ts';
-import { formatMetric, formatSpread, metricKind, metricName, metricSubject } from './metric.ts';
+import { formatMetric, formatSpread, metricKind, metricName, subjectLabel } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
 /** What a reader wants to know first, by the kind of stage. */
@@ -39,7 +39,7 @@ interface Finding {
 
 function finding({ key, cells }: MetricRow, variants: readonly string[]): Finding {
   const kind = metricKind(key);
-  const subject = metricSubject(key);
+  const subject = subjectLabel(key);
   const name = `${kind.label}${subject ? ` (${subject})` : ''}`;
   const sign = kind.better === 'lower' ? 1 : -1;
   const present = variants.flatMap((variant) => {

@@ -8,6 +8,7 @@ import {
   formatSpread,
   metricKind,
   metricSubject,
+  subjectLabel,
 } from '../../src/report/metric.ts';
 
 const share = metricKind('town/questions/exactMatch');
@@ -24,6 +25,9 @@ describe('metricKind', () => {
     expect(metricKind('held out/accuracy').label).toBe('reward accuracy');
     expect(metricSubject('town/questions/exactMatch')).toBe('town/questions');
     expect(metricSubject('loss')).toBe('');
+    expect(subjectLabel('/home/ada/data/arc-easy.json/accuracy')).toBe('arc-easy.json');
+    expect(subjectLabel('../shared/data/books/perplexity')).toBe('books');
+    expect(subjectLabel('town/questions/accuracy')).toBe('town/questions');
   });
 
   it('writes an unlisted name in words and does not judge it', () => {
