@@ -1,16 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import { loadModel } from '../../src/checkpoint/load-model.ts';
 import { generate } from '../../src/generation/generate.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { headOf, hiddenStates } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
-import { readModel } from '../../src/model/weights.ts';
 import { RandomStream } from '../../src/random.ts';
-import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { openBackend } from '../../src/tensor/backends/open.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
 import { scope } from '../../src/tensor/scope.ts';
+
+const { backend } = await openBackend({ precision: 'f32' });
 
 export const tokens = [5, 17, 299, 4, 4, 160, 33, 250, 0, 91, 12, 77];
 
@@ -41,13 +42,11 @@ export function randomWeights(config: ModelConfig): (name: string) => Promise<Fl
   };
 }
 
-/** What mixtune makes of a model directory, in float32. */
+/** What mixtune makes of a model directory, in float32 on the backend that commands use here. */
 export async function ourReading(
   directory: string,
 ): Promise<{ config: ModelConfig; logits: Float32Array; generated: number[] }> {
-  const { config, extra, read } = await readModelDirectory(directory);
-  const backend = new PortableBackend('f32');
-  const model = await readModel(config, backend, read);
+  const { model, extra } = await loadModel(directory, backend);
   const input = {
     tokens: Int32Array.from(tokens),
     positions: Int32Array.from(tokens.keys()),
@@ -56,7 +55,7 @@ export async function ourReading(
   const logits = scope(() => linear(hiddenStates(model, input), headOf(model)), { adopt: false });
   const [continued] = await generate(model, [input.tokens], { maxNewTokens: 12, stopIds: extra.eosIds });
   return {
-    config,
+    config: model.config,
     logits: Float32Array.from(await backend.read(logits)),
     generated: [...continued!.tokens],
   };
