@@ -30,7 +30,7 @@ export async function writeDirectoryAtomically(
   } catch (error) {
     await recoverDirectory(target);
     await rm(temporary, { recursive: true, force: true });
-    throw error;
+    throw explained(error, target);
   }
 }
 
@@ -59,7 +59,7 @@ export async function writeFileAtomically(
     await sync(dirname(resolve(path)));
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw explained(error, path);
   }
 }
 
@@ -84,6 +84,16 @@ export async function requireFreeSpace(directory: string, bytes: number, what: s
   if (free >= bytes) return;
   throw new RunError(`${what} needs ${gigabytes(bytes)}, but ${resolve(directory)} has ${gigabytes(free)} free`, {
     hint: 'free some space or choose another output folder; nothing was written',
+  });
+}
+
+/** A full disk in words; any other error as it is. */
+function explained(error: unknown, path: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  return new RunError(`the disk became full while ${path} was written; what was there before is untouched`, {
+    hint: 'free some space and start the command again',
+    cause: error,
   });
 }
 

@@ -93,6 +93,15 @@ test('a link is moved in one step', async () => {
   expect(await readdir(folder)).toEqual(['last']);
 });
 
+test('a disk that becomes full is said in words', async () => {
+  const folder = await temporaryFolder();
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  const says = /the disk became full while .*final was written; what was there before is untouched/;
+  await expect(writeDirectoryAtomically(join(folder, 'final'), () => Promise.reject(full))).rejects.toThrow(says);
+  await expect(writeFileAtomically(join(folder, 'final'), () => Promise.reject(full))).rejects.toThrow(says);
+  expect(await readdir(folder)).toEqual([]);
+});
+
 test('too little space is said before anything is written', async () => {
   const folder = await temporaryFolder();
   await requireFreeSpace(folder, 1, 'a checkpoint');
