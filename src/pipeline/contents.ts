@@ -35,7 +35,7 @@ export interface KeyParts {
   run: string;
   machine: Machine;
   seed: number | undefined;
-  /** Resolved; input and dataset keys are replaced by what they lead to. */
+  /** Resolved, without the keys that name inputs and datasets. */
   config: Readonly<Record<string, unknown>>;
   datasets: Readonly<Record<string, readonly string[]>>;
   inputs: Readonly<Record<string, readonly string[]>>;
@@ -45,10 +45,7 @@ const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery']);
 
 /** SHA-256 of everything that decides a node's result. */
 export function contentKey(parts: KeyParts): string {
-  const replaced = { ...parts.datasets, ...parts.inputs };
-  const config = Object.fromEntries(
-    Object.entries(parts.config).filter(([key]) => !(key in replaced) && !withoutEffect.has(key)),
-  );
+  const config = Object.fromEntries(Object.entries(parts.config).filter(([key]) => !withoutEffect.has(key)));
   const text = JSON.stringify(sorted({ format: formatVersion, ...parts, config }));
   return createHash('sha256').update(text).digest('hex');
 }
@@ -61,9 +58,11 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
 }
 
+/** A dataset may hold nothing back, or hold everything back. */
 async function checkDataset(source: string, use: Use, baseDirectory: string): Promise<RequestError | undefined> {
   try {
-    await openDataset(source, use, { baseDirectory });
+    const train = await openDataset(source, use, { baseDirectory, split: 'train', allowEmpty: true });
+    if (train.rows.length === 0) await openDataset(source, use, { baseDirectory, split: 'test' });
     return undefined;
   } catch (error) {
     if (error instanceof RequestError) return error;

@@ -4,7 +4,6 @@ import type { Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
 import { formatVersion, type NodeJob } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
-import { datasetValues } from './stage-config.ts';
 import { type Reference, readStages, type StageOptions, type StageVersion } from './stage-versions.ts';
 
 /** One stage for one variant and seed. */
@@ -101,14 +100,14 @@ async function makeNode(
     ).flat();
   }
   const datasets: Record<string, string[]> = {};
-  for (const [key, sources] of Object.entries(datasetValues(stage, config))) {
-    datasets[key] = await Promise.all(sources.map((source) => contents.dataset(source, stage.datasets[key]!.use)));
+  for (const { key, source, use } of version.datasets) {
+    datasets[key] = [...(datasets[key] ?? []), await contents.dataset(source, use)];
   }
   const key = contentKey({
     run: stage.name,
     machine,
     seed: drawsNumbers(stage) ? seed : undefined,
-    config,
+    config: withoutKeys(config, [...Object.keys(inputs), ...Object.keys(stage.datasets)]),
     datasets,
     inputs: mapValues(inputs, ({ key }) => key),
   });
@@ -156,6 +155,11 @@ async function resolveInput(
     const input = { name, directory: join(directory, 'final'), ...(variant === undefined ? {} : { variant }), seed };
     return { input, key, node: id };
   });
+}
+
+/** Names of stages and files do not decide a result, what they lead to does. */
+function withoutKeys(config: PlanNode['config'], keys: readonly string[]): PlanNode['config'] {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => !keys.includes(key)));
 }
 
 function mapValues<A, B>(lists: Readonly<Record<string, readonly A[]>>, map: (item: A) => B): Record<string, B[]> {

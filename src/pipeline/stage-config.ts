@@ -1,6 +1,6 @@
 import { type Place, validate } from '../config/validate.ts';
 import type { Problem } from '../errors.ts';
-import type { Stage } from '../stages/stage.ts';
+import type { DatasetSource, Stage } from '../stages/stage.ts';
 import { type Machine, machineSchema } from './job.ts';
 
 type Keys = Readonly<Record<string, unknown>>;
@@ -57,9 +57,11 @@ export function inputValues(stage: Stage, config: Keys): Record<string, string[]
   return Object.fromEntries(Object.keys(stage.inputs).map((key) => [key, texts(config[key])]));
 }
 
-/** The sources that each dataset key of the stage was given. */
-export function datasetValues(stage: Stage, config: Keys): Record<string, string[]> {
-  return Object.fromEntries(Object.keys(stage.datasets).map((key) => [key, texts(config[key])]));
+/** The datasets that the stage's own keys name. */
+export function datasetsOf(stage: Stage, config: Keys): DatasetSource[] {
+  return Object.entries(stage.datasets).flatMap(([key, { use }]) =>
+    texts(config[key]).map((source) => ({ key, source, use })),
+  );
 }
 
 function texts(value: unknown): string[] {

@@ -1,12 +1,12 @@
 import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import type { Stage } from '../stages/stage.ts';
+import type { DatasetSource, ResultKind, Stage } from '../stages/stage.ts';
 import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
 import type { Machine } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
-import { datasetValues, inputValues, resolveStage } from './stage-config.ts';
+import { datasetsOf, inputValues, resolveStage } from './stage-config.ts';
 import { looksLikePath, userDirectory } from './user-directory.ts';
 
 /** A stage as one variant has it, or as all have it that do not touch it. */
@@ -20,6 +20,7 @@ export interface StageVersion {
   config: Readonly<Record<string, unknown>>;
   /** Path of each written key in the file. */
   paths: Readonly<Record<string, Path>>;
+  datasets: readonly DatasetSource[];
   /** By input key. */
   references: Readonly<Record<string, readonly Reference[]>>;
 }
@@ -44,7 +45,7 @@ export async function readStages(
     const stage = options.stages.find((candidate) => candidate.name === run);
     if (!stage) continue;
     for (const variant of variantsOf(pipeline, name)) {
-      const read = readVersion(pipeline, name, variant, stage, options.baseDirectory);
+      const read = readVersion(pipeline, name, variant, stage, options);
       versions.push(read.version);
       problems.push(...read.problems, ...(await dataProblems(pipeline, read.version, options.contents)));
     }
@@ -88,7 +89,7 @@ function readVersion(
   name: string,
   variant: string | undefined,
   stage: Stage,
-  baseDirectory: string,
+  options: StageOptions,
 ): { version: StageVersion; problems: Problem[] } {
   const { run: _, ...base } = pipeline.stages[name]!;
   const overrides = (variant === undefined ? undefined : pipeline.variants[variant]?.[name]) ?? {};
@@ -102,28 +103,57 @@ function readVersion(
     line: (path) => pipeline.place.line?.(pathOf(path)),
   });
   const paths = Object.fromEntries(Object.keys(written).map((key) => [key, pathOf([key])]));
-  const version = { name, variant, stage, machine, written, config, paths };
-  const { references, problems: unresolved } = readReferences(version, pipeline, baseDirectory);
-  return { version: { ...version, references }, problems: [...problems, ...unresolved] };
+  const all = [...problems];
+  const datasets = datasetsOf(stage, { ...written, ...config });
+  if (problems.length === 0) datasets.push(...furtherSources(pipeline, stage, config, pathOf, all));
+  const version = { name, variant, stage, machine, written, config, paths, datasets };
+  const { references, problems: unresolved } = readReferences(version, pipeline, options);
+  return { version: { ...version, references }, problems: [...all, ...unresolved] };
+}
+
+/** Datasets inside other keys; what is wrong with those keys is added to `problems`. */
+function furtherSources(
+  pipeline: Pipeline,
+  stage: Stage,
+  config: StageVersion['config'],
+  pathOf: (path: Path) => Path,
+  problems: Problem[],
+): readonly DatasetSource[] {
+  try {
+    return stage.sources?.(config) ?? [];
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    for (const { where = '', message, hint } of error.problems) {
+      problems.push(problemAt(pipeline, pathOf([where]), message, hint));
+    }
+    return [];
+  }
 }
 
 function readReferences(
   { name, stage, written, config, paths }: Omit<StageVersion, 'references'>,
   pipeline: Pipeline,
-  baseDirectory: string,
+  { stages, baseDirectory }: StageOptions,
 ): { references: Record<string, Reference[]>; problems: Problem[] } {
   const names = Object.keys(pipeline.stages);
   const problems: Problem[] = [];
   const references: Record<string, Reference[]> = {};
   for (const [key, values] of Object.entries(inputValues(stage, { ...written, ...config }))) {
     const path = paths[key] ?? ['stages', name, key];
+    const { kind } = stage.inputs[key]!;
     references[key] = values.flatMap((value): Reference[] => {
-      if (names.includes(value)) return [{ name: value, stage: value }];
+      if (names.includes(value)) {
+        const made = stages.find((candidate) => candidate.name === pipeline.stages[value]?.run)?.result;
+        if (made && !serves(made, kind)) {
+          problems.push(problemAt(pipeline, path, `stage \`${value}\` makes no ${kind}`));
+        }
+        return [{ name: value, stage: value }];
+      }
       if (!looksLikePath(value, baseDirectory)) {
         problems.push(problemAt(pipeline, path, `there is no stage \`${value}\``, suggestion(value, names)));
         return [];
       }
-      const found = userDirectory(value, stage.inputs[key]!.kind, baseDirectory);
+      const found = userDirectory(value, kind, baseDirectory);
       if (!found.problem) return [{ name: value, directory: found.directory }];
       problems.push(problemAt(pipeline, path, found.problem.message, found.problem.hint));
       return [];
@@ -132,19 +162,21 @@ function readReferences(
   return { references, problems };
 }
 
+function serves(made: ResultKind, wanted: 'tokenizer' | 'model'): boolean {
+  return made === wanted || (made === 'model' && wanted === 'tokenizer');
+}
+
 async function dataProblems(
   pipeline: Pipeline,
-  { name, stage, written, config, paths }: StageVersion,
+  { name, datasets, paths }: StageVersion,
   contents: Contents,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
-  for (const [key, sources] of Object.entries(datasetValues(stage, { ...written, ...config }))) {
-    const path = paths[key] ?? ['stages', name, key];
-    for (const source of sources) {
-      const error = await contents.check(source, stage.datasets[key]!.use);
-      for (const problem of error?.problems ?? []) {
-        problems.push(problemAt(pipeline, path, inFile(problem, error?.subject), problem.hint));
-      }
+  for (const { key, source, use } of datasets) {
+    const error = await contents.check(source, use);
+    for (const problem of error?.problems ?? []) {
+      const path = paths[key] ?? ['stages', name, key];
+      problems.push(problemAt(pipeline, path, inFile(problem, error?.subject), problem.hint));
     }
   }
   return problems;

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseTasks, type Task } from '../evaluation/tasks.ts';
-import { type Measurement, measure, measurementOptions } from './evaluate.ts';
+import { type Measurement, measure, measurementOptions, taskSources } from './evaluate.ts';
 import type { Stage, StageRun, StepRecord } from './stage.ts';
 
 export const compareSchema = z.strictObject({
@@ -50,7 +50,9 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   summary: 'measure several models alike, for the report',
   schema: compareSchema,
   inputs: { of: { kind: 'model', many: true } },
+  result: 'measurements',
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
+  sources: ({ tasks, text }) => taskSources(tasks, text),
   open: async ({ tasks, text }) => ({ tasks: parseTasks(tasks, text), rows: [] }),
   run: compare,
   finish: (_config, { rows }, directory) =>

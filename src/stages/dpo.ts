@@ -76,6 +76,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
   summary: 'align a model to preference pairs, without a reward model',
   schema: dpoSchema,
   inputs: { from: { kind: 'model' } },
+  result: 'model',
   datasets: { data: { use: 'preference' } },
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;

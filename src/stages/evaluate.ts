@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
-import { heldOutRows, parseTasks, runTasks, type Task } from '../evaluation/tasks.ts';
+import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../evaluation/tasks.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
-import type { Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
+import type { DatasetSource, Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 /** What `evaluate` and `compare` can be told about measuring. */
 export const measurementOptions = {
@@ -68,12 +68,19 @@ export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   summary: 'measure a model: perplexity, loss, multiple choice, exact answers, preferences',
   schema: evaluateSchema,
   inputs: { from: { kind: 'model' } },
+  result: 'measurements',
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
+  sources: ({ tasks, text }) => taskSources(tasks, text),
   open: async ({ tasks, text }) => ({ tasks: parseTasks(tasks, text) }),
   run: evaluate,
   finish: (_config, { measurement }, directory) =>
     writeFile(join(directory, 'results.json'), `${JSON.stringify(measurement, null, 2)}\n`),
 };
+
+/** The datasets that tasks are measured on. */
+export function taskSources(tasks: readonly string[], text: string | undefined): DatasetSource[] {
+  return parseTasks(tasks, text).map(({ kind, source }) => ({ key: 'tasks', source, use: taskKinds[kind].use }));
+}
 
 /** Loads the model of an input, runs the tasks on it, and lets it answer the sample prompts. */
 export async function measure(

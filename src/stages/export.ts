@@ -31,6 +31,7 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
   summary: 'write a model as a Hugging Face directory in f32, bf16 or f16',
   schema: exportSchema,
   inputs: { from: { kind: 'model' } },
+  result: 'model',
   datasets: {},
   open: async (_config, { inputs }) => ({ source: inputs.from![0]!.directory }),
   run: exportModel,

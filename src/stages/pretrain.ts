@@ -74,6 +74,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   summary: 'train a language model from scratch on text',
   schema: pretrainSchema,
   inputs: { tokenizer: { kind: 'tokenizer' } },
+  result: 'model',
   datasets: { data: { use: 'text' } },
   async open(config, run, from) {
     const tokenizer = await loadTokenizer(run.inputs.tokenizer![0]!.directory);

@@ -64,6 +64,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
   summary: 'fine-tune a model on instructions or conversations',
   schema: sftSchema,
   inputs: { from: { kind: 'model' } },
+  result: 'model',
   datasets: { data: { use: 'messages' } },
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;

@@ -43,6 +43,15 @@ export interface StageInput {
   seed?: number;
 }
 
+export type ResultKind = 'tokenizer' | 'model' | 'measurements';
+
+export interface DatasetSource {
+  /** Config key that names it. */
+  key: string;
+  source: string;
+  use: Use;
+}
+
 /**
  * A stage: schema, generator and what the runner needs between two yields. `Config` is the parsed schema.
  * `State` holds all that decides the future; `open` makes it fresh or, with `from`, loads what `save` wrote.
@@ -58,8 +67,12 @@ export interface Stage<
   schema: z.ZodType<Config>;
   /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
   inputs: Readonly<Record<string, { kind: 'tokenizer' | 'model'; many?: boolean; optional?: boolean }>>;
+  /** What the finished directory is for those that read it. A model brings its tokenizer along. */
+  result: ResultKind;
   /** Config keys that name datasets, with the row type they are read as. */
   datasets: Readonly<Record<string, { use: Use; optional?: boolean }>>;
+  /** Datasets that stand inside other keys, such as those of tasks. @throws RequestError */
+  sources?(config: Config): readonly DatasetSource[];
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
   run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord, Result>;

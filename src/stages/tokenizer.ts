@@ -36,6 +36,7 @@ export const tokenizerStage: Stage<TokenizerConfig, TokenizerState> = {
   summary: 'learn a byte-level BPE tokenizer from text',
   schema: tokenizerSchema,
   inputs: {},
+  result: 'tokenizer',
   datasets: { data: { use: 'text' } },
   async open({ data, holdOut }, { baseDirectory }) {
     const { rows } = await openDataset(data, 'text', { holdOut, baseDirectory });

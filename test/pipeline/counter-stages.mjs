@@ -25,6 +25,7 @@ const count = {
   summary: 'draw numbers and add them up',
   schema: z.strictObject({ ...keys, from: z.string().optional(), data: z.string().optional() }),
   inputs: { from: { kind: 'model', optional: true } },
+  result: 'model',
   datasets: { data: { use: 'text', optional: true } },
   async open(_config, run, from) {
     appendFileSync(join(run.directory, 'opened.txt'), `${process.pid} ${process.ppid}\n`);
@@ -70,6 +71,7 @@ const gather = {
   summary: 'list what was counted',
   schema: z.strictObject({ of: z.array(z.string()).describe('what to gather') }),
   inputs: { of: { kind: 'model', many: true } },
+  result: 'measurements',
   datasets: {},
   async open(_config, run) {
     return run.inputs.of.map(({ name, variant, seed, directory }) => {

@@ -31,7 +31,7 @@ describe('parameters', () => {
   });
 
   it('that were not declared are refused', () => {
-    expect(() => parsePipeline(text.replace('"${model}"', '"${modle}"'), 'demo.yaml', ['steps=1'])).toThrow(
+    expect(() => parsePipeline(text.replace('{model}', '{modle}'), 'demo.yaml', ['steps=1'])).toThrow(
       /`\$\{modle\}` is not declared under parameters\n.*did you mean `model`/,
     );
   });
