@@ -82,7 +82,7 @@ export async function requireFreeSpace(directory: string, bytes: number, what: s
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
   if (free >= bytes) return;
-  throw new RunError(`${what} needs ${gigabytes(bytes)}, but ${resolve(directory)} has ${gigabytes(free)} free`, {
+  throw new RunError(`${what} needs ${size(bytes)}, but ${resolve(directory)} has ${size(free)} free`, {
     hint: 'free some space or choose another output folder; nothing was written',
   });
 }
@@ -97,8 +97,8 @@ function explained(error: unknown, path: string): unknown {
   });
 }
 
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
+function size(bytes: number): string {
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 /** A name beside `path`, on the same file system, that says which process made it. */

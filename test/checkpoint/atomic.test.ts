@@ -106,6 +106,6 @@ test('too little space is said before anything is written', async () => {
   const folder = await temporaryFolder();
   await requireFreeSpace(folder, 1, 'a checkpoint');
   await expect(requireFreeSpace(folder, 1e18, 'a checkpoint')).rejects.toThrow(
-    /a checkpoint needs 1000000000\.00 GB, but .* has [\d.]+ GB free/,
+    /a checkpoint needs 1000000000\.00 GB, but .* has [\d.]+ [GM]B free/,
   );
 });
