@@ -45,9 +45,8 @@ struct Instance {
 };
 
 std::string textOfInstructionSet() {
-#if defined(__AVX512BF16__)
-  return "AVX-512 with bfloat16";
-#elif defined(__AVX512F__)
+  if (bfloat16IsFast()) return "AVX-512 with bfloat16";
+#if defined(__AVX512F__)
   return "AVX-512";
 #elif defined(__AVX2__) && defined(__FMA__)
   return "AVX2";
@@ -159,7 +158,7 @@ napi_value operationNames(Call& call) {
   return names;
 }
 
-/** () → the instruction set that this library was compiled for. */
+/** () → the instruction set that the products use. */
 napi_value instructionSet(Call& call) {
   napi_value text;
   check(napi_create_string_utf8(call.env, textOfInstructionSet().c_str(), NAPI_AUTO_LENGTH, &text), "no string");

@@ -44,7 +44,7 @@ int64_t padded(int64_t count) { return (count + kPanel - 1) / kPanel * kPanel; }
 /** Panels whose inner dimension is the head's: for products with transposed keys or values. */
 void packHeads(const float* rows, int64_t stride, int64_t length, int64_t headDim, float* out) {
   for (int64_t first = 0; first < length; first += kPanel)
-    packTransposed<Float>(rows + first * stride, stride, std::min<int64_t>(kPanel, length - first), headDim, kPanel, out + first * headDim);
+    packTransposed<Float>(rows + first * stride, stride, std::min<int64_t>(kPanel, length - first), headDim, out + first * headDim);
 }
 
 /** Panels whose inner dimension is the token's. */
@@ -90,7 +90,7 @@ void forwardTask(const Inputs& at, const Task& task, const float* rotated, float
   for (int64_t first = task.first; first < task.last; first += kQueries) {
     const int64_t last = std::min(task.last, first + kQueries), visible = padded(last);
     float* to = out + (task.begin + first) * outWidth + task.head * headDim;
-    multiplyPanels<Float, false>(last - first, visible, headDim, {queries + first * width, width}, keyPanels, kPanel * headDim,
+    multiplyPanels<float, false>(last - first, visible, headDim, {queries + first * width, width}, keyPanels, kPanel * headDim,
                                  scores, stride, false);
     float sums[kQueries];
     for (int64_t q = first; q < last; q++) {
@@ -99,7 +99,7 @@ void forwardTask(const Inputs& at, const Task& task, const float* rotated, float
       sums[q - first] = exponentials(row, q + 1, visible, scale, shift);
       logSumExp[task.head * at.rows + task.begin + q] = shift + std::log(sums[q - first]);
     }
-    multiplyPanels<Float, false>(last - first, headDim, last, {scores, stride}, valuePanels, kPanel * task.last, to, outWidth, false);
+    multiplyPanels<float, false>(last - first, headDim, last, {scores, stride}, valuePanels, kPanel * task.last, to, outWidth, false);
     for (int64_t q = 0; q < last - first; q++) {
       const float inverse = 1.0f / sums[q];
       forEachVec(headDim, [&](int64_t i, auto load, auto store) { store(to + q * outWidth + i, load(to + q * outWidth + i) * inverse); });
@@ -131,8 +131,8 @@ void backwardBlock(const Inputs& at, const Task& task, int64_t head, int64_t fir
   const float* above = dOut + row * outWidth + head * headDim;
   const float* result = out + row * outWidth + head * headDim;
 
-  multiplyPanels<Float, false>(count, visible, headDim, {queries, width}, b.keyPanels, kPanel * headDim, b.scores, b.stride, false);
-  multiplyPanels<Float, false>(count, visible, headDim, {above, outWidth}, b.valuePanels, kPanel * headDim, b.dScores, b.stride, false);
+  multiplyPanels<float, false>(count, visible, headDim, {queries, width}, b.keyPanels, kPanel * headDim, b.scores, b.stride, false);
+  multiplyPanels<float, false>(count, visible, headDim, {above, outWidth}, b.valuePanels, kPanel * headDim, b.dScores, b.stride, false);
   for (int64_t q = 0; q < count; q++) {
     float* p = b.scores + q * b.stride;
     float* dp = b.dScores + q * b.stride;
@@ -147,9 +147,9 @@ void backwardBlock(const Inputs& at, const Task& task, int64_t head, int64_t fir
   }
   packTokens(queries, width, count, headDim, b.queryTokens);
   packTokens(above, outWidth, count, headDim, b.dOutTokens);
-  multiplyPanels<Float, true>(last, headDim, count, {b.scores, b.stride}, b.dOutTokens, kPanel * count, b.dValues, headDim, true);
-  multiplyPanels<Float, true>(last, headDim, count, {b.dScores, b.stride}, b.queryTokens, kPanel * count, b.dKeys, headDim, true);
-  multiplyPanels<Float, false>(count, headDim, last, {b.dScores, b.stride}, b.keyTokens, kPanel * task.length,
+  multiplyPanels<float, true>(last, headDim, count, {b.scores, b.stride}, b.dOutTokens, kPanel * count, b.dValues, headDim, true);
+  multiplyPanels<float, true>(last, headDim, count, {b.dScores, b.stride}, b.queryTokens, kPanel * count, b.dKeys, headDim, true);
+  multiplyPanels<float, false>(count, headDim, last, {b.dScores, b.stride}, b.keyTokens, kPanel * task.length,
                                dQkv + row * width + head * headDim, width, false);
 }
 

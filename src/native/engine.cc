@@ -12,8 +12,20 @@ namespace {
 constexpr int kSpins = 2000;
 }
 
+bool bfloat16IsFast() {
+#if defined(__AVX512BF16__)
+  // Measured: twice the float rate on Zen 5, half of it on Sapphire Rapids.
+  return __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
 Engine::Engine(int threads, bool bfloat16)
-    : team(threads), bfloat16(bfloat16), threadScratch_(static_cast<size_t>(threads)), thread_([this] { serve(); }) {}
+    : team(threads),
+      products(!bfloat16 ? Products::kFloat : bfloat16IsFast() ? Products::kBfloat16 : Products::kRoundedFloat),
+      threadScratch_(static_cast<size_t>(threads)),
+      thread_([this] { serve(); }) {}
 
 Engine::~Engine() {
   {

@@ -17,6 +17,12 @@ namespace mixtune {
 
 class Engine;
 
+/** What the operands of matrix products are turned into. */
+enum class Products { kFloat, kRoundedFloat, kBfloat16 };
+
+/** True where products of bfloat16 pairs outrun those of floats. */
+bool bfloat16IsFast();
+
 /** The numbers of one call, read in the order in which the script wrote them. */
 class Arguments {
  public:
@@ -93,7 +99,7 @@ class Engine {
 
   /** For operations, on the engine thread. */
   Team team;
-  const bool bfloat16;
+  const Products products;
   Scratch scratch;
   Scratch& scratchOf(int thread) { return threadScratch_[static_cast<size_t>(thread)]; }
   const RotaryTable& rotaryTable(int64_t headDim, double theta, int64_t positions);

@@ -1,4 +1,4 @@
-// Matrix products on all threads of the team.
+// Matrix products on all threads of the team, in the precision of the engine.
 #pragma once
 
 #include "engine.h"
@@ -13,32 +13,32 @@ struct Matrix {
   bool transposed;
 };
 
-/** Units that the panels of a right operand [depth, columns] take. */
-template <class T>
-int64_t panelUnits(int64_t depth, int64_t columns) {
-  return (columns + kPanel - 1) / kPanel * kPanel * unitsOf<T>(depth);
+/** Calls run(kind), where kind is the Float, RoundedFloat or Bfloat16 that the engine's products are made of. */
+template <class Run>
+void inPrecision(const Engine& engine, const Run& run) {
+  switch (engine.products) {
+    case Products::kFloat: return run(Float{});
+    case Products::kRoundedFloat: return run(RoundedFloat{});
+    case Products::kBfloat16:
+#if defined(__AVX512BF16__)
+      return run(Bfloat16{});
+#else
+      throw std::runtime_error("this processor has no products in bfloat16");
+#endif
+  }
 }
 
-/** Packs the right operand [depth, columns] into panels. */
+/** The rows of a left operand as units: the data itself in float, else a copy in scratch. */
 template <class T>
-void packPanels(Engine& engine, Matrix right, int64_t depth, int64_t columns, typename T::Unit* panels);
-
-/** The rows of a left operand as units: the data itself in float, a rounded copy in scratch in bfloat16. */
-Left<Float> leftRows(Engine& engine, Float, const float* data, int64_t stride, int64_t rows, int64_t depth);
-Left<Bfloat16> leftRows(Engine& engine, Bfloat16, const float* data, int64_t stride, int64_t rows, int64_t depth);
-
-/** out [rows, columns] (+)= left [rows, depth] · right, with the right operand already in panels. */
-template <class T>
-void multiplyPacked(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, const typename T::Unit* panels,
-                    float* out, int64_t outStride, bool accumulate);
-
-/** out [rows, columns] (+)= left [rows, depth] · right [depth, columns], in the precision of the engine. */
-void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Matrix right, float* out,
-              int64_t outStride, bool accumulate);
+Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t stride, int64_t rows, int64_t depth);
 
 /** The panels of a weight block as the right operand [depth, columns], packed again if the block was written to. */
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::*copy, int64_t depth, int64_t columns);
+
+/** out [rows, columns] (+)= left [rows, depth] · right [depth, columns]. */
+void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Matrix right, float* out,
+              int64_t outStride, bool accumulate);
 
 /**
  * out [rows, columns] (+)= left [rows, depth] · right, where `right` is a weight block whose panels are kept in `copy`

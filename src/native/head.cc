@@ -88,7 +88,7 @@ template <class T>
 void logProbs(Engine& engine, const ActiveRows& active, Block* head, int64_t width, int64_t vocabulary, float* logProb,
               float* logSumExp) {
   const typename T::Unit* panels = weightPanels<T>(engine, head, &Block::forward, width, vocabulary);
-  const Left<T> left = leftRows(engine, T{}, active.hidden, width, active.count, width);
+  const Left<typename T::Unit> left = leftRows<T>(engine, active.hidden, width, active.count, width);
   const int64_t units = unitsOf<T>(width);
   const int64_t rowTasks = (active.count + kTaskRows - 1) / kTaskRows;
   const int64_t parts = (vocabulary + kTaskColumns - 1) / kTaskColumns;
@@ -105,7 +105,7 @@ void logProbs(Engine& engine, const ActiveRows& active, Block* head, int64_t wid
     std::fill_n(sum, count, LogSum());
     for (int64_t column = part * kTaskColumns; column < lastColumn; column += kChunk) {
       const int64_t columns = std::min(kChunk, lastColumn - column);
-      multiplyPanels<T, false>(count, columns, units, {left.data + first * left.stride, left.stride}, panels + column * units,
+      multiplyPanels<typename T::Unit, false>(count, columns, units, {left.data + first * left.stride, left.stride}, panels + column * units,
                                kPanel * units, logits, kChunk, false);
       for (int64_t i = 0; i < count; i++) {
         sum[i].add(logits + i * kChunk, columns);
@@ -196,8 +196,9 @@ void operations::tokenLogProbs(Engine& engine, Arguments& in) {
   std::fill_n(logProb, rows, 0.0f);
   std::fill_n(logSumExp, rows, 0.0f);
   if (active.count == 0) return;
-  const auto run = engine.bfloat16 ? logProbs<Bfloat16> : logProbs<Float>;
-  run(engine, active, head, width, vocabulary, logProb, logSumExp);
+  inPrecision(engine, [&](auto kind) {
+    logProbs<decltype(kind)>(engine, active, head, width, vocabulary, logProb, logSumExp);
+  });
 }
 
 /** rows, hidden size, vocabulary, accumulate dHidden?, accumulate dHead?, dLogProbs, hidden, head, targets, logSumExp, dHidden or 0, dHead or 0. */

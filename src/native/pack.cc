@@ -1,72 +1,116 @@
 #include "pack.h"
 
 #include <cstring>
+#include <utility>
 
 namespace mixtune {
 
 namespace {
 
-/** Interleaves two rows of `count` terms, the second one absent (zero) when null. */
-void pairRows(const float* even, const float* odd, int64_t count, uint32_t* out) {
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) storeBits(out + i, bfloat16Pairs(load(even + i), odd ? load(odd + i) : Vec{}));
-  for (; i < count; i++) out[i] = bfloat16Pair(even[i], odd ? odd[i] : 0.0f);
+/** The first kLanes units of a row that has `terms` terms left, zero beyond them; as bits. */
+template <class T>
+VecBits unitsAlong(const float* source, int64_t terms);
+
+template <>
+inline VecBits unitsAlong<Float>(const float* source, int64_t terms) {
+  return (VecBits)(terms >= kLanes ? load(source) : loadPart(source, terms));
+}
+
+template <>
+inline VecBits unitsAlong<RoundedFloat>(const float* source, int64_t terms) {
+  return roundToBfloat16(terms >= kLanes ? load(source) : loadPart(source, terms));
+}
+
+template <>
+inline VecBits unitsAlong<Bfloat16>(const float* source, int64_t terms) {
+  const VecBits first = unitsAlong<RoundedFloat>(source, terms);
+  const VecBits second = terms > kLanes ? unitsAlong<RoundedFloat>(source + kLanes, terms - kLanes) : VecBits{};
+  uint16_t halves[2 * kLanes];
+  *reinterpret_cast<UnalignedHalf*>(halves) = __builtin_convertvector(first >> 16, VecHalf);
+  *reinterpret_cast<UnalignedHalf*>(halves + kLanes) = __builtin_convertvector(second >> 16, VecHalf);
+  return loadBits(halves);
+}
+
+/** Units of kLanes columns: from one row, or from two neighbouring ones (`odd` is null where there is none). */
+template <class T>
+VecBits unitsAcross(const float* even, const float* odd);
+
+template <>
+inline VecBits unitsAcross<Float>(const float* even, const float*) {
+  return (VecBits)load(even);
+}
+
+template <>
+inline VecBits unitsAcross<RoundedFloat>(const float* even, const float*) {
+  return roundToBfloat16(load(even));
+}
+
+template <>
+inline VecBits unitsAcross<Bfloat16>(const float* even, const float* odd) {
+  return bfloat16Pairs(load(even), odd ? load(odd) : Vec{});
+}
+
+/** Exchanges blocks of `Half` lanes between two rows: one step of a transpose. */
+template <int Half, int... Lane>
+inline void exchange(VecBits& a, VecBits& b, std::integer_sequence<int, Lane...>) {
+  const VecBits first = __builtin_shufflevector(a, b, (Lane / Half % 2 == 0 ? Lane : kLanes + Lane - Half)...);
+  b = __builtin_shufflevector(a, b, (Lane / Half % 2 == 0 ? Lane + Half : kLanes + Lane)...);
+  a = first;
+}
+
+template <int Half>
+inline void transposeFrom(VecBits (&rows)[kLanes]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; i++)
+    if (i / Half % 2 == 0) exchange<Half>(rows[i], rows[i + Half], std::make_integer_sequence<int, kLanes>());
+  if constexpr (Half > 1) transposeFrom<Half / 2>(rows);
 }
 
 }  // namespace
 
-void packRow(const float* source, int64_t depth, uint32_t* out) {
-  uint16_t* halves = reinterpret_cast<uint16_t*>(out);
-  int64_t k = 0;
-  for (; k + kLanes <= depth; k += kLanes) {
-    const VecHalf rounded = __builtin_convertvector(roundToBfloat16(load(source + k)) >> 16, VecHalf);
-    *reinterpret_cast<UnalignedHalf*>(halves + k) = rounded;
-  }
-  for (; k < depth; k++) halves[k] = static_cast<uint16_t>(roundToBfloat16(source[k]) >> 16);
-  if (depth % 2) halves[depth] = 0;
-}
-
-template <>
-void packTransposed<Float>(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, float* out) {
-  if (count < width) std::memset(out, 0, static_cast<size_t>(depth * width) * sizeof(float));
-  constexpr int64_t kBlock = 16;
-  for (int64_t first = 0; first < depth; first += kBlock) {
-    const int64_t end = first + kBlock < depth ? first + kBlock : depth;
-    for (int64_t i = 0; i < count; i++)
-      for (int64_t k = first; k < end; k++) out[k * width + i] = source[i * stride + k];
-  }
-}
-
-template <>
-void packTransposed<Bfloat16>(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, uint32_t* out) {
-  constexpr int64_t kBlock = 32;
-  const int64_t units = unitsOf<Bfloat16>(depth);
-  if (count < width) std::memset(out, 0, static_cast<size_t>(units * width) * sizeof(uint32_t));
-  for (int64_t first = 0; first < depth; first += kBlock) {
-    const int64_t terms = first + kBlock < depth ? kBlock : depth - first;
-    for (int64_t i = 0; i < count; i++) {
-      uint32_t row[kBlock / 2];
-      packRow(source + i * stride + first, terms, row);
-      for (int64_t unit = 0; unit < unitsOf<Bfloat16>(terms); unit++) out[(first / 2 + unit) * width + i] = row[unit];
+template <class T>
+void packTransposed(const float* source, int64_t stride, int64_t count, int64_t depth, typename T::Unit* out) {
+  const int64_t units = unitsOf<T>(depth);
+  for (int64_t first = 0; first < kPanel; first += kLanes) {
+    for (int64_t k = 0; k < units; k += kLanes) {
+      VecBits rows[kLanes];
+      for (int64_t i = 0; i < kLanes; i++)
+        rows[i] = first + i < count ? unitsAlong<T>(source + (first + i) * stride + k * T::kTerms, depth - k * T::kTerms) : VecBits{};
+      transposeFrom<kLanes / 2>(rows);
+      for (int64_t j = 0; j < kLanes && k + j < units; j++) storeBits(out + (k + j) * kPanel + first, rows[j]);
     }
   }
 }
 
-template <>
-void packStraight<Float>(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, float* out) {
-  for (int64_t k = 0; k < depth; k++) {
-    std::memcpy(out + k * width, source + k * stride, static_cast<size_t>(count) * sizeof(float));
-    if (count < width) std::memset(out + k * width + count, 0, static_cast<size_t>(width - count) * sizeof(float));
+template <class T>
+void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, typename T::Unit* out) {
+  for (int64_t k = 0; k < unitsOf<T>(depth); k++) {
+    const float* even = source + k * T::kTerms * stride;
+    const float* odd = k * T::kTerms + 1 < depth ? even + stride : nullptr;
+    for (int64_t i = 0; i < count; i += kLanes)
+      storeBits(out + k * width + i, unitsAcross<T>(even + i, odd ? odd + i : nullptr));
   }
 }
 
-template <>
-void packStraight<Bfloat16>(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, uint32_t* out) {
-  for (int64_t k = 0; k < depth; k += 2) {
-    uint32_t* to = out + k / 2 * width;
-    pairRows(source + k * stride, k + 1 < depth ? source + (k + 1) * stride : nullptr, count, to);
-    if (count < width) std::memset(to + count, 0, static_cast<size_t>(width - count) * sizeof(uint32_t));
+template <class T>
+void packRow(const float* source, int64_t depth, typename T::Unit* out) {
+  const int64_t units = unitsOf<T>(depth);
+  for (int64_t k = 0; k < units; k += kLanes) {
+    const VecBits part = unitsAlong<T>(source + k * T::kTerms, depth - k * T::kTerms);
+    if (k + kLanes <= units) storeBits(out + k, part);
+    else std::memcpy(out + k, &part, static_cast<size_t>(units - k) * sizeof(*out));
   }
 }
+
+#define MIXTUNE_INSTANTIATE(T)                                                                 \
+  template void packTransposed<T>(const float*, int64_t, int64_t, int64_t, T::Unit*);          \
+  template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, T::Unit*);   \
+  template void packRow<T>(const float*, int64_t, T::Unit*);
+MIXTUNE_INSTANTIATE(Float)
+MIXTUNE_INSTANTIATE(RoundedFloat)
+#if defined(__AVX512BF16__)
+MIXTUNE_INSTANTIATE(Bfloat16)
+#endif
+#undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

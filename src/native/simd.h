@@ -102,15 +102,8 @@ inline VecBits roundToBfloat16(Vec x) {
   return (isNumber & rounded) | (~isNumber & 0x7fc00000u);
 }
 
-inline uint32_t roundToBfloat16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  if (x != x) return 0x7fc00000u;
-  return (bits + (((bits >> 16) & 1u) + 0x7fffu)) & 0xffff0000u;
-}
 
 /** Two bfloat16 numbers in one word, `even` in the lower half: the operand of a two-term dot product. */
-inline uint32_t bfloat16Pair(float even, float odd) { return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd); }
 inline VecBits bfloat16Pairs(Vec even, Vec odd) {
   return (roundToBfloat16(even) >> 16) | (roundToBfloat16(odd) & 0xffff0000u);
 }

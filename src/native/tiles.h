@@ -17,59 +17,37 @@ constexpr int kTileRows = 14;
 constexpr int kTileRows = 6;
 #endif
 
-/** Operands in float: one term of the inner dimension to a unit. */
-struct Float {
-  using Unit = float;
-  static constexpr int64_t kTerms = 1;
-  struct Operand {
-    Vec value;
-  };
-  static Operand panel(const Unit* p) { return {load(p)}; }
-  static Operand broadcast(Unit x) { return {splat(x)}; }
-  static void step(Vec& sum, Operand a, Operand b) { sum += a.value * b.value; }
-};
+/** What a tile does with one unit of the inner dimension: one term in float. */
+inline Vec panelUnits(const float* p) { return load(p); }
+inline Vec broadcastUnit(float x) { return splat(x); }
+inline void multiplyAdd(Vec& sum, Vec a, Vec b) { sum += a * b; }
 
-/** Operands rounded to bfloat16: two neighbouring terms of the inner dimension to a unit, sums in float. */
-struct Bfloat16 {
-  using Unit = uint32_t;
-  static constexpr int64_t kTerms = 2;
 #if defined(__AVX512BF16__)
-  struct Operand {
-    __m512bh value;
-  };
-  static Operand panel(const Unit* p) { return {(__m512bh)loadBits(p)}; }
-  static Operand broadcast(Unit x) { return {(__m512bh)_mm512_set1_epi32(static_cast<int>(x))}; }
-  static void step(Vec& sum, Operand a, Operand b) { sum = (Vec)_mm512_dpbf16_ps((__m512)sum, a.value, b.value); }
-#else
-  struct Operand {
-    Vec even, odd;
-  };
-  static Operand panel(const Unit* p) { return split(loadBits(p)); }
-  static Operand broadcast(Unit x) { return split(x - VecBits{}); }
-  static Operand split(VecBits pairs) { return {(Vec)(pairs << 16), (Vec)(pairs & 0xffff0000u)}; }
-  static void step(Vec& sum, Operand a, Operand b) { sum = sum + a.even * b.even + a.odd * b.odd; }
+/** Or two neighbouring terms in bfloat16, summed in float. */
+inline __m512bh panelUnits(const uint32_t* p) { return (__m512bh)loadBits(p); }
+inline __m512bh broadcastUnit(uint32_t x) { return (__m512bh)_mm512_set1_epi32(static_cast<int>(x)); }
+inline void multiplyAdd(Vec& sum, __m512bh a, __m512bh b) { sum = (Vec)_mm512_dpbf16_ps((__m512)sum, a, b); }
 #endif
-};
 
-/** The left operand of a tile: element (row, k) is at data[row · stride + k], or at data[k · stride + row] `byColumn`. */
-template <class T>
+/** The left operand: unit k of a row is at data[row · stride + k], or at data[k · stride + row] where `byColumn`. */
+template <class Unit>
 struct Left {
-  const typename T::Unit* data;
+  const Unit* data;
   int64_t stride;
 };
 
-template <class T, int Rows, bool ByColumn>
-void tile(int64_t depth, Left<T> left, const typename T::Unit* panel, float* out, int64_t outStride, int columns, bool accumulate) {
+template <class Unit, int Rows, bool ByColumn>
+void tile(int64_t depth, Left<Unit> left, const Unit* panel, float* out, int64_t outStride, int columns, bool accumulate) {
   Vec sum[Rows][2];
   for (int r = 0; r < Rows; r++) sum[r][0] = sum[r][1] = Vec{};
-  const typename T::Unit* a = left.data;
+  const Unit* a = left.data;
   for (int64_t k = 0; k < depth; k++) {
-    const typename T::Operand b0 = T::panel(panel), b1 = T::panel(panel + kLanes);
+    const auto b0 = panelUnits(panel), b1 = panelUnits(panel + kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++) {
-      const typename T::Operand value = T::broadcast(a[ByColumn ? r : r * left.stride]);
-      T::step(sum[r][0], value, b0);
-      T::step(sum[r][1], value, b1);
+      const auto value = broadcastUnit(a[ByColumn ? r : r * left.stride]);
+      multiplyAdd(sum[r][0], value, b0);
+      multiplyAdd(sum[r][1], value, b1);
     }
     panel += kPanel;
     a += ByColumn ? left.stride : 1;
@@ -88,12 +66,12 @@ void tile(int64_t depth, Left<T> left, const typename T::Unit* panel, float* out
   }
 }
 
-template <class T>
-using TileFunction = void (*)(int64_t, Left<T>, const typename T::Unit*, float*, int64_t, int, bool);
+template <class Unit>
+using TileFunction = void (*)(int64_t, Left<Unit>, const Unit*, float*, int64_t, int, bool);
 
-/** The tile for 1 to kTileRows rows. Defined in tiles.cc for both kinds of operand. */
-template <class T, bool ByColumn>
-TileFunction<T> tileOf(int64_t rows);
+/** The tile for 1 to kTileRows rows. Defined in tiles.cc for each kind of unit. */
+template <class Unit, bool ByColumn>
+TileFunction<Unit> tileOf(int64_t rows);
 
 /** Rows of each tile but the last when `rows` are split into as few tiles as possible of nearly equal height. */
 inline int64_t tileHeight(int64_t rows) {
@@ -102,23 +80,30 @@ inline int64_t tileHeight(int64_t rows) {
 }
 
 /**
- * Rows of `left` against `panels` panels of `right` (panelStride units apart), on the calling thread:
- * out[rows][columns] (+)= left · right. `columns` ≤ panels · kPanel.
+ * Tiles of `height` rows against panels (panelStride units apart), on the calling thread:
+ * out [rows, columns] (+)= left [rows, depth] · right [depth, columns]. A left operand by column whose tiles lie one
+ * behind the other (tileStride units apart) rather than side by side says so.
  */
-template <class T, bool ByColumn>
-void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<T> left, const typename T::Unit* right,
-                    int64_t panelStride, float* out, int64_t outStride, bool accumulate) {
-  const int64_t height = tileHeight(rows);
-  const TileFunction<T> whole = tileOf<T, ByColumn>(height);
-  const TileFunction<T> last = rows % height ? tileOf<T, ByColumn>(rows % height) : whole;
+template <class Unit, bool ByColumn>
+void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right, int64_t panelStride,
+                    float* out, int64_t outStride, bool accumulate, int64_t height, int64_t tileStride) {
+  const TileFunction<Unit> whole = tileOf<Unit, ByColumn>(height);
+  const TileFunction<Unit> last = rows % height ? tileOf<Unit, ByColumn>(rows % height) : whole;
   for (int64_t column = 0; column < columns; column += kPanel) {
     const int width = static_cast<int>(columns - column < kPanel ? columns - column : kPanel);
-    const typename T::Unit* panel = right + column / kPanel * panelStride;
-    for (int64_t row = 0; row < rows; row += height) {
-      const Left<T> part{left.data + (ByColumn ? row : row * left.stride), left.stride};
-      (row + height <= rows ? whole : last)(depth, part, panel, out + row * outStride + column, outStride, width, accumulate);
-    }
+    const Unit* panel = right + column / kPanel * panelStride;
+    const Unit* from = left.data;
+    for (int64_t row = 0; row < rows; row += height, from += tileStride)
+      (row + height <= rows ? whole : last)(depth, {from, left.stride}, panel, out + row * outStride + column, outStride, width, accumulate);
   }
+}
+
+template <class Unit, bool ByColumn>
+void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right, int64_t panelStride,
+                    float* out, int64_t outStride, bool accumulate) {
+  const int64_t height = tileHeight(rows);
+  multiplyPanels<Unit, ByColumn>(rows, columns, depth, left, right, panelStride, out, outStride, accumulate, height,
+                                 ByColumn ? height : height * left.stride);
 }
 
 }  // namespace mixtune
