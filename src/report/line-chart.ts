@@ -135,10 +135,11 @@ function extremes({ points, deviations }: Curve): number[] {
 
 function stepAxis(curves: readonly Curve[]): Axis {
   const xs = curves.flatMap(({ points }) => points.map(([x]) => x));
-  return linearAxis(
+  const axis = linearAxis(
     0,
     xs.reduce((a, b) => Math.max(a, b), 1),
   );
+  return { ...axis, ticks: axis.ticks.filter(({ value }) => Number.isInteger(value)) };
 }
 
 function categoryAxis(names: readonly string[]): Axis {

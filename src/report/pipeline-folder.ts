@@ -7,6 +7,8 @@ import { RequestError } from '../errors.ts';
 
 const planSchema = z.looseObject({
   pipeline: z.string(),
+  /** What followed `mixtune` on the command line. */
+  arguments: z.array(z.string()).optional(),
   nodes: z.array(
     z.looseObject({
       id: z.string(),
@@ -76,6 +78,7 @@ export interface ReportNode extends PlanNode {
 
 export interface PipelineFolder {
   name: string;
+  arguments: readonly string[];
   nodes: ReportNode[];
   results: ResultRow[];
 }
@@ -103,7 +106,7 @@ export async function readPipelineFolder(directory: string): Promise<PipelineFol
     nodes.push(await readNode(node, folder));
     results.push(...(await readResults(node, join(folder, 'final', 'results.json'))));
   }
-  return { name: plan.pipeline, nodes, results };
+  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results };
 }
 
 async function readResults({ run, stage, variant, seed }: PlanNode, file: string): Promise<ResultRow[]> {
@@ -138,7 +141,7 @@ async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
   if (await exists(join(folder, 'manifest.json'))) return { ...node, status: 'finished' };
   const log = (await readText(join(folder, 'log.txt')))?.trim();
   if (!log || node.status === 'stopped') return node;
-  return { ...node, status: 'broken off', lastWords: log.split('\n').slice(-3).join('\n') };
+  return { ...node, status: 'broken off', lastWords: log.split(/\n\s*/).slice(-3).join('\n') };
 }
 
 /** The objects of a JSONL file, none when it is absent; a line that a crash cut short is left out. */

@@ -1,6 +1,6 @@
 import { isRight } from '../evaluation/exact-match.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import type { PipelineFolder, ReportSample } from './pipeline-folder.ts';
+import type { PipelineFolder, ReportNode, ReportSample, ResultRow } from './pipeline-folder.ts';
 
 /** What each variant made of one prompt after each stage. */
 interface PromptHistory {
@@ -10,7 +10,8 @@ interface PromptHistory {
 }
 
 const shownAtOnce = 6;
-const longestText = 800;
+/** Characters shown of a text, and up to which an expected text is an answer to be met and not one way to go on. */
+const longestText = 600;
 const longestAnswer = 60;
 
 /** The same prompts after each stage, the variants side by side. Of several seeds the first is shown. */
@@ -26,7 +27,8 @@ ${folded.length > 0 && html`<details><summary>${folded.length} more prompt${fold
 function promptHistories({ nodes, results }: PipelineFolder): PromptHistory[] {
   const compared = results.filter(({ samples }) => samples.length > 0);
   const stages = new Set(compared.map(({ stage }) => stage));
-  const rows = [...compared, ...nodes.filter(({ stage, samples }) => samples.length > 0 && !stages.has(stage))];
+  const drawn = nodes.filter(({ stage, samples }) => samples.length > 0 && !stages.has(stage));
+  const rows = [...compared, ...drawn.map(unjudged)];
   const order = [...new Set(nodes.map(({ stage }) => stage))];
   rows.sort((a, b) => order.indexOf(a.stage) - order.indexOf(b.stage) || (a.seed ?? 0) - (b.seed ?? 0));
   const histories = new Map<string, PromptHistory>();
@@ -34,6 +36,16 @@ function promptHistories({ nodes, results }: PipelineFolder): PromptHistory[] {
     for (const sample of samples) addSample(histories, stage, variant, sample);
   }
   return [...histories.values()].sort((a, b) => b.byStage.size - a.byStage.size);
+}
+
+/** What a stage draws while it runs may be the middle of a text, which has no right continuation. */
+function unjudged({
+  stage,
+  variant,
+  seed,
+  samples,
+}: ReportNode): Pick<ResultRow, 'stage' | 'variant' | 'seed' | 'samples'> {
+  return { stage, variant, seed, samples: samples.map(({ prompt, completion }) => ({ prompt, completion })) };
 }
 
 function addSample(histories: Map<string, PromptHistory>, stage: string, variant: string, sample: ReportSample): void {
@@ -50,7 +62,7 @@ function promptCard({ prompt, expected, byStage }: PromptHistory, variants: read
     ? variants
     : ['shared'];
   return html`<table class="card">
-<caption><bdi class="text">${clipped(prompt)}</bdi>${expected !== undefined && html` <span class="expected">expected: <bdi>${clipped(expected)}</bdi></span>`}</caption>
+<caption><bdi class="text${isLong(prompt) && ' long'}">${clipped(prompt.trim())}</bdi>${expected !== undefined && html` <span class="expected${(isLong(prompt) || isLong(expected)) && ' long'}">expected: <bdi>${clipped(expected)}</bdi></span>`}</caption>
 <thead><tr><th scope="col">After</th>${columns.map((name, i) => html`<th scope="col" class="c${i}"><i class="key line"></i>${name}</th>`)}</tr></thead>
 <tbody>${[...byStage].map(
     ([stage, row]) =>
@@ -58,6 +70,9 @@ function promptCard({ prompt, expected, byStage }: PromptHistory, variants: read
   )}</tbody>
 </table>`;
 }
+
+/** Too long to be set like a heading. */
+const isLong = (prompt: string): boolean => prompt.length > 140 || prompt.trim().includes('\n');
 
 function completion(sample: ReportSample | undefined): Markup {
   if (!sample) return html`<span class="missing">not run</span>`;

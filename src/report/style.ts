@@ -82,6 +82,8 @@ ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.plot .c${i}, .c${i} .key { color: var(--
 .card { table-layout: fixed; break-inside: avoid; }
 .card caption { text-align: left; font-weight: 600; padding: 8px 12px; background: var(--panel); border-radius: 6px; overflow-wrap: anywhere; }
 .card .expected { font-weight: 400; color: var(--soft); margin-left: 10px; }
+.card caption .long { display: block; font-weight: 400; }
+.card .expected.long { margin: 6px 0 0; }
 .card th:first-child { width: 6.5rem; padding-left: 12px; }
 .card tbody th { color: var(--soft); font-size: 0.9rem; overflow-wrap: anywhere; }
 .card td { overflow-wrap: anywhere; }
@@ -97,7 +99,10 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
   body { font-size: 15px; } main { padding: 24px 16px 48px; } h1 { font-size: 1.6rem; } h2 { margin-top: 40px; }
   th, td { padding-right: 10px; } .comparison th small, .comparison td small { display: block; }
   .number { white-space: normal; } .comparison, .runs { font-size: 0.88rem; }
-  .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { display: block; margin-left: 0; } .frame { height: 210px; }
+  .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { font-weight: 400; color: var(--soft); margin-left: 10px; }
+.card caption .long { display: block; font-weight: 400; }
+.card .expected.long { margin: 6px 0 0; }
+.card .expected { display: block; margin-left: 0; } .frame { height: 210px; }
 }
 @media print {
   :root { color-scheme: light; --page: #fff; --text: #000; --soft: #444; --rule: #ccc; --panel: #f4f4f4; --good: #18794e; --bad: #b3261e;

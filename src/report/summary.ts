@@ -103,7 +103,7 @@ function confidence(comparisons: readonly StageComparison[], variants: readonly 
 
 function missing(nodes: readonly ReportNode[]): string[] {
   return (['broken off', 'stopped', 'not run'] as const).flatMap((status) => {
-    const ids = nodes.filter((node) => node.status === status && node.run !== 'compare').map(({ id }) => id);
+    const ids = nodes.filter((node) => node.status === status).map(({ id }) => id);
     return ids.length > 0 ? [`${status[0]!.toUpperCase()}${status.slice(1)}: ${listed(ids)}.`] : [];
   });
 }

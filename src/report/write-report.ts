@@ -103,11 +103,19 @@ function sampleSection(folder: PipelineFolder, variants: readonly string[]): Fra
   );
 }
 
-function reproduceSection({ name, nodes }: PipelineFolder, about: readonly (readonly [string, string])[]): Markup {
-  return html`<pre>mixtune run ${name}</pre>
+function reproduceSection(
+  { arguments: words, nodes }: PipelineFolder,
+  about: readonly (readonly [string, string])[],
+): Markup {
+  return html`<pre>mixtune ${words.map(quoted).join(' ')}</pre>
 <table class="facts"><tbody>${about.map(([label, value]) => html`<tr><th scope="row">${label}</th><td>${value}</td></tr>`)}</tbody></table>
 <h3>Resolved configurations</h3>
 ${configs(nodes)}`;
+}
+
+/** A word as a POSIX shell reads it back. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function startedAt(nodes: readonly ReportNode[]): string {

@@ -23,7 +23,12 @@ function row(stage: string, variant: string, seed: number, metrics: Record<strin
   return { stage, variant, seed, metrics, samples: [] };
 }
 
-const folder = (nodes: ReportNode[], results: ResultRow[]): PipelineFolder => ({ name: 'test', nodes, results });
+const folder = (nodes: ReportNode[], results: ResultRow[]): PipelineFolder => ({
+  name: 'test',
+  arguments: [],
+  nodes,
+  results,
+});
 const sentences = (data: PipelineFolder) =>
   summarise(compareStages(data), data.nodes, variantsOf(data)).map((text) => text.replaceAll('\u00a0', ' '));
 

@@ -139,6 +139,12 @@ describe('writeReport', () => {
     expect(text).toContain('Not finite, so left out: 1 of the values.');
   });
 
+  it('gives the command as it was typed, quoted for a shell', async () => {
+    const words = ['run', 'own files.yaml', '--set', "text=Ada's.txt"];
+    await writeFile(join(folder, 'plan.json'), JSON.stringify({ pipeline: 'own', arguments: words, nodes: [] }));
+    expect(textOf(await reportOf(folder))).toContain("mixtune run 'own files.yaml' --set 'text=Ada'\\''s.txt'");
+  });
+
   it('reports a pipeline of which nothing has run', async () => {
     const nodes = [{ id: 'a/shared/seed-1', stage: 'a', run: 'pretrain', directory: 'a/shared/seed-1' }];
     await writeFile(join(folder, 'plan.json'), JSON.stringify({ pipeline: 'new', nodes }));
