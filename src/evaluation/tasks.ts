@@ -18,6 +18,8 @@ export interface TaskOptions {
   holdOut: number;
   window: number;
   windows?: number | undefined;
+  /** Tokens of a conversation or pair; longer ones are cut. */
+  maxLength: number;
   /** Held-out rows used, at most. */
   rows: number;
   maxNewTokens: number;
@@ -42,8 +44,8 @@ export const taskKinds = {
   },
   loss: {
     use: 'messages',
-    async measure(model, tokenizer, rows, { window }) {
-      const { sequences } = encodeConversations(rows, tokenizer, { maxLength: window, onTooLong: 'drop' });
+    async measure(model, tokenizer, rows, { maxLength }) {
+      const { sequences } = encodeConversations(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
       checkTokenIds(sequences, tokenizer, model.config.vocabSize);
       return { loss: (await meanLoss(model, sequences)).loss };
     },
@@ -64,8 +66,8 @@ export const taskKinds = {
   },
   preference: {
     use: 'preference',
-    async measure(model, tokenizer, rows, { window }) {
-      const { pairs } = encodePairs(rows, tokenizer, { maxLength: window, onTooLong: 'drop' });
+    async measure(model, tokenizer, rows, { maxLength }) {
+      const { pairs } = encodePairs(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
       const chosen = await logLikelihoods(
         model,
         pairs.map((pair) => pair.chosen),

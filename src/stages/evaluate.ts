@@ -24,6 +24,7 @@ export const measurementOptions = {
     .describe('share of each text, instruction and preference file that training held out; 0 = use all of it'),
   window: z.int().min(2).default(256).describe('tokens in a window of the perplexity'),
   windows: z.int().positive().optional().describe('windows of the perplexity, at most'),
+  maxLength: z.int().min(2).default(1024).describe('tokens of a conversation or pair; longer ones are cut'),
   rows: z.int().positive().default(400).describe('rows of each other task, at most'),
   maxNewTokens: z.int().positive().default(32).describe('tokens of a generated answer, at most'),
   format: z
