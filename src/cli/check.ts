@@ -21,7 +21,7 @@ export function addCheckCommand(parent: Command, { stages, action }: Program): v
     .addOption(jsonOption())
     .action(
       action(async (name: string, flags: CheckFlags) => {
-        const plan = await planOf(name, flags, stages);
+        const { plan } = await planOf(name, flags, stages);
         const statuses = await selectNodes(plan, {});
         print(flags.json ? planJson(plan, statuses) : planTable(plan, statuses), flags.json);
         return 0;

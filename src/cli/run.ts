@@ -11,6 +11,7 @@ import { readPipelineText } from '../pipeline/recipes.ts';
 import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
 import { selectNodes } from '../pipeline/selection.ts';
 import type { Stage } from '../stages/stage.ts';
+import { nativeAvailability } from '../tensor/backends/native-build.ts';
 import { duration } from './duration.ts';
 import { jsonOption, wholeNumber } from './options.ts';
 import type { Program } from './program.ts';
@@ -43,13 +44,20 @@ export function addRunCommand(parent: Command, program: Program): void {
     .action(program.action((name: string, flags: RunFlags) => run(name, flags, program)));
 }
 
-async function run(name: string, flags: RunFlags, { stages, argv }: Program): Promise<number> {
-  const plan = await planOf(name, flags, stages);
+async function run(name: string, flags: RunFlags, { stages, argv, action }: Program): Promise<number> {
+  const { plan, withoutCompiler } = await planOf(name, flags, stages);
   const statuses = await selectNodes(plan, flags);
   if (flags.dryRun) {
     print(flags.json ? planJson(plan, statuses) : planTable(plan, statuses), flags.json);
     return 0;
   }
+  // Here, so that whoever waits sees the engine being compiled, which every node would otherwise say to its own log.
+  const engine = await nativeAvailability();
+  if (!engine.available && withoutCompiler) {
+    process.stderr.write(`running \`${withoutCompiler}\` instead of \`${name}\`, small enough for plain TypeScript\n`);
+    return run(withoutCompiler, flags, { stages, argv, action });
+  }
+  if (!engine.available) process.stderr.write(`the native engine cannot be used: ${engine.reason}\n`);
   const progress = openProgress();
   const done = await runPlan(plan, {
     statuses,
@@ -69,17 +77,19 @@ async function run(name: string, flags: RunFlags, { stages, argv }: Program): Pr
   return done.status;
 }
 
-/** The plan of a pipeline as flags ask for it; everything wrong with it is a RequestError. */
+/** The plan of a pipeline as flags ask for it, and what would replace it; everything wrong is a RequestError. */
 export async function planOf(
   name: string,
   flags: Pick<RunFlags, 'set' | 'out'>,
   stages: readonly Stage[],
-): Promise<Plan> {
+): Promise<{ plan: Plan; withoutCompiler: string | undefined }> {
   const { text, file } = await readPipelineText(name);
   const pipeline = parsePipeline(text, file, flags.set);
   const baseDirectory = process.cwd();
   const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
-  return makePlan(pipeline, { stages, directory, baseDirectory, contents: contentsBelow(baseDirectory) });
+  const contents = contentsBelow(baseDirectory);
+  const plan = await makePlan(pipeline, { stages, directory, baseDirectory, contents });
+  return { plan, withoutCompiler: pipeline.withoutCompiler };
 }
 
 /** A repeatable option that also takes several values at once. */

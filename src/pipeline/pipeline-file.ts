@@ -11,22 +11,23 @@ const folderName = z
 const keys = z.record(z.string(), z.unknown());
 
 export const pipelineSchema = z.strictObject({
-  name: folderName.describe('Names the folder below checkpoints/'),
-  description: z.string().optional().describe('One line for people'),
+  name: folderName.describe('names the folder below checkpoints/'),
+  description: z.string().optional().describe('one line for people'),
   parameters: z
     .record(z.string(), z.string())
     .default({})
-    .describe('Name and meaning of each value that --set name=value gives to a place of its name'),
+    .describe('name and meaning of each value that --set name=value gives to a place of its name'),
+  withoutCompiler: z.string().optional().describe('recipe to run instead where there is no C++ compiler'),
   seeds: z
     .array(z.int().min(0))
     .min(1)
     .default([1])
-    .describe('Each stage that draws random numbers runs once for each seed'),
+    .describe('each stage that draws random numbers runs once for each seed'),
   variants: z
     .record(folderName, z.record(z.string(), keys))
     .default({})
-    .describe('Per variant and stage, the keys that differ'),
-  stages: z.record(folderName, z.looseObject({ run: z.string() })).describe('Per stage, what it runs and its keys'),
+    .describe('per variant and stage, the keys that differ'),
+  stages: z.record(folderName, z.looseObject({ run: z.string() })).describe('per stage, what it runs and its keys'),
 });
 
 /** A pipeline as it was written, with parameters and `--set` put in. */

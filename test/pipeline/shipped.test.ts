@@ -28,12 +28,12 @@ describe('shipped recipes', async () => {
       text: 'words.txt',
       instructions: 'instructions.jsonl',
       preferences: 'pairs.jsonl',
-      choices: 'choices.jsonl',
+      questions: 'questions.jsonl',
     };
     await writeFile(join(folder, files.text), 'One sentence.\n\nAnother sentence.\n');
     await writeFile(join(folder, files.instructions), '{"instruction":"Say hello.","input":"","output":"Hello."}\n');
     await writeFile(join(folder, files.preferences), '{"prompt":"Hello?","chosen":"Hello.","rejected":"No."}\n');
-    await writeFile(join(folder, files.choices), '{"question":"One or two?","choices":["one","two"],"answer":0}\n');
+    await writeFile(join(folder, files.questions), '{"question":"One or two?","choices":["one","two"],"answer":0}\n');
     const declared = /^parameters:\n((?: {2}\w.*\n)*)/m.exec(text)?.[1] ?? '';
     const names = [...declared.matchAll(/^ {2}(\w+):/gm)].map((match) => match[1]!);
     const set = names.map((parameter) => `${parameter}=${files[parameter as keyof typeof files]}`);

@@ -1,0 +1,27 @@
+import { keysTable } from '../config/documentation.ts';
+import { schemaKeys } from '../config/schema-keys.ts';
+import type { Stage } from '../stages/stage.ts';
+import { machineSchema } from './job.ts';
+import { pipelineSchema } from './pipeline-file.ts';
+
+/** Every key that a pipeline and its stages can have, as a Markdown page. */
+export function configReference(stages: readonly Stage[]): string {
+  return `${[
+    '# Keys of pipelines and stages',
+    'Made from the schemas by `npm run docs`; do not edit. Each key of a stage is also a flag of its command: `batchSize` is `--batch-size`.',
+    '## Pipeline',
+    keysTable(schemaKeys(pipelineSchema)),
+    'A stage has `run` (one of the stages below), the keys of that stage, and those of every stage:',
+    '## Every stage',
+    keysTable(schemaKeys(machineSchema)),
+    ...stages.flatMap(stageSection),
+  ].join('\n\n')}\n`;
+}
+
+function stageSection({ name, summary, schema, inputs, datasets }: Stage): string[] {
+  const reads = [
+    ...Object.entries(inputs).map(([key, { kind, many }]) => `\`${key}\` names ${many ? `${kind}s` : `a ${kind}`}`),
+    ...Object.entries(datasets).map(([key, { use }]) => `\`${key}\` names a dataset of ${use} rows`),
+  ];
+  return [`## ${name}`, `${summary}.${reads.length > 0 ? ` ${reads.join('; ')}.` : ''}`, keysTable(schemaKeys(schema))];
+}
