@@ -1,0 +1,40 @@
+import { mul, neg, sigmoid, sub } from '../tensor/primitives.ts';
+import { fromHost } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+export interface KtoLoss {
+  beta: number;
+  /** λ_D and λ_U: what a wanted and an unwanted answer count. */
+  desirableWeight: number;
+  undesirableWeight: number;
+}
+
+/**
+ * KTO of each answer, which need not come in pairs: λ_D · (1 − σ(β(Δ − z))) for a wanted one and λ_U · (1 − σ(β(z − Δ))) for
+ * an unwanted one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 8). [answers] → [answers].
+ * No gradient goes through z, see `ktoBaseline`.
+ */
+export function ktoLoss(
+  logRatios: Tensor,
+  desirable: readonly boolean[],
+  baseline: number,
+  { beta, desirableWeight, undesirableWeight }: KtoLoss,
+): Tensor {
+  const { backend } = logRatios;
+  const signs = fromHost(
+    backend,
+    Float64Array.from(desirable, (wanted) => (wanted ? beta : -beta)),
+  );
+  const weights = Float64Array.from(desirable, (wanted) => (wanted ? desirableWeight : undesirableWeight));
+  // 1 − σ(x) = σ(−x), which keeps its digits.
+  return mul(sigmoid(neg(mul(sub(logRatios, baseline), signs))), fromHost(backend, weights));
+}
+
+/**
+ * z: the KL to the reference, estimated on answers to other prompts than their own, [answers]; never below 0.
+ */
+export function ktoBaseline(policy: ArrayLike<number>, reference: ArrayLike<number>): number {
+  let total = 0;
+  for (let i = 0; i < policy.length; i++) total += policy[i]! - reference[i]!;
+  return Math.max(0, total / policy.length);
+}
