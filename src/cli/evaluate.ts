@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { flagName, flagsOf } from '../config/flags.ts';
+import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
-import { validate } from '../config/validate.ts';
-import { RequestError } from '../errors.ts';
 import { parseTasks } from '../evaluation/tasks.ts';
-import { type EvaluateConfig, evaluateSchema, measure } from '../stages/evaluate.ts';
+import { contentsBelow } from '../pipeline/contents.ts';
+import { makeSingleNode } from '../pipeline/single-node.ts';
+import { type EvaluateConfig, evaluateSchema, evaluateStage, measure } from '../stages/evaluate.ts';
+import type { Stage } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
-import { addMachineOptions, type MachineFlags, machineOf, modelDirectory } from './model.ts';
+import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
 import { jsonOption } from './options.ts';
 import type { Program } from './program.ts';
 import { print } from './run.ts';
@@ -15,7 +16,7 @@ import { table } from './table.ts';
 type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean };
 
 /** `evaluate` by itself: the stage's keys as flags, the model as an argument, the result on standard output. */
-export function addEvaluateCommand(parent: Command, { action }: Program): void {
+export function addEvaluateCommand(parent: Command, { stages, action }: Program): void {
   const command = parent
     .command('evaluate')
     .summary('measure a model: perplexity, loss, multiple choice, exact answers, preferences')
@@ -24,41 +25,49 @@ export function addEvaluateCommand(parent: Command, { action }: Program): void {
   for (const option of schemaKeys(evaluateSchema).flatMap(flagsOf)) command.addOption(option);
   addMachineOptions(command)
     .addOption(jsonOption())
-    .action(action((model: string | undefined, flags: EvaluateFlags) => run(model, flags)));
+    .action(action((model: string | undefined, flags: EvaluateFlags) => run(model, flags, stages)));
 }
 
-async function run(model: string | undefined, flags: EvaluateFlags): Promise<number> {
+async function run(model: string | undefined, flags: EvaluateFlags, stages: readonly Stage[]): Promise<number> {
   const { json, threads, backend: _, precision: __, ...written } = flags;
-  const place = { where: (path: readonly (string | number)[]) => `--${flagName(String(path[0]))}` };
-  const { value: config, problems } = validate(
-    evaluateSchema,
-    { ...(model ? { from: model } : {}), ...written },
-    place,
-  );
-  if (!config) throw new RequestError(problems, 'mixtune evaluate');
-  const tasks = parseTasks(config.tasks, config.text);
-  const input = { name: config.from, directory: modelDirectory(config.from) };
+  const { config, directory } = await checked({ ...(model ? { from: model } : {}), ...written }, stages);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
   const log = (message: string) => void process.stderr.write(`${message}\n`);
   log(explanation);
   try {
+    const tasks = parseTasks(config.tasks, config.text);
     const run = { backend, baseDirectory: process.cwd(), log, seed: 1, directory: process.cwd(), inputs: {} };
-    const { metrics, samples } = await measure(config, tasks, input, run);
+    const { metrics, samples } = await measure(config, tasks, { name: config.from, directory }, run);
     // One task has the metrics to itself, so they need no dataset before their names.
     const named = tasks.length === 1 ? withoutSource(metrics, tasks[0]!.source) : metrics;
     if (json) print({ ...named, ...(samples.length > 0 ? { samples } : {}) }, true);
-    else
-      print(
-        table(
-          ['metric', 'value'],
-          Object.entries(named).map(([name, value]) => [name, String(value)]),
-        ),
-        false,
-      );
+    else print(metricsTable(named), false);
   } finally {
     await backend.dispose();
   }
   return 0;
+}
+
+/** The config, and the directory of the model; flags, model and data that are wrong are one RequestError. */
+async function checked(
+  written: Readonly<Record<string, unknown>>,
+  stages: readonly Stage[],
+): Promise<{ config: EvaluateConfig; directory: string }> {
+  const single = {
+    stages,
+    directory: process.cwd(),
+    baseDirectory: process.cwd(),
+    contents: contentsBelow(process.cwd()),
+  };
+  const { job, config } = await makeSingleNode(evaluateStage, written, { ...single, seed: 1 });
+  return { config: evaluateSchema.parse(config), directory: job.inputs.from![0]!.directory };
+}
+
+function metricsTable(metrics: Readonly<Record<string, number>>): string {
+  return table(
+    ['metric', 'value'],
+    Object.entries(metrics).map(([name, value]) => [name, String(value)]),
+  );
 }
 
 function withoutSource(metrics: Readonly<Record<string, number>>, source: string): Record<string, number> {

@@ -25,7 +25,9 @@ export const startCounter = (cwd: string, ...args: string[]): Started => start(c
 export const counter = (cwd: string, ...args: string[]): Promise<Ended> => startCounter(cwd, ...args).ended;
 
 /** The command line as it is shipped. */
-export const mixtune = (cwd: string, ...args: string[]): Promise<Ended> => start(mixtuneScript, cwd, args).ended;
+export const startMixtune = (cwd: string, ...args: string[]): Started => start(mixtuneScript, cwd, args);
+
+export const mixtune = (cwd: string, ...args: string[]): Promise<Ended> => startMixtune(cwd, ...args).ended;
 
 function start(script: string, cwd: string, args: readonly string[]): Started {
   const child = spawn(process.execPath, [script, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
