@@ -94,18 +94,17 @@ inline Vec exponential(Vec x) {
 
 inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
 
-/** Bits of x rounded to bfloat16 (to nearest, ties to even; NaN stays NaN), in the upper half of each lane. */
+/** Bits of x rounded to bfloat16 (to nearest, ties to even; NaN stays NaN): a float whose lower half is zero. */
 inline VecBits roundToBfloat16(Vec x) {
   const VecBits bits = (VecBits)x;
   const VecBits rounded = bits + (((bits >> 16) & 1u) + 0x7fffu);
   const VecBits isNumber = (VecBits)(x == x);
-  return (isNumber & rounded) | (~isNumber & 0x7fc00000u);
+  return (isNumber & rounded & 0xffff0000u) | (~isNumber & 0x7fc00000u);
 }
-
 
 /** Two bfloat16 numbers in one word, `even` in the lower half: the operand of a two-term dot product. */
 inline VecBits bfloat16Pairs(Vec even, Vec odd) {
-  return (roundToBfloat16(even) >> 16) | (roundToBfloat16(odd) & 0xffff0000u);
+  return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd);
 }
 
 }  // namespace mixtune
