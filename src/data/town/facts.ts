@@ -1,5 +1,4 @@
-import { RandomStream } from '../../random.ts';
-import { days, fromWords, inWords, shops, type World, workplaces } from './world.ts';
+import { days, fromWords, inWords, prices, type World, workplaces } from './world.ts';
 
 /** Something true in the world, the ways to state it and the ways to ask for it. */
 export interface Fact {
@@ -19,36 +18,35 @@ export interface Fact {
 
 type Draft = Omit<Fact, 'relation' | 'neverAsked'>;
 
-/** Share of each relation's facts that no trained row asks for. */
-const neverAskedShare = 1 / 4;
-
 /**
- * All facts that can be asked for. In the relations that follow from a rule (a place of work from the trade, a total
- * from the price), the facts that are never asked are not stated either: they have to be inferred.
+ * All facts that can be asked for. Of every subject, at most one fact in four is never asked, each time in another
+ * relation: so the questions speak of everybody, and yet leave answers that can only come from the text. In the
+ * relations that follow from a rule (a place of work from the trade, a total from the price), the facts that are never
+ * asked are not stated either: they have to be inferred.
  */
-export function createFacts(world: World, seed: number): Fact[] {
+export function createFacts(world: World): Fact[] {
   const relations: [name: string, inferable: boolean, facts: Draft[]][] = [
-    ['trade', false, trades(world)],
-    ['workplace', true, workplacesOf(world)],
-    ['street', false, streets(world)],
-    ['taste', false, tastes(world)],
-    ['shop', false, shopsOf(world)],
-    ['price', false, prices(world)],
-    ['total', true, totals(world)],
-    ['closed', false, closedDays(world)],
-    ['day', false, dayShifts()],
+    ['trade', false, tradeFacts(world)],
+    ['workplace', true, workplaceFacts(world)],
+    ['street', false, streetFacts(world)],
+    ['taste', false, tasteFacts(world)],
+    ['shop', false, shopFacts(world)],
+    ['price', false, priceFacts(world)],
+    ['total', true, totalFacts(world)],
+    ['closed', false, closedFacts(world)],
+    ['day', false, dayFacts()],
   ];
-  return relations.flatMap(([relation, inferable, facts]) => {
-    const order = new RandomStream(seed, `town/never-asked/${relation}`).shuffle(facts.map((_, index) => index));
-    const hidden = new Set(order.slice(0, Math.round(facts.length * neverAskedShare)));
+  return relations.flatMap(([relation, inferable, facts], turn) => {
+    const subjects = [...new Set(facts.map(({ subject }) => subject))];
     return facts.map((fact, index) => {
-      const neverAsked = hidden.has(index);
+      const earlier = facts.slice(0, index).filter(({ subject }) => subject === fact.subject).length;
+      const neverAsked = (subjects.indexOf(fact.subject) + turn + earlier) % 4 === 0;
       return { ...fact, relation, neverAsked, statements: neverAsked && inferable ? [] : fact.statements };
     });
   });
 }
 
-function trades({ people }: World): Draft[] {
+function tradeFacts({ people }: World): Draft[] {
   return people.map(({ name, trade }) => ({
     subject: name,
     value: trade,
@@ -59,7 +57,7 @@ function trades({ people }: World): Draft[] {
 }
 
 /** The answer goes by way of the trade, from which the place follows. */
-function workplacesOf({ people }: World): Draft[] {
+function workplaceFacts({ people }: World): Draft[] {
   return people.map(({ name, trade, workplace }) => {
     const answer = (value: string) => `${name} works as a ${value} at the ${workplaces[value]}.`;
     return {
@@ -72,7 +70,7 @@ function workplacesOf({ people }: World): Draft[] {
   });
 }
 
-function streets({ people }: World): Draft[] {
+function streetFacts({ people }: World): Draft[] {
   return people.map(({ name, street }) => ({
     subject: name,
     value: street,
@@ -86,7 +84,7 @@ function streets({ people }: World): Draft[] {
   }));
 }
 
-function tastes({ people }: World): Draft[] {
+function tasteFacts({ people }: World): Draft[] {
   return people.map(({ name, likes }) => ({
     subject: name,
     value: `${likes.name}s`,
@@ -100,21 +98,21 @@ function tastes({ people }: World): Draft[] {
   }));
 }
 
-function shopsOf({ things }: World): Draft[] {
+function shopFacts({ things }: World): Draft[] {
   return things.map(({ name, shop }) => ({
     subject: name,
     value: shop,
-    answer: (value) => `The ${value} sells ${name}s.`,
+    answer: (value) => `${capital(name)}s are sold at the ${value}.`,
     statements: [
-      `The ${shop} sells ${name}s.`,
       `${capital(name)}s are sold at the ${shop}.`,
+      `The ${shop} sells ${name}s.`,
       `For ${name}s people go to the ${shop}.`,
     ],
     questions: [`Where are ${name}s sold?`, `Which place sells ${name}s?`, `Where do people go for ${name}s?`],
   }));
 }
 
-function prices({ things }: World): Draft[] {
+function priceFacts({ things }: World): Draft[] {
   return things.map(({ name, price }) => ({
     subject: name,
     value: inWords(price),
@@ -132,11 +130,13 @@ function prices({ things }: World): Draft[] {
   }));
 }
 
+/** How many of a thing are bought. */
+const counts = [2, 3] as const;
+
 /** The answer goes by way of the price of one, from which the total follows. */
-function totals({ things }: World): Draft[] {
-  const several = [2, 3];
+function totalFacts({ things }: World): Draft[] {
   return things.flatMap(({ name, price }) =>
-    several.map((count) => {
+    counts.map((count) => {
       const goods = `${inWords(count)} ${name}s`;
       const answer = (value: string) => {
         const sum = inWords(count * fromWords(value));
@@ -158,20 +158,20 @@ function totals({ things }: World): Draft[] {
   );
 }
 
-function closedDays({ closed }: World): Draft[] {
-  return [...closed].map(([shop, day]) => ({
-    subject: shop,
+function closedFacts({ closed }: World): Draft[] {
+  return [...closed].map(([place, day]) => ({
+    subject: place,
     value: day,
-    answer: (value) => `The ${shop} is closed on ${value}.`,
+    answer: (value) => `The ${place} is closed on ${value}.`,
     statements: [
-      `The ${shop} is closed on ${day}.`,
-      `On ${day} the ${shop} is closed.`,
-      `The day of rest at the ${shop} is ${day}.`,
+      `The ${place} is closed on ${day}.`,
+      `On ${day} the ${place} is closed.`,
+      `The day of rest at the ${place} is ${day}.`,
     ],
     questions: [
-      `When is the ${shop} closed?`,
-      `On which day is the ${shop} closed?`,
-      `What is the day of rest at the ${shop}?`,
+      `When is the ${place} closed?`,
+      `On which day is the ${place} closed?`,
+      `What is the day of rest at the ${place}?`,
     ],
   }));
 }
@@ -182,7 +182,7 @@ const shifts = [
   { name: 'one day before', days: -1 },
 ] as const;
 
-function dayShifts(): Draft[] {
+function dayFacts(): Draft[] {
   return shifts.flatMap((shift) =>
     days.map((day, index) => {
       const value = days[(index + shift.days + days.length) % days.length] as string;
@@ -201,17 +201,28 @@ function dayShifts(): Draft[] {
   );
 }
 
-/** Rules and lists that stand in the text but are not asked for, by subject. */
-export function background(world: World): ReadonlyMap<string, readonly string[]> {
-  const rules = Object.entries(workplaces).map(
-    ([trade, place]) =>
-      [trade, [`A ${trade} works at the ${place}.`, `At the ${place} there is work for a ${trade}.`]] as const,
+/** What stands in the text but is not asked for, by subject: for each thing to say, its phrasings. */
+export function background(world: World): ReadonlyMap<string, readonly (readonly string[])[]> {
+  const trades = Object.entries(workplaces).map(([trade, place]) => [
+    `A ${trade} works at the ${place}.`,
+    `At the ${place} there is work for a ${trade}.`,
+  ]);
+  const products = counts.flatMap((count) =>
+    prices.map((price) => {
+      const [times, product] = [`${capital(inWords(count))} times ${inWords(price)}`, inWords(count * price)];
+      return [`${times} is ${product}.`, `${times}, that is ${product}.`];
+    }),
   );
-  const goods = shops.map((shop) => {
-    const names = world.things.filter((thing) => thing.shop === shop).map(({ name }) => `${name}s`);
-    return [shop, [`At the ${shop} there are ${names.join(' and ')}.`]] as const;
-  });
-  return new Map<string, readonly string[]>([...rules, ...goods]);
+  return new Map([
+    ['trades', trades],
+    ['numbers', products],
+    ...world.things.map(({ name, shop }) => [name, stock(name, shop)] as const),
+  ]);
+}
+
+/** Several of a thing, without what they cost: so that no number is unheard of before its name. */
+function stock(name: string, shop: string): readonly (readonly string[])[] {
+  return [counts.map((count) => `${capital(inWords(count))} ${name}s lie at the ${shop}.`)];
 }
 
 function capital(text: string): string {

@@ -19,13 +19,11 @@ export function createText(world: World, facts: readonly Fact[], documents: numb
 }
 
 /** For each subject its facts, each as the list of its phrasings. */
-function sentencesBySubject(world: World, facts: readonly Fact[]): Map<string, (readonly string[])[]> {
-  const sentences = new Map<string, (readonly string[])[]>();
-  const add = (subject: string, phrasings: readonly string[]) => {
-    if (phrasings.length > 0) sentences.set(subject, [...(sentences.get(subject) ?? []), phrasings]);
-  };
-  for (const { subject, statements } of facts) add(subject, statements);
-  for (const [subject, phrasings] of background(world)) add(subject, phrasings);
+function sentencesBySubject(world: World, facts: readonly Fact[]): Map<string, readonly (readonly string[])[]> {
+  const sentences = new Map(background(world));
+  for (const { subject, statements } of facts) {
+    if (statements.length > 0) sentences.set(subject, [...(sentences.get(subject) ?? []), statements]);
+  }
   return sentences;
 }
 

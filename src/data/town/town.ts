@@ -24,7 +24,7 @@ export interface Town {
 
 export function createTown(size: TownSize = defaultSize, seed = defaultSeed): Town {
   const world = createWorld(size, seed);
-  return { world, facts: createFacts(world, seed), size, seed };
+  return { world, facts: createFacts(world), size, seed };
 }
 
 type Reader<U extends Use> = (town: Town, split: Split) => readonly RowOf[U][];

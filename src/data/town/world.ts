@@ -10,7 +10,7 @@ export interface TownSize {
   documents: number;
 }
 
-export const defaultSize: TownSize = { people: 24, things: 12, documents: 10_000 };
+export const defaultSize: TownSize = { people: 24, things: 16, documents: 10_000 };
 
 export interface Person {
   name: string;
@@ -32,7 +32,7 @@ export interface Thing {
 export interface World {
   people: readonly Person[];
   things: readonly Thing[];
-  /** Shop → day on which it is closed. */
+  /** Place of work → day on which it is closed. */
   closed: ReadonlyMap<string, string>;
 }
 
@@ -58,15 +58,18 @@ const names = (
 ).split(' ');
 const things = 'cake key egg hat pie nail apple lamp roll bell pear rope bun pot plum cup'.split(' ');
 const streets = ['Elm', 'Oak', 'Hill', 'Lake', 'Rose', 'Park', 'King', 'Bridge'].map((name) => `${name} Street`);
-const prices = [2, 3, 4, 5, 6];
+/** What one of a thing may cost, in coins. */
+export const prices = [2, 3, 4, 5, 6] as const;
 
 /** Draws a world; the same size and seed give the same one. */
 export function createWorld(size: TownSize, seed: number): World {
   const random = new RandomStream(seed, 'town/world');
+  const sellers = dealt(shops, size.things, random);
+  const costs = dealt(prices, size.things, random);
   const goods = things.slice(0, size.things).map((name, index) => ({
     name,
-    shop: shops[index % shops.length] as string,
-    price: random.pick(prices),
+    shop: sellers[index] as string,
+    price: costs[index] as number,
   }));
   const trades = dealt(Object.keys(workplaces), size.people, random);
   const homes = dealt(streets, size.people, random);
@@ -78,9 +81,9 @@ export function createWorld(size: TownSize, seed: number): World {
     street: homes[index] as string,
     likes: tastes[index] as Thing,
   }));
-  const closed = new Map(
-    dealt(days, shops.length, random).map((day, index) => [shops[index] as string, day as string]),
-  );
+  const places = Object.values(workplaces);
+  const restDays = dealt(days, places.length, random);
+  const closed = new Map(places.map((place, index) => [place, restDays[index] as string]));
   return { people, things: goods, closed };
 }
 
