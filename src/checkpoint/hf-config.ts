@@ -13,6 +13,8 @@ export interface ModelExtra {
   /** Every id that ends a text; the first one is written where only one is wanted. */
   eosIds: readonly number[];
   padId: number | undefined;
+  /** Of a reward model: what is added to its score. */
+  rewardOffset?: number | undefined;
 }
 
 export interface ParsedConfig {
@@ -79,9 +81,24 @@ export function parseHfConfig(json: Json, generation: Json, problems: Problem[])
     tieWordEmbeddings: flag(json, 'tie_word_embeddings', problems),
   };
   if (problems.length === before) checkHeads(shape, problems);
+  const isScoring = architectureOf(json)?.endsWith('ForSequenceClassification') ?? false;
+  if (isScoring) checkLabels(json, problems);
   const claim = parseClaim(json.norm, json.post_layers, layers, problems);
   if (problems.length > before) return undefined;
-  return { shape, claim, extra: parseExtra(json, generation, modelType) };
+  const scoring = { ...shape, tieWordEmbeddings: false, head: 'score' as const };
+  return { shape: isScoring ? scoring : shape, claim, extra: parseExtra(json, generation, modelType) };
+}
+
+/** A reward model has one label, its score. transformers writes `id2label` where the number is not its default of 2. */
+function checkLabels({ num_labels: number, id2label, reward_offset: offset }: Json, problems: Problem[]): void {
+  const labels = number ?? (isJsonObject(id2label) ? Object.keys(id2label).length : 2);
+  if (labels !== 1) {
+    const message = `${JSON.stringify(labels)}; a reward model has 1`;
+    problems.push({ where: 'num_labels', message, hint: 'classifiers are not supported' });
+  }
+  if (offset !== undefined && (typeof offset !== 'number' || !Number.isFinite(offset))) {
+    problems.push({ where: 'reward_offset', message: `${JSON.stringify(offset)}; a number is needed` });
+  }
 }
 
 function checkHeads({ heads, kvHeads, headDim }: ParsedConfig['shape'], problems: Problem[]): void {
@@ -149,11 +166,16 @@ function flag(json: Json, key: string, problems: Problem[]): boolean {
   return false;
 }
 
+function architectureOf({ architectures }: Json): string | undefined {
+  const architecture = Array.isArray(architectures) ? architectures[0] : undefined;
+  return typeof architecture === 'string' ? architecture : undefined;
+}
+
 function parseExtra(json: Json, generation: Json, modelType: string): ModelExtra {
-  const architecture = Array.isArray(json.architectures) ? json.architectures[0] : undefined;
   return {
     modelType,
-    architecture: typeof architecture === 'string' ? architecture : undefined,
+    architecture: architectureOf(json),
+    rewardOffset: json.reward_offset as number | undefined,
     bosId: ids(generation.bos_token_id ?? json.bos_token_id)[0],
     eosIds: ids(generation.eos_token_id ?? json.eos_token_id),
     padId: ids(generation.pad_token_id ?? json.pad_token_id)[0],
@@ -172,28 +194,36 @@ export interface SpecialIds {
   padId?: number | undefined;
 }
 
+/** What a written config says beside the architecture. */
+export interface WrittenExtra extends SpecialIds {
+  /** Of a reward model; 0 if left out. */
+  rewardOffset?: number | undefined;
+}
+
 export type WeightDtype = 'f32' | 'bf16' | 'f16';
 
 const torchNames = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
 
 /** config.json as transformers 4.57 and 5 read it: stock `llama` for Pre-LN, `mixln` with its own code for the rest. */
-export function buildHfConfig(config: ModelConfig, ids: SpecialIds, dtype: WeightDtype): Json {
+export function buildHfConfig(config: ModelConfig, extra: WrittenExtra, dtype: WeightDtype): Json {
+  const task = config.head === 'score' ? 'SequenceClassification' : 'CausalLM';
   return {
     ...(config.norm === 'pre'
-      ? { architectures: ['LlamaForCausalLM'], model_type: 'llama' }
+      ? { architectures: [`LlamaFor${task}`], model_type: 'llama' }
       : {
-          architectures: ['MixLNForCausalLM'],
+          architectures: [`MixLNFor${task}`],
           model_type: 'mixln',
           auto_map: {
             AutoConfig: 'modeling_mixln.MixLNConfig',
-            AutoModelForCausalLM: 'modeling_mixln.MixLNForCausalLM',
+            [`AutoModelFor${task}`]: `modeling_mixln.MixLNFor${task}`,
           },
           norm: config.norm,
           post_layers: config.postLayers,
         }),
+    ...(config.head === 'score' ? scoreConfig(extra) : {}),
     attention_bias: false,
     attention_dropout: 0,
-    ...specialIds(ids),
+    ...specialIds(extra),
     head_dim: config.headDim,
     hidden_act: 'silu',
     hidden_size: config.hiddenSize,
@@ -212,6 +242,10 @@ export function buildHfConfig(config: ModelConfig, ids: SpecialIds, dtype: Weigh
     use_cache: true,
     vocab_size: config.vocabSize,
   };
+}
+
+function scoreConfig({ rewardOffset = 0 }: WrittenExtra): Json {
+  return { num_labels: 1, id2label: { 0: 'reward' }, label2id: { reward: 0 }, reward_offset: rewardOffset };
 }
 
 /** generation_config.json. */

@@ -1,9 +1,11 @@
+import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { readModel, tensorSource } from '../model/weights.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelExtra, WeightDtype } from './hf-config.ts';
 import { readModelDirectory, writeModelDirectory } from './model-directory.ts';
+import { paddingIdOf, writePaddingToken } from './padding-token.ts';
 
 export interface LoadedModel {
   model: Model;
@@ -12,18 +14,31 @@ export interface LoadedModel {
   inferred: readonly string[];
 }
 
-/** Reads a Hugging Face model directory onto a backend. */
+/**
+ * Reads the Hugging Face directory of a language model onto a backend.
+ * @throws RequestError where it is a reward model
+ */
 export async function loadModel(directory: string, backend: Backend): Promise<LoadedModel> {
   const { config, extra, inferred, read } = await readModelDirectory(directory);
+  if (config.head === 'score') {
+    throw new RequestError(
+      {
+        message: `is a reward model (${extra.architecture}), which scores texts and writes none`,
+        hint: 'give the language model that it was trained from',
+      },
+      directory,
+    );
+  }
   return { model: await readModel(config, backend, read), extra, inferred };
 }
 
-/** Writes a model and its tokenizer into an empty directory, as a Hugging Face model directory. */
+/** Writes a language or reward model and its tokenizer into an empty directory, as a Hugging Face model directory. */
 export async function saveModel(
   directory: string,
   { config, parameters }: Model,
-  { tokenizer, dtype = 'f32' }: { tokenizer: Tokenizer; dtype?: WeightDtype },
+  { tokenizer, dtype = 'f32', rewardOffset }: { tokenizer: Tokenizer; dtype?: WeightDtype; rewardOffset?: number },
 ): Promise<void> {
+  const padId = config.head === 'score' ? paddingIdOf(tokenizer) : tokenizer.padId;
   await writeModelDirectory(directory, {
     config,
     read: tensorSource(config, parameters),
@@ -31,6 +46,8 @@ export async function saveModel(
     tokenizer,
     bosId: tokenizer.bosId,
     eosIds: tokenizer.eosId === undefined ? [] : [tokenizer.eosId],
-    padId: tokenizer.padId,
+    padId,
+    rewardOffset,
   });
+  if (config.head === 'score') await writePaddingToken(directory, tokenizer, paddingIdOf(tokenizer));
 }

@@ -11,8 +11,8 @@ import {
   buildHfConfig,
   type ModelExtra,
   parseHfConfig,
-  type SpecialIds,
   type WeightDtype,
+  type WrittenExtra,
 } from './hf-config.ts';
 import { describePlacement, inferPlacement, type PlacementClaim, parseClaim } from './placement.ts';
 import type { TensorStore } from './safetensors-reader.ts';
@@ -131,6 +131,8 @@ function checkTensors(config: ModelConfig, { tensors }: TensorStore, problems: P
 }
 
 function missingHint(name: string): { hint?: string } {
+  if (name === 'score.weight')
+    return { hint: 'a reward model is not usable without its head: a fresh one scores at random' };
   if (name !== 'lm_head.weight') return {};
   return { hint: 'if the head shares the embedding, config.json needs "tie_word_embeddings": true' };
 }
@@ -152,7 +154,7 @@ async function checkTiedHead(config: ModelConfig, weights: TensorStore, director
   );
 }
 
-export interface ModelToWrite extends SpecialIds {
+export interface ModelToWrite extends WrittenExtra {
   config: ModelConfig;
   /** A tensor of `checkpointTensors(config)`, row-major; asked once for each. */
   read(name: string): Promise<Float32Array>;
@@ -172,7 +174,7 @@ export async function writeModelDirectory(directory: string, model: ModelToWrite
   await writeWeights(directory, tensors, (name) => model.read(name), metadata);
   await model.tokenizer?.save(directory);
   if (config.norm !== 'pre') await copyFile(modelingCode, join(directory, 'modeling_mixln.py'));
-  await writeJson(join(directory, 'generation_config.json'), buildGenerationConfig(model));
+  if (config.head !== 'score') await writeJson(join(directory, 'generation_config.json'), buildGenerationConfig(model));
   await writeJson(join(directory, 'config.json'), buildHfConfig(config, model, model.dtype));
   await readModelDirectory(directory);
 }

@@ -1,6 +1,7 @@
 """Llama with Post-LN layers first (Mix-LN, Li et al. 2024, arXiv 2412.13795), for transformers 4.57 and 5.
 
     AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
+    AutoModelForSequenceClassification.from_pretrained(directory, trust_remote_code=True)  # a reward model
 
 The first `post_layers` layers normalise after each residual add, x = N(x + F(x)); the others before each sub-layer,
 x = x + F(N(x)). A Post-LN layer's norms are `post_attention_layernorm` and `post_feedforward_layernorm`; a Pre-LN
@@ -13,6 +14,7 @@ from transformers.models.llama.modeling_llama import (
     LlamaAttention,
     LlamaDecoderLayer,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
     LlamaModel,
     LlamaPreTrainedModel,
     LlamaRMSNorm,
@@ -56,4 +58,16 @@ class MixLNForCausalLM(MixLNPreTrainedModel, LlamaForCausalLM):
     def __init__(self, config):
         super().__init__(config)
         self.model = MixLNModel(config)
+        self.post_init()
+
+
+class MixLNForSequenceClassification(MixLNPreTrainedModel, LlamaForSequenceClassification):
+    """A reward model: its one label is the score of the last token that is not `pad_token_id`."""
+
+    def __init__(self, config):
+        # Not LlamaForSequenceClassification's, which looks its decoder up among those that transformers knows.
+        LlamaPreTrainedModel.__init__(self, config)
+        self.num_labels = config.num_labels
+        self.model = MixLNModel(config)
+        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
         self.post_init()

@@ -21,6 +21,32 @@ export interface Batch {
   trainedTokens: number;
 }
 
+/** Whole texts one behind the other: unlike in a `Batch`, the last token of each is a row, at `segments[i + 1] − 1`. */
+export interface WholeTexts {
+  /** [rows] */
+  tokens: Int32Array;
+  /** [rows], from 0 in each text. */
+  positions: Int32Array;
+  /** [texts + 1], row offsets. */
+  segments: Int32Array;
+}
+
+export function packWholeTexts(texts: readonly Int32Array[]): WholeTexts {
+  const rows = texts.reduce((sum, { length }) => sum + length, 0);
+  const packed = {
+    tokens: new Int32Array(rows),
+    positions: new Int32Array(rows),
+    segments: new Int32Array(texts.length + 1),
+  };
+  texts.forEach((text, index) => {
+    const start = packed.segments[index]!;
+    packed.tokens.set(text, start);
+    for (let i = 0; i < text.length; i++) packed.positions[start + i] = i;
+    packed.segments[index + 1] = start + text.length;
+  });
+  return packed;
+}
+
 /** Lays sequences one behind the other; the last token of each is only a target, so it is not a row. */
 export function packSequences(sequences: readonly Sequence[]): Batch {
   const rows = sequences.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);

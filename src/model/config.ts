@@ -19,6 +19,8 @@ export interface ModelConfig {
   norm: NormPlacement;
   /** Post-LN layers, counted from the first: 0 for `pre`, `layers` for `post`. */
   postLayers: number;
+  /** What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's logits. */
+  head?: 'score';
 }
 
 /** True where layer `index` (from 0) normalises after its residual adds. */

@@ -49,6 +49,11 @@ export function headOf(model: Model): Tensor {
   return parameter(model, model.config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
 }
 
+/** The matrix [1, hidden] that turns the hidden state of the last token into a score. */
+export function scoreHeadOf(model: Model): Tensor {
+  return parameter(model, 'score.weight');
+}
+
 /** Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer. */
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);

@@ -32,7 +32,8 @@ export function checkpointTensors(config: ModelConfig): CheckpointTensor[] {
     );
   }
   tensors.push({ name: 'model.norm.weight', shape: [hidden] });
-  if (!config.tieWordEmbeddings) tensors.push({ name: 'lm_head.weight', shape: [config.vocabSize, hidden] });
+  if (config.head === 'score') tensors.push({ name: 'score.weight', shape: [1, hidden] });
+  else if (!config.tieWordEmbeddings) tensors.push({ name: 'lm_head.weight', shape: [config.vocabSize, hidden] });
   return tensors;
 }
 

@@ -1,7 +1,7 @@
 import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import type { DatasetSource, ResultKind, Stage } from '../stages/stage.ts';
+import type { DatasetSource, InputKind, ResultKind, Stage } from '../stages/stage.ts';
 import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
 import type { Machine } from './job.ts';
@@ -162,8 +162,8 @@ function readReferences(
   return { references, problems };
 }
 
-function serves(made: ResultKind, wanted: 'tokenizer' | 'model'): boolean {
-  return made === wanted || (made === 'model' && wanted === 'tokenizer');
+function serves(made: ResultKind, wanted: InputKind): boolean {
+  return made === wanted || (wanted === 'tokenizer' && (made === 'model' || made === 'reward model'));
 }
 
 async function dataProblems(

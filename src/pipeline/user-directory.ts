@@ -1,12 +1,14 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Problem } from '../errors.ts';
-import type { Stage } from '../stages/stage.ts';
-
-type InputKind = Stage['inputs'][string]['kind'];
+import type { InputKind } from '../stages/stage.ts';
 
 /** The file by which a directory of each kind is known. */
-const mark: Readonly<Record<InputKind, string>> = { model: 'config.json', tokenizer: 'tokenizer.json' };
+const mark: Readonly<Record<InputKind, string>> = {
+  model: 'config.json',
+  'reward model': 'config.json',
+  tokenizer: 'tokenizer.json',
+};
 
 /** Does this text mean a directory rather than a stage? */
 export function looksLikePath(text: string, baseDirectory: string): boolean {

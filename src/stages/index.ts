@@ -3,6 +3,7 @@ import { dpoStage } from './dpo.ts';
 import { evaluateStage } from './evaluate.ts';
 import { exportStage } from './export.ts';
 import { pretrainStage } from './pretrain.ts';
+import { rewardStage } from './reward.ts';
 import { sftStage } from './sft.ts';
 import type { Stage } from './stage.ts';
 import { tokenizerStage } from './tokenizer.ts';
@@ -12,6 +13,7 @@ export const stages: readonly Stage[] = [
   tokenizerStage,
   pretrainStage,
   sftStage,
+  rewardStage,
   dpoStage,
   evaluateStage,
   compareStage,

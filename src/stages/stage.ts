@@ -43,7 +43,10 @@ export interface StageInput {
   seed?: number;
 }
 
-export type ResultKind = 'tokenizer' | 'model' | 'measurements';
+export type ResultKind = 'tokenizer' | 'model' | 'reward model' | 'measurements';
+
+/** What an input has to be; a tokenizer is also taken from a model of either kind. */
+export type InputKind = Exclude<ResultKind, 'measurements'>;
 
 export interface DatasetSource {
   /** Config key that names it. */
@@ -66,7 +69,7 @@ export interface Stage<
   summary: string;
   schema: z.ZodType<Config>;
   /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
-  inputs: Readonly<Record<string, { kind: 'tokenizer' | 'model'; many?: boolean; optional?: boolean }>>;
+  inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */
   result: ResultKind;
   /** Config keys that name datasets, with the row type they are read as. */

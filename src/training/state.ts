@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { saveModel } from '../checkpoint/load-model.ts';
+import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
 import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
 import { DataCursor } from '../data/cursor.ts';
@@ -56,7 +57,8 @@ export async function loadTrainingState(
   data: { rows: number; seed: number },
   tokenizer: Tokenizer,
 ): Promise<TrainingState> {
-  const { model } = await loadModel(join(directory, 'model'), backend);
+  const { config, read } = await readModelDirectory(join(directory, 'model'));
+  const model = await readModel(config, backend, read);
   const counters = JSON.parse(await readFile(join(directory, 'state.json'), 'utf8'));
   const optimizer = newOptimizer(model);
   optimizer.step = counters.step;

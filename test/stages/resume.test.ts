@@ -9,6 +9,7 @@ import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
 import { dpoStage } from '../../src/stages/dpo.ts';
 import { pretrainStage } from '../../src/stages/pretrain.ts';
+import { rewardStage } from '../../src/stages/reward.ts';
 import { sftStage } from '../../src/stages/sft.ts';
 import type { Stage, StageInput, StageRun, StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
@@ -70,6 +71,10 @@ describe('stopped twice and resumed, a stage ends with the bits of an uninterrup
 
   test('sft', async () => {
     await expectSameBits(sftStage, sftStage.schema.parse({ from: 'start', data: 'messages.jsonl', ...training }));
+  });
+
+  test('reward', async () => {
+    await expectSameBits(rewardStage, rewardStage.schema.parse({ from: 'start', data: 'pairs.jsonl', ...training }));
   });
 
   test('dpo', async () => {

@@ -1,0 +1,158 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { saveModel } from '../checkpoint/load-model.ts';
+import { paddingIdOf } from '../checkpoint/padding-token.ts';
+import { loadRewardModel, rewardModelFrom } from '../checkpoint/reward-model.ts';
+import { openDataset } from '../data/dataset.ts';
+import { checkTokenIds, type EncodedPair } from '../data/encode.ts';
+import { describePreflight, encodePairs } from '../data/preflight.ts';
+import { RunError } from '../errors.ts';
+import {
+  learntLengthWarning,
+  lengthWarning,
+  type RewardedPair,
+  reliability,
+  rewardMeasures,
+} from '../evaluation/reward.ts';
+import { type Model, releaseModel } from '../model/model.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import { nextMicroBatches } from '../training/language-model.ts';
+import { update } from '../training/optimizer.ts';
+import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import { type Comparison, comparisonsOf, rewardScores, rewardStep, scoredText } from '../training/reward.ts';
+import {
+  loadTrainingState,
+  newTrainingState,
+  releaseTrainingState,
+  saveTrainingState,
+  type TrainingState,
+} from '../training/state.ts';
+import { conversationOptions } from './sft.ts';
+import type { Metrics, Stage, StepRecord } from './stage.ts';
+
+export const rewardSchema = z.strictObject({
+  from: z.string().describe('language model whose decoder is trained on: a stage or a Hugging Face directory'),
+  data: z.string().describe('preference pairs; those of the same prompt are trained together'),
+  margin: z.number().nonnegative().default(0).describe('by how much the preferred answer has to be ahead'),
+  centring: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe('weight of (sum of both scores)², which holds them near 0; 0.01 is usual'),
+  ...conversationOptions,
+  ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-4, warmup: 0.1, weightDecay: 0 }),
+});
+
+export type RewardConfig = z.infer<typeof rewardSchema>;
+
+export interface RewardState extends TrainingState {
+  comparisons: readonly Comparison[];
+  heldOut: readonly EncodedPair[];
+}
+
+/** Preferred answers, at most, whose mean reward the offset makes 0. */
+const referenceAnswers = 1024;
+
+/** A reward model: Bradley–Terry loss on the scores of the last tokens (Ouyang et al. 2022, eq. 1). */
+export async function* reward(config: RewardConfig, state: RewardState): AsyncGenerator<StepRecord, { steps: number }> {
+  const { optimizer, cursor, comparisons } = state;
+  const totalSteps = totalStepsOf(config, comparisons.length);
+
+  while (optimizer.step < totalSteps) {
+    const microBatches = nextMicroBatches(cursor, comparisons, config);
+    const { loss, metrics, tokens } = await rewardStep(optimizer, microBatches, config);
+    const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    yield { step: optimizer.step, totalSteps, loss, ...metrics, learningRate, gradientNorm, tokens };
+  }
+  return { steps: optimizer.step };
+}
+
+export const rewardStage: Stage<RewardConfig, RewardState> = {
+  name: 'reward',
+  summary: 'train a reward model on preference pairs',
+  schema: rewardSchema,
+  inputs: { from: { kind: 'model' } },
+  result: 'reward model',
+  datasets: { data: { use: 'preference' } },
+  async open(config, run, from) {
+    const start = run.inputs.from![0]!.directory;
+    const tokenizer = await loadTokenizer(start);
+    paddingIdOf(tokenizer);
+    const { holdOut } = config;
+    const rowsOf = async (split: 'train' | 'test') => {
+      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
+      return (await openDataset(config.data, 'preference', options)).rows;
+    };
+    const train = encodePairs(await rowsOf('train'), tokenizer, config);
+    const comparisons = comparisonsOf(train.pairs);
+    run.log(`${config.data}: ${describePreflight(train.preflight)}; ${comparisons.length} prompts`);
+    const warning = lengthWarning(train.pairs.map((pair) => ({ longerBy: longerBy(pair) })));
+    if (warning) run.log(`${config.data}: ${warning}`);
+    const heldOut = encodePairs((await rowsOf('test')).slice(0, config.evalRows), tokenizer, {
+      ...config,
+      onTooLong: 'truncate',
+    }).pairs;
+
+    const data = { rows: comparisons.length, seed: run.seed };
+    const training = from
+      ? await loadTrainingState(from, run.backend, data, tokenizer)
+      : newTrainingState(await rewardModelFrom(start, run.backend, run.seed), data, tokenizer);
+    const sequences = [...train.pairs, ...heldOut].flatMap(({ chosen, rejected }) => [chosen, rejected]);
+    checkTokenIds(sequences, tokenizer, training.optimizer.model.config.vocabSize);
+    return { ...training, comparisons, heldOut };
+  },
+  run: reward,
+  save: saveTrainingState,
+  async finish(_config, { optimizer, tokenizer, comparisons, heldOut }, directory) {
+    const { model } = optimizer;
+    const references = comparisons.flatMap(preferredTexts).slice(0, referenceAnswers);
+    const scores = await rewardScores({ model, offset: 0 }, references);
+    const rewardOffset = -scores.reduce((total, score) => total + score, 0) / scores.length;
+    await saveModel(directory, model, { tokenizer, rewardOffset });
+    await assertSavedModelScores(directory, model.backend, references[0]!, scores[0]! + rewardOffset);
+    if (heldOut.length === 0) return;
+    const table = reliability(await rewardedPairs(model, heldOut));
+    await writeFile(join(directory, 'reliability.json'), `${JSON.stringify(table, null, 2)}\n`);
+  },
+  async evaluate(_config, { optimizer, heldOut }, run): Promise<Metrics> {
+    if (heldOut.length === 0) return {};
+    const measures = rewardMeasures(await rewardedPairs(optimizer.model, heldOut));
+    const warning = learntLengthWarning(measures);
+    if (warning) run.log(warning);
+    return measures;
+  },
+  close: releaseTrainingState,
+};
+
+const longerBy = ({ chosen, rejected }: EncodedPair): number => scoredText(chosen).length - scoredText(rejected).length;
+
+const preferredTexts = ({ texts, pairs }: Comparison): Int32Array[] =>
+  [...new Set(pairs.map(({ better }) => better))].map((index) => texts[index]!);
+
+async function rewardedPairs(model: Model, pairs: readonly EncodedPair[]): Promise<RewardedPair[]> {
+  const scoresOf = (side: 'chosen' | 'rejected'): Promise<number[]> =>
+    rewardScores(
+      { model, offset: 0 },
+      pairs.map((pair) => scoredText(pair[side])),
+    );
+  const [chosen, rejected] = [await scoresOf('chosen'), await scoresOf('rejected')];
+  return pairs.map((pair, i) => ({ chosen: chosen[i]!, rejected: rejected[i]!, longerBy: longerBy(pair) }));
+}
+
+/** What was written is opened again and has to give a text the reward that the trained model gives it. */
+async function assertSavedModelScores(
+  directory: string,
+  backend: Backend,
+  text: Int32Array,
+  expected: number,
+): Promise<void> {
+  const saved = await loadRewardModel(directory, backend);
+  const [found] = await rewardScores(saved, [text]);
+  releaseModel(saved.model);
+  if (found === expected) return;
+  throw new RunError(`the saved reward model gives a text ${found}, the trained one ${expected}`, {
+    hint: 'the files were damaged while they were written; run the command again, it goes on from the last saved state',
+  });
+}

@@ -1,0 +1,147 @@
+import type { RewardModel } from '../checkpoint/reward-model.ts';
+import { packWholeTexts } from '../data/batch.ts';
+import type { EncodedPair, EncodedSequence } from '../data/encode.ts';
+import { bradleyTerryLoss, type ScoredPair } from '../losses/bradley-terry.ts';
+import { hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
+import { scores } from '../model/score-head.ts';
+import { gather } from '../tensor/primitives.ts';
+import { fromHost, scope } from '../tensor/scope.ts';
+import { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { sumOnHost } from './language-model.ts';
+import { leavesOf, type Optimizer } from './optimizer.ts';
+
+/** The answers to one prompt, each behind the prompt and up to its end, and which of them was preferred to which. */
+export interface Comparison {
+  texts: Int32Array[];
+  /** Indices into `texts`. */
+  pairs: { better: number; worse: number }[];
+}
+
+export interface RewardLoss {
+  /** By how much the preferred answer has to be ahead. */
+  margin: number;
+  /** Holds scores near 0. */
+  centring: number;
+}
+
+/** Means over the pairs of a step. Scores are the head's, without an offset. */
+export type RewardMetrics = Record<'accuracy' | 'margin' | 'chosenScore' | 'rejectedScore', number>;
+
+/**
+ * All pairs of a prompt are one comparison, in the order in which prompts first occur: its answers are scored once for all pairs
+ * that they are in, and a prompt counts the same however many pairs it has (Ouyang et al. 2022, section 3.5).
+ */
+export function comparisonsOf(pairs: readonly EncodedPair[]): Comparison[] {
+  const comparisons = new Map<string, Comparison>();
+  const known = new Map<string, number>();
+  for (const { chosen, rejected } of pairs) {
+    const prompt = chosen.tokens.subarray(0, chosen.trained.indexOf(1)).join();
+    const comparison: Comparison = comparisons.get(prompt) ?? { texts: [], pairs: [] };
+    comparisons.set(prompt, comparison);
+    const indexOf = (sequence: EncodedSequence): number => {
+      const text = scoredText(sequence);
+      const key = `${prompt} ${text.join()}`;
+      const index = known.get(key) ?? comparison.texts.push(text) - 1;
+      known.set(key, index);
+      return index;
+    };
+    comparison.pairs.push({ better: indexOf(chosen), worse: indexOf(rejected) });
+  }
+  return [...comparisons.values()];
+}
+
+/** A conversation up to the token that ends its last answer, where a policy stops too; a template may add more. */
+export function scoredText({ tokens, trained }: EncodedSequence): Int32Array {
+  return tokens.subarray(0, trained.lastIndexOf(1) + 1);
+}
+
+/**
+ * Mean Bradley–Terry loss of an accumulation window of comparisons, and its metrics. Adds the gradient to the optimiser's;
+ * each prompt counts the same, in whichever micro-batch it is.
+ */
+export async function rewardStep(
+  optimizer: Optimizer,
+  microBatches: readonly (readonly Comparison[])[],
+  { margin, centring }: RewardLoss,
+): Promise<{ loss: number; metrics: RewardMetrics; tokens: number }> {
+  const prompts = microBatches.reduce((total, batch) => total + batch.length, 0);
+  const losses: Tensor[] = [];
+  const scored: { chosen: number; rejected: number }[] = [];
+  for (const batch of microBatches) {
+    const pairs = pairsOf(batch, margin, prompts);
+    const tape = new Tape(leavesOf(optimizer));
+    const [loss, textScores] = tape.record((): [Tensor, Tensor] => {
+      const all = lastTokenScores(
+        optimizer.model,
+        batch.flatMap(({ texts }) => texts),
+      );
+      return [bradleyTerryLoss(all, pairs, centring), all];
+    });
+    tape.backward(loss);
+    losses.push(loss);
+    const values = await textScores.backend.read(textScores);
+    textScores.release();
+    scored.push(...pairs.map(({ better, worse }) => ({ chosen: values[better]!, rejected: values[worse]! })));
+  }
+  const loss = await sumOnHost(losses, optimizer.step + 1);
+  const texts = microBatches.flat().flatMap((comparison) => comparison.texts);
+  return { loss, metrics: rewardMetrics(scored), tokens: texts.reduce((total, { length }) => total + length, 0) };
+}
+
+function pairsOf(batch: readonly Comparison[], margin: number, prompts: number): ScoredPair[] {
+  let start = 0;
+  return batch.flatMap(({ texts, pairs }) => {
+    const first = start;
+    start += texts.length;
+    const weight = 1 / (pairs.length * prompts);
+    return pairs.map(({ better, worse }) => ({ better: first + better, worse: first + worse, margin, weight }));
+  });
+}
+
+function rewardMetrics(pairs: readonly { chosen: number; rejected: number }[]): RewardMetrics {
+  const mean = (value: (pair: { chosen: number; rejected: number }) => number): number =>
+    pairs.reduce((total, pair) => total + value(pair), 0) / pairs.length;
+  return {
+    accuracy: mean(({ chosen, rejected }) => (chosen > rejected ? 1 : chosen === rejected ? 0.5 : 0)),
+    margin: mean(({ chosen, rejected }) => chosen - rejected),
+    chosenScore: mean(({ chosen }) => chosen),
+    rejectedScore: mean(({ rejected }) => rejected),
+  };
+}
+
+/** The head's score of the last token of each text, [texts]. */
+export function lastTokenScores(model: Model, texts: readonly Int32Array[]): Tensor {
+  const batch = packWholeTexts(texts);
+  const last = batch.segments.subarray(1).map((end) => end - 1);
+  return scores(gather(hiddenStates(model, batch), fromHost(model.backend, last)), scoreHeadOf(model));
+}
+
+/** Rewards of whole texts (token ids, not empty): score + offset, `tokensAtOnce` tokens in a pass. */
+export async function rewardScores(
+  { model, offset }: Pick<RewardModel, 'model' | 'offset'>,
+  texts: readonly Int32Array[],
+  tokensAtOnce = 4096,
+): Promise<number[]> {
+  const rewards: number[] = [];
+  for (const group of groupsOf(texts, tokensAtOnce)) {
+    const found = scope(() => lastTokenScores(model, group), { adopt: false });
+    rewards.push(...Array.from(await model.backend.read(found), (score) => score + offset));
+    found.release();
+  }
+  return rewards;
+}
+
+/** Consecutive texts together, each group of at most `tokens` tokens unless one text alone is longer. */
+function* groupsOf(texts: readonly Int32Array[], tokens: number): Generator<Int32Array[]> {
+  let [group, filled] = [[] as Int32Array[], 0];
+  for (const text of texts) {
+    if (group.length > 0 && filled + text.length > tokens) {
+      yield group;
+      [group, filled] = [[], 0];
+    }
+    group.push(text);
+    filled += text.length;
+  }
+  if (group.length > 0) yield group;
+}
