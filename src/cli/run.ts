@@ -7,7 +7,7 @@ import type { NodeStatus } from '../pipeline/node-folder.ts';
 import { parsePipeline } from '../pipeline/pipeline-file.ts';
 import { makePlan, type Plan } from '../pipeline/plan.ts';
 import { planDocument } from '../pipeline/plan-file.ts';
-import { readPipelineText } from '../pipeline/recipes.ts';
+import { readPipelineText, recipeNames } from '../pipeline/recipes.ts';
 import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
 import { selectNodes } from '../pipeline/selection.ts';
 import type { Stage } from '../stages/stage.ts';
@@ -41,6 +41,7 @@ export function addRunCommand(parent: Command, program: Program): void {
     .option('--jobs <number>', 'stages that run at once; they share the cores', wholeNumber(1), 1)
     .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')
     .addOption(jsonOption())
+    .addHelpText('after', () => `\nRecipes: ${recipeNames().join(', ')}`)
     .action(program.action((name: string, flags: RunFlags) => run(name, flags, program)));
 }
 

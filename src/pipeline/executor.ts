@@ -47,7 +47,16 @@ export async function execute(plan: Plan, options: ExecutionOptions): Promise<No
     const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
     if (inputs.some((input) => input.status !== 'done' && input.status !== 'finished'))
       return { id, status: 'skipped' };
-    return queue.add(async () => (options.stop.reason ? { id, status: 'skipped' } : runChild(node, status, options)));
+    return queue.add(async (): Promise<NodeOutcome> => {
+      if (options.stop.reason) return { id, status: 'skipped' };
+      try {
+        return await runChild(node, status, options);
+      } catch (error) {
+        const failed: NodeOutcome = { id, status: 'failed', error: (error as Error).message };
+        options.listener.ended(node, failed);
+        return failed;
+      }
+    });
   };
   for (const node of plan.nodes) outcomes.set(node.job.id, outcomeOf(node));
   return Promise.all(outcomes.values());

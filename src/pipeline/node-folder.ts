@@ -5,6 +5,7 @@ import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
 import { annotatedYaml } from '../config/resolved.ts';
 import { RequestError } from '../errors.ts';
 import { readJob, writeJob } from './job.ts';
+import { requireUnlocked } from './node-lock.ts';
 import type { PlanNode } from './plan.ts';
 
 /** What there is of a node: its result, something to go on from, the work of another config, or nothing. */
@@ -26,6 +27,7 @@ export async function hasResult(directory: string): Promise<boolean> {
 /** Makes the folder of a node that is about to run: what another config left there is renamed, never deleted. */
 export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise<void> {
   const { job, config, origins } = node;
+  requireUnlocked(job.directory);
   if (status === 'superseded') await setAside(job.directory);
   await writeJob(job);
   const header = `${job.id}: what \`${job.run}\` ran with, and where each value came from`;

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suggestion } from '../config/suggest.ts';
@@ -17,12 +17,12 @@ export async function readPipelineText(nameOrFile: string): Promise<{ text: stri
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const message = code === 'ENOENT' ? 'there is no such pipeline' : `cannot be read (${code})`;
-    throw new RequestError({ where: nameOrFile, message, hint: suggestion(nameOrFile, await recipeNames()) });
+    throw new RequestError({ where: nameOrFile, message, hint: suggestion(nameOrFile, recipeNames()) });
   }
 }
 
 /** Names of the shipped recipes. */
-export async function recipeNames(): Promise<string[]> {
-  const files = await readdir(recipeDirectory).catch(() => []);
+export function recipeNames(): string[] {
+  const files = existsSync(recipeDirectory) ? readdirSync(recipeDirectory) : [];
   return files.filter((file) => file.endsWith('.yaml')).map((file) => basename(file, '.yaml'));
 }

@@ -5,8 +5,9 @@ import { writeManifest } from '../checkpoint/manifest.ts';
 import { RequestError } from '../errors.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
-import type { NodeJob } from './job.ts';
+import type { Machine, NodeJob } from './job.ts';
 import { appendRecord, cutRecords } from './metrics-log.ts';
+import { lockNode } from './node-lock.ts';
 import { type Cadence, cadenceSchema, isDue, type NodeProgress, noProgress, withEvaluation } from './node-progress.ts';
 import { resolveStage } from './stage-config.ts';
 import { findState, removeStates, type SavedState, saveState, stateDirectory } from './states.ts';
@@ -45,7 +46,21 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   if (!stage) throw new RequestError({ message: `there is no stage \`${job.run}\``, where: job.id });
   const { config, machine, problems } = resolveStage(stage, job.config, { where: (path) => path.join('.') });
   if (problems.length > 0) throw new RequestError(problems, job.id);
+  const unlock = lockNode(job.directory);
+  try {
+    return await runOpened(stage, config, machine, job, options);
+  } finally {
+    unlock();
+  }
+}
 
+async function runOpened(
+  stage: Stage,
+  config: unknown,
+  machine: Machine,
+  job: NodeJob,
+  options: NodeRunOptions,
+): Promise<NodeEnd> {
   const openedAt = Date.now();
   const { backend, explanation } = await openBackend({ ...machine, threads: options.threads });
   options.log(explanation);
@@ -182,7 +197,7 @@ async function finish(session: Session, job: NodeJob, result: Readonly<Record<st
   const seconds = secondsSince(session);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   appendRecord(metricsFile, { type: 'done', step, seconds, peakRssBytes, result });
-  await writeManifest(job.directory, { key: job.key }, ['final']);
+  await writeManifest(job.directory, { key: job.key, ...(progress.best ? { best: progress.best } : {}) }, ['final']);
   await removeStates(job.directory);
   run.log(`done after ${step} steps`);
   return { status: 'done', step, seconds, result };

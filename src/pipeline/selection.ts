@@ -1,6 +1,7 @@
 import { suggestion } from '../config/suggest.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { type NodeStatus, nodeStatus } from './node-folder.ts';
+import { requireUnlocked } from './node-lock.ts';
 import type { Plan, PlanNode } from './plan.ts';
 
 export interface Selection {
@@ -34,8 +35,10 @@ export async function selectNodes(plan: Plan, selection: Selection): Promise<Map
   const statuses = new Map<string, NodeStatus>();
   const problems: Problem[] = [];
   for (const node of plan.nodes) {
-    if (wanted.has(node.job.stage)) statuses.set(node.job.id, await nodeStatus(node.job));
-    else if (isReadBy(node, plan, wanted) && (await nodeStatus(node.job)) !== 'finished') {
+    if (wanted.has(node.job.stage)) {
+      requireUnlocked(node.job.directory);
+      statuses.set(node.job.id, await nodeStatus(node.job));
+    } else if (isReadBy(node, plan, wanted) && (await nodeStatus(node.job)) !== 'finished') {
       problems.push({
         where: node.job.id,
         message: 'is read by what was selected, but is not finished with its present config and data',

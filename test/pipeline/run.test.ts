@@ -151,10 +151,11 @@ stages:
 describe('a stop', () => {
   const long = `name: demo
 stages:
-  first: { run: count, steps: 60, pause: 20, evalEvery: 7, sampleEvery: 11 }
+  first: { run: count, steps: 40, pause: 20, evalEvery: 7, sampleEvery: 11, saveEvery: 10 }
   second: { run: count, from: first, steps: 2 }
 `;
   const node = () => join(out, 'first/shared/seed-1');
+  let whole: unknown;
 
   /** Everything that a run leaves and that does not tell the time. */
   async function trace(): Promise<unknown> {
@@ -162,58 +163,88 @@ stages:
     return { log: kept, first: await result('first/shared/seed-1'), second: await result('second/shared/seed-1') };
   }
 
-  async function uninterrupted(): Promise<unknown> {
+  /** What an uninterrupted run leaves; made once. */
+  beforeEach(async () => {
+    await writeFile(join(folder, 'demo.yaml'), long);
+    if (whole) return;
     await run(long);
-    const whole = await trace();
+    whole = await trace();
     await rm(out, { recursive: true });
-    return whole;
-  }
-
-  it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('by %s saves the state, says how to go on, and changes nothing in the result', async (signal, code) => {
-    const whole = await uninterrupted();
-    for (const step of [10, 25]) {
-      const running = startCounter(folder, 'run', 'demo.yaml');
-      await untilStep(node(), step);
-      running.child.kill(signal);
-      const { status, stderr } = await running.ended;
-      expect(status).toBe(code);
-      expect(stderr).toContain('to go on from there: mixtune run demo.yaml');
-      expect((await records(node())).at(-1)).toMatchObject({ type: 'stopped', reason: signal });
-      expect((await readdir(node())).some((name) => /^state-\d{6}$/.test(name))).toBe(true);
-    }
-    expect((await run(long)).status).toBe(0);
-    expect(await trace()).toEqual(whole);
   });
 
+  it.each([
+    ['SIGINT', 130, [7, 23]],
+    ['SIGTERM', 143, [15]],
+  ] as const)(
+    'by %s saves the state, says how to go on, and changes nothing in the result',
+    async (signal, code, at) => {
+      for (const step of at) {
+        const running = startCounter(folder, 'run', 'demo.yaml');
+        await untilStep(node(), step);
+        running.child.kill(signal);
+        const { status, stderr } = await running.ended;
+        expect(status).toBe(code);
+        expect(stderr).toContain('to go on from there: mixtune run demo.yaml');
+        expect((await records(node())).at(-1)).toMatchObject({ type: 'stopped', reason: signal });
+        expect((await readdir(node())).some((name) => /^state-\d{6}$/.test(name))).toBe(true);
+      }
+      expect((await run(long)).status).toBe(0);
+      expect(await trace()).toEqual(whole);
+    },
+  );
+
   it('reaches a node whose parent was killed: it saves and ends by itself', async () => {
-    const whole = await uninterrupted();
     const running = startCounter(folder, 'run', 'demo.yaml');
     await untilStep(node(), 5);
     running.child.kill('SIGKILL');
     await running.ended;
     await until(async () => (await records(node())).some(({ type }) => type === 'stopped'));
     expect((await records(node())).at(-1)).toMatchObject({ reason: 'parent gone' });
+    await until(() => !existsSync(join(node(), 'node.lock')));
     expect((await run(long)).status).toBe(0);
     expect(await trace()).toEqual(whole);
   });
 
-  it('in the middle of a saved state, by SIGKILL to the node, costs only the steps since', async () => {
-    const saving = long.replace('evalEvery: 7', 'evalEvery: 7, saveEvery: 10');
-    await run(saving);
-    const whole = await trace();
-    await rm(out, { recursive: true });
+  it('by SIGKILL to the node costs only the steps since its last state', async () => {
     const running = startCounter(folder, 'run', 'demo.yaml');
     await untilStep(node(), 25);
     const [pid] = (await readFile(join(node(), 'opened.txt'), 'utf8')).trim().split(' ');
     process.kill(Number(pid), 'SIGKILL');
     expect((await running.ended).status).toBe(1);
-    expect((await run(saving)).status).toBe(0);
-    expect(await readFile(join(node(), 'log.txt'), 'utf8')).toContain('going on from');
+    expect((await run(long)).status).toBe(0);
+    expect(await readFile(join(node(), 'log.txt'), 'utf8')).toMatch(/going on from .*state-0000[123]0/);
     expect(await trace()).toEqual(whole);
   });
+});
+
+describe('a node that is at work', () => {
+  const slow = 'name: demo\nstages:\n  a: { run: count, steps: 3, pause: 60000 }\n';
+  const node = () => join(out, 'a/shared/seed-1');
+
+  it('is not run by two commands at once, and a second signal ends it without waiting for its step', async () => {
+    await writeFile(join(folder, 'demo.yaml'), slow);
+    const running = startCounter(folder, 'run', 'demo.yaml');
+    await until(() => existsSync(join(node(), 'opened.txt')));
+    const second = await counter(folder, 'run', 'demo.yaml');
+    expect(second.status).toBe(2);
+    expect(second.stderr).toMatch(/seed-1: process \d+ is at work in it\n.*hint/);
+
+    const pid = Number((await readFile(join(node(), 'node.lock'), 'utf8')).trim());
+    running.child.kill('SIGINT');
+    await until(async () => (await readFile(join(node(), 'log.txt'), 'utf8')).includes('stopping after this step'));
+    running.child.kill('SIGINT');
+    expect((await running.ended).status).toBe(130);
+    await until(() => !isRunning(pid));
+  });
+
+  function isRunning(pid: number): boolean {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  }
 });
 
 describe('the best evaluation', () => {

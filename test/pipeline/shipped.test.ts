@@ -21,8 +21,8 @@ function plan(text: string, file: string, set: string[] = []): Promise<Plan> {
   return makePlan(pipeline, { stages, directory: folder, baseDirectory: folder, contents: contentsBelow(folder) });
 }
 
-describe('shipped recipes', async () => {
-  it.each(await recipeNames())('%s has a plan, once its parameters have values', async (name) => {
+describe('shipped recipes', () => {
+  it.each(recipeNames())('%s has a plan, once its parameters have values', async (name) => {
     const { text, file } = await readPipelineText(name);
     const files = {
       text: 'words.txt',
