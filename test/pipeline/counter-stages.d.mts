@@ -1,0 +1,3 @@
+import type { Stage } from '../../src/stages/stage.ts';
+
+export const stages: readonly Stage[];
