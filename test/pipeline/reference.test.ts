@@ -17,3 +17,8 @@ it('finds every key of every stage described', () => {
   );
   expect(bare).toEqual([]);
 });
+
+it('has an npm script for each stage', async () => {
+  const { scripts } = JSON.parse(await readFile(resolve(import.meta.dirname, '../../package.json'), 'utf8'));
+  expect(Object.keys(scripts)).toEqual(expect.arrayContaining(stages.map(({ name }) => name)));
+});
