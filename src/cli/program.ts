@@ -13,6 +13,7 @@ import { addInspectCommand } from './inspect.ts';
 import { addNodeCommand } from './node.ts';
 import { addRunCommand } from './run.ts';
 import { addRunsCommand } from './runs.ts';
+import { addScoreCommand } from './score.ts';
 import { addStageCommands } from './stage-commands.ts';
 
 /** What a command needs to know of the program it belongs to. */
@@ -46,6 +47,7 @@ export async function runCommandLine(argv: readonly string[], stages: readonly S
   addCheckCommand(command, program);
   addStageCommands(command, program);
   addEvaluateCommand(command, program);
+  addScoreCommand(command, program);
   addGenerateCommand(command, program);
   addInspectCommand(command, program);
   addExportCommand(command, program);

@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { RequestError } from '../errors.ts';
-import { fileRows, filesOf } from './file-rows.ts';
+import { fileRows, filesOf, fileUses } from './file-rows.ts';
 import type { Dataset, RowOf, Use } from './rows.ts';
 import { type FileSource, isTextFile, resolveSource, type Source } from './source.ts';
 import type { Split } from './split.ts';
-import { townRows } from './town/town.ts';
+import { townRows, townUses } from './town/town.ts';
 
 export interface DatasetOptions {
   /** Rows to train on (the default), or those held out. */
@@ -41,6 +41,13 @@ export async function openDataset<U extends Use>(
     throw new RequestError({ where: source, message: `the ${split} split of this dataset is empty`, hint });
   }
   return { name: source, rows, fingerprint: await fingerprint(resolved, use, options) };
+}
+
+/** True where `openDataset` would look for rows of this use in the dataset: by its first row, whatever is wrong behind it. */
+export async function serves(source: string, use: Use, baseDirectory: string): Promise<boolean> {
+  const resolved = await resolveSource(source, baseDirectory);
+  const uses = resolved.kind === 'town' ? townUses(resolved.name) : await fileUses(resolved);
+  return uses.includes(use);
 }
 
 /** SHA-256 of what `openDataset` would give: of files, their content and how they are read, without parsing them. */

@@ -39,6 +39,16 @@ export async function fileRows<U extends Use>(
   return [...(documents as RowOf[U][]), ...rows];
 }
 
+/** What the rows of the first file can be used for, nothing where it has no row of a known format. */
+export async function fileUses({ files, format: named, columns = {} }: FileSource): Promise<readonly string[]> {
+  if (isTextFile(files[0]!)) return ['text'];
+  const [first] = await readRecords(files[0]!, []);
+  const record = first && renameColumns(first, columns).value;
+  if (!record || typeof record !== 'object') return [];
+  const format = named ? formats.find(({ name }) => name === named) : detectFormat(record);
+  return Object.keys(format?.rows ?? {});
+}
+
 async function textRows(files: readonly string[], split: Split, holdOut: number): Promise<TextRow[]> {
   const problems: Problem[] = [];
   const rows: TextRow[] = [];

@@ -144,7 +144,7 @@ export async function runTasks(
 export async function heldOutRows<U extends Use>(
   source: string,
   use: U,
-  { holdOut, rows, baseDirectory }: TaskOptions,
+  { holdOut, rows, baseDirectory }: Pick<TaskOptions, 'holdOut' | 'rows' | 'baseDirectory'>,
 ): Promise<RowOf[U][]> {
   const options = { holdOut, baseDirectory, allowEmpty: true };
   const test = await openDataset(source, use, { ...options, split: 'test' });

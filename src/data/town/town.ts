@@ -38,6 +38,9 @@ const readers: Readonly<Record<TownKind, { [U in Use]?: Reader<U> }>> = {
   questions: { choice: choiceRows, prompt: each(promptRow), messages: each(instructionRow) },
 };
 
+/** What a built-in dataset can be used for. */
+export const townUses = (kind: TownKind): readonly string[] => Object.keys(readers[kind]);
+
 /** Rows of a built-in dataset; a use that the kind does not serve is a RequestError. */
 export function townRows<U extends Use>(
   kind: TownKind,
