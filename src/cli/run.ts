@@ -65,6 +65,7 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
     jobs: flags.jobs,
     threads: Math.max(1, Math.floor(availableParallelism() / flags.jobs)),
     command: [...process.execArgv, process.argv[1]!],
+    arguments: argv,
     stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
     listener: {
       started: ({ job }) => progress.started(job.id),

@@ -32,7 +32,10 @@ export function planDocument(plan: Plan): {
   };
 }
 
-export async function writePlan(plan: Plan): Promise<void> {
+/** Writes plan.json, with the arguments that `mixtune` was given, so that the report can say how to make it again. */
+export async function writePlan(plan: Plan, commandLine: readonly string[]): Promise<void> {
+  const { pipeline, nodes } = planDocument(plan);
+  const text = JSON.stringify({ pipeline, arguments: commandLine, nodes }, null, 2);
   await mkdir(plan.directory, { recursive: true });
-  await writeFileAtomically(join(plan.directory, 'plan.json'), `${JSON.stringify(planDocument(plan), null, 2)}\n`);
+  await writeFileAtomically(join(plan.directory, 'plan.json'), `${text}\n`);
 }

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { writeReport } from '../report/write-report.ts';
 import { type ExecutionListener, execute, type NodeOutcome } from './executor.ts';
 import { type NodeStatus, requireWritable } from './node-folder.ts';
 import type { Plan } from './plan.ts';
@@ -18,6 +19,8 @@ export interface PlanRun {
 export interface PlanRunOptions {
   statuses: ReadonlyMap<string, NodeStatus>;
   command: readonly string[];
+  /** What followed `mixtune` on the command line. */
+  arguments: readonly string[];
   jobs: number;
   threads: number;
   listener: ExecutionListener;
@@ -28,7 +31,7 @@ export interface PlanRunOptions {
 /** Runs what is not finished, forwards signals to it, and writes the report whatever came out. */
 export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<PlanRun> {
   await requireWritable(plan.directory);
-  await writePlan(plan);
+  await writePlan(plan, options.arguments);
   const begun = Date.now();
   const children = new Set<ChildProcess>();
   const stop = listenForStop(
@@ -42,8 +45,6 @@ export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<Plan
     },
   );
   const outcomes = await execute(plan, { ...options, stop, children });
-  // Charts are half of what the program would load, and no node needs them.
-  const { writeReport } = await import('../report/write-report.ts');
   const report = await writeReport(plan.directory);
   const seconds = (Date.now() - begun) / 1000;
   return { outcomes, seconds, report, stopped: stop.reason, status: statusOf(outcomes, stop.reason) };

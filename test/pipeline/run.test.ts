@@ -39,6 +39,8 @@ describe('a pipeline', () => {
     expect(statuses(summary)).toEqual({ first: 'done', second: 'done' });
     expect(existsSync(summary.report)).toBe(true);
     expect((await readdir(out)).sort()).toEqual(['first', 'plan.json', 'report', 'second']);
+    const plan = JSON.parse(await readFile(join(out, 'plan.json'), 'utf8'));
+    expect(plan.arguments).toEqual(['run', 'demo.yaml', '--json']);
     const node = join(out, 'first/shared/seed-1');
     const files = ['config.yaml', 'final', 'log.txt', 'manifest.json', 'metrics.jsonl', 'node.json', 'opened.txt'];
     expect((await readdir(node)).sort()).toEqual(files);
@@ -133,6 +135,10 @@ stages:
     expect(status).toBe(1);
     expect(statuses(summary)).toEqual({ good: 'done', bad: 'failed', after: 'skipped', other: 'done' });
     expect(stderr).toContain('the counter was told to fail');
+    expect((await records(join(out, 'bad/shared/seed-1'))).at(-1)).toMatchObject({
+      type: 'failed',
+      message: 'the counter was told to fail',
+    });
     expect(existsSync(summary.report)).toBe(true);
   });
 
