@@ -16,7 +16,7 @@ export function comparisonTable(comparisons: readonly StageComparison[], variant
   const [reference, ...others] = variants;
   const columns = 1 + variants.length + others.length;
   return html`<div class="scroll" role="region" aria-label="Metrics by stage and variant" tabindex="0"><table class="comparison${variants.length > 2 && ' wide'}">
-<thead><tr><th scope="col">Metric</th>${variants.map((name, i) => html`<th scope="col" class="number c${i}"><i class="key line"></i>${name}</th>`)}
+<thead><tr><th scope="col">Metric</th>${variants.map((name, i) => html`<th scope="col" class="number c${i}"><i class="key"></i>${name}</th>`)}
 ${others.map((name) => html`<th scope="col" class="number">${others.length > 1 ? `${name} − ${reference}` : 'Difference'}</th>`)}</tr></thead>
 ${comparisons.map(
   ({ stage, rows }) => html`<tbody>

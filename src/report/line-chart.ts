@@ -1,7 +1,13 @@
-import { type Axis, linearAxis, type Tick, valueAxis } from './axis.ts';
-import { downsample, finiteRuns, type Point } from './downsample.ts';
-import { type Fragment, html, jsonScript, type Markup } from './html.ts';
-import { formatMetric, type MetricKind } from './metric.ts';
+import { CustomChart, LineChart as LineSeries } from 'echarts/charts';
+import { GridComponent } from 'echarts/components';
+import { type ECharts, init, use } from 'echarts/core';
+import { SVGRenderer } from 'echarts/renderers';
+import { type Fragment, html, jsonScript, Markup } from './html.ts';
+import { formatMetric, formatTick, type MetricKind } from './metric.ts';
+
+use([LineSeries, CustomChart, GridComponent, SVGRenderer]);
+
+export type Point = readonly [x: number, y: number];
 
 /** One line, or one set of joined dots. */
 export interface Curve {
@@ -15,6 +21,7 @@ export interface Curve {
   mark: 'faint' | 'line' | 'dashed' | 'dots';
   /** Not in the tooltip, because another curve stands for it. */
   background?: boolean;
+  /** A value that is not finite is a gap. */
   points: readonly Point[];
   /** Standard deviation of each point over the seeds, drawn as a whisker. */
   deviations?: readonly (number | undefined)[];
@@ -30,122 +37,166 @@ export interface LineChart {
   curves: readonly Curve[];
   /** In place of numbers, names under 0, 1, 2 … */
   categories?: readonly string[];
-  /** How values are written and, for shares, where the axis ends. */
+  /** How values are written, and whether they may stand on a logarithmic axis. */
   kind: MetricKind;
 }
 
-/** Points drawn of one curve at most; with many curves fewer, so that the page stays small. */
-const maximumPoints = (curves: number): number => Math.min(240, Math.max(80, Math.round(1200 / curves)));
+/** In units of the drawing, which is scaled to the width of its place. */
+const size = { width: 480, height: 270 };
+const grid = { left: 46, right: 14, top: 10, bottom: 28 };
 
-/** The drawing is stretched to the width of its place; lines and text keep their size. */
-const width = 1000;
-const height = 400;
+/** Places at which the tooltip knows the values, next to those of the dots. */
+const tooltipStops = 100;
 
-/** A figure with axes, curves, legend and the points for the tooltip. */
+/** A figure with the drawing, its legend and the values for the tooltip. Colours are variables of the style sheet. */
 export function lineChart(chart: LineChart): Markup {
   const curves = chart.curves.filter(({ points }) => points.length > 0);
-  const xAxis = chart.categories ? categoryAxis(chart.categories) : stepAxis(curves);
-  const yAxis = valueAxis(curves.flatMap(extremes), chart.kind);
-  const limit = maximumPoints(curves.length);
   const shown = curves.filter(({ background }) => !background);
   const lost = shown.flatMap(({ points }) => points.filter(([, y]) => !Number.isFinite(y))).length;
-  const remarks = [yAxis.kind === 'log' && 'log scale', chart.note].filter(Boolean).join(' · ');
-  const tooltip = {
-    x: [xAxis.min, xAxis.max],
-    y: [yAxis.min, yAxis.max],
-    log: yAxis.kind === 'log',
-    xLabel: chart.xLabel,
-    categories: chart.categories,
-    curves: shown.map((curve) => ({
-      name: [curve.name, curve.detail].filter(Boolean).join(', '),
-      colour: curve.colour,
-      points: drawnPoints(curve, limit)
-        .flat()
-        .map(([x, y]) => [x, Number(y.toPrecision(5)), formatMetric(y, chart.kind)]),
-    })),
-  };
+  const yAxis = valueAxis(curves, chart.kind);
+  const remarks = [yAxis.type === 'log' && 'log scale', chart.note].filter(Boolean).join(' · ');
+  // Lines are thinned to a point for every pixel; two units of the drawing a pixel keep pages with many curves small.
+  const drawing = init(null, null, { renderer: 'svg', ssr: true, devicePixelRatio: 0.5, ...size });
+  drawing.setOption({
+    animation: false,
+    textStyle: { fontFamily: 'inherit' },
+    grid: { ...grid, outerBoundsMode: 'none' },
+    xAxis: stepAxis(chart.categories),
+    yAxis,
+    series: curves.flatMap(seriesOf),
+  });
+  const svg = new Markup(drawing.renderToSVGString({ useViewBox: true }));
+  const tooltip = jsonScript(tooltipData(chart, shown, drawing));
+  drawing.dispose();
   return html`<figure class="chart">
 <figcaption>${chart.title}${remarks && html` <small>${remarks}</small>`}</figcaption>
-<div class="frame" role="img" aria-label="${chart.description}">
-<div class="plot">
-<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true">
-<path class="grid" d="${yAxis.ticks.map((tick) => `M0 ${coordinate(height * (1 - yAxis.position(tick.value)))}h${width}`).join('')}"/>
-${curves.map((curve) => drawCurve(curve, xAxis, yAxis, limit))}
-</svg>
-${yAxis.ticks.map((tick) => html`<span class="y tick" style="bottom:${percent(yAxis.position(tick.value))}">${tick.label}</span>`)}
-${xAxis.ticks.map((tick) => xTick(tick, xAxis))}
-</div>
-</div>
+<div class="plot" role="img" aria-label="${chart.description}">${svg}</div>
 <div class="below">${legend(curves)}<span class="axis-name">${chart.xLabel}</span></div>
 ${lost > 0 && html`<p class="warning">Not finite, so left out: ${lost} of the values.</p>`}
-${jsonScript(tooltip)}
+${tooltip}
 </figure>`;
 }
 
-function xTick({ value, label }: Tick, axis: Axis): Markup {
-  const position = axis.position(value);
-  const edge = position > 0.97 ? ' last' : position < 0.03 ? ' first' : '';
-  return html`<span class="x tick${edge}" style="left:${percent(position)}">${label}</span>`;
-}
-
-/** One entry a variant, with the mark of its plainest curve. */
+/** In HTML, so that it wraps on a narrow screen. */
 function legend(curves: readonly Curve[]): Fragment {
-  const plain = curves.filter(({ mark }) => mark === 'dots' || mark === 'line');
-  const entries = new Map((plain.length > 0 ? plain : curves).map((curve) => [curve.name, curve]));
+  const entries = new Map(curves.map(({ name, colour }) => [name, colour]));
   if (entries.size < 2) return undefined;
-  return html`<ul class="legend">${[...entries.values()].map(
-    ({ name, colour, mark }) => html`<li class="c${colour}"><i class="key ${mark}"></i>${name}</li>`,
+  return html`<ul class="legend">${[...entries].map(
+    ([name, colour]) => html`<li class="c${colour}"><i class="key"></i>${name}</li>`,
   )}</ul>`;
 }
 
-/** A dot is a line of no length with round ends, so that it stays round when the drawing is stretched. */
-function drawCurve(curve: Curve, xAxis: Axis, yAxis: Axis, limit: number): Markup {
-  const at = ([x, y]: Point) =>
-    `${coordinate(width * xAxis.position(x))} ${coordinate(height * (1 - yAxis.position(y)))}`;
-  const runs = drawnPoints(curve, limit);
-  const line = runs.map((run) => `M${run.map(at).join('L')}`).join('');
-  if (curve.mark !== 'dots') return html`<path class="c${curve.colour} ${curve.mark}" d="${line}"/>`;
-  const dots = runs
-    .flat()
-    .map((point) => `M${at(point)}h0`)
-    .join('');
-  return html`<path class="c${curve.colour} joined" d="${line}"/>${whiskers(curve, at)}<path class="c${curve.colour} dots" d="${dots}"/>`;
+const axisLook = {
+  silent: true,
+  axisLine: { show: false },
+  axisTick: { show: false },
+  splitLine: { lineStyle: { color: 'var(--rule)' } },
+};
+const axisLabel = { color: 'var(--soft)', fontSize: 11 };
+
+function stepAxis(categories: readonly string[] | undefined) {
+  const look = { ...axisLook, axisLine: { lineStyle: { color: 'var(--soft)' } }, splitLine: { show: false } };
+  return categories
+    ? { ...look, type: 'category', data: categories, axisLabel }
+    : {
+        ...look,
+        type: 'value',
+        min: 0,
+        max: 'dataMax',
+        minInterval: 1,
+        axisLabel: { ...axisLabel, hideOverlap: true },
+      };
 }
 
-function whiskers(curve: Curve, at: (point: Point) => string): Fragment {
-  const d = curve.points.flatMap(([x, y], i) => {
-    const deviation = curve.deviations?.[i];
-    return deviation === undefined || !Number.isFinite(y + deviation)
-      ? []
-      : [`M${at([x, y - deviation])}L${at([x, y + deviation])}`];
-  });
-  return d.length > 0 && html`<path class="c${curve.colour} whisker" d="${d.join('')}"/>`;
+/** Logarithmic where all values are positive and the largest is more than three times the smallest, else linear. */
+function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
+  const values = curves.flatMap(({ points }) => points.map(([, y]) => y)).filter(Number.isFinite);
+  const [min, max] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
+  if (share) {
+    const formatter = (value: number) => `${formatTick(100 * value)}%`;
+    const label = { ...axisLabel, formatter, hideOverlap: true };
+    // Left to itself, the axis may end at a round 102 %.
+    return { ...axisLook, type: 'value', scale: true, ...(max > 0.9 && max <= 1 && { max: 1 }), axisLabel: label };
+  }
+  if (linear || min <= 0 || max / min <= 3) {
+    return { ...axisLook, type: 'value', scale: true, axisLabel: { ...axisLabel, formatter: formatTick } };
+  }
+  const margin = (max / min) ** 0.04;
+  // The library labels powers of ten only, of which there may be none in between.
+  const customValues = logTicks(min / margin, max * margin);
+  return {
+    ...axisLook,
+    type: 'log',
+    min: min / margin,
+    max: max * margin,
+    axisTick: { show: false, customValues },
+    axisLabel: { ...axisLabel, formatter: formatTick, customValues },
+  };
 }
 
-const drawnPoints = ({ points }: Curve, limit: number): (readonly Point[])[] =>
-  finiteRuns(points).map((run) => downsample(run, limit));
-
-/** The values that the axis must hold: each point with its whisker. */
-function extremes({ points, deviations }: Curve): number[] {
-  return points.flatMap(([, y], i) => {
-    const deviation = deviations?.[i] ?? 0;
-    return deviation === 0 ? [y] : [y - deviation, y + deviation];
-  });
-}
-
-function stepAxis(curves: readonly Curve[]): Axis {
-  const xs = curves.flatMap(({ points }) => points.map(([x]) => x));
-  const axis = linearAxis(
-    0,
-    xs.reduce((a, b) => Math.max(a, b), 1),
+/** Round numbers from `low` to `high`: the sparsest set that has four. */
+export function logTicks(low: number, high: number): number[] {
+  const powers = Array.from(
+    { length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
+    (_, i) => Math.floor(Math.log10(low)) + i,
   );
-  return { ...axis, ticks: axis.ticks.filter(({ value }) => Number.isInteger(value)) };
+  const candidates = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 8]].map((mantissas) =>
+    powers
+      .flatMap((power) => mantissas.map((mantissa) => Number(`${mantissa}e${power}`)))
+      .filter((tick) => tick >= low && tick <= high),
+  );
+  return candidates.find(({ length }) => length >= 4) ?? candidates.at(-1)!;
 }
 
-function categoryAxis(names: readonly string[]): Axis {
-  const axis = linearAxis(-0.3, names.length - 0.7);
-  return { ...axis, ticks: names.map((label, value) => ({ value, label })) };
+function seriesOf(curve: Curve) {
+  const { mark, points } = curve;
+  const color = `var(--c${curve.colour})`;
+  const faint = mark === 'faint';
+  const line = {
+    type: 'line',
+    silent: true,
+    data: points.map(([x, y]) => [x, Number.isFinite(y) ? y : Number.NaN]),
+    sampling: 'lttb',
+    showSymbol: mark === 'dots',
+    symbol: 'circle',
+    symbolSize: 6,
+    itemStyle: { color },
+    lineStyle: { color, width: faint ? 1 : 1.5, opacity: faint ? 0.4 : 1, type: mark === 'dashed' ? [5, 4] : 'solid' },
+  };
+  const spans = points.flatMap(([x, y], i) => {
+    const deviation = curve.deviations?.[i];
+    return deviation !== undefined && Number.isFinite(y + deviation) ? [[x, y - deviation, y + deviation]] : [];
+  });
+  return spans.length > 0 ? [line, whiskers(spans, color)] : [line];
 }
 
-const coordinate = (value: number): string => value.toFixed(1).replace(/\.0$/, '');
-const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
+interface Coordinates {
+  value(dimension: number): number;
+  coord(point: readonly number[]): number[];
+}
+
+function whiskers(data: readonly number[][], color: string) {
+  const renderItem = (_: unknown, { value, coord }: Coordinates) => {
+    const [x1, y1] = coord([value(0), value(1)]);
+    const [x2, y2] = coord([value(0), value(2)]);
+    return { type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: color, lineWidth: 1.25 } };
+  };
+  return { type: 'custom', silent: true, data, encode: { x: 0, y: [1, 2] }, renderItem };
+}
+
+/** What the script shows: the curves, and at places from left to right in per cent, the heading and a text a curve. */
+function tooltipData({ categories, xLabel, kind }: LineChart, curves: readonly Curve[], drawing: ECharts) {
+  const values = curves.map(({ points }) => new Map(points));
+  const xs = [...new Set(values.flatMap((points) => [...points.keys()]))].sort((a, b) => a - b);
+  const dots = new Set(curves.flatMap(({ mark, points }) => (mark === 'dots' ? points.map(([x]) => x) : [])));
+  const stride = Math.ceil(xs.length / tooltipStops);
+  const stops = xs.filter((x, i) => i % stride === 0 || dots.has(x));
+  return {
+    curves: curves.map(({ name, detail, colour }) => [[name, detail].filter(Boolean).join(', '), colour]),
+    stops: stops.map((x) => [
+      Number(((100 * drawing.convertToPixel({ xAxisIndex: 0 }, x)) / size.width).toFixed(2)),
+      categories?.[x] ?? `${xLabel} ${x}`,
+      values.map((points) => (points.has(x) ? formatMetric(points.get(x)!, kind) : '')),
+    ]),
+  };
+}

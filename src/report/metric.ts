@@ -28,6 +28,7 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   chosenLogProb: { label: 'log-probability of chosen', meaning: 'of the whole preferred answer, in nats' },
   chosenReward: {
     label: 'reward of chosen',
+    linear: true,
     meaning: 'β times how much likelier the preferred answer is than it was for the reference model',
   },
   exactMatch: {
@@ -42,6 +43,7 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   margin: {
     label: 'reward margin',
     better: 'higher',
+    linear: true,
     meaning: 'reward of the preferred answer less that of the other',
   },
   perplexity: {
@@ -56,7 +58,7 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     meaning: 'share of pairs whose preferred answer is the likelier one as a whole',
   },
   rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
-  rejectedReward: { label: 'reward of rejected', meaning: 'the same for the other answer' },
+  rejectedReward: { label: 'reward of rejected', linear: true, meaning: 'the same for the other answer' },
   tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 
@@ -120,6 +122,12 @@ export const formatRelative = (ratio: number): string => signed(ratio, `${(100 *
 
 const signed = (value: number, size: string): string =>
   /[1-9]/.test(size) ? `${value < 0 ? '−' : '+'}${size}` : `±${size}`;
+
+/** For an axis: `0.5`, `25K`, `2E−5`. */
+export function formatTick(value: number): string {
+  const notation = value !== 0 && Math.abs(value) < 1e-3 ? 'scientific' : 'compact';
+  return value.toLocaleString('en-US', { notation, maximumSignificantDigits: 4 }).replace('-', '−');
+}
 
 /** Three to four significant digits, thousands grouped, a true minus sign. */
 export function formatNumber(value: number): string {

@@ -63,7 +63,7 @@ function promptCard({ prompt, expected, byStage }: PromptHistory, variants: read
     : ['shared'];
   return html`<table class="card">
 <caption><bdi class="text${isLong(prompt) && ' long'}">${clipped(prompt.trim())}</bdi>${expected !== undefined && html` <span class="expected${(isLong(prompt) || isLong(expected)) && ' long'}">expected: <bdi>${clipped(expected)}</bdi></span>`}</caption>
-<thead><tr><th scope="col">After</th>${columns.map((name, i) => html`<th scope="col" class="c${i}"><i class="key line"></i>${name}</th>`)}</tr></thead>
+<thead><tr><th scope="col">After</th>${columns.map((name, i) => html`<th scope="col" class="c${i}"><i class="key"></i>${name}</th>`)}</tr></thead>
 <tbody>${[...byStage].map(
     ([stage, row]) =>
       html`<tr><th scope="row">${stage}</th>${columns.map((variant) => html`<td>${completion(row.get(variant))}</td>`)}</tr>`,

@@ -1,7 +1,6 @@
 import { spread } from './comparison.ts';
-import type { Point } from './downsample.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import { type Curve, type LineChart, lineChart } from './line-chart.ts';
+import { type Curve, type LineChart, lineChart, type Point } from './line-chart.ts';
 import { formatMetric, type MetricKind, metricKind } from './metric.ts';
 import type { NumericRecord, ReportNode } from './pipeline-folder.ts';
 

@@ -50,31 +50,18 @@ td small { white-space: nowrap; }
 tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .state.finished { color: var(--good); } .state.stopped, .state.broken-off { color: var(--bad); } .state small { display: block; max-width: 60ch; overflow-wrap: anywhere; } .state.not-run { color: var(--soft); font-style: italic; }
 
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 28px 36px; margin: 16px 0; }
-.chart { margin: 0; --gutter: 48px; position: relative; min-width: 0; break-inside: avoid; }
-.chart figcaption { font-weight: 600; font-size: 0.95rem; margin-bottom: 10px; }
-.frame { position: relative; height: 250px; padding: 0 0 24px var(--gutter); font-size: 0.75rem; color: var(--soft); font-variant-numeric: tabular-nums; }
-.plot { position: relative; height: 100%; border-bottom: 1px solid var(--soft); }
-.plot svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; display: block; }
-.plot path { fill: none; stroke: currentColor; stroke-width: 1.5; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
-.plot path.grid { stroke: var(--rule); stroke-width: 1; }
-.plot path.faint { stroke-width: 1; opacity: 0.4; }
-.plot path.dashed { stroke-dasharray: 5 4; }
-.plot path.joined { stroke-width: 1.75; }
-.plot path.dots { stroke-width: 7; }
-.plot path.whisker { stroke-width: 1.25; }
-.tick { position: absolute; line-height: 1; white-space: nowrap; }
-.y.tick { right: calc(100% + 8px); transform: translateY(50%); }
-.x.tick { top: calc(100% + 7px); transform: translateX(-50%); } .x.tick.last { transform: translateX(-100%); } .x.tick.first { transform: none; }
-.below { display: flex; justify-content: space-between; gap: 12px; padding-left: var(--gutter); }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 28px 36px; margin: 16px 0; }
+.chart { margin: 0; max-width: 620px; min-width: 0; break-inside: avoid; }
+.chart figcaption { font-weight: 600; font-size: 0.95rem; margin-bottom: 6px; }
+.plot { position: relative; font-variant-numeric: tabular-nums; }
+.plot svg { width: 100%; height: auto; display: block; overflow: visible; }
+.below { display: flex; justify-content: space-between; gap: 12px; padding: 0 2.9% 0 9.6%; }
 .axis-name { margin-left: auto; white-space: nowrap; font-size: 0.75rem; color: var(--soft); }
-.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 2px 0 0; padding: 0; font-size: 0.82rem; color: var(--text); }
-.key { display: inline-block; width: 18px; height: 0; margin-right: 7px; vertical-align: 0.25em; border-top: 2px solid currentColor; }
-.key.dots { width: 8px; height: 8px; margin: 0 9px 0 5px; border: 0; border-radius: 50%; background: currentColor; vertical-align: 0; }
-${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.plot .c${i}, .c${i} .key { color: var(--c${i}); }`).join('\n')}
-.cursor { position: absolute; top: 0; bottom: 0; width: 0; border-left: 1px solid var(--soft); pointer-events: none; }
-.cursor i { position: absolute; width: 8px; height: 8px; margin: 0 0 -6px -6.5px; border-radius: 50%; border: 2px solid var(--page); box-sizing: content-box; background: currentColor; }
-.tooltip { position: absolute; z-index: 1; top: 4px; padding: 6px 10px; border: 1px solid var(--rule); border-radius: 6px; background: var(--page); color: var(--text);
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0; padding: 0; font-size: 0.82rem; }
+.key { display: inline-block; width: 18px; margin-right: 7px; vertical-align: 0.25em; border-top: 2px solid var(--text); }
+${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.c${i} .key { border-color: var(--c${i}); }`).join('\n')}
+.cursor { position: absolute; top: 3.7%; bottom: 10.4%; border-left: 1px solid var(--soft); pointer-events: none; }
+.tooltip { position: absolute; z-index: 1; top: 4px; padding: 6px 10px; border: 1px solid var(--rule); border-radius: 6px; background: var(--page);
   font-size: 0.78rem; line-height: 1.5; white-space: nowrap; pointer-events: none; box-shadow: 0 2px 10px rgb(0 0 0 / 0.15); }
 .tooltip b { float: right; margin-left: 14px; font-variant-numeric: tabular-nums; }
 
@@ -99,15 +86,13 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
   body { font-size: 15px; } main { padding: 24px 16px 48px; } h1 { font-size: 1.6rem; } h2 { margin-top: 40px; }
   th, td { padding-right: 10px; } .comparison th small, .comparison td small { display: block; }
   .number { white-space: normal; } .comparison, .runs { font-size: 0.88rem; }
-  .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { font-weight: 400; color: var(--soft); margin-left: 10px; }
-.card caption .long { display: block; font-weight: 400; }
-.card .expected.long { margin: 6px 0 0; }
-.card .expected { display: block; margin-left: 0; } .frame { height: 210px; }
+  .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { display: block; margin-left: 0; }
+  .plot text { font-size: 14px !important; }
 }
 @media print {
   :root { color-scheme: light; --page: #fff; --text: #000; --soft: #444; --rule: #ccc; --panel: #f4f4f4; --good: #18794e; --bad: #b3261e;
     --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66; }
-  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; } .frame { height: 190px; }
+  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; }
   .charts { grid-template-columns: 1fr 1fr; gap: 18px 24px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .scroll { overflow: visible; }
 }
 `;
