@@ -27,6 +27,8 @@ export interface Program {
 
 /** Runs one command of `mixtune` with these stages and returns its exit status. */
 export async function runCommandLine(argv: readonly string[], stages: readonly Stage[]): Promise<number> {
+  // Whoever reads the output (such as `head`) may have enough of it.
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
   let status = 0;
   const program: Program = {
     stages,

@@ -19,15 +19,19 @@ export function lockNode(directory: string): () => void {
 
 /** @throws RequestError where another process is at work in the folder */
 export function requireUnlocked(directory: string): void {
-  const file = lockFile(directory);
-  if (!existsSync(file)) return;
-  const pid = Number(readFileSync(file, 'utf8'));
-  if (!isRunning(pid)) return;
+  if (!isLocked(directory)) return;
+  const pid = readFileSync(lockFile(directory), 'utf8');
   throw new RequestError({
     where: directory,
     message: `process ${pid} is at work in it`,
     hint: 'wait until it has ended, or choose another folder with --out',
   });
+}
+
+/** True where another process is at work in the folder. */
+export function isLocked(directory: string): boolean {
+  const file = lockFile(directory);
+  return existsSync(file) && isRunning(Number(readFileSync(file, 'utf8')));
 }
 
 function lockFile(directory: string): string {

@@ -6,7 +6,7 @@ import { RequestError } from '../errors.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import type { Machine, NodeJob } from './job.ts';
-import { appendRecord, cutRecords } from './metrics-log.ts';
+import { appendRecord, cutRecords, readRecords } from './metrics-log.ts';
 import { lockNode } from './node-lock.ts';
 import { type Cadence, cadenceSchema, isDue, type NodeProgress, noProgress, withEvaluation } from './node-progress.ts';
 import { resolveStage } from './stage-config.ts';
@@ -49,9 +49,18 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   const unlock = lockNode(job.directory);
   try {
     return await runOpened(stage, config, machine, job, options);
+  } catch (error) {
+    await recordFailure(job, error as Error);
+    throw error;
   } finally {
     unlock();
   }
+}
+
+async function recordFailure({ directory }: NodeJob, { message }: Error): Promise<void> {
+  const file = join(directory, 'metrics.jsonl');
+  const last = (await readRecords(file)).at(-1);
+  appendRecord(file, { type: 'failed', step: last?.step ?? 0, seconds: last?.seconds ?? 0, message });
 }
 
 async function runOpened(

@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { readJob } from './job.ts';
 import { type MetricsRecord, readRecords } from './metrics-log.ts';
+import { isLocked } from './node-lock.ts';
 
 /** One node as its folder tells it. */
 export interface Run {
@@ -14,8 +15,8 @@ export interface Run {
   run: string;
   variant?: string;
   seed: number;
-  /** `begun`: running, stopped or failed. */
-  status: 'finished' | 'begun';
+  /** `broken off`: its process ended without a word. */
+  status: 'finished' | 'running' | 'stopped' | 'failed' | 'broken off';
   step: number;
   seconds: number;
   /** As written, with where and how it computed. */
@@ -54,12 +55,18 @@ export async function readRun(directory: string): Promise<Run> {
     run,
     ...(variant === undefined ? {} : { variant }),
     seed,
-    status: existsSync(join(directory, 'manifest.json')) ? 'finished' : 'begun',
+    status: statusOf(directory, last),
     step: Math.max(0, ...records.map(({ step }) => step)),
     seconds: typeof last?.seconds === 'number' ? last.seconds : 0,
     config: { ...config, ...machine },
     metrics: { ...metricsOf(records, 'step', ''), ...metricsOf(records, 'eval', 'eval/') },
   };
+}
+
+function statusOf(directory: string, last: MetricsRecord | undefined): Run['status'] {
+  if (existsSync(join(directory, 'manifest.json'))) return 'finished';
+  if (isLocked(directory)) return 'running';
+  return last?.type === 'stopped' || last?.type === 'failed' ? last.type : 'broken off';
 }
 
 const notMeasured = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens']);
