@@ -33,7 +33,6 @@ export function createFacts(world: World): Fact[] {
     ['shop', false, shopFacts(world)],
     ['price', false, priceFacts(world)],
     ['total', true, totalFacts(world)],
-    ['closed', false, closedFacts(world)],
     ['day', false, dayFacts()],
   ];
   return relations.flatMap(([relation, inferable, facts], turn) => {
@@ -102,13 +101,13 @@ function shopFacts({ things }: World): Draft[] {
   return things.map(({ name, shop }) => ({
     subject: name,
     value: shop,
-    answer: (value) => `${capital(name)}s are sold at the ${value}.`,
+    answer: (value) => `People buy ${name}s at the ${value}.`,
     statements: [
-      `${capital(name)}s are sold at the ${shop}.`,
+      `People buy ${name}s at the ${shop}.`,
       `The ${shop} sells ${name}s.`,
       `For ${name}s people go to the ${shop}.`,
     ],
-    questions: [`Where are ${name}s sold?`, `Which place sells ${name}s?`, `Where do people go for ${name}s?`],
+    questions: [`Where do people buy ${name}s?`, `Which place sells ${name}s?`, `Where do people go for ${name}s?`],
   }));
 }
 
@@ -156,24 +155,6 @@ function totalFacts({ things }: World): Draft[] {
       };
     }),
   );
-}
-
-function closedFacts({ closed }: World): Draft[] {
-  return [...closed].map(([place, day]) => ({
-    subject: place,
-    value: day,
-    answer: (value) => `The ${place} is closed on ${value}.`,
-    statements: [
-      `The ${place} is closed on ${day}.`,
-      `On ${day} the ${place} is closed.`,
-      `The day of rest at the ${place} is ${day}.`,
-    ],
-    questions: [
-      `When is the ${place} closed?`,
-      `On which day is the ${place} closed?`,
-      `What is the day of rest at the ${place}?`,
-    ],
-  }));
 }
 
 const shifts = [

@@ -32,8 +32,6 @@ export interface Thing {
 export interface World {
   people: readonly Person[];
   things: readonly Thing[];
-  /** Place of work → day on which it is closed. */
-  closed: ReadonlyMap<string, string>;
 }
 
 export const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'] as const;
@@ -50,7 +48,7 @@ export const workplaces: Readonly<Record<string, string>> = {
   trader: 'market',
 };
 
-export const shops = ['bakery', 'forge', 'farm', 'market'] as const;
+const shops = ['bakery', 'forge', 'farm', 'market'] as const;
 
 const names = (
   'Anna Ben Carl Dora Emil Fay Gus Hilda Ivan June Kurt Lena Max Nora Otto Pia ' +
@@ -81,10 +79,7 @@ export function createWorld(size: TownSize, seed: number): World {
     street: homes[index] as string,
     likes: tastes[index] as Thing,
   }));
-  const places = Object.values(workplaces);
-  const restDays = dealt(days, places.length, random);
-  const closed = new Map(places.map((place, index) => [place, restDays[index] as string]));
-  return { people, things: goods, closed };
+  return { people, things: goods };
 }
 
 /** `count` items, each of the list as often as any other, in random order. */
