@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "operations.h"
@@ -44,32 +45,71 @@ int64_t padded(int64_t count) { return (count + kPanel - 1) / kPanel * kPanel; }
 /** Panels whose inner dimension is the head's: for products with transposed keys or values. */
 void packHeads(const float* rows, int64_t stride, int64_t length, int64_t headDim, float* out) {
   for (int64_t first = 0; first < length; first += kPanel)
-    packTransposed<Float>(rows + first * stride, stride, std::min<int64_t>(kPanel, length - first), headDim, out + first * headDim);
+    packTransposed<Float>(rows + first * stride, stride, std::min<int64_t>(kPanel, length - first), headDim, out + first / kPanel * panelStride(headDim));
 }
 
 /** Panels whose inner dimension is the token's. */
 void packTokens(const float* rows, int64_t stride, int64_t length, int64_t headDim, float* out) {
-  for (int64_t first = 0; first < headDim; first += kPanel)
-    packStraight<Float>(rows + first, stride, std::min<int64_t>(kPanel, headDim - first), length, kPanel, out + first * length);
+  packStraight<Float>(rows, stride, headDim, length, kPanel, out);
 }
 
-/** exp(scale · x − shift) of the first `count` of a row of scores, the rest up to `stride` zero. Returns the sum. */
-float exponentials(float* scores, int64_t count, int64_t stride, float scale, float shift) {
+/** Floats that panels of `columns` columns take. */
+int64_t panelSize(int64_t depth, int64_t columns) { return (columns + kPanel - 1) / kPanel * panelStride(depth); }
+
+/**
+ * Rows of scores are padded to whole panels: what lies beyond the causal limit is computed along and cleared. All loops
+ * over a row therefore go in whole vectors.
+ */
+int64_t wholeVectors(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+
+/** exp(scale · x − shift) of the first `count` of a row of scores, the rest up to `end` zero. Returns the sum. */
+float exponentials(float* scores, int64_t count, int64_t end, float scale, float shift) {
   Vec total{};
-  forEachVec(count, [&](int64_t i, auto load, auto store) {
-    store(scores + i, exponential(load(scores + i) * scale - shift));
-  });
-  std::fill(scores + count, scores + stride, 0.0f);
-  forEachVec(count, [&](int64_t i, auto load, auto) { total += load(scores + i); });
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Vec p = exponential(load(scores + i) * scale - shift);
+    store(scores + i, p);
+    total += p;
+  }
+  if (i < count) {
+    const Vec p = firstLanes(exponential(load(scores + i) * scale - shift), count - i, 0.0f);
+    store(scores + i, p);
+    total += p;
+  }
+  for (i = wholeVectors(count); i < end; i += kLanes) store(scores + i, Vec{});
   return sumOfLanes(total);
 }
 
 float largest(const float* x, int64_t count) {
-  Vec best = splat(x[0]);
+  const float lowest = -std::numeric_limits<float>::infinity();
+  Vec best = splat(lowest);
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) best = maximum(load(x + i), best);
-  for (; i < count; i++) best = maximum(splat(x[i]), best);
+  if (i < count) best = maximum(firstLanes(load(x + i), count - i, lowest), best);
   return maxOfLanes(best);
+}
+
+/**
+ * Turns scores and gradients of probabilities into probabilities p and gradients of scores p · (dp − mean) · scale, for
+ * the first `count` of a row; the rest up to `end` becomes zero in both.
+ */
+void scoreGradients(float* scores, float* dp, int64_t count, int64_t end, float scale, float logSumExp, float mean) {
+  const auto step = [&](int64_t i, int64_t lanes) {
+    Vec p = exponential(load(scores + i) * scale - logSumExp), ds = p * (load(dp + i) - mean) * scale;
+    if (lanes < kLanes) {
+      p = firstLanes(p, lanes, 0.0f);
+      ds = firstLanes(ds, lanes, 0.0f);
+    }
+    store(scores + i, p);
+    store(dp + i, ds);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) step(i, kLanes);
+  if (i < count) step(i, count - i);
+  for (i = wholeVectors(count); i < end; i += kLanes) {
+    store(scores + i, Vec{});
+    store(dp + i, Vec{});
+  }
 }
 
 void forwardTask(const Inputs& at, const Task& task, const float* rotated, float* out, float* logSumExp, Scratch& scratch) {
@@ -81,8 +121,8 @@ void forwardTask(const Inputs& at, const Task& task, const float* rotated, float
   const float* values = keys + at.shape.kvHeads * headDim;
   const int64_t stride = padded(task.last);
   scratch.reset();
-  float* keyPanels = scratch.take<float>(stride * headDim);
-  float* valuePanels = scratch.take<float>(padded(headDim) * task.last);
+  float* keyPanels = scratch.take<float>(panelSize(headDim, task.last));
+  float* valuePanels = scratch.take<float>(panelSize(task.last, headDim));
   float* scores = scratch.take<float>(kQueries * stride);
   packHeads(keys, width, task.last, headDim, keyPanels);
   packTokens(values, width, task.last, headDim, valuePanels);
@@ -90,16 +130,18 @@ void forwardTask(const Inputs& at, const Task& task, const float* rotated, float
   for (int64_t first = task.first; first < task.last; first += kQueries) {
     const int64_t last = std::min(task.last, first + kQueries), visible = padded(last);
     float* to = out + (task.begin + first) * outWidth + task.head * headDim;
-    multiplyPanels<float, false>(last - first, visible, headDim, {queries + first * width, width}, keyPanels, kPanel * headDim,
+    multiplyPanels<float, false>(last - first, visible, headDim, {queries + first * width, width}, keyPanels, panelStride(headDim),
                                  scores, stride, false);
-    float sums[kQueries];
+    float sums[kQueries + kLanes], shifts[kQueries + kLanes];
     for (int64_t q = first; q < last; q++) {
       float* row = scores + (q - first) * stride;
-      const float shift = largest(row, q + 1) * scale;
-      sums[q - first] = exponentials(row, q + 1, visible, scale, shift);
-      logSumExp[task.head * at.rows + task.begin + q] = shift + std::log(sums[q - first]);
+      shifts[q - first] = largest(row, q + 1) * scale;
+      sums[q - first] = exponentials(row, q + 1, visible, scale, shifts[q - first]);
     }
-    multiplyPanels<float, false>(last - first, headDim, last, {scores, stride}, valuePanels, kPanel * task.last, to, outWidth, false);
+    forEachVec(last - first, [&](int64_t i, auto load, auto store) {
+      store(logSumExp + task.head * at.rows + task.begin + first + i, load(shifts + i) + logarithm(load(sums + i)));
+    });
+    multiplyPanels<float, false>(last - first, headDim, last, {scores, stride}, valuePanels, panelStride(task.last), to, outWidth, false);
     for (int64_t q = 0; q < last - first; q++) {
       const float inverse = 1.0f / sums[q];
       forEachVec(headDim, [&](int64_t i, auto load, auto store) { store(to + q * outWidth + i, load(to + q * outWidth + i) * inverse); });
@@ -131,25 +173,20 @@ void backwardBlock(const Inputs& at, const Task& task, int64_t head, int64_t fir
   const float* above = dOut + row * outWidth + head * headDim;
   const float* result = out + row * outWidth + head * headDim;
 
-  multiplyPanels<float, false>(count, visible, headDim, {queries, width}, b.keyPanels, kPanel * headDim, b.scores, b.stride, false);
-  multiplyPanels<float, false>(count, visible, headDim, {above, outWidth}, b.valuePanels, kPanel * headDim, b.dScores, b.stride, false);
+  multiplyPanels<float, false>(count, visible, headDim, {queries, width}, b.keyPanels, panelStride(headDim), b.scores, b.stride, false);
+  multiplyPanels<float, false>(count, visible, headDim, {above, outWidth}, b.valuePanels, panelStride(headDim), b.dScores, b.stride, false);
   for (int64_t q = 0; q < count; q++) {
     float* p = b.scores + q * b.stride;
     float* dp = b.dScores + q * b.stride;
-    exponentials(p, first + q + 1, visible, scale, logSumExp[head * at.rows + row + q]);
     Vec total{};
     forEachVec(headDim, [&](int64_t i, auto load, auto) { total += load(above + q * outWidth + i) * load(result + q * outWidth + i); });
-    const float mean = sumOfLanes(total);
-    forEachVec(first + q + 1, [&](int64_t i, auto load, auto store) {
-      store(dp + i, load(p + i) * (load(dp + i) - mean) * scale);
-    });
-    std::fill(dp + first + q + 1, dp + visible, 0.0f);
+    scoreGradients(p, dp, first + q + 1, visible, scale, logSumExp[head * at.rows + row + q], sumOfLanes(total));
   }
   packTokens(queries, width, count, headDim, b.queryTokens);
   packTokens(above, outWidth, count, headDim, b.dOutTokens);
-  multiplyPanels<float, true>(last, headDim, count, {b.scores, b.stride}, b.dOutTokens, kPanel * count, b.dValues, headDim, true);
-  multiplyPanels<float, true>(last, headDim, count, {b.dScores, b.stride}, b.queryTokens, kPanel * count, b.dKeys, headDim, true);
-  multiplyPanels<float, false>(count, headDim, last, {b.dScores, b.stride}, b.keyTokens, kPanel * task.length,
+  multiplyPanels<float, true>(last, headDim, count, {b.scores, b.stride}, b.dOutTokens, panelStride(count), b.dValues, headDim, true);
+  multiplyPanels<float, true>(last, headDim, count, {b.dScores, b.stride}, b.queryTokens, panelStride(count), b.dKeys, headDim, true);
+  multiplyPanels<float, false>(count, headDim, last, {b.dScores, b.stride}, b.keyTokens, panelStride(task.length),
                                dQkv + row * width + head * headDim, width, false);
 }
 
@@ -161,9 +198,9 @@ void backwardTask(const Inputs& at, const Task& task, const float* dOut, const f
   scratch.reset();
   Backward b{};
   b.stride = padded(length);
-  float* keyPanels = scratch.take<float>(b.stride * headDim);
-  float* valuePanels = scratch.take<float>(b.stride * headDim);
-  float* keyTokens = scratch.take<float>(padded(headDim) * length);
+  float* keyPanels = scratch.take<float>(panelSize(headDim, length));
+  float* valuePanels = scratch.take<float>(panelSize(headDim, length));
+  float* keyTokens = scratch.take<float>(panelSize(length, headDim));
   packHeads(keys, width, length, headDim, keyPanels);
   packHeads(values, width, length, headDim, valuePanels);
   packTokens(keys, width, length, headDim, keyTokens);
@@ -172,8 +209,8 @@ void backwardTask(const Inputs& at, const Task& task, const float* dOut, const f
   b.keyTokens = keyTokens;
   b.dKeys = scratch.take<float>(length * headDim);
   b.dValues = scratch.take<float>(length * headDim);
-  b.queryTokens = scratch.take<float>(padded(headDim) * kBackwardQueries);
-  b.dOutTokens = scratch.take<float>(padded(headDim) * kBackwardQueries);
+  b.queryTokens = scratch.take<float>(panelSize(kBackwardQueries, headDim));
+  b.dOutTokens = scratch.take<float>(panelSize(kBackwardQueries, headDim));
   b.scores = scratch.take<float>(kBackwardQueries * b.stride);
   b.dScores = scratch.take<float>(kBackwardQueries * b.stride);
   std::fill_n(b.dKeys, length * headDim, 0.0f);

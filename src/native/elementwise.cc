@@ -1,5 +1,4 @@
 // Operations on arrays of equal shape.
-#include <cmath>
 #include <cstring>
 
 #include "operations.h"
@@ -22,12 +21,6 @@ void apply(Engine& engine, int64_t count, const float* x, float* out, const Func
   });
 }
 
-template <class Function>
-Vec eachLane(Vec x, const Function& function) {
-  for (int i = 0; i < kLanes; i++) x[i] = function(x[i]);
-  return x;
-}
-
 }  // namespace
 
 /** count, bits of the value as a 32-bit word, out. */
@@ -48,10 +41,10 @@ void operations::unary(Engine& engine, Arguments& in) {
   switch (kind) {
     case kNegate: return apply(engine, count, x, out, [](Vec v) { return -v; });
     case kExponential: return apply(engine, count, x, out, [](Vec v) { return exponential(v); });
-    case kLogarithm: return apply(engine, count, x, out, [](Vec v) { return eachLane(v, [](float e) { return std::log(e); }); });
+    case kLogarithm: return apply(engine, count, x, out, [](Vec v) { return logarithm(v); });
     case kSigmoid: return apply(engine, count, x, out, [](Vec v) { return sigmoid(v); });
     case kReciprocalRoot:
-      return apply(engine, count, x, out, [](Vec v) { return eachLane(v, [](float e) { return 1.0f / std::sqrt(e); }); });
+      return apply(engine, count, x, out, [](Vec v) { return 1.0f / squareRoot(v); });
     case kCopy:
       engine.team.ranges(count, kGrain, [&](int64_t begin, int64_t end, int) {
         std::memmove(out + begin, x + begin, static_cast<size_t>(end - begin) * sizeof(float));

@@ -52,10 +52,8 @@ Left<typename T::Unit> prepareLeft(const Product& p, int64_t row, int64_t count,
   using Unit = typename T::Unit;
   const int64_t first = k * T::kTerms, terms = std::min(depth * T::kTerms, p.depth - first);
   if constexpr (ByColumn) {
-    Unit* packed = scratch.take<Unit>(divideUp(count, height) * height * depth + kLanes);
-    for (int64_t r = 0; r < count; r += height)
-      packStraight<T>(p.left.data + first * p.left.stride + row + r, p.left.stride, std::min(height, count - r), terms, height,
-                      packed + r * depth);
+    Unit* packed = scratch.take<Unit>(divideUp(count, height) * panelStride(depth, height) + kLanes);
+    packStraight<T>(p.left.data + first * p.left.stride + row, p.left.stride, count, terms, height, packed);
     return {packed, height};
   } else if constexpr (T::kConverts) {
     Unit* packed = scratch.take<Unit>(count * depth);
@@ -79,9 +77,10 @@ void runTasks(Engine& engine, const Product& p, const typename T::Unit* panels) 
       const int64_t depth = std::min(split.depth, units - k);
       scratch.reset();
       const Left<typename T::Unit> left = prepareLeft<T, ByColumn>(p, row, rows, k, depth, split.height, scratch);
-      multiplyPanels<typename T::Unit, ByColumn>(rows, columns, depth, left, panels + column * units + k * kPanel, kPanel * units,
+      multiplyPanels<typename T::Unit, ByColumn>(rows, columns, depth, left, panels + column / kPanel * panelStride(units) + k * kPanel,
+                                                 panelStride(units),
                                                  p.out + row * p.outStride + column, p.outStride, p.accumulate || k > 0,
-                                                 split.height, ByColumn ? split.height * depth : split.height * left.stride);
+                                                 split.height, ByColumn ? panelStride(depth, split.height) : split.height * left.stride);
     }
   });
 }
@@ -98,7 +97,7 @@ void multiplyPacked(Engine& engine, const Product& p, const typename T::Unit* pa
 /** Units that the panels of a right operand [depth, columns] take. */
 template <class T>
 int64_t panelUnits(int64_t depth, int64_t columns) {
-  return divideUp(columns, kPanel) * kPanel * unitsOf<T>(depth);
+  return divideUp(columns, kPanel) * panelStride(unitsOf<T>(depth));
 }
 
 template <class T>
@@ -107,7 +106,7 @@ void packPanels(Engine& engine, Matrix right, int64_t depth, int64_t columns, ty
   engine.team.ranges(divideUp(columns, kPanel), grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t first = panel * kPanel, width = std::min<int64_t>(kPanel, columns - first);
-      typename T::Unit* to = panels + first * units;
+      typename T::Unit* to = panels + panel * panelStride(units);
       if (right.transposed) packTransposed<T>(right.data + first * right.stride, right.stride, width, depth, to);
       else packStraight<T>(right.data + first, right.stride, width, depth, kPanel, to);
     }

@@ -105,8 +105,9 @@ void logProbs(Engine& engine, const ActiveRows& active, Block* head, int64_t wid
     std::fill_n(sum, count, LogSum());
     for (int64_t column = part * kTaskColumns; column < lastColumn; column += kChunk) {
       const int64_t columns = std::min(kChunk, lastColumn - column);
-      multiplyPanels<typename T::Unit, false>(count, columns, units, {left.data + first * left.stride, left.stride}, panels + column * units,
-                               kPanel * units, logits, kChunk, false);
+      multiplyPanels<typename T::Unit, false>(count, columns, units, {left.data + first * left.stride, left.stride},
+                                              panels + column / kPanel * panelStride(units),
+                               panelStride(units), logits, kChunk, false);
       for (int64_t i = 0; i < count; i++) {
         sum[i].add(logits + i * kChunk, columns);
         const int64_t target = active.target[first + i] - column;
@@ -123,12 +124,33 @@ void logProbs(Engine& engine, const ActiveRows& active, Block* head, int64_t wid
   }
 }
 
-/** Turns one row of logits into scale · (softmax − one-hot). */
+/** Turns one row of logits into scale · (softmax − one-hot), its log-sum-exp being known. */
 void logitGradient(float* logits, int64_t vocabulary, float logSumExp, float scale, int32_t target) {
   forEachVec(vocabulary, [&](int64_t i, auto load, auto store) {
     store(logits + i, exponential(load(logits + i) - logSumExp) * scale);
   });
   logits[target] -= scale;
+}
+
+/** The same where it is not known. Returns the log-probability of the target. */
+float logitGradient(float* logits, int64_t vocabulary, float scale, int32_t target) {
+  Vec best = splat(logits[0]);
+  forEachVec(vocabulary / kLanes * kLanes, [&](int64_t i, auto load, auto) { best = maximum(load(logits + i), best); });
+  for (int64_t i = vocabulary / kLanes * kLanes; i < vocabulary; i++) best = maximum(splat(logits[i]), best);
+  const float largest = maxOfLanes(best), logit = logits[target];
+  double sum = 0;
+  for (int64_t first = 0; first < vocabulary; first += kChunk) {
+    Vec total{};
+    forEachVec(std::min(kChunk, vocabulary - first), [&](int64_t i, auto load, auto store) {
+      store(logits + first + i, exponential(load(logits + first + i) - largest));
+      total += load(logits + first + i);
+    });
+    sum += static_cast<double>(sumOfLanes(total));
+  }
+  const float factor = static_cast<float>(static_cast<double>(scale) / sum);
+  forEachVec(vocabulary, [&](int64_t i, auto load, auto store) { store(logits + i, load(logits + i) * factor); });
+  logits[target] -= scale;
+  return logit - largest - static_cast<float>(std::log(sum));
 }
 
 struct HeadGradient {
@@ -140,9 +162,9 @@ struct HeadGradient {
   bool accumulateDHead;
 };
 
-/** scaleOf(active index, its logits) → {logSumExp, scale} of the row's logit gradient. */
-template <class ScaleOf>
-void backward(Engine& engine, const ActiveRows& active, int64_t rows, const HeadGradient& at, const ScaleOf& scaleOf) {
+/** turn(active index, its logits) makes the logits of a row their gradient. */
+template <class Turn>
+void backward(Engine& engine, const ActiveRows& active, int64_t rows, const HeadGradient& at, const Turn& turn) {
   const int64_t width = at.width, vocabulary = at.vocabulary;
   const bool all = active.count == rows;
   if (at.dHidden && !all && !at.accumulateDHidden) std::memset(at.dHidden, 0, static_cast<size_t>(rows * width) * sizeof(float));
@@ -158,11 +180,7 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, const Head
     const float* hidden = active.hidden + first * width;
     multiplyByWeight(engine, count, vocabulary, width, {hidden, width, false}, at.head, &Block::forward, logits, vocabulary, false);
     engine.team.ranges(count, 8192 / vocabulary + 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; i++) {
-        float* row = logits + i * vocabulary;
-        const auto [logSumExp, scale] = scaleOf(first + i, row);
-        logitGradient(row, vocabulary, logSumExp, scale, active.target[first + i]);
-      }
+      for (int64_t i = begin; i < end; i++) turn(first + i, logits + i * vocabulary);
     });
     if (at.dHead)
       multiply(engine, vocabulary, width, count, {logits, vocabulary, true}, {hidden, width, false}, at.dHead, width, true);
@@ -177,10 +195,6 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, const Head
     }
   }
 }
-
-struct RowScale {
-  float logSumExp, scale;
-};
 
 }  // namespace
 
@@ -214,8 +228,8 @@ void operations::tokenLogProbsGradient(Engine& engine, Arguments& in) {
   float* dHead = in.write(vocabulary * width);
   const ActiveRows active = collect(engine, targets, dLogProb, rows, vocabulary, hidden, width);
   const HeadGradient at{head, width, vocabulary, dHidden, accumulateDHidden, dHead, accumulateDHead};
-  backward(engine, active, rows, at, [&](int64_t i, const float*) {
-    return RowScale{logSumExp[active.row[i]], -dLogProb[active.row[i]]};
+  backward(engine, active, rows, at, [&](int64_t i, float* logits) {
+    logitGradient(logits, vocabulary, logSumExp[active.row[i]], -dLogProb[active.row[i]], active.target[i]);
   });
 }
 
@@ -232,11 +246,8 @@ void operations::crossEntropyWithGradient(Engine& engine, Arguments& in) {
   const ActiveRows active = collect(engine, targets, weights, rows, vocabulary, hidden, width);
   float* logProb = engine.scratch.take<float>(active.count);
   const HeadGradient at{head, width, vocabulary, dHidden, false, dHead, true};
-  backward(engine, active, rows, at, [&](int64_t i, const float* logits) {
-    LogSum sum;
-    sum.add(logits, vocabulary);
-    logProb[i] = logits[active.target[i]] - sum.value();
-    return RowScale{sum.value(), weights[active.row[i]]};
+  backward(engine, active, rows, at, [&](int64_t i, float* logits) {
+    logProb[i] = logitGradient(logits, vocabulary, weights[active.row[i]], active.target[i]);
   });
   double total = 0;
   for (int64_t i = 0; i < active.count; i++)

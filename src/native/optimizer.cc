@@ -60,9 +60,7 @@ void operations::adamW(Engine& engine, Arguments& in) {
       const Vec v = load(second + i) * b2 + g * g * c2;
       store(first + i, m);
       store(second + i, v);
-      Vec root = v;
-      for (int lane = 0; lane < kLanes; lane++) root[lane] = std::sqrt(v[lane]);
-      store(parameter + i, load(parameter + i) * keep - rate * m / (root * inverseRoot + eps));
+      store(parameter + i, load(parameter + i) * keep - rate * m / (squareRoot(v) * inverseRoot + eps));
     });
   });
 }

@@ -84,11 +84,17 @@ void packTransposed(const float* source, int64_t stride, int64_t count, int64_t 
 
 template <class T>
 void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, typename T::Unit* out) {
-  for (int64_t k = 0; k < unitsOf<T>(depth); k++) {
+  const int64_t units = unitsOf<T>(depth), apart = panelStride(units, width);
+  constexpr int64_t kAhead = 16;  // rows: far enough to hide the way to memory
+  for (int64_t k = 0; k < units; k++) {
     const float* even = source + k * T::kTerms * stride;
     const float* odd = k * T::kTerms + 1 < depth ? even + stride : nullptr;
-    for (int64_t i = 0; i < count; i += kLanes)
-      storeBits(out + k * width + i, unitsAcross<T>(even + i, odd ? odd + i : nullptr));
+    for (int64_t i = 0; i < count; i += 64 / sizeof(float)) __builtin_prefetch(even + i + kAhead * stride);
+    typename T::Unit* to = out + k * width;
+    for (int64_t first = 0; first < count; first += width, to += apart) {
+      for (int64_t i = 0; i < width; i += kLanes)
+        storeBits(to + i, unitsAcross<T>(even + first + i, odd ? odd + first + i : nullptr));
+    }
   }
 }
 

@@ -1,10 +1,12 @@
 // Vector types that the compiler lowers to AVX-512, AVX2 or NEON, and the arithmetic that the kernels share.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
-#if defined(__AVX512BF16__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -59,6 +61,13 @@ inline float maxOfLanes(Vec v) {
   return best;
 }
 
+/** x in the first `count` lanes, `rest` in the others. */
+inline Vec firstLanes(Vec x, int64_t count, float rest) {
+  VecInt lane;
+  for (int i = 0; i < kLanes; i++) lane[i] = i;
+  return lane < static_cast<int32_t>(count) ? x : splat(rest);
+}
+
 /** Runs body(offset, load, store) over `count` elements: whole vectors, then the tail through partial loads and stores. */
 template <class Body>
 inline void forEachVec(int64_t count, const Body& body) {
@@ -70,11 +79,31 @@ inline void forEachVec(int64_t count, const Body& body) {
   }
 }
 
+/** x where it lies between the bounds, the nearer bound elsewhere, NaN for NaN. */
+inline Vec clamp(Vec x, float low, float high) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), (__m512)x));
+#else
+  const Vec lows = splat(low), highs = splat(high);
+  x = x > highs ? highs : x;
+  return x < lows ? lows : x;
+#endif
+}
+
+/** x · 2ⁿ for whole n, also where 2ⁿ alone is not a float. */
+inline Vec scaleByPowerOfTwo(Vec x, Vec n) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+  const VecInt exponent = __builtin_convertvector(n, VecInt);
+  const VecInt half = exponent >> 1;
+  return x * (Vec)((half + 127) << 23) * (Vec)((exponent - half + 127) << 23);
+#endif
+}
+
 /** eˣ with a relative error of about 1e-7; 0 below the smallest normal number, infinity above the largest, NaN for NaN. */
 inline Vec exponential(Vec x) {
-  const Vec high = splat(90.0f), low = splat(-104.0f);
-  x = x > high ? high : x;
-  x = x < low ? low : x;
+  x = clamp(x, -104.0f, 90.0f);
   const Vec magic = splat(12582912.0f);
   const Vec n = (x * 1.44269504088896341f + magic) - magic;
   Vec r = x - n * 0.693359375f;
@@ -86,10 +115,39 @@ inline Vec exponential(Vec x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  const VecInt exponent = __builtin_convertvector(n, VecInt);
-  const VecInt half = exponent >> 1;
-  const VecInt firstBits = (half + 127) << 23, secondBits = (exponent - half + 127) << 23;
-  return p * (Vec)firstBits * (Vec)secondBits;
+  return scaleByPowerOfTwo(p, n);
+}
+
+inline Vec squareRoot(Vec x) {
+  for (int i = 0; i < kLanes; i++) x[i] = std::sqrt(x[i]);  // compilers turn the loop into one instruction
+  return x;
+}
+
+/** Natural logarithm with a relative error of about 1e-7 (Cephes logf); −infinity for 0, NaN below. */
+inline Vec logarithm(Vec x) {
+  const VecInt bits = (VecInt)x;
+  Vec exponent = __builtin_convertvector(((bits >> 23) & 255) - 126, Vec);
+  Vec m = (Vec)((bits & 0x007fffff) | 0x3f000000);
+  const VecInt small = m < 0.707106781186547524f;
+  exponent = small ? exponent - 1.0f : exponent;
+  m = (small ? m + m : m) - 1.0f;
+  const Vec square = m * m;
+  Vec p = splat(7.0376836292e-2f);
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  Vec y = m * square * p;
+  y = y - exponent * 2.12194440e-4f - 0.5f * square;
+  y = m + y + exponent * 0.693359375f;
+  const float infinity = std::numeric_limits<float>::infinity();
+  y = x == infinity ? x : y;
+  y = x > 0.0f ? y : splat(std::numeric_limits<float>::quiet_NaN());
+  return x == 0.0f ? splat(-infinity) : y;
 }
 
 inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }

@@ -34,6 +34,50 @@ describe.runIf(available)('native engine', () => {
     await single.dispose();
   });
 
+  test('bf16 products are products of operands rounded to bfloat16, summed in float', async () => {
+    const rounding = await createNativeBackend({ precision: 'bf16' });
+    const [rows, inner, outer] = [37, 67, 45];
+    const random = new RandomStream(2, 'bf16');
+    const [x, w, dy] = [rows * inner, outer * inner, rows * outer].map((size) =>
+      Float32Array.from({ length: size }, () => random.normal()),
+    ) as [Float32Array, Float32Array, Float32Array];
+    const tensor = (data: Float32Array, columns: number) => fromHost(rounding, data, [data.length / columns, columns]);
+    const y = empty(rounding, [rows, outer]);
+    const dx = empty(rounding, [rows, inner]);
+    const dw = empty(rounding, [outer, inner]);
+    rounding.fused.linear(tensor(x, inner), tensor(w, inner), y);
+    rounding.fused.linearInputGradient(tensor(dy, outer), tensor(w, inner), dx, false);
+    rounding.fused.linearWeightGradient(tensor(dy, outer), tensor(x, inner), dw, false);
+    const [a, b, c] = [x, w, dy].map(roundedToBfloat16) as [Float32Array, Float32Array, Float32Array];
+    const sumOver = (count: number, term: (k: number) => number) => {
+      let total = 0;
+      for (let k = 0; k < count; k++) total += term(k);
+      return total;
+    };
+    for (const [i, value] of (await rounding.read(y)).entries()) {
+      const [row, column] = [Math.floor(i / outer), i % outer];
+      expect(value).toBeCloseTo(
+        sumOver(inner, (k) => a[row * inner + k]! * b[column * inner + k]!),
+        4,
+      );
+    }
+    for (const [i, value] of (await rounding.read(dx)).entries()) {
+      const [row, column] = [Math.floor(i / inner), i % inner];
+      expect(value).toBeCloseTo(
+        sumOver(outer, (k) => c[row * outer + k]! * b[k * inner + column]!),
+        4,
+      );
+    }
+    for (const [i, value] of (await rounding.read(dw)).entries()) {
+      const [row, column] = [Math.floor(i / inner), i % inner];
+      expect(value).toBeCloseTo(
+        sumOver(rows, (k) => c[k * outer + row]! * a[k * inner + column]!),
+        4,
+      );
+    }
+    await rounding.dispose();
+  });
+
   test('AdamW with clipping is the update of Loshchilov & Hutter', async () => {
     const random = new RandomStream(1, 'adamw');
     const draw = () => Float32Array.from({ length: 1003 }, () => random.normal());
@@ -155,3 +199,10 @@ describe.runIf(available)('native engine', () => {
     a.release();
   });
 });
+
+/** To nearest, ties to even. */
+function roundedToBfloat16(data: Float32Array): Float32Array {
+  const bits = new Uint32Array(Float32Array.from(data).buffer);
+  for (const [i, word] of bits.entries()) bits[i] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer);
+}
