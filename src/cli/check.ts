@@ -1,13 +1,23 @@
 import type { Command } from 'commander';
+import type { Contents } from '../pipeline/contents.ts';
+import type { Plan } from '../pipeline/plan.ts';
 import { selectNodes } from '../pipeline/selection.ts';
 import { jsonOption } from './options.ts';
 import type { Program } from './program.ts';
 import { collect, planJson, planOf, planTable, print } from './run.ts';
+import { table } from './table.ts';
 
 interface CheckFlags {
   set: string[];
   out?: string;
   json: boolean;
+}
+
+interface CheckedDataset {
+  source: string;
+  use: string;
+  /** Held-out ones too. */
+  rows: number;
 }
 
 export function addCheckCommand(parent: Command, { stages, action }: Program): void {
@@ -21,10 +31,27 @@ export function addCheckCommand(parent: Command, { stages, action }: Program): v
     .addOption(jsonOption())
     .action(
       action(async (name: string, flags: CheckFlags) => {
-        const { plan } = await planOf(name, flags, stages);
+        const { plan, contents } = await planOf(name, flags, stages);
         const statuses = await selectNodes(plan, {});
-        print(flags.json ? planJson(plan, statuses) : planTable(plan, statuses), flags.json);
+        const datasets = await datasetsOf(plan, contents);
+        if (flags.json) print({ ...planJson(plan, statuses), datasets }, true);
+        else print(`${planTable(plan, statuses)}\n\n${datasetTable(datasets)}`, false);
         return 0;
       }),
     );
+}
+
+/** Each dataset that the plan reads, once for each way in which it is read. */
+async function datasetsOf({ nodes }: Plan, contents: Contents): Promise<CheckedDataset[]> {
+  const found = new Map<string, CheckedDataset>();
+  for (const { source, use } of nodes.flatMap(({ datasets }) => datasets)) {
+    const checked = await contents.check(source, use);
+    if ('rows' in checked) found.set(`${use} ${source}`, { source, use, rows: checked.rows });
+  }
+  return [...found.values()];
+}
+
+function datasetTable(datasets: readonly CheckedDataset[]): string {
+  const rows = datasets.map(({ source, use, rows }) => [source, use, rows.toLocaleString('en')]);
+  return table(['data', 'read as', 'rows'], rows);
 }

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { contentsBelow } from '../pipeline/contents.ts';
+import { type Contents, contentsBelow } from '../pipeline/contents.ts';
 import type { NodeOutcome } from '../pipeline/executor.ts';
 import type { NodeStatus } from '../pipeline/node-folder.ts';
 import { parsePipeline } from '../pipeline/pipeline-file.ts';
@@ -84,14 +84,14 @@ export async function planOf(
   name: string,
   flags: Pick<RunFlags, 'set' | 'out'>,
   stages: readonly Stage[],
-): Promise<{ plan: Plan; withoutCompiler: string | undefined }> {
+): Promise<{ plan: Plan; contents: Contents; withoutCompiler: string | undefined }> {
   const { text, file } = await readPipelineText(name);
   const pipeline = parsePipeline(text, file, flags.set);
   const baseDirectory = process.cwd();
   const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
   const contents = contentsBelow(baseDirectory);
   const plan = await makePlan(pipeline, { stages, directory, baseDirectory, contents });
-  return { plan, withoutCompiler: pipeline.withoutCompiler };
+  return { plan, contents, withoutCompiler: pipeline.withoutCompiler };
 }
 
 /** A repeatable option that also takes several values at once. */

@@ -10,8 +10,8 @@ import { formatVersion, type Machine } from './job.ts';
 /** What the content of files is known by; each file is read once, however many nodes use it. */
 export interface Contents {
   dataset(source: string, use: Use): Promise<string>;
-  /** Reads the whole dataset; what is wrong with it. */
-  check(source: string, use: Use): Promise<RequestError | undefined>;
+  /** Reads the whole dataset: its rows, held-out ones too, or what is wrong with it. */
+  check(source: string, use: Use): Promise<{ rows: number } | RequestError>;
   directory(path: string): Promise<string>;
 }
 
@@ -58,12 +58,15 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
 }
 
-/** A dataset may hold nothing back, or hold everything back. */
-async function checkDataset(source: string, use: Use, baseDirectory: string): Promise<RequestError | undefined> {
+async function checkDataset(source: string, use: Use, baseDirectory: string): Promise<{ rows: number } | RequestError> {
+  const options = { baseDirectory, allowEmpty: true };
   try {
-    const train = await openDataset(source, use, { baseDirectory, split: 'train', allowEmpty: true });
-    if (train.rows.length === 0) await openDataset(source, use, { baseDirectory, split: 'test' });
-    return undefined;
+    const train = await openDataset(source, use, { ...options, split: 'train' });
+    const test = await openDataset(source, use, { ...options, split: 'test' });
+    const rows = train.rows.length + test.rows.length;
+    return rows > 0
+      ? { rows }
+      : new RequestError({ message: `${source} holds no rows`, hint: `${use} rows are needed` });
   } catch (error) {
     if (error instanceof RequestError) return error;
     throw error;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Origins } from '../config/resolved.ts';
-import type { Stage, StageInput } from '../stages/stage.ts';
+import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
 import { formatVersion, type NodeJob } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
@@ -12,6 +12,7 @@ export interface PlanNode {
   stage: Stage;
   /** Folder below the pipeline's. */
   directory: string;
+  datasets: readonly DatasetSource[];
   /** Ids of the nodes whose results this one reads. */
   inputs: string[];
   /** With defaults. */
@@ -127,7 +128,7 @@ async function makeNode(
   };
   const ids = Object.values(inputs).flatMap((list) => list.flatMap(({ node }) => node ?? []));
   const origins = Object.fromEntries(Object.entries(paths).map(([key, path]) => [key, pipeline.place.origin(path)]));
-  return { job, stage, directory, inputs: [...new Set(ids)], config, origins };
+  return { job, stage, directory, datasets: version.datasets, inputs: [...new Set(ids)], config, origins };
 }
 
 interface ResolvedInput {

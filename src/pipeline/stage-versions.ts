@@ -173,10 +173,11 @@ async function dataProblems(
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const { key, source, use } of datasets) {
-    const error = await contents.check(source, use);
-    for (const problem of error?.problems ?? []) {
+    const found = await contents.check(source, use);
+    if (!(found instanceof RequestError)) continue;
+    for (const problem of found.problems) {
       const path = paths[key] ?? ['stages', name, key];
-      problems.push(problemAt(pipeline, path, inFile(problem, error?.subject), problem.hint));
+      problems.push(problemAt(pipeline, path, inFile(problem, found.subject), problem.hint));
     }
   }
   return problems;

@@ -187,6 +187,21 @@ describe('a wrong request', () => {
   });
 });
 
+it('checks a pipeline and its data without writing anything', async () => {
+  const found = await json('check', 'quickstart');
+  expect(found.nodes[0]).toMatchObject({ id: 'tokenizer/shared/seed-1', status: 'new' });
+  expect(found.datasets).toContainEqual({ source: 'town/text', use: 'text', rows: expect.any(Number) });
+  expect(existsSync(join(folder, 'checkpoints'))).toBe(false);
+  await writeFile(join(folder, 'empty.jsonl'), '');
+  await writeFile(join(folder, 'broken.jsonl'), '{"instruction":"a","output":"b"}\n{"instruction":\n');
+  const bad = ['stages.pretrain.data=empty.jsonl', 'stages.sft.data=broken.jsonl', 'stages.dpo.data=missing.jsonl'];
+  const { status, stderr } = await run('check', 'quickstart', ...bad.flatMap((assignment) => ['--set', assignment]));
+  expect(status).toBe(2);
+  expect(stderr).toContain('--set stages.pretrain.data: empty.jsonl');
+  expect(stderr).toMatch(/--set stages\.sft\.data: .*broken\.jsonl.*line 2/);
+  expect(stderr).toContain('--set stages.dpo.data: missing.jsonl');
+});
+
 it('shows what there is with --help, and its version', async () => {
   const help = await run('--help');
   expect(help.status).toBe(0);
