@@ -96,16 +96,13 @@ const axisLabel = { color: 'var(--soft)', fontSize: 11 };
 
 function stepAxis(categories: readonly string[] | undefined) {
   const look = { ...axisLook, axisLine: { lineStyle: { color: 'var(--soft)' } }, splitLine: { show: false } };
-  return categories
-    ? { ...look, type: 'category', data: categories, axisLabel }
-    : {
-        ...look,
-        type: 'value',
-        min: 0,
-        max: 'dataMax',
-        minInterval: 1,
-        axisLabel: { ...axisLabel, hideOverlap: true },
-      };
+  if (categories) {
+    const width = (size.width - grid.left - grid.right) / categories.length - 6;
+    const label = { ...axisLabel, interval: 0, width, overflow: 'truncate' };
+    return { ...look, type: 'category', data: categories, axisLabel: label };
+  }
+  const label = { ...axisLabel, formatter: formatTick, hideOverlap: true, textMargin: [0, 8] };
+  return { ...look, type: 'value', min: 0, max: 'dataMax', minInterval: 1, axisLabel: label };
 }
 
 /** Logarithmic where all values are positive and the largest is more than three times the smallest, else linear. */
@@ -116,7 +113,7 @@ function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
     const formatter = (value: number) => `${formatTick(100 * value)}%`;
     const label = { ...axisLabel, formatter, hideOverlap: true };
     // Left to itself, the axis may end at a round 102 %.
-    return { ...axisLook, type: 'value', scale: true, ...(max > 0.9 && max <= 1 && { max: 1 }), axisLabel: label };
+    return { ...axisLook, type: 'value', scale: true, ...(max > 0.99 && max <= 1 && { max: 1 }), axisLabel: label };
   }
   if (linear || min <= 0 || max / min <= 3) {
     return { ...axisLook, type: 'value', scale: true, axisLabel: { ...axisLabel, formatter: formatTick } };
@@ -150,7 +147,7 @@ export function logTicks(low: number, high: number): number[] {
 
 function seriesOf(curve: Curve) {
   const { mark, points } = curve;
-  const color = `var(--c${curve.colour})`;
+  const color = `var(--c${curve.colour}, var(--text))`;
   const faint = mark === 'faint';
   const line = {
     type: 'line',

@@ -16,7 +16,7 @@ const labels = (figure: LineChart) =>
 
 /** The lines of the curve in the second colour, each a list of `x y`. */
 function lines(figure: LineChart): string[][] {
-  const paths = [...lineChart(figure).text.matchAll(/<path d="([^"]*)"[^>]* stroke="var\(--c1\)"/g)];
+  const paths = [...lineChart(figure).text.matchAll(/<path d="([^"]*)"[^>]* stroke="var\(--c1,/g)];
   return paths.flatMap(([, d]) => d!.split('M').slice(1)).map((line) => line.split('L'));
 }
 
