@@ -95,7 +95,11 @@ const axisLook = {
 const axisLabel = { color: 'var(--soft)', fontSize: 11 };
 
 function stepAxis(categories: readonly string[] | undefined) {
-  const look = { ...axisLook, axisLine: { lineStyle: { color: 'var(--soft)' } }, splitLine: { show: false } };
+  const look = {
+    ...axisLook,
+    axisLine: { onZero: false, lineStyle: { color: 'var(--soft)' } },
+    splitLine: { show: false },
+  };
   if (categories) {
     const width = (size.width - grid.left - grid.right) / categories.length - 6;
     const label = { ...axisLabel, interval: 0, width, overflow: 'truncate' };
@@ -107,15 +111,17 @@ function stepAxis(categories: readonly string[] | undefined) {
 
 /** Logarithmic where all values are positive and the largest is more than three times the smallest, else linear. */
 function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
-  const values = curves.flatMap(({ points }) => points.map(([, y]) => y)).filter(Number.isFinite);
-  const [min, max] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
+  const values = curves.flatMap(extremes).filter(Number.isFinite);
+  const min = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const max = values.reduce((a, b) => Math.max(a, b), -Infinity);
   if (share) {
     const formatter = (value: number) => `${formatTick(100 * value)}%`;
     const label = { ...axisLabel, formatter, hideOverlap: true };
     // Left to itself, the axis may end at a round 102 %.
-    return { ...axisLook, type: 'value', scale: true, ...(max > 0.99 && max <= 1 && { max: 1 }), axisLabel: label };
+    const ends = { ...(min < 0.01 && { min: 0 }), ...(max > 0.99 && { max: 1 }) };
+    return { ...axisLook, type: 'value', scale: true, ...ends, axisLabel: label };
   }
-  if (linear || min <= 0 || max / min <= 3) {
+  if (linear || !(min > 0 && max / min > 3)) {
     return { ...axisLook, type: 'value', scale: true, axisLabel: { ...axisLabel, formatter: formatTick } };
   }
   const margin = (max / min) ** 0.04;
@@ -129,6 +135,11 @@ function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
     axisTick: { show: false, customValues },
     axisLabel: { ...axisLabel, formatter: formatTick, customValues },
   };
+}
+
+/** The values that the axis must hold: each point with its whisker. */
+function extremes({ points, deviations }: Curve): number[] {
+  return points.flatMap(([, y], i) => [y - (deviations?.[i] ?? 0), y + (deviations?.[i] ?? 0)]);
 }
 
 /** Round numbers from `low` to `high`: the sparsest set that has four. */
@@ -178,7 +189,7 @@ function whiskers(data: readonly number[][], color: string) {
     const [x2, y2] = coord([value(0), value(2)]);
     return { type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: color, lineWidth: 1.25 } };
   };
-  return { type: 'custom', silent: true, data, encode: { x: 0, y: [1, 2] }, renderItem };
+  return { type: 'custom', silent: true, clip: true, data, encode: { x: 0, y: [1, 2] }, renderItem };
 }
 
 /** What the script shows: the curves, and at places from left to right in per cent, the heading and a text a curve. */

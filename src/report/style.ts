@@ -92,7 +92,7 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
 @media print {
   :root { color-scheme: light; --page: #fff; --text: #000; --soft: #444; --rule: #ccc; --panel: #f4f4f4; --good: #18794e; --bad: #b3261e;
     --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66; }
-  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; }
+  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; } .plot text { font-size: 14px !important; }
   .charts { grid-template-columns: 1fr 1fr; gap: 18px 24px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .scroll { overflow: visible; }
 }
 `;

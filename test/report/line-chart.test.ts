@@ -65,6 +65,16 @@ describe('lineChart', () => {
     expect(withWhiskers).toHaveLength(lines(chart([4, 5], {}, { mark: 'dots' })).length + 1);
   });
 
+  it('has no logarithms where a whisker reaches below zero, and no shares below it', () => {
+    const noisy = { mark: 'dots', deviations: [0, 1.5] } as const;
+    expect(lineChart(chart([9, 1], {}, noisy)).text).not.toContain('log scale');
+    const share = { kind: { label: 'accuracy', share: true } };
+    expect(labels(chart([0.9, 0.1], share, { ...noisy, deviations: [0.2, 0.2] }))).toEqual(
+      expect.arrayContaining(['0%', '100%']),
+    );
+    expect(labels(chart([0.9, 0.1], share, { ...noisy, deviations: [0.2, 0.2] }))).not.toContain('120%');
+  });
+
   it('gives the script the values that were recorded, in words', () => {
     const { text } = lineChart(chart([4.125, 2.5], {}, { detail: 'held out' }));
     const { curves, stops } = JSON.parse(/<script type="application\/json">(.*)<\/script>/.exec(text)![1]!);

@@ -6,6 +6,7 @@ import {
   formatRelative,
   formatSeconds,
   formatSpread,
+  formatTick,
   metricKind,
   metricSubject,
   subjectLabel,
@@ -64,6 +65,17 @@ describe('formatting', () => {
     expect(formatDifference(-0.193, plain)).toBe('−0.193');
     expect(formatDifference(Number.NaN, plain)).toBe('–');
     expect(spaced(formatRelative(-0.0444))).toBe('−4.4 %');
+  });
+
+  it.each([
+    [0, '0'],
+    [-0.5, '−0.5'],
+    [0.2 + 0.1, '0.3'],
+    [1500, '1.5K'],
+    [2_000_000, '2M'],
+    [0.00002, '2E−5'],
+  ])('%d at an axis is %s', (value, text) => {
+    expect(formatTick(value)).toBe(text);
   });
 
   it('gives a deviation the decimals of its mean', () => {
