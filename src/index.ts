@@ -1,6 +1,7 @@
 /** The public API: what the command line is made of. */
 export { type LoadedModel, loadModel, saveModel } from './checkpoint/load-model.ts';
 export { type ModelDirectory, readModelDirectory, writeModelDirectory } from './checkpoint/model-directory.ts';
+export { loadRewardModel, type RewardModel } from './checkpoint/reward-model.ts';
 export { openDataset } from './data/dataset.ts';
 export type { ChoiceRow, Dataset, Message, MessagesRow, PreferenceRow, PromptRow, TextRow, Use } from './data/rows.ts';
 export { type Problem, RequestError, RunError } from './errors.ts';
@@ -19,6 +20,7 @@ export { type DpoConfig, dpo, dpoSchema, dpoStage } from './stages/dpo.ts';
 export { evaluate, evaluateSchema, evaluateStage } from './stages/evaluate.ts';
 export { stages } from './stages/index.ts';
 export { type PretrainConfig, pretrain, pretrainSchema, pretrainStage } from './stages/pretrain.ts';
+export { type RewardConfig, reward, rewardSchema, rewardStage } from './stages/reward.ts';
 export { type SftConfig, sft, sftSchema, sftStage } from './stages/sft.ts';
 export type { Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stages/stage.ts';
 export { type TokenizerConfig, tokenizerStage } from './stages/tokenizer.ts';
@@ -27,3 +29,4 @@ export { type BackendChoice, type BackendRequest, openBackend } from './tensor/b
 export { loadTokenizer } from './tokenizer/open.ts';
 export type { Encoding, Tokenizer } from './tokenizer/tokenizer.ts';
 export { trainTokenizer } from './tokenizer/train.ts';
+export { rewardScores } from './training/reward.ts';

@@ -24,12 +24,35 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     share: true,
     meaning: 'share of multiple-choice questions whose right choice is the likeliest as a whole',
   },
+  accuracyWhenLonger: {
+    label: 'accuracy where the preferred answer is longer',
+    better: 'higher',
+    share: true,
+    meaning:
+      'the reward accuracy of these pairs alone; a model that goes by length is right here and wrong in the others',
+  },
+  accuracyWhenShorter: {
+    label: 'accuracy where the preferred answer is shorter',
+    better: 'higher',
+    share: true,
+    meaning: 'the reward accuracy of these pairs alone',
+  },
+  calibrationError: {
+    label: 'calibration error',
+    better: 'lower',
+    share: true,
+    meaning: 'how far the confidence in a preference is from how often it is right, on average',
+  },
   chance: { label: 'chance', share: true },
   chosenLogProb: { label: 'log-probability of chosen', meaning: 'of the whole preferred answer, in nats' },
   chosenReward: {
     label: 'reward of chosen',
     linear: true,
     meaning: 'β times how much likelier the preferred answer is than it was for the reference model',
+  },
+  chosenScore: {
+    label: 'score of chosen',
+    meaning: 'what the reward model gives the preferred answer, without its offset',
   },
   exactMatch: {
     label: 'exact match',
@@ -38,6 +61,11 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     meaning: 'share of answers that are the expected one, but for case and a final full stop',
   },
   gradientNorm: { label: 'gradient norm' },
+  lengthAccuracy: {
+    label: 'accuracy of length',
+    share: true,
+    meaning: 'share of pairs whose preferred answer is the longer one: what a judge gets who only counts tokens',
+  },
   learningRate: { label: 'learning rate', linear: true },
   loss: { label: 'loss', better: 'lower', meaning: 'what training makes smaller, on rows that it never sees' },
   margin: {
@@ -59,6 +87,7 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   },
   rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
   rejectedReward: { label: 'reward of rejected', linear: true, meaning: 'the same for the other answer' },
+  rejectedScore: { label: 'score of rejected', meaning: 'the same for the other answer' },
   tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 
