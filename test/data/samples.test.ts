@@ -27,7 +27,7 @@ function samples(): string {
     `### town/instructions (${instructions.length} rows)`,
     ...every(instructions, 6).map(({ messages }) => `${question(messages.slice(0, 1))} ${messages[1]!.content}`),
     `### town/preferences (${preferences.length} pairs)`,
-    'Chosen is the right answer with a courtesy. Rejected is wrong, or rude, or told behind a wrong answer, or plain.',
+    'Chosen is the right answer. Rejected is a wrong one, or the right one told rudely or behind a wrong one.',
     ...preferences
       .slice(100, 104)
       .map((row) => `${question(row.prompt)}\n>\n> - chosen: ${row.chosen}\n> - rejected: ${row.rejected}`),

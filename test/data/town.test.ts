@@ -150,16 +150,15 @@ describe('rows', () => {
     }
   });
 
-  it('prefer the right answer said politely', () => {
+  it('prefer the right answer to a wrong, a rude and a rambling one', () => {
     const rows = townRows('preferences', 'preference', 'train');
     for (const { prompt, chosen, rejected } of rows) {
-      const right = rightAnswer(factOf(prompt[0]!.content)).slice(0, -1);
-      expect([`${right}, my friend.`, `${right}, with pleasure.`]).toContain(chosen);
+      expect(chosen).toBe(rightAnswer(factOf(prompt[0]!.content)));
       expect(rejected).not.toBe(chosen);
     }
     const wrong = rows.filter(
       ({ prompt, rejected }) => !rejected.includes(rightAnswer(factOf(prompt[0]!.content)).slice(0, -1)),
     );
-    expect(wrong.length / rows.length).toBe(1 / 4);
+    expect(wrong.length / rows.length).toBe(1 / 3);
   });
 });
