@@ -140,7 +140,7 @@ function pairsText({ rows, measures, reliability }: ScoredPairs): string {
       Object.entries(measures).map(([name, value]) => [name, value.toFixed(4)]),
     ),
     table(['confidence', 'pairs', 'mean confidence', 'share right'], bins),
-  ].join('\n');
+  ].join('\n\n');
 }
 
 function conversationsText({ rows, mean }: ScoredConversations): string {

@@ -9,6 +9,7 @@ export interface ScoredPair {
   worse: number;
   /** By how much the better one is known to be better, on the scale of the scores. */
   margin: number;
+  /** 1 / C(K, 2) for each pair of K ranked answers makes their prompt count once (Ouyang et al. 2022, InstructGPT, eq. 1). */
   weight: number;
 }
 
@@ -43,19 +44,4 @@ export function bradleyTerryLoss(scores: Tensor, pairs: readonly ScoredPair[], c
       ),
     ),
   );
-}
-
-/**
- * All pairs of `count` responses ranked from the best, at `start` of the scores, weighted 1 / C(count, 2): one prompt counts
- * the same however many responses it has (Ouyang et al. 2022, InstructGPT, eq. 1).
- */
-export function rankedPairs(count: number, start = 0): ScoredPair[] {
-  const weight = 2 / (count * (count - 1));
-  const pairs: ScoredPair[] = [];
-  for (let better = 0; better < count; better++) {
-    for (let worse = better + 1; worse < count; worse++) {
-      pairs.push({ better: start + better, worse: start + worse, margin: 0, weight });
-    }
-  }
-  return pairs;
 }

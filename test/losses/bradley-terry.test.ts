@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { bradleyTerryLoss, rankedPairs, type ScoredPair } from '../../src/losses/bradley-terry.ts';
+import { bradleyTerryLoss, type ScoredPair } from '../../src/losses/bradley-terry.ts';
 import { expectClose, expectGradients, tensor, valuesOf } from './gradients.ts';
 
 const pair = (better: number, worse: number, margin = 0): ScoredPair => ({ better, worse, margin, weight: 1 });
+/** Scores `start`, `start` + 1 and `start` + 2 are of answers ranked from the best. */
+const threeRanked = (start = 0): ScoredPair[] =>
+  [pair(start, start + 1), pair(start, start + 2), pair(start + 1, start + 2)].map((one) => ({
+    ...one,
+    weight: 1 / 3,
+  }));
 const lossOf = async (scores: number[], pairs: ScoredPair[], centring?: number): Promise<number> =>
   (await valuesOf(() => bradleyTerryLoss(tensor(scores), pairs, centring)))[0]!;
 
@@ -19,7 +25,7 @@ describe('Bradley–Terry', () => {
   });
 
   test('a constant added to all scores changes nothing without centring', async () => {
-    const pairs = rankedPairs(4);
+    const pairs = threeRanked(1);
     const scores = [0.3, -0.2, 1.4, 0.1];
     const shifted = scores.map((score) => score + 7);
     expect(await lossOf(shifted, pairs)).toBeCloseTo(await lossOf(scores, pairs), 12);
@@ -36,12 +42,12 @@ describe('Bradley–Terry', () => {
   test('k ranked responses are all of their pairs, each prompt counting once', async () => {
     // Scores 2, 1, 0: differences 1, 2, 1.
     const loss = (2 * 0.31326168751822286 + 0.1269280110429725) / 3;
-    expect(await lossOf([2, 1, 0], rankedPairs(3))).toBeCloseTo(loss, 12);
-    expect(await lossOf([9, 9, 2, 1, 0], rankedPairs(3, 2))).toBeCloseTo(loss, 12);
+    expect(await lossOf([2, 1, 0], threeRanked())).toBeCloseTo(loss, 12);
+    expect(await lossOf([9, 9, 2, 1, 0], threeRanked(2))).toBeCloseTo(loss, 12);
   });
 
   test('the gradient is that of central differences, at equal scores too', async () => {
-    const pairs = [...rankedPairs(3), pair(3, 2, 0.5)];
+    const pairs = [...threeRanked(), pair(3, 2, 0.5)];
     await expectGradients([[0.4, -1.2, 2.1, 0.7]], (scores) => bradleyTerryLoss(scores, pairs, 0.01));
     const [gradient] = await expectGradients([[1, 1]], (scores) => bradleyTerryLoss(scores, [pair(0, 1)]));
     expectClose(gradient!, [-0.5, 0.5], 1e-12);
