@@ -1,4 +1,5 @@
 // Attention of new tokens over a cache of keys and values: the kernel of generation.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -31,9 +32,12 @@ void attend(const float* query, const float* keys, const float* values, int64_t 
   for (int64_t k = 0; k < count; k++) scores[k] = dot(query, keys + k * headDim, headDim) * scale;
   const float inverse = 1.0f / softmaxSum(scores, count);
   forEachVec(headDim, [&](int64_t i, auto load, auto store) {
-    Vec total{};
-    for (int64_t k = 0; k < count; k++) total += scores[k] * load(values + k * headDim + i);
-    store(out + i, total * inverse);
+    Vec total[4] = {};  // four sums, so that one addition need not wait for the last
+    int64_t k = 0;
+    for (; k + 4 <= count; k += 4)
+      for (int64_t j = 0; j < 4; j++) total[j] += scores[k + j] * load(values + (k + j) * headDim + i);
+    for (; k < count; k++) total[0] += scores[k] * load(values + k * headDim + i);
+    store(out + i, ((total[0] + total[1]) + (total[2] + total[3])) * inverse);
   });
 }
 
@@ -54,9 +58,12 @@ void operations::cachedAttention(Engine& engine, Arguments& in) {
   float* keys = in.write(sequenceCount * shape.kvHeads * capacity * headDim);
   float* values = in.write(sequenceCount * shape.kvHeads * capacity * headDim);
   float* out = in.write(rows * shape.queryWidth());
-  for (int64_t i = 0; i < rows; i++)
+  int64_t longest = 1;
+  for (int64_t i = 0; i < rows; i++) {
     if (sequences[i] < 0 || sequences[i] >= sequenceCount || positions[i] >= capacity)
       throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
+    longest = std::max<int64_t>(longest, positions[i] + 1);
+  }
   const RotaryTable& table = tableFor(engine, shape, theta, positions, rows);
   const auto cacheOffset = [&](int64_t row, int64_t kvHead) { return (sequences[row] * shape.kvHeads + kvHead) * capacity * headDim; };
 
@@ -70,15 +77,17 @@ void operations::cachedAttention(Engine& engine, Arguments& in) {
       }
   });
 
-  engine.team.parallel(rows * shape.heads, [&](int64_t task, int thread) {
-    const int64_t row = task / shape.heads, head = task % shape.heads;
+  engine.team.ranges(rows * shape.heads, 65536 / (headDim * longest) + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* query = scratch.take<float>(headDim);
-    float* scores = scratch.take<float>(positions[row] + 1);
-    const int64_t from = cacheOffset(row, head / shape.group());
-    rotate(qkv + row * width + head * headDim, table, positions[row], 1.0f, query);
-    attend(query, keys + from, values + from, positions[row] + 1, headDim, scores, out + row * shape.queryWidth() + head * headDim);
+    float* scores = scratch.take<float>(longest);
+    for (int64_t task = begin; task < end; task++) {
+      const int64_t row = task / shape.heads, head = task % shape.heads;
+      const int64_t from = cacheOffset(row, head / shape.group());
+      rotate(qkv + row * width + head * headDim, table, positions[row], 1.0f, query);
+      attend(query, keys + from, values + from, positions[row] + 1, headDim, scores, out + row * shape.queryWidth() + head * headDim);
+    }
   });
 }
 

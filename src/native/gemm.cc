@@ -9,7 +9,7 @@ namespace {
 /** Units of the inner dimension that are summed in registers before the result is touched. */
 constexpr int64_t kDepth = 1024;
 /** Bytes of the left operand that stay in the second-level cache while panels pass by. */
-constexpr int64_t kLeftBytes = 256 << 10;
+constexpr int64_t kLeftBytes = 512 << 10;
 /** Multiply-adds below which a task is not worth its dispatch. */
 constexpr int64_t kSmallTask = 1 << 18;
 constexpr int64_t kTasksPerThread = 8;

@@ -32,9 +32,10 @@ void operations::linearInputGradient(Engine& engine, Arguments& in) {
   const int64_t rows = in.integer(), inputs = in.integer(), outputs = in.integer();
   const bool accumulate = in.flag();
   const float* dy = in.read(rows * outputs);
-  Block* weight = in.block<float>(outputs * inputs);
+  const float* w = in.read(outputs * inputs);
   float* dx = in.write(rows * inputs);
-  multiplyByWeight(engine, rows, inputs, outputs, {dy, outputs, false}, weight, &Block::inputGradient, dx, inputs, accumulate);
+  // Packed anew each time: in training every update makes a kept copy stale, and nothing else needs this layout.
+  multiply(engine, rows, inputs, outputs, {dy, outputs, false}, {w, inputs, false}, dx, inputs, accumulate);
 }
 
 /** rows, in, out, accumulate?, dy, x, dw: dw [out, in] (+)= dy [rows, out]ᵀ · x [rows, in]. */

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -48,18 +49,25 @@ inline void storePart(float* p, Vec v, int64_t count) { std::memcpy(p, &v, stati
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
-/** Sum of the lanes, always in the same tree. */
-inline float sumOfLanes(Vec v) {
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) v[i] += v[i + half];
-  return v[0];
+/** Lanes i and i xor Half exchanged. */
+template <int Half, int... Lane>
+inline Vec exchanged(Vec v, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(v, v, (Lane ^ Half)...);
 }
 
-inline float maxOfLanes(Vec v) {
-  float best = v[0];
-  for (int i = 1; i < kLanes; i++) best = v[i] > best ? v[i] : best;
-  return best;
+/** combine over all lanes, always in the same tree, in every lane. */
+template <int Half = kLanes / 2, class Combine>
+inline Vec acrossLanes(Vec v, const Combine& combine) {
+  v = combine(v, exchanged<Half>(v, std::make_integer_sequence<int, kLanes>()));
+  if constexpr (Half > 1) return acrossLanes<Half / 2>(v, combine);
+  else return v;
 }
+
+inline float sumOfLanes(Vec v) {
+  return acrossLanes(v, [](Vec a, Vec b) { return a + b; })[0];
+}
+
+inline float maxOfLanes(Vec v) { return acrossLanes(v, maximum)[0]; }
 
 /** x in the first `count` lanes, `rest` in the others. */
 inline Vec firstLanes(Vec x, int64_t count, float rest) {
