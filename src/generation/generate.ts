@@ -5,7 +5,7 @@ import { linear } from '../tensor/fused/linear.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import { type KeyValueCache, newCache, releaseCache } from './cache.ts';
-import { greedy, type Sampling, sampleToken } from './sampler.ts';
+import { greedy, type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
 
 export interface GenerateOptions {
   maxNewTokens: number;
@@ -16,12 +16,16 @@ export interface GenerateOptions {
   seed?: number;
   /** Prompts decoded together. */
   batchSize?: number;
+  /** Report the log-probability of each token at the temperature that it was drawn at, over the whole vocabulary. */
+  logProbs?: boolean;
 }
 
 export interface Generation {
   tokens: Int32Array;
   /** False where maxNewTokens ended the text. */
   ended: boolean;
+  /** Where asked for: of `tokens`, and behind them of the token that ended the text. */
+  logProbs?: Float64Array;
 }
 
 /** Continues each prompt (token ids, not empty). Sequences that end leave the batch. */
@@ -42,7 +46,7 @@ async function generateBatch(
   model: Model,
   prompts: readonly Int32Array[],
   firstIndex: number,
-  { maxNewTokens, stopIds, sampling = greedy, seed = 0 }: GenerateOptions,
+  { maxNewTokens, stopIds, sampling = greedy, seed = 0, logProbs: wanted = false }: GenerateOptions,
 ): Promise<Generation[]> {
   const capacity = Math.max(...prompts.map((prompt) => prompt.length)) + maxNewTokens;
   const cache = newCache(model, prompts.length, capacity);
@@ -51,6 +55,7 @@ async function generateBatch(
     fresh: Array.from(prompt),
     position: 0,
     generated: [] as number[],
+    logProbs: [] as number[],
     ended: false,
     random: new RandomStream(seed, `sample/${firstIndex + index}`),
   }));
@@ -61,7 +66,9 @@ async function generateBatch(
       const logits = await nextLogits(model, cache, open);
       const vocabulary = model.config.vocabSize;
       open.forEach((sequence, row) => {
-        const token = sampleToken(logits.subarray(row * vocabulary, (row + 1) * vocabulary), sampling, sequence.random);
+        const rowLogits = logits.subarray(row * vocabulary, (row + 1) * vocabulary);
+        const token = sampleToken(rowLogits, sampling, sequence.random);
+        if (wanted) sequence.logProbs.push(tokenLogProb(rowLogits, token, sampling.temperature));
         sequence.position += sequence.fresh.length;
         sequence.fresh = [token];
         if (stopIds.includes(token)) sequence.ended = true;
@@ -71,7 +78,11 @@ async function generateBatch(
   } finally {
     releaseCache(cache);
   }
-  return sequences.map(({ generated, ended }) => ({ tokens: Int32Array.from(generated), ended }));
+  return sequences.map(({ generated, logProbs, ended }) => ({
+    tokens: Int32Array.from(generated),
+    ended,
+    ...(wanted ? { logProbs: Float64Array.from(logProbs) } : {}),
+  }));
 }
 
 interface OpenSequence {

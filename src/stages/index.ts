@@ -2,6 +2,7 @@ import { compareStage } from './compare.ts';
 import { dpoStage } from './dpo.ts';
 import { evaluateStage } from './evaluate.ts';
 import { exportStage } from './export.ts';
+import { ppoStage } from './ppo.ts';
 import { pretrainStage } from './pretrain.ts';
 import { rewardStage } from './reward.ts';
 import { sftStage } from './sft.ts';
@@ -15,6 +16,7 @@ export const stages: readonly Stage[] = [
   sftStage,
   rewardStage,
   dpoStage,
+  ppoStage,
   evaluateStage,
   compareStage,
   exportStage,

@@ -3,7 +3,7 @@ import type { Model } from '../model/model.ts';
 import { adamW, addSquaredNorm } from '../tensor/fused/adamw.ts';
 import { filled } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type TrainingOptions, warmupStepsOf } from './options.ts';
+import { type UpdateOptions, warmupStepsOf } from './options.ts';
 import { scheduleFactor } from './schedule.ts';
 
 /** A trained model with its moments and the gradients that the tape adds to. All maps have the parameters' names. */
@@ -54,11 +54,7 @@ export interface UpdateReport {
  * One AdamW update from the gathered gradients, which are zero afterwards. Matrices decay, norm weights do not.
  * A norm that is not finite is an error: the weights are lost, the last saved state is not.
  */
-export async function update(
-  optimizer: Optimizer,
-  options: TrainingOptions,
-  totalSteps: number,
-): Promise<UpdateReport> {
+export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
   const { model, gradients, sumOfSquares } = optimizer;
   const { backend } = model;
   const step = optimizer.step + 1;

@@ -38,13 +38,22 @@ export function trainingOptions(defaults: {
 
 export type TrainingOptions = z.infer<z.ZodObject<ReturnType<typeof trainingOptions>>>;
 
+/** What an update needs to know of them. */
+export type UpdateOptions = Pick<
+  TrainingOptions,
+  'lr' | 'schedule' | 'warmup' | 'minLr' | 'weightDecay' | 'beta1' | 'beta2' | 'epsilon' | 'clip'
+>;
+
 /** Optimiser steps in the whole stage, of `items` rows an epoch. */
-export function totalStepsOf(options: TrainingOptions, items: number): number {
+export function totalStepsOf(
+  options: Pick<TrainingOptions, 'steps' | 'epochs' | 'batchSize' | 'accumulate'>,
+  items: number,
+): number {
   if (options.steps !== undefined) return options.steps;
   return Math.ceil((options.epochs ?? 1) * Math.ceil(items / (options.batchSize * options.accumulate)));
 }
 
 /** Warm-up in steps. */
-export function warmupStepsOf({ warmup }: TrainingOptions, totalSteps: number): number {
+export function warmupStepsOf({ warmup }: Pick<TrainingOptions, 'warmup'>, totalSteps: number): number {
   return warmup < 1 ? Math.round(warmup * totalSteps) : warmup;
 }

@@ -1,0 +1,317 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { loadModel } from '../checkpoint/load-model.ts';
+import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
+import { openDataset } from '../data/dataset.ts';
+import { checkTokenIds, encodePrompt } from '../data/encode.ts';
+import type { PromptRow } from '../data/rows.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import {
+  type Completion,
+  checkAnswers,
+  functionReward,
+  loadRewardFunction,
+  modelReward,
+  type RewardSource,
+  rewardsOf,
+  verifications,
+  verifiedReward,
+} from '../evaluation/reward-sources.ts';
+import { klKinds } from '../losses/kl.ts';
+import { type Model, releaseModel } from '../model/model.ts';
+import { copyModel } from '../model/weights.ts';
+import { RandomStream } from '../random.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
+import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import { type PromptTokens, type Rollout, rollOut } from '../training/rollout.ts';
+import {
+  assertKlBelow,
+  assertSameWeights,
+  assertSampledLogProbs,
+  assertUntouchedPolicy,
+  type Baseline,
+  driftWarnings,
+  weightsChecksum,
+} from '../training/rollout-checks.ts';
+import { loadTrainingState, newTrainingState, releaseTrainingState, type TrainingState } from '../training/state.ts';
+import type { Metrics, StageRun } from './stage.ts';
+
+const { accumulate, ...training } = trainingOptions({ epochs: 1, batchSize: 32, lr: 3e-6, warmup: 0, weightDecay: 0 });
+
+/** What the stages that learn from their own responses (`ppo`, `rloo`, `grpo`) can be told. */
+export const reinforcementOptions = {
+  from: z.string().describe('policy and reference: a stage or a Hugging Face directory'),
+  data: z.string().describe('prompts, with answers where they are verified'),
+  reward: z.string().optional().describe('reward model: a stage or a Hugging Face directory'),
+  rewardWeight: z.number().default(1).describe('what the rewards of the reward model are multiplied by'),
+  verify: z
+    .enum(['none', ...verifications])
+    .default('none')
+    .describe('reward 1 for the answer of the row: the same text, the same last number, or a regular expression'),
+  verifyWeight: z.number().default(1).describe('what the rewards of verified answers are multiplied by'),
+  rewardFunction: z
+    .string()
+    .optional()
+    .describe('JavaScript file whose default export is (prompt, completion, answer) => number'),
+  rewardFunctionWeight: z.number().default(1).describe('what the rewards of the function are multiplied by'),
+  scoreClip: z.number().positive().optional().describe('largest absolute score, the sum of all rewards'),
+  missingEosPenalty: z.number().nonnegative().default(1).describe('taken off the score of a response that is cut off'),
+  temperature: z.number().positive().default(1).describe('of sampling, and of the log-probabilities that are trained'),
+  maxNewTokens: z.int().positive().default(48).describe('tokens of a response, at most'),
+  maxKl: z.number().positive().default(50).describe('KL to the reference, in nats a response, that ends training'),
+  holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
+  ...training,
+  steps: training.steps.describe('iterations of sampling and updating; alternative to epochs'),
+  epochs: training.epochs.describe('passes over the prompts; ignored when steps is given'),
+  batchSize: training.batchSize.describe('prompts of an iteration'),
+  evalEvery: training.evalEvery.describe('iterations between evaluations on held-out prompts'),
+  sampleEvery: training.sampleEvery.describe('iterations between samples'),
+  saveEvery: training.saveEvery.describe('iterations between saved states'),
+};
+
+export const klKind = z.enum(klKinds);
+
+export type ReinforcementConfig = z.infer<z.ZodObject<typeof reinforcementOptions>>;
+
+export interface ReinforcementState extends TrainingState {
+  /** Frozen. */
+  reference: Model;
+  /** SHA-256 of the reference's weights as it was opened. */
+  referenceChecksum: string;
+  rewardModel: RewardModel | undefined;
+  sources: readonly RewardSource[];
+  rows: readonly PromptRow[];
+  prompts: readonly PromptTokens[];
+  heldOut: readonly PromptRow[];
+  /** What the first iteration was like. */
+  baseline: Baseline | undefined;
+}
+
+/** Iterations of the whole stage. */
+export function iterationsOf(config: ReinforcementConfig, rows: number): number {
+  return totalStepsOf({ ...config, accumulate: 1 }, rows);
+}
+
+/** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
+export async function openReinforcement(
+  config: ReinforcementConfig,
+  run: StageRun,
+  from?: string,
+): Promise<Omit<ReinforcementState, 'baseline'>> {
+  const start = run.inputs.from![0]!.directory;
+  const tokenizer = await loadTokenizer(start);
+  const [rows, heldOut] = [await promptRows(config, run, 'train'), await promptRows(config, run, 'test')];
+  const rewardDirectory = run.inputs.reward?.[0]?.directory;
+  if (rewardDirectory) await assertSameTokenizer(tokenizer, rewardDirectory);
+  const rewardModel = rewardDirectory ? await loadRewardModel(rewardDirectory, run.backend) : undefined;
+  const sources = await rewardSources(config, run, rewardModel, [...rows, ...heldOut]);
+
+  const { model: reference } = await loadModel(start, run.backend);
+  const prompts = encodedPrompts(rows, tokenizer);
+  checkPrompts([...prompts, ...encodedPrompts(heldOut, tokenizer)], tokenizer, reference, config);
+  run.log(`${config.data}: ${rows.length} prompts, ${heldOut.length} held out`);
+
+  const data = { rows: rows.length, seed: run.seed };
+  const state = from
+    ? await loadTrainingState(from, run.backend, data, tokenizer)
+    : newTrainingState(copyModel(reference), data, tokenizer);
+  const referenceChecksum = await weightsChecksum(reference);
+  return { ...state, reference, referenceChecksum, rewardModel, sources, rows, prompts, heldOut };
+}
+
+export function closeReinforcement(state: ReinforcementState): void {
+  releaseTrainingState(state);
+  releaseModel(state.reference);
+  if (state.rewardModel) releaseModel(state.rewardModel.model);
+}
+
+async function promptRows(
+  { data, holdOut }: ReinforcementConfig,
+  { baseDirectory }: StageRun,
+  split: 'train' | 'test',
+): Promise<readonly PromptRow[]> {
+  return (await openDataset(data, 'prompt', { holdOut, split, baseDirectory, allowEmpty: split === 'test' })).rows;
+}
+
+const encodedPrompts = (rows: readonly PromptRow[], tokenizer: Tokenizer): PromptTokens[] =>
+  rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
+
+async function rewardSources(
+  config: ReinforcementConfig,
+  { baseDirectory }: StageRun,
+  rewardModel: RewardModel | undefined,
+  rows: readonly PromptRow[],
+): Promise<RewardSource[]> {
+  const sources: RewardSource[] = [];
+  if (rewardModel) sources.push(modelReward(rewardModel, config.rewardWeight));
+  if (config.verify !== 'none') {
+    checkAnswers(rows, config.verify, config.data);
+    sources.push(verifiedReward(config.verify, config.verifyWeight));
+  }
+  if (config.rewardFunction !== undefined) {
+    const reward = await loadRewardFunction(resolve(baseDirectory, config.rewardFunction));
+    sources.push(functionReward(reward, config.rewardFunctionWeight));
+  }
+  if (sources.length > 0) return sources;
+  throw new RequestError({
+    message: 'nothing gives a reward',
+    hint: 'set `verify: exact`, `reward: STAGE OR DIRECTORY` or `rewardFunction: ./reward.js`',
+  });
+}
+
+/** A reward model reads the ids that the policy writes, so both must mean the same by them. */
+async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string): Promise<void> {
+  const other = await loadTokenizer(rewardDirectory);
+  if (other.fingerprint === tokenizer.fingerprint) return;
+  const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
+  const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
+  if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
+  const name = (id: number, { idToToken }: Tokenizer): string => JSON.stringify(idToToken(id) ?? '(none)');
+  throw new RequestError({
+    where: 'reward',
+    message:
+      different === undefined
+        ? 'the reward model has another chat template than the policy'
+        : `the reward model has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
+    hint: 'train the reward model from a model with the tokenizer of the policy',
+  });
+}
+
+function checkPrompts(
+  prompts: readonly PromptTokens[],
+  tokenizer: Tokenizer,
+  { config: { maxLength, vocabSize } }: Model,
+  { data, maxNewTokens }: ReinforcementConfig,
+): void {
+  const tooLong = prompts.filter(({ tokens }) => tokens.length + maxNewTokens > maxLength);
+  if (tooLong.length > 0) {
+    const problems = tooLong.slice(0, 5).map(({ row, tokens }): Problem => {
+      const message = `row ${row + 1}: a prompt of ${tokens.length} tokens and ${maxNewTokens} new ones are more than the model's ${maxLength}`;
+      return { where: data, message };
+    });
+    const hint = `${tooLong.length} of ${prompts.length} prompts are too long; shorten them or lower maxNewTokens`;
+    throw new RequestError([...problems.slice(0, -1), { ...problems.at(-1)!, hint }]);
+  }
+  const sequences = prompts.map(({ tokens }) => ({ tokens, trained: new Uint8Array(tokens.length) }));
+  checkTokenIds(sequences, tokenizer, vocabSize);
+}
+
+/** What one iteration samples, and what there is to report of it. */
+export interface Sampled {
+  experience: Experience[];
+  metrics: Metrics & Baseline & { kl: number; endRate: number };
+  rolloutSeconds: number;
+}
+
+/**
+ * Samples `samplesPerPrompt` responses to each of the next prompts, rewards them, and computes their log-probabilities
+ * under policy and reference. Checks what must hold before the first update.
+ */
+export async function sampleExperience(
+  config: ReinforcementConfig,
+  state: ReinforcementState,
+  run: StageRun,
+  { iteration, samplesPerPrompt }: { iteration: number; samplesPerPrompt: number },
+): Promise<Sampled> {
+  const { model: policy } = state.optimizer;
+  const { precision } = policy.backend;
+  const begun = performance.now();
+  const prompts = nextPrompts(state, config.batchSize).flatMap((prompt) =>
+    Array.from({ length: samplesPerPrompt }, () => prompt),
+  );
+  const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
+  const rollouts = await rollOut(policy, prompts, { ...config, endId: state.tokenizer.eosId, seed });
+  const scored = await withScores(rollouts, state.rows, config, state);
+  const rolloutSeconds = (performance.now() - begun) / 1000;
+
+  const experience = await withLogProbs(scored.rollouts, policy, state.reference, config.temperature);
+  const samplingDistance = assertSampledLogProbs(experience, precision);
+  if (iteration === 1) assertUntouchedPolicy(experience, precision);
+  const kl = mean(responseKls(experience));
+  assertKlBelow(kl, config.maxKl);
+  const metrics = { ...scored.metrics, kl, entropy: sampledEntropy(experience), samplingDistance };
+  warnOfDrift(state, metrics, run);
+  return { experience, metrics, rolloutSeconds };
+}
+
+/** The prompts of an iteration; at the end of an epoch, the first of the next fill it up. */
+function nextPrompts({ cursor, prompts }: ReinforcementState, count: number): PromptTokens[] {
+  const chosen: PromptTokens[] = [];
+  while (chosen.length < count) chosen.push(...cursor.next(count - chosen.length).map((index) => prompts[index]!));
+  return chosen;
+}
+
+/** The entropy of the policy, estimated from the log-probabilities of what it sampled: mean of −log π, nats a token. */
+function sampledEntropy(experience: readonly Experience[]): number {
+  const all = experience.flatMap(({ logProbs }) => [...logProbs]);
+  return -mean(all);
+}
+
+type Scored = Rollout & Pick<Experience, 'score'>;
+
+async function withScores(
+  rollouts: readonly Rollout[],
+  rows: readonly PromptRow[],
+  { scoreClip = Number.POSITIVE_INFINITY, missingEosPenalty }: ReinforcementConfig,
+  { tokenizer, sources }: Pick<ReinforcementState, 'tokenizer' | 'sources'>,
+): Promise<{ rollouts: Scored[]; metrics: Metrics & Omit<Baseline, 'entropy'> & { endRate: number } }> {
+  const completions = rollouts.map(({ row, prompt, response }): Completion => {
+    const tokens = Int32Array.of(...prompt, ...response);
+    return { row, prompt: rows[row]!, text: tokenizer.decode(response, { skipSpecialTokens: true }), tokens };
+  });
+  const { total, bySource } = await rewardsOf(sources, completions);
+  const scored = rollouts.map((rollout, i): Scored => {
+    const score = Math.max(-scoreClip, Math.min(scoreClip, total[i]!));
+    return { ...rollout, score: rollout.ended ? score : score - missingEosPenalty };
+  });
+  return {
+    rollouts: scored,
+    metrics: {
+      reward: mean(scored.map(({ score }) => score)),
+      ...Object.fromEntries([...bySource].map(([name, rewards]) => [name, mean(rewards)])),
+      responseLength: mean(rollouts.map(({ response }) => response.length)),
+      endRate: mean(rollouts.map(({ ended }) => Number(ended))),
+    },
+  };
+}
+
+const saidDrift = new WeakMap<ReinforcementState, Set<string>>();
+
+function warnOfDrift(state: ReinforcementState, now: Baseline & { endRate: number }, { log }: StageRun): void {
+  const { entropy, responseLength, reward } = now;
+  state.baseline ??= { entropy, responseLength, reward };
+  const said = saidDrift.get(state) ?? new Set();
+  saidDrift.set(state, said);
+  for (const [cause, sentence] of driftWarnings(state.baseline, now)) {
+    if (!said.has(cause)) log(`warning: ${sentence}`);
+    said.add(cause);
+  }
+}
+
+/** Greedy responses to held-out prompts: their mean score, what each source gives, lengths and ends. */
+export async function evaluateResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Metrics> {
+  const rows = state.heldOut.slice(0, config.evalRows);
+  if (rows.length === 0) return {};
+  const { tokenizer, optimizer } = state;
+  const options = { ...config, temperature: 0, endId: tokenizer.eosId, seed: 0 };
+  const rollouts = await rollOut(optimizer.model, encodedPrompts(rows, tokenizer), options);
+  return (await withScores(rollouts, rows, config, state)).metrics;
+}
+
+/** Every so many iterations, and at the end, the reference is compared with what it was. */
+export async function checkReference(state: ReinforcementState, iteration: number, last: number): Promise<void> {
+  if (iteration % 50 !== 0 && iteration !== last) return;
+  assertSameWeights(state.referenceChecksum, await weightsChecksum(state.reference));
+}
+
+/** Mean of each metric over the updates of an iteration. */
+export function meanMetrics(updates: readonly Metrics[]): Metrics {
+  const names = Object.keys(updates[0]!);
+  return Object.fromEntries(names.map((name) => [name, mean(updates.map((update) => update[name]!))]));
+}
+
+export function mean(x: readonly number[]): number {
+  return x.reduce((a, b) => a + b, 0) / x.length;
+}

@@ -1,0 +1,109 @@
+import { generalisedAdvantages } from '../losses/advantages.ts';
+import { type KlKind, klEstimates } from '../losses/kl.ts';
+import { whiten } from '../losses/masked.ts';
+import { tokenRewards } from '../losses/token-rewards.ts';
+import type { Model } from '../model/model.ts';
+import { RandomStream } from '../random.ts';
+import { ofEachResponse, responseLogProbs } from './responses.ts';
+import type { Rollout } from './rollout.ts';
+
+/** A rollout and what is known of it before the first update. All arrays are [tokens] of the response. */
+export interface Experience extends Rollout {
+  /** log π of the policy that sampled it, computed as the updates will compute it. */
+  logProbs: Float64Array;
+  /** The same of the frozen reference. */
+  reference: Float64Array;
+  /** Of the whole response. */
+  score: number;
+}
+
+/** What a policy update learns from. */
+export interface PolicyExample extends Rollout {
+  logProbs: Float64Array;
+  reference: Float64Array;
+  advantages: Float64Array;
+}
+
+/** What a critic update learns from. */
+export interface ValueExample extends Rollout {
+  /** V before the first update. */
+  values: Float64Array;
+  returns: Float64Array;
+}
+
+/** log-probabilities of all responses under the policy and the reference, at the temperature of sampling. */
+export async function withLogProbs<R extends Rollout>(
+  rollouts: readonly R[],
+  policy: Model,
+  reference: Model,
+  temperature: number,
+): Promise<(R & Pick<Experience, 'logProbs' | 'reference'>)[]> {
+  const under = (model: Model): Promise<Float64Array[]> =>
+    ofEachResponse(rollouts, (packed) => responseLogProbs(model, packed, temperature));
+  const [logProbs, referenced] = [await under(policy), await under(reference)];
+  return rollouts.map((rollout, i) => ({ ...rollout, logProbs: logProbs[i]!, reference: referenced[i]! }));
+}
+
+export interface AdvantageOptions {
+  klCoefficient: number;
+  klKind: KlKind;
+  gamma: number;
+  lambda: number;
+  whitenRewards: boolean;
+}
+
+/**
+ * PPO's advantages: rewards of tokens (KL everywhere, the score on the last), GAE, returns, and then the advantages of
+ * the whole iteration whitened to mean 0.
+ */
+export function withAdvantages(
+  experience: readonly Experience[],
+  values: readonly Float64Array[],
+  { klCoefficient, klKind, gamma, lambda, whitenRewards }: AdvantageOptions,
+): (Experience & PolicyExample & ValueExample & { rewards: Float64Array })[] {
+  const plain = experience.map((response) => tokenRewards(response, klCoefficient, klKind));
+  const rewards = whitenRewards ? whitenTogether(plain, 'keep') : plain;
+  const estimates = rewards.map((reward, i) =>
+    generalisedAdvantages({ rewards: reward, values: values[i]!, discount: gamma, lambda }),
+  );
+  const advantages = whitenTogether(
+    estimates.map((estimate) => estimate.advantages),
+    'remove',
+  );
+  return experience.map((response, i) => ({
+    ...response,
+    values: values[i]!,
+    rewards: plain[i]!,
+    returns: estimates[i]!.returns,
+    advantages: advantages[i]!,
+  }));
+}
+
+function whitenTogether(parts: readonly Float64Array[], mean: 'remove' | 'keep'): Float64Array[] {
+  const all = parts.flatMap((part) => [...part]);
+  const whitened = whiten(all, new Uint8Array(all.length).fill(1), mean);
+  let start = 0;
+  return parts.map(({ length }) => {
+    start += length;
+    return whitened.slice(start - length, start);
+  });
+}
+
+/** KL(π‖π_ref) of each response, Σ over its tokens: the k1 estimate, of either sign. */
+export function responseKls(experience: readonly Pick<Experience, 'logProbs' | 'reference'>[]): number[] {
+  return experience.map(({ logProbs, reference }) => klEstimates('k1', logProbs, reference).reduce((a, b) => a + b, 0));
+}
+
+/** The examples in a new order for each pass, cut into `minibatches` parts that differ by one in size at most. */
+export function* minibatchesOf<E>(
+  examples: readonly E[],
+  { passes, minibatches, seed, name }: { passes: number; minibatches: number; seed: number; name: string },
+): Generator<E[]> {
+  for (let pass = 0; pass < passes; pass++) {
+    const order = new RandomStream(seed, `${name}/pass-${pass}`).shuffle([...examples]);
+    for (let part = 0; part < minibatches; part++) {
+      const bound = (index: number): number => Math.floor((index * order.length) / minibatches);
+      yield order.slice(bound(part), bound(part + 1));
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { generate } from '../generation/generate.ts';
+import type { Model } from '../model/model.ts';
+
+/** A response that the policy gave to a prompt. */
+export interface Rollout {
+  /** Index of the prompt among the rows of the data. */
+  row: number;
+  prompt: Int32Array;
+  /** The sampled tokens, up to and with the end token; never empty. */
+  response: Int32Array;
+  /** False where `maxNewTokens` cut the response off. */
+  ended: boolean;
+  /** log π of each token as it was sampled, [tokens]. */
+  sampledLogProbs: Float64Array;
+}
+
+export interface PromptTokens {
+  /** Index among the rows of the data. */
+  row: number;
+  tokens: Int32Array;
+}
+
+export interface RolloutOptions {
+  /** 0 = greedy. */
+  temperature: number;
+  maxNewTokens: number;
+  /** Token that ends a response; without one, all responses are cut off. */
+  endId: number | undefined;
+  /** Of the random streams, one for each prompt of the call. */
+  seed: number;
+}
+
+/** Rollouts decoded together: memory for their keys and values is held at once. */
+const rolloutsAtOnce = 128;
+
+/** Samples one response to each prompt from the policy's whole distribution. */
+export async function rollOut(
+  policy: Model,
+  prompts: readonly PromptTokens[],
+  { temperature, maxNewTokens, endId, seed }: RolloutOptions,
+): Promise<Rollout[]> {
+  const generations = await generate(
+    policy,
+    prompts.map(({ tokens }) => tokens),
+    {
+      maxNewTokens,
+      stopIds: endId === undefined ? [] : [endId],
+      sampling: { temperature, topK: 0, topP: 1 },
+      seed,
+      batchSize: rolloutsAtOnce,
+      logProbs: true,
+    },
+  );
+  return generations.map(({ tokens, ended, logProbs }, i) => {
+    const { row, tokens: prompt } = prompts[i]!;
+    const response = ended ? Int32Array.of(...tokens, endId!) : tokens;
+    return { row, prompt, response, ended, sampledLogProbs: logProbs! };
+  });
+}
