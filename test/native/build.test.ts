@@ -1,0 +1,75 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+
+const { available, compiler = '', path = '', reason } = await nativeAvailability();
+if (!available) console.log(`compiling the native engine is not tested: ${reason}`);
+
+/** The module as a process that starts now would have it. */
+async function freshly(): Promise<typeof nativeAvailability> {
+  vi.resetModules();
+  return (await import('../../src/tensor/backends/native-build.ts')).nativeAvailability;
+}
+
+describe.runIf(available)('compiling the native engine', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mixtune-build-'));
+    vi.stubEnv('XDG_CACHE_HOME', folder);
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await rm(folder, { recursive: true });
+  });
+
+  /** A compiler that knows its macros, notes each call, and then runs a line of shell. */
+  async function compilerThat(line: string): Promise<void> {
+    const command = join(folder, 'compiler');
+    const real = compiler.split(' ')[0];
+    const macros = `case "$*" in *-dM*) exec ${real} "$@";; esac`;
+    await writeFile(command, `#!/bin/sh\n${macros}\necho "$*" >> ${folder}/calls\n${line}\n`);
+    await chmod(command, 0o755);
+    vi.stubEnv('CXX', command);
+  }
+  /** Stands for the linker: puts the library that this machine has already at the place after -o. */
+  const linksTheKnownLibrary = `while [ "$1" != -o ]; do shift; done; cp ${path} "$2"`;
+  const linkings = async () => (await readFile(join(folder, 'calls'), 'utf8')).match(/engine\.node$/gm)?.length;
+
+  test('without a compiler says which ones were tried', async () => {
+    vi.stubEnv('PATH', folder);
+    vi.stubEnv('CXX', '');
+    expect(await (await freshly())()).toEqual({
+      available: false,
+      reason: 'no C++ compiler was found (tried c++, g++, clang++)',
+    });
+  });
+
+  test('with a compiler that fails shows what it said, and leaves nothing behind', async () => {
+    await compilerThat('echo "fatal error: disk on fire" >&2; exit 1');
+    const { available, reason } = await (await freshly())();
+    expect(available).toBe(false);
+    expect(reason).toMatch(/could not be compiled with .*compiler: fatal error: disk on fire/);
+    expect(await readdir(join(folder, 'mixtune'))).toEqual([]);
+  });
+
+  test('happens once for two that ask at the same time, and never again', async () => {
+    await compilerThat(linksTheKnownLibrary);
+    const both = await Promise.all([(await freshly())(), (await freshly())()]);
+    expect(both.map(({ available }) => available)).toEqual([true, true]);
+    expect((await (await freshly())()).available).toBe(true);
+    expect(await linkings()).toBe(1);
+    expect(await readdir(join(folder, 'mixtune'))).toEqual([expect.stringMatching(/^engine-\w+\.node$/)]);
+  });
+
+  test('goes on where a process died that was compiling', async () => {
+    await compilerThat(linksTheKnownLibrary);
+    const first = await (await freshly())();
+    await rm(first.path!);
+    await writeFile(`${first.path}.lock`, `999999999 ${hostname()}`);
+    await mkdir(`${first.path}.build`);
+    expect((await (await freshly())()).available).toBe(true);
+    expect(await linkings()).toBe(2);
+  });
+});
