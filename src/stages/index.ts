@@ -2,9 +2,11 @@ import { compareStage } from './compare.ts';
 import { dpoStage } from './dpo.ts';
 import { evaluateStage } from './evaluate.ts';
 import { exportStage } from './export.ts';
+import { grpoStage } from './grpo.ts';
 import { ppoStage } from './ppo.ts';
 import { pretrainStage } from './pretrain.ts';
 import { rewardStage } from './reward.ts';
+import { rlooStage } from './rloo.ts';
 import { sftStage } from './sft.ts';
 import type { Stage } from './stage.ts';
 import { tokenizerStage } from './tokenizer.ts';
@@ -17,6 +19,8 @@ export const stages: readonly Stage[] = [
   rewardStage,
   dpoStage,
   ppoStage,
+  rlooStage,
+  grpoStage,
   evaluateStage,
   compareStage,
   exportStage,

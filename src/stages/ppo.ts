@@ -32,6 +32,8 @@ import {
   type ReinforcementState,
   reinforcementOptions,
   sampleExperience,
+  saveReinforcement,
+  speeds,
 } from './reinforcement.ts';
 import { sampleCount } from './samples.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
@@ -39,8 +41,7 @@ import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 export const ppoSchema = z.strictObject({
   ...reinforcementOptions,
   samplesPerPrompt: z.int().positive().default(1).describe('responses to each prompt'),
-  ppoEpochs: z.int().positive().default(4).describe('passes over the responses of an iteration'),
-  minibatches: z.int().positive().default(1).describe('updates in a pass'),
+  passes: z.int().positive().default(4).describe('passes over the responses of an iteration (PPO epochs)'),
   valueLr: z.number().positive().default(9e-6).describe('peak learning rate of the critic'),
   klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
   klKind: klKind.default('k1').describe('estimate of the KL of a token'),
@@ -71,20 +72,18 @@ export async function* ppo(
   const { optimizer: policy, critic } = state;
   const { precision } = run.backend;
   const totalSteps = iterationsOf(config, state.rows.length);
-  const updates = config.ppoEpochs * config.minibatches;
+  const updates = config.passes * config.minibatches;
 
   for (let step = policy.step / updates + 1; step <= totalSteps; step++) {
     const { klCoefficient } = state;
-    const iteration = { iteration: step, samplesPerPrompt: config.samplesPerPrompt };
-    const { experience, metrics, rolloutSeconds } = await sampleExperience(config, state, run, iteration);
+    const { experience, metrics, rolloutSeconds } = await sampleExperience(config, state, run, step);
     const begun = performance.now();
     const values = await ofEachResponse(experience, (packed) => responseValues(critic.model, packed));
     const examples = withAdvantages(experience, values, { ...config, klCoefficient });
     assertRewardAtEnd(examples, { ...config, klCoefficient, endId: state.tokenizer.eosId });
 
     const reports: Metrics[] = [];
-    const order = { passes: config.ppoEpochs, minibatches: config.minibatches, seed: run.seed, name: `ppo/${step}` };
-    for (const minibatch of minibatchesOf(examples, order)) {
+    for (const minibatch of minibatchesOf(examples, { ...config, seed: run.seed, name: `ppo/${step}` })) {
       const { ratioDistance, ...report } = await policyStep(policy, minibatch, policyLossOf(config));
       if (reports.length === 0) assertUntouchedRatio({ ...report, ratioDistance }, precision);
       const valueLoss = await valueStep(critic, minibatch, config.valueClip);
@@ -103,7 +102,6 @@ export async function* ppo(
       values.flatMap((value) => [...value]),
       returns,
     );
-    const tokens = experience.reduce((sum, { response }) => sum + response.length, 0);
     yield {
       step,
       totalSteps,
@@ -111,9 +109,7 @@ export async function* ppo(
       ...meanMetrics(reports),
       ...(Number.isFinite(explained) ? { explainedVariance: explained } : {}),
       klCoefficient,
-      tokens,
-      rolloutTokensPerSecond: tokens / rolloutSeconds,
-      updateTokensPerSecond: (tokens * config.ppoEpochs * 1000) / (performance.now() - begun),
+      ...speeds(experience, rolloutSeconds, { seconds: (performance.now() - begun) / 1000, passes: config.passes }),
     };
   }
   return { steps: totalSteps };
@@ -140,20 +136,19 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
     const data = { rows: rows.length, seed: run.seed };
     if (from) {
       const { optimizer: critic } = await loadTrainingState(join(from, 'critic'), run.backend, data, tokenizer);
-      const { klCoefficient, baseline } = JSON.parse(await readFile(join(from, 'ppo.json'), 'utf8'));
-      return { ...state, critic, klCoefficient, baseline };
+      const { klCoefficient } = JSON.parse(await readFile(join(from, 'ppo.json'), 'utf8'));
+      return { ...state, critic, klCoefficient };
     }
     const model = rewardModel ? copyModel(rewardModel.model) : await freshCritic(run);
     const { optimizer: critic } = newTrainingState(model, data, tokenizer);
-    return { ...state, critic, klCoefficient: config.klCoefficient, baseline: undefined };
+    return { ...state, critic, klCoefficient: config.klCoefficient };
   },
   run: ppo,
   async save(state, directory) {
-    await saveTrainingState(state, directory);
+    await saveReinforcement(state, directory);
     await mkdir(join(directory, 'critic'));
     await saveTrainingState(criticState(state), join(directory, 'critic'));
-    const { klCoefficient, baseline } = state;
-    await writeFile(join(directory, 'ppo.json'), `${JSON.stringify({ klCoefficient, baseline })}\n`);
+    await writeFile(join(directory, 'ppo.json'), `${JSON.stringify({ klCoefficient: state.klCoefficient })}\n`);
   },
   finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
   evaluate: evaluateResponses,

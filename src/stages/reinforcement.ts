@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
@@ -23,19 +24,34 @@ import { copyModel } from '../model/weights.ts';
 import { RandomStream } from '../random.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
+import {
+  type Experience,
+  minibatchesOf,
+  type PolicyExample,
+  responseKls,
+  withLogProbs,
+} from '../training/experience.ts';
+import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import { type PolicyLoss, policyStep } from '../training/proximal-policy.ts';
 import { type PromptTokens, type Rollout, rollOut } from '../training/rollout.ts';
 import {
   assertKlBelow,
   assertSameWeights,
   assertSampledLogProbs,
   assertUntouchedPolicy,
+  assertUntouchedRatio,
   type Baseline,
   driftWarnings,
   weightsChecksum,
 } from '../training/rollout-checks.ts';
-import { loadTrainingState, newTrainingState, releaseTrainingState, type TrainingState } from '../training/state.ts';
+import {
+  loadTrainingState,
+  newTrainingState,
+  releaseTrainingState,
+  saveTrainingState,
+  type TrainingState,
+} from '../training/state.ts';
 import type { Metrics, StageRun } from './stage.ts';
 
 const { accumulate, ...training } = trainingOptions({ epochs: 1, batchSize: 32, lr: 3e-6, warmup: 0, weightDecay: 0 });
@@ -59,6 +75,7 @@ export const reinforcementOptions = {
   scoreClip: z.number().positive().optional().describe('largest absolute score, the sum of all rewards'),
   missingEosPenalty: z.number().nonnegative().default(1).describe('taken off the score of a response that is cut off'),
   temperature: z.number().positive().default(1).describe('of sampling, and of the log-probabilities that are trained'),
+  minibatches: z.int().positive().default(1).describe('updates in a pass over the responses of an iteration'),
   maxNewTokens: z.int().positive().default(48).describe('tokens of a response, at most'),
   maxKl: z.number().positive().default(50).describe('KL to the reference, in nats a response, that ends training'),
   holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
@@ -96,10 +113,11 @@ export function iterationsOf(config: ReinforcementConfig, rows: number): number 
 
 /** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
 export async function openReinforcement(
-  config: ReinforcementConfig,
+  config: ReinforcementConfig & { samplesPerPrompt: number },
   run: StageRun,
   from?: string,
-): Promise<Omit<ReinforcementState, 'baseline'>> {
+): Promise<ReinforcementState> {
+  checkMinibatches(config);
   const start = run.inputs.from![0]!.directory;
   const tokenizer = await loadTokenizer(start);
   const [rows, heldOut] = [await promptRows(config, run, 'train'), await promptRows(config, run, 'test')];
@@ -118,7 +136,26 @@ export async function openReinforcement(
     ? await loadTrainingState(from, run.backend, data, tokenizer)
     : newTrainingState(copyModel(reference), data, tokenizer);
   const referenceChecksum = await weightsChecksum(reference);
-  return { ...state, reference, referenceChecksum, rewardModel, sources, rows, prompts, heldOut };
+  const { baseline } = from ? JSON.parse(await readFile(join(from, baselineFile), 'utf8')) : { baseline: undefined };
+  return { ...state, reference, referenceChecksum, rewardModel, sources, rows, prompts, heldOut, baseline };
+}
+
+const baselineFile = 'baseline.json';
+
+export async function saveReinforcement(state: ReinforcementState, directory: string): Promise<void> {
+  await saveTrainingState(state, directory);
+  await writeFile(join(directory, baselineFile), `${JSON.stringify({ baseline: state.baseline })}\n`);
+}
+
+function checkMinibatches(config: ReinforcementConfig & { samplesPerPrompt: number }): void {
+  const responses = config.batchSize * config.samplesPerPrompt;
+  if (config.minibatches <= responses && responses > 1) return;
+  const message = `${responses} responses an iteration (batchSize × samplesPerPrompt) cannot be cut into ${config.minibatches} minibatches`;
+  throw new RequestError({
+    where: 'minibatches',
+    message,
+    hint: 'raise batchSize; an iteration needs two responses or more',
+  });
 }
 
 export function closeReinforcement(state: ReinforcementState): void {
@@ -210,16 +247,16 @@ export interface Sampled {
  * under policy and reference. Checks what must hold before the first update.
  */
 export async function sampleExperience(
-  config: ReinforcementConfig,
+  config: ReinforcementConfig & { samplesPerPrompt: number },
   state: ReinforcementState,
   run: StageRun,
-  { iteration, samplesPerPrompt }: { iteration: number; samplesPerPrompt: number },
+  iteration: number,
 ): Promise<Sampled> {
   const { model: policy } = state.optimizer;
   const { precision } = policy.backend;
   const begun = performance.now();
   const prompts = nextPrompts(state, config.batchSize).flatMap((prompt) =>
-    Array.from({ length: samplesPerPrompt }, () => prompt),
+    Array.from({ length: config.samplesPerPrompt }, () => prompt),
   );
   const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
   const rollouts = await rollOut(policy, prompts, { ...config, endId: state.tokenizer.eosId, seed });
@@ -290,6 +327,24 @@ function warnOfDrift(state: ReinforcementState, now: Baseline & { endRate: numbe
   }
 }
 
+/** Updates of the policy alone, `minibatches` in each pass; their mean metrics. */
+export async function policyUpdates(
+  examples: readonly PolicyExample[],
+  loss: PolicyLoss,
+  config: ReinforcementConfig & { passes: number },
+  { optimizer, rows }: ReinforcementState,
+  { name, seed }: { name: string; seed: number },
+): Promise<Metrics> {
+  const totalUpdates = iterationsOf(config, rows.length) * config.passes * config.minibatches;
+  const reports: Metrics[] = [];
+  for (const minibatch of minibatchesOf(examples, { ...config, seed, name })) {
+    const { ratioDistance, ...report } = await policyStep(optimizer, minibatch, loss);
+    if (reports.length === 0) assertUntouchedRatio({ ...report, ratioDistance }, optimizer.model.backend.precision);
+    reports.push({ ...report, ...(await update(optimizer, config, totalUpdates)) });
+  }
+  return meanMetrics(reports);
+}
+
 /** Greedy responses to held-out prompts: their mean score, what each source gives, lengths and ends. */
 export async function evaluateResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Metrics> {
   const rows = state.heldOut.slice(0, config.evalRows);
@@ -312,6 +367,20 @@ export function meanMetrics(updates: readonly Metrics[]): Metrics {
   return Object.fromEntries(names.map((name) => [name, mean(updates.map((update) => update[name]!))]));
 }
 
-export function mean(x: readonly number[]): number {
+/** Tokens and speeds of an iteration, sampling and updating apart. */
+export function speeds(
+  experience: readonly Experience[],
+  rolloutSeconds: number,
+  updating: { seconds: number; passes: number },
+): { tokens: number; rolloutTokensPerSecond: number; updateTokensPerSecond: number } {
+  const tokens = experience.reduce((sum, { response }) => sum + response.length, 0);
+  return {
+    tokens,
+    rolloutTokensPerSecond: tokens / rolloutSeconds,
+    updateTokensPerSecond: (tokens * updating.passes) / updating.seconds,
+  };
+}
+
+function mean(x: readonly number[]): number {
   return x.reduce((a, b) => a + b, 0) / x.length;
 }

@@ -79,6 +79,23 @@ export function withAdvantages(
   }));
 }
 
+/**
+ * Advantages from the responses to the same prompt, which stand together, `samples` of each. All tokens of a response
+ * have the same.
+ */
+export function withGroupAdvantages(
+  experience: readonly Experience[],
+  rewards: readonly number[],
+  samples: number,
+  advantagesOf: (rewards: readonly number[]) => Float64Array,
+): (Experience & PolicyExample)[] {
+  return experience.map((response, i) => {
+    const first = i - (i % samples);
+    const advantage = advantagesOf(rewards.slice(first, first + samples))[i - first]!;
+    return { ...response, advantages: new Float64Array(response.response.length).fill(advantage) };
+  });
+}
+
 function whitenTogether(parts: readonly Float64Array[], mean: 'remove' | 'keep'): Float64Array[] {
   const all = parts.flatMap((part) => [...part]);
   const whitened = whiten(all, new Uint8Array(all.length).fill(1), mean);

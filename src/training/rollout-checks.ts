@@ -105,7 +105,7 @@ export interface Baseline {
 export function assertKlBelow(kl: number, maxKl: number): void {
   if (kl <= maxKl) return;
   throw new RunError(`KL to the reference is ${kl.toFixed(1)} nats a response, above maxKl ${maxKl}`, {
-    hint: 'lower lr or ppoEpochs, raise klCoefficient or set klTarget; the last saved state is untouched',
+    hint: 'lower lr or passes, raise klCoefficient or set klTarget; the last saved state is untouched',
   });
 }
 
