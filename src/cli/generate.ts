@@ -1,11 +1,8 @@
 import type { Command } from 'commander';
-import { checkTokenIds, encodePrompt } from '../data/encode.ts';
 import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
-import { stopIdsOf } from '../evaluation/exact-match.ts';
-import { generate } from '../generation/generate.ts';
 import { greedy, type Sampling } from '../generation/sampler.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { generateText, type TextPrompt } from '../generation/text.ts';
 import { addMachineOptions, type MachineFlags, withModel } from './model.ts';
 import { jsonOption, share, temperature, wholeNumber } from './options.ts';
 import type { Program } from './program.ts';
@@ -42,31 +39,23 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
 }
 
 async function run(path: string, flags: GenerateFlags): Promise<number> {
+  const prompt = promptOf(flags);
   const answer = await withModel(path, flags, async (model, tokenizer) => {
-    const prompt = promptOf(flags, tokenizer);
-    checkTokenIds([{ tokens: prompt, trained: new Uint8Array(prompt.length) }], tokenizer, model.config.vocabSize);
     const { maxNewTokens, temperature, topK, topP, seed } = flags;
     const sampling = flags.greedy ? greedy : { temperature, topK, topP };
-    const [result] = await generate(model, [prompt], { maxNewTokens, stopIds: stopIdsOf(tokenizer), sampling, seed });
-    const { tokens } = result!;
-    return { text: tokenizer.decode(tokens, { skipSpecialTokens: true }), tokens: Array.from(tokens) };
+    const [generated] = await generateText(model, tokenizer, [prompt], { maxNewTokens, sampling, seed });
+    const { text, tokens } = generated!;
+    return { text, tokens };
   });
   print(flags.json ? answer : answer.text, flags.json);
   return 0;
 }
 
-/** Ids of the prompt: a text as it is (behind a beginning-of-sequence token where the tokenizer wants one), or a conversation. */
-function promptOf({ prompt, message, system }: GenerateFlags, tokenizer: Tokenizer): Int32Array {
+function promptOf({ prompt, message, system }: GenerateFlags): TextPrompt {
   if ((prompt === undefined) === (message === undefined)) {
     throw new RequestError({ message: 'give either --prompt or --message', hint: '--prompt "Once upon a time"' });
   }
-  if (message !== undefined) {
-    const messages: Message[] = [{ role: 'user', content: message }];
-    if (system !== undefined) messages.unshift({ role: 'system', content: system });
-    return encodePrompt(messages, tokenizer);
-  }
-  const ids = tokenizer.encode(prompt ?? '');
-  const withBos = tokenizer.addsBos && tokenizer.bosId !== undefined ? Int32Array.of(tokenizer.bosId, ...ids) : ids;
-  if (withBos.length === 0) throw new RequestError({ where: '--prompt', message: 'is empty' });
-  return withBos;
+  if (message === undefined) return prompt ?? '';
+  const question: Message = { role: 'user', content: message };
+  return system === undefined ? [question] : [{ role: 'system', content: system }, question];
 }

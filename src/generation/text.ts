@@ -1,5 +1,6 @@
-import { encodePrompt } from '../data/encode.ts';
+import { checkTokenIds, encodePrompt } from '../data/encode.ts';
 import type { Message } from '../data/rows.ts';
+import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type GenerateOptions, generate } from './generate.ts';
@@ -14,7 +15,10 @@ export interface GeneratedText {
   ended: boolean;
 }
 
-/** Continues texts and answers conversations; stops at the tokenizer's end token unless told otherwise. */
+/**
+ * Continues texts and answers conversations; stops at the tokenizer's end token unless told otherwise.
+ * @throws RequestError where a prompt is empty, or has a token that the model does not have
+ */
 export async function generateText(
   model: Model,
   tokenizer: Tokenizer,
@@ -25,6 +29,9 @@ export async function generateText(
   const encoded = prompts.map((prompt) =>
     typeof prompt === 'string' ? encodeText(prompt, tokenizer) : encodePrompt(prompt, tokenizer),
   );
+  if (encoded.some(({ length }) => length === 0)) throw new RequestError('a prompt to continue must not be empty');
+  const sequences = encoded.map((tokens) => ({ tokens, trained: new Uint8Array(tokens.length) }));
+  checkTokenIds(sequences, tokenizer, model.config.vocabSize);
   const results = await generate(model, encoded, { ...options, stopIds });
   return results.map(({ tokens, ended }) => ({
     text: tokenizer.decode(tokens, { skipSpecialTokens: true }),
