@@ -88,7 +88,8 @@ struct Call {
   }
   Session& session() const {
     const size_t index = static_cast<size_t>(number(0));
-    if (index >= instance->sessions.size() || !instance->sessions[index]) throw CallFailed{"the native engine was disposed of"};
+    if (index >= instance->sessions.size() || !instance->sessions[index])
+      throw CallFailed{"the native engine was disposed of"};
     return *instance->sessions[index];
   }
   Block* block(size_t index) const { return reinterpret_cast<Block*>(static_cast<uintptr_t>(number(index))); }
@@ -170,7 +171,8 @@ napi_value create(Call& call) {
   auto session = std::make_unique<Session>();
   napi_value name;
   check(napi_create_string_utf8(call.env, "mixtune engine", NAPI_AUTO_LENGTH, &name), "no string");
-  check(napi_create_threadsafe_function(call.env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle, &session->reached),
+  check(napi_create_threadsafe_function(call.env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle,
+                                        &session->reached),
         "no thread-safe function");
   check(napi_unref_threadsafe_function(call.env, session->reached), "no thread-safe function");
   session->engine = std::make_unique<Engine>(static_cast<int>(call.number(0)), call.number(1) != 0);
@@ -236,14 +238,17 @@ napi_value read(Call& call) {
   if (to.length > block->bytes) throw CallFailed{"less data in the tensor than was asked for"};
   napi_ref kept;
   check(napi_create_reference(call.env, call.values[2], 1, &kept), "no reference");
-  return enqueueFence(call.env, call.session(), kept, [block, to] { std::memcpy(to.data, block->memory.get(), to.length); });
+  return enqueueFence(call.env, call.session(), kept,
+                      [block, to] { std::memcpy(to.data, block->memory.get(), to.length); });
 }
 
 /** (engine) → promise of everything before having run. */
 napi_value sync(Call& call) { return enqueueFence(call.env, call.session(), nullptr, nullptr); }
 
 /** (engine) → bytes of live blocks. */
-napi_value usedBytes(Call& call) { return numberValue(call.env, static_cast<double>(call.session().engine->pool.used())); }
+napi_value usedBytes(Call& call) {
+  return numberValue(call.env, static_cast<double>(call.session().engine->pool.used()));
+}
 
 /** (engine) → bytes of all blocks, packed weights and scratch. */
 napi_value heldBytes(Call& call) {

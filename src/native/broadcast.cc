@@ -83,7 +83,8 @@ void forEachRun(Engine& engine, const Broadcast<Operands>& shape, const Run& run
 }
 
 template <class Function>
-void combine(Engine& engine, const Broadcast<2>& shape, const float* a, const float* b, float* out, const Function& function) {
+void combine(Engine& engine, const Broadcast<2>& shape, const float* a, const float* b, float* out,
+             const Function& function) {
   const int64_t stepA = shape.step[0][3], stepB = shape.step[1][3];
   forEachRun(engine, shape, [&](int64_t row, int64_t first, int64_t count) {
     const float* left = a + shape.offset(0, row) + first * stepA;
@@ -110,13 +111,20 @@ void operations::binary(Engine& engine, Arguments& in) {
   const float* b = in.read(shape.span(1));
   float* out = in.write(shape.count());
   switch (kind) {
-    case kAdd: return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x + y; });
-    case kSubtract: return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x - y; });
-    case kMultiply: return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x * y; });
-    case kDivide: return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x / y; });
-    case kMaximum: return combine(engine, shape, a, b, out, maximumOrNaN);
-    case kGreater: return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x > y ? splat(1.0f) : Vec{}; });
-    default: throw std::runtime_error("unknown kind of operation");
+    case kAdd:
+      return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x + y; });
+    case kSubtract:
+      return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x - y; });
+    case kMultiply:
+      return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x * y; });
+    case kDivide:
+      return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x / y; });
+    case kMaximum:
+      return combine(engine, shape, a, b, out, maximumOrNaN);
+    case kGreater:
+      return combine(engine, shape, a, b, out, [](Vec x, Vec y) { return x > y ? splat(1.0f) : Vec{}; });
+    default:
+      throw std::runtime_error("unknown kind of operation");
   }
 }
 

@@ -22,12 +22,14 @@ float softmaxSum(float* scores, int64_t count) {
   float largest = scores[0];
   for (int64_t i = 1; i < count; i++) largest = scores[i] > largest ? scores[i] : largest;
   Vec total{};
-  forEachVec(count, [&](int64_t i, auto load, auto store) { store(scores + i, exponential(load(scores + i) - largest)); });
+  forEachVec(count,
+             [&](int64_t i, auto load, auto store) { store(scores + i, exponential(load(scores + i) - largest)); });
   forEachVec(count, [&](int64_t i, auto load, auto) { total += load(scores + i); });
   return sumOfLanes(total);
 }
 
-void attend(const float* query, const float* keys, const float* values, int64_t count, int64_t headDim, float* scores, float* out) {
+void attend(const float* query, const float* keys, const float* values, int64_t count, int64_t headDim, float* scores,
+            float* out) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   for (int64_t k = 0; k < count; k++) scores[k] = dot(query, keys + k * headDim, headDim) * scale;
   const float inverse = 1.0f / softmaxSum(scores, count);
@@ -43,7 +45,8 @@ void attend(const float* query, const float* keys, const float* values, int64_t 
 
 }  // namespace
 
-/** rows, sequences, capacity, heads, kvHeads, headDim, theta, qkv, sequence of each row, positions, keys, values, out. */
+/** rows, sequences, capacity, heads, kvHeads, headDim, theta, qkv, sequence of each row, positions, keys, values, out.
+ */
 void operations::cachedAttention(Engine& engine, Arguments& in) {
   const int64_t rows = in.integer(), sequenceCount = in.integer(), capacity = in.integer();
   HeadShape shape{};
@@ -65,7 +68,9 @@ void operations::cachedAttention(Engine& engine, Arguments& in) {
     longest = std::max<int64_t>(longest, positions[i] + 1);
   }
   const RotaryTable& table = tableFor(engine, shape, theta, positions, rows);
-  const auto cacheOffset = [&](int64_t row, int64_t kvHead) { return (sequences[row] * shape.kvHeads + kvHead) * capacity * headDim; };
+  const auto cacheOffset = [&](int64_t row, int64_t kvHead) {
+    return (sequences[row] * shape.kvHeads + kvHead) * capacity * headDim;
+  };
 
   engine.team.ranges(rows, 16384 / width + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; row++)
@@ -86,7 +91,8 @@ void operations::cachedAttention(Engine& engine, Arguments& in) {
       const int64_t row = task / shape.heads, head = task % shape.heads;
       const int64_t from = cacheOffset(row, head / shape.group());
       rotate(qkv + row * width + head * headDim, table, positions[row], 1.0f, query);
-      attend(query, keys + from, values + from, positions[row] + 1, headDim, scores, out + row * shape.queryWidth() + head * headDim);
+      attend(query, keys + from, values + from, positions[row] + 1, headDim, scores,
+             out + row * shape.queryWidth() + head * headDim);
     }
   });
 }

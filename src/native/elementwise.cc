@@ -15,9 +15,8 @@ enum Unary { kNegate, kExponential, kLogarithm, kSigmoid, kReciprocalRoot, kCopy
 template <class Function>
 void apply(Engine& engine, int64_t count, const float* x, float* out, const Function& function) {
   engine.team.ranges(count, kGrain, [&](int64_t begin, int64_t end, int) {
-    forEachVec(end - begin, [&](int64_t i, auto load, auto store) {
-      store(out + begin + i, function(load(x + begin + i)));
-    });
+    forEachVec(end - begin,
+               [&](int64_t i, auto load, auto store) { store(out + begin + i, function(load(x + begin + i))); });
   });
 }
 
@@ -39,10 +38,14 @@ void operations::unary(Engine& engine, Arguments& in) {
   const float* x = in.read(count);
   float* out = in.write(count);
   switch (kind) {
-    case kNegate: return apply(engine, count, x, out, [](Vec v) { return -v; });
-    case kExponential: return apply(engine, count, x, out, [](Vec v) { return exponential(v); });
-    case kLogarithm: return apply(engine, count, x, out, [](Vec v) { return logarithm(v); });
-    case kSigmoid: return apply(engine, count, x, out, [](Vec v) { return sigmoid(v); });
+    case kNegate:
+      return apply(engine, count, x, out, [](Vec v) { return -v; });
+    case kExponential:
+      return apply(engine, count, x, out, [](Vec v) { return exponential(v); });
+    case kLogarithm:
+      return apply(engine, count, x, out, [](Vec v) { return logarithm(v); });
+    case kSigmoid:
+      return apply(engine, count, x, out, [](Vec v) { return sigmoid(v); });
     case kReciprocalRoot:
       return apply(engine, count, x, out, [](Vec v) { return 1.0f / squareRoot(v); });
     case kCopy:
@@ -50,7 +53,8 @@ void operations::unary(Engine& engine, Arguments& in) {
         std::memmove(out + begin, x + begin, static_cast<size_t>(end - begin) * sizeof(float));
       });
       return;
-    default: throw std::runtime_error("unknown kind of operation");
+    default:
+      throw std::runtime_error("unknown kind of operation");
   }
 }
 

@@ -8,10 +8,6 @@
 
 namespace mixtune {
 
-namespace {
-constexpr int kSpins = 2000;
-}
-
 bool bfloat16IsFast() {
 #if defined(__AVX512BF16__)
   // Measured: twice the float rate on Zen 5, half of it on Sapphire Rapids.
@@ -23,7 +19,9 @@ bool bfloat16IsFast() {
 
 Engine::Engine(int threads, bool bfloat16)
     : team(threads),
-      products(!bfloat16 ? Products::kFloat : bfloat16IsFast() ? Products::kBfloat16 : Products::kRoundedFloat),
+      products(!bfloat16          ? Products::kFloat
+               : bfloat16IsFast() ? Products::kBfloat16
+                                  : Products::kRoundedFloat),
       threadScratch_(static_cast<size_t>(threads)),
       thread_([this] { serve(); }) {}
 
@@ -128,8 +126,8 @@ const RotaryTable& Engine::rotaryTable(int64_t headDim, double theta, int64_t po
   }
   for (; table->positions < positions; table->positions++) {
     for (int64_t i = 0; i < headDim / 2; i++) {
-      const double angle =
-          static_cast<double>(table->positions) * std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(headDim));
+      const double angle = static_cast<double>(table->positions) *
+                           std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(headDim));
       table->cosine.push_back(static_cast<float>(std::cos(angle)));
       table->sine.push_back(static_cast<float>(std::sin(angle)));
     }

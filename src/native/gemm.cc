@@ -36,7 +36,8 @@ struct Split {
     const int64_t most = std::max<int64_t>(1, kLeftBytes / (depth * 4 * height));
     const int64_t wanted = team.size() == 1 ? 1 : kTasksPerThread * team.size();
     const int64_t smallest = std::max<int64_t>(1, kSmallTask / (height * p.columns * p.depth + 1));
-    const int64_t tilesOfTask = std::clamp(divideUp(tiles, wanted), std::min(std::max<int64_t>(smallest, 4), most), most);
+    const int64_t tilesOfTask =
+        std::clamp(divideUp(tiles, wanted), std::min(std::max<int64_t>(smallest, 4), most), most);
     rows = tilesOfTask * height;
     const int64_t panels = divideUp(p.columns, kPanel);
     const int64_t work = std::min(rows, p.rows) * p.columns * p.depth;
@@ -47,8 +48,8 @@ struct Split {
 
 /** `count` rows of the left operand from `row` on, units [k, k + depth), laid out for tiles of `height` rows. */
 template <class T, bool ByColumn>
-Left<typename T::Unit> prepareLeft(const Product& p, int64_t row, int64_t count, int64_t k, int64_t depth, int64_t height,
-                                   Scratch& scratch) {
+Left<typename T::Unit> prepareLeft(const Product& p, int64_t row, int64_t count, int64_t k, int64_t depth,
+                                   int64_t height, Scratch& scratch) {
   using Unit = typename T::Unit;
   const int64_t first = k * T::kTerms, terms = std::min(depth * T::kTerms, p.depth - first);
   if constexpr (ByColumn) {
@@ -57,7 +58,8 @@ Left<typename T::Unit> prepareLeft(const Product& p, int64_t row, int64_t count,
     return {packed, height};
   } else if constexpr (T::kConverts) {
     Unit* packed = scratch.take<Unit>(count * depth);
-    for (int64_t r = 0; r < count; r++) packRow<T>(p.left.data + (row + r) * p.left.stride + first, terms, packed + r * depth);
+    for (int64_t r = 0; r < count; r++)
+      packRow<T>(p.left.data + (row + r) * p.left.stride + first, terms, packed + r * depth);
     return {packed, depth};
   } else {
     return {p.left.data + row * p.left.stride + first, p.left.stride};
@@ -77,10 +79,10 @@ void runTasks(Engine& engine, const Product& p, const typename T::Unit* panels) 
       const int64_t depth = std::min(split.depth, units - k);
       scratch.reset();
       const Left<typename T::Unit> left = prepareLeft<T, ByColumn>(p, row, rows, k, depth, split.height, scratch);
-      multiplyPanels<typename T::Unit, ByColumn>(rows, columns, depth, left, panels + column / kPanel * panelStride(units) + k * kPanel,
-                                                 panelStride(units),
-                                                 p.out + row * p.outStride + column, p.outStride, p.accumulate || k > 0,
-                                                 split.height, ByColumn ? panelStride(depth, split.height) : split.height * left.stride);
+      multiplyPanels<typename T::Unit, ByColumn>(
+          rows, columns, depth, left, panels + column / kPanel * panelStride(units) + k * kPanel, panelStride(units),
+          p.out + row * p.outStride + column, p.outStride, p.accumulate || k > 0, split.height,
+          ByColumn ? panelStride(depth, split.height) : split.height * left.stride);
     }
   });
 }
@@ -107,8 +109,10 @@ void packPanels(Engine& engine, Matrix right, int64_t depth, int64_t columns, ty
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t first = panel * kPanel, width = std::min<int64_t>(kPanel, columns - first);
       typename T::Unit* to = panels + panel * panelStride(units);
-      if (right.transposed) packTransposed<T>(right.data + first * right.stride, right.stride, width, depth, to);
-      else packStraight<T>(right.data + first, right.stride, width, depth, kPanel, to);
+      if (right.transposed)
+        packTransposed<T>(right.data + first * right.stride, right.stride, width, depth, to);
+      else
+        packStraight<T>(right.data + first, right.stride, width, depth, kPanel, to);
     }
   });
 }
@@ -130,7 +134,8 @@ Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t strid
 }
 
 template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::*member, int64_t depth, int64_t columns) {
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::* member, int64_t depth,
+                                     int64_t columns) {
   PackedCopy& copy = weight->*member;
   if (copy.version != weight->version || copy.rows != depth || copy.columns != columns) {
     const size_t bytes = static_cast<size_t>(panelUnits<T>(depth, columns)) * sizeof(typename T::Unit);
@@ -149,8 +154,8 @@ const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy B
   return reinterpret_cast<const typename T::Unit*>(copy.memory.get());
 }
 
-#define MIXTUNE_INSTANTIATE(T)                                                                            \
-  template Left<T::Unit> leftRows<T>(Engine&, const float*, int64_t, int64_t, int64_t);                   \
+#define MIXTUNE_INSTANTIATE(T)                                                          \
+  template Left<T::Unit> leftRows<T>(Engine&, const float*, int64_t, int64_t, int64_t); \
   template const T::Unit* weightPanels<T>(Engine&, Block*, PackedCopy Block::*, int64_t, int64_t);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)
@@ -170,7 +175,7 @@ void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matr
 }
 
 void multiplyByWeight(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Block* weight,
-                      PackedCopy Block::*copy, float* out, int64_t outStride, bool accumulate) {
+                      PackedCopy Block::* copy, float* out, int64_t outStride, bool accumulate) {
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
     const typename T::Unit* panels = weightPanels<T>(engine, weight, copy, depth, columns);

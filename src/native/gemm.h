@@ -17,8 +17,10 @@ struct Matrix {
 template <class Run>
 void inPrecision(const Engine& engine, const Run& run) {
   switch (engine.products) {
-    case Products::kFloat: return run(Float{});
-    case Products::kRoundedFloat: return run(RoundedFloat{});
+    case Products::kFloat:
+      return run(Float{});
+    case Products::kRoundedFloat:
+      return run(RoundedFloat{});
     case Products::kBfloat16:
 #if defined(__AVX512BF16__)
       return run(Bfloat16{});
@@ -34,7 +36,8 @@ Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t strid
 
 /** The panels of a weight block as the right operand [depth, columns], packed again if the block was written to. */
 template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::*copy, int64_t depth, int64_t columns);
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::* copy, int64_t depth,
+                                     int64_t columns);
 
 /** out [rows, columns] (+)= left [rows, depth] · right [depth, columns]. */
 void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Matrix right, float* out,
@@ -45,6 +48,6 @@ void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matr
  * until the block is written to.
  */
 void multiplyByWeight(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Block* weight,
-                      PackedCopy Block::*copy, float* out, int64_t outStride, bool accumulate);
+                      PackedCopy Block::* copy, float* out, int64_t outStride, bool accumulate);
 
 }  // namespace mixtune

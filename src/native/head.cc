@@ -106,8 +106,8 @@ void logProbs(Engine& engine, const ActiveRows& active, Block* head, int64_t wid
     for (int64_t column = part * kTaskColumns; column < lastColumn; column += kChunk) {
       const int64_t columns = std::min(kChunk, lastColumn - column);
       multiplyPanels<typename T::Unit, false>(count, columns, units, {left.data + first * left.stride, left.stride},
-                                              panels + column / kPanel * panelStride(units),
-                               panelStride(units), logits, kChunk, false);
+                                              panels + column / kPanel * panelStride(units), panelStride(units), logits,
+                                              kChunk, false);
       for (int64_t i = 0; i < count; i++) {
         sum[i].add(logits + i * kChunk, columns);
         const int64_t target = active.target[first + i] - column;
@@ -167,8 +167,10 @@ template <class Turn>
 void backward(Engine& engine, const ActiveRows& active, int64_t rows, const HeadGradient& at, const Turn& turn) {
   const int64_t width = at.width, vocabulary = at.vocabulary;
   const bool all = active.count == rows;
-  if (at.dHidden && !all && !at.accumulateDHidden) std::memset(at.dHidden, 0, static_cast<size_t>(rows * width) * sizeof(float));
-  if (at.dHead && !at.accumulateDHead) std::memset(at.dHead, 0, static_cast<size_t>(vocabulary * width) * sizeof(float));
+  if (at.dHidden && !all && !at.accumulateDHidden)
+    std::memset(at.dHidden, 0, static_cast<size_t>(rows * width) * sizeof(float));
+  if (at.dHead && !at.accumulateDHead)
+    std::memset(at.dHead, 0, static_cast<size_t>(vocabulary * width) * sizeof(float));
   if (active.count == 0) return;
   const int64_t chunks = (active.count * vocabulary + kLogits - 1) / kLogits;
   const int64_t chunkRows = (active.count + chunks - 1) / chunks;
@@ -178,20 +180,23 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, const Head
   for (int64_t first = 0; first < active.count; first += chunkRows) {
     const int64_t count = std::min(chunkRows, active.count - first);
     const float* hidden = active.hidden + first * width;
-    multiplyByWeight(engine, count, vocabulary, width, {hidden, width, false}, at.head, &Block::forward, logits, vocabulary, false);
+    multiplyByWeight(engine, count, vocabulary, width, {hidden, width, false}, at.head, &Block::forward, logits,
+                     vocabulary, false);
     engine.team.ranges(count, 8192 / vocabulary + 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; i++) turn(first + i, logits + i * vocabulary);
     });
     if (at.dHead)
-      multiply(engine, vocabulary, width, count, {logits, vocabulary, true}, {hidden, width, false}, at.dHead, width, true);
+      multiply(engine, vocabulary, width, count, {logits, vocabulary, true}, {hidden, width, false}, at.dHead, width,
+               true);
     if (!at.dHidden) continue;
     float* to = all ? at.dHidden + first * width : part;
-    multiplyByWeight(engine, count, width, vocabulary, {logits, vocabulary, false}, at.head, &Block::inputGradient, to, width,
-                     all && at.accumulateDHidden);
+    multiplyByWeight(engine, count, width, vocabulary, {logits, vocabulary, false}, at.head, &Block::inputGradient, to,
+                     width, all && at.accumulateDHidden);
     if (all) continue;
     for (int64_t i = 0; i < count; i++) {
       float* row = at.dHidden + active.row[first + i] * width;
-      forEachVec(width, [&](int64_t k, auto load, auto store) { store(row + k, load(row + k) + load(part + i * width + k)); });
+      forEachVec(width,
+                 [&](int64_t k, auto load, auto store) { store(row + k, load(row + k) + load(part + i * width + k)); });
     }
   }
 }
@@ -215,7 +220,8 @@ void operations::tokenLogProbs(Engine& engine, Arguments& in) {
   });
 }
 
-/** rows, hidden size, vocabulary, accumulate dHidden?, accumulate dHead?, dLogProbs, hidden, head, targets, logSumExp, dHidden or 0, dHead or 0. */
+/** rows, hidden size, vocabulary, accumulate dHidden?, accumulate dHead?, dLogProbs, hidden, head, targets, logSumExp,
+ * dHidden or 0, dHead or 0. */
 void operations::tokenLogProbsGradient(Engine& engine, Arguments& in) {
   const int64_t rows = in.integer(), width = in.integer(), vocabulary = in.integer();
   const bool accumulateDHidden = in.flag(), accumulateDHead = in.flag();

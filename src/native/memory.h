@@ -26,7 +26,8 @@ struct PackedCopy {
   AlignedMemory memory;
 };
 
-/** A block of tensor memory. The script thread allocates and frees it; all else is touched by the engine thread only. */
+/** A block of tensor memory. The script thread allocates and frees it; all else is touched by the engine thread only.
+ */
 struct Block {
   size_t bytes = 0;
   AlignedMemory memory;

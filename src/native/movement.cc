@@ -14,8 +14,8 @@ constexpr int64_t kGrain = 16384;
 void checkIds(const int32_t* ids, int64_t count, int64_t rows) {
   for (int64_t i = 0; i < count; i++)
     if (ids[i] < 0 || ids[i] >= rows)
-      throw std::runtime_error("id " + std::to_string(ids[i]) + " at index " + std::to_string(i) + " is outside a table of " +
-                               std::to_string(rows) + " rows");
+      throw std::runtime_error("id " + std::to_string(ids[i]) + " at index " + std::to_string(i) +
+                               " is outside a table of " + std::to_string(rows) + " rows");
 }
 
 int64_t rowsOfTask(int64_t width) { return kGrain / (width > 0 ? width : 1) + 1; }
@@ -46,7 +46,8 @@ void operations::gather(Engine& engine, Arguments& in) {
   });
 }
 
-/** count of ids, rows of the table, width of a row, source, ids, out. Tasks split the columns, so order is that of ids. */
+/** count of ids, rows of the table, width of a row, source, ids, out. Tasks split the columns, so order is that of ids.
+ */
 void operations::scatterAdd(Engine& engine, Arguments& in) {
   const int64_t count = in.integer(), rows = in.integer(), width = in.integer();
   const float* source = in.read(count * width);
@@ -70,7 +71,8 @@ void operations::transpose(Engine& engine, Arguments& in) {
     const int64_t outer = row / extent[2];
     const uint32_t* from = x + row % extent[2] * step[2] + outer % extent[1] * step[1] + outer / extent[1] * step[0];
     uint32_t* to = out + row * columns;
-    if (step[3] == 1) std::memcpy(to, from, static_cast<size_t>(columns) * sizeof(uint32_t));
+    if (step[3] == 1)
+      std::memcpy(to, from, static_cast<size_t>(columns) * sizeof(uint32_t));
     else
       for (int64_t i = 0; i < columns; i++) to[i] = from[i * step[3]];
   });
@@ -94,8 +96,10 @@ void operations::place(Engine& engine, Arguments& in) {
   float* out = in.write(outer * slab);
   forEachRun(engine, outer, width, [&](int64_t row) {
     float* to = out + row * slab + start;
-    if (accumulate) addRun(to, x + row * width, width);
-    else std::memcpy(to, x + row * width, static_cast<size_t>(width) * sizeof(float));
+    if (accumulate)
+      addRun(to, x + row * width, width);
+    else
+      std::memcpy(to, x + row * width, static_cast<size_t>(width) * sizeof(float));
   });
 }
 

@@ -37,7 +37,8 @@ void operations::rmsNorm(Engine& engine, Arguments& in) {
       float* to = y + row * hidden;
       const float inverse = 1.0f / std::sqrt(sumOfSquares(from, hidden) / static_cast<float>(hidden) + eps);
       inverseRms[row] = inverse;
-      forEachVec(hidden, [&](int64_t i, auto load, auto store) { store(to + i, load(from + i) * inverse * load(weight + i)); });
+      forEachVec(hidden,
+                 [&](int64_t i, auto load, auto store) { store(to + i, load(from + i) * inverse * load(weight + i)); });
     }
   });
 }
@@ -69,7 +70,8 @@ void operations::rmsNormGradient(Engine& engine, Arguments& in) {
       }
       if (!dx) continue;
       Vec total{};
-      forEachVec(hidden, [&](int64_t i, auto load, auto) { total += load(up + i) * load(weight + i) * load(from + i); });
+      forEachVec(hidden,
+                 [&](int64_t i, auto load, auto) { total += load(up + i) * load(weight + i) * load(from + i); });
       const float shrink = sumOfLanes(total) * inverse * inverse * inverse / static_cast<float>(hidden);
       float* to = dx + row * hidden;
       forEachVec(hidden, [&](int64_t i, auto load, auto store) {

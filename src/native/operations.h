@@ -3,34 +3,34 @@
 
 #include "engine.h"
 
-#define MIXTUNE_OPERATIONS(EACH)                                                                              \
-  EACH(fill)                                                                                                  \
-  EACH(unary)                                                                                                 \
-  EACH(binary)                                                                                                \
-  EACH(select)                                                                                                \
-  EACH(reduce)                                                                                                \
-  EACH(matmul)                                                                                                \
-  EACH(gather)                                                                                                \
-  EACH(scatterAdd)                                                                                            \
-  EACH(transpose)                                                                                             \
-  EACH(slice)                                                                                                 \
-  EACH(place)                                                                                                 \
-  EACH(addScaled)                                                                                             \
-  EACH(linear)                                                                                                \
-  EACH(linearInputGradient)                                                                                   \
-  EACH(linearWeightGradient)                                                                                  \
-  EACH(rmsNorm)                                                                                               \
-  EACH(rmsNormGradient)                                                                                       \
-  EACH(swiglu)                                                                                                \
-  EACH(swigluGradient)                                                                                        \
-  EACH(attention)                                                                                             \
-  EACH(attentionGradient)                                                                                     \
-  EACH(tokenLogProbs)                                                                                         \
-  EACH(tokenLogProbsGradient)                                                                                 \
-  EACH(crossEntropyWithGradient)                                                                              \
-  EACH(cachedAttention)                                                                                       \
-  EACH(addSquaredNorm)                                                                                        \
-  EACH(adamW)                                                                                                 \
+#define MIXTUNE_OPERATIONS(EACH) \
+  EACH(fill)                     \
+  EACH(unary)                    \
+  EACH(binary)                   \
+  EACH(select)                   \
+  EACH(reduce)                   \
+  EACH(matmul)                   \
+  EACH(gather)                   \
+  EACH(scatterAdd)               \
+  EACH(transpose)                \
+  EACH(slice)                    \
+  EACH(place)                    \
+  EACH(addScaled)                \
+  EACH(linear)                   \
+  EACH(linearInputGradient)      \
+  EACH(linearWeightGradient)     \
+  EACH(rmsNorm)                  \
+  EACH(rmsNormGradient)          \
+  EACH(swiglu)                   \
+  EACH(swigluGradient)           \
+  EACH(attention)                \
+  EACH(attentionGradient)        \
+  EACH(tokenLogProbs)            \
+  EACH(tokenLogProbsGradient)    \
+  EACH(crossEntropyWithGradient) \
+  EACH(cachedAttention)          \
+  EACH(addSquaredNorm)           \
+  EACH(adamW)                    \
   EACH(forgetPacked)
 
 namespace mixtune {

@@ -75,7 +75,9 @@ void packTransposed(const float* source, int64_t stride, int64_t count, int64_t 
     for (int64_t k = 0; k < units; k += kLanes) {
       VecBits rows[kLanes];
       for (int64_t i = 0; i < kLanes; i++)
-        rows[i] = first + i < count ? unitsAlong<T>(source + (first + i) * stride + k * T::kTerms, depth - k * T::kTerms) : VecBits{};
+        rows[i] = first + i < count
+                      ? unitsAlong<T>(source + (first + i) * stride + k * T::kTerms, depth - k * T::kTerms)
+                      : VecBits{};
       transposeFrom<kLanes / 2>(rows);
       for (int64_t j = 0; j < kLanes && k + j < units; j++) storeBits(out + (k + j) * kPanel + first, rows[j]);
     }
@@ -83,7 +85,8 @@ void packTransposed(const float* source, int64_t stride, int64_t count, int64_t 
 }
 
 template <class T>
-void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, typename T::Unit* out) {
+void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width,
+                  typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth), apart = panelStride(units, width);
   constexpr int64_t kAhead = 16;  // rows: far enough to hide the way to memory
   for (int64_t k = 0; k < units; k++) {
@@ -103,14 +106,16 @@ void packRow(const float* source, int64_t depth, typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
   for (int64_t k = 0; k < units; k += kLanes) {
     const VecBits part = unitsAlong<T>(source + k * T::kTerms, depth - k * T::kTerms);
-    if (k + kLanes <= units) storeBits(out + k, part);
-    else std::memcpy(out + k, &part, static_cast<size_t>(units - k) * sizeof(*out));
+    if (k + kLanes <= units)
+      storeBits(out + k, part);
+    else
+      std::memcpy(out + k, &part, static_cast<size_t>(units - k) * sizeof(*out));
   }
 }
 
-#define MIXTUNE_INSTANTIATE(T)                                                                 \
-  template void packTransposed<T>(const float*, int64_t, int64_t, int64_t, T::Unit*);          \
-  template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, T::Unit*);   \
+#define MIXTUNE_INSTANTIATE(T)                                                               \
+  template void packTransposed<T>(const float*, int64_t, int64_t, int64_t, T::Unit*);        \
+  template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, T::Unit*); \
   template void packRow<T>(const float*, int64_t, T::Unit*);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)

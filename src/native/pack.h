@@ -33,7 +33,8 @@ constexpr int64_t unitsOf(int64_t terms) {
   return (terms + T::kTerms - 1) / T::kTerms;
 }
 
-/** Units from one panel (or tile of the left operand) to the next: apart by a cache line, or equal sets would collide. */
+/** Units from one panel (or tile of the left operand) to the next: apart by a cache line, or equal sets would collide.
+ */
 inline int64_t panelStride(int64_t units, int64_t width = kPanel) { return units * width + 16; }
 
 /**
@@ -44,12 +45,13 @@ template <class T>
 void packTransposed(const float* source, int64_t stride, int64_t count, int64_t depth, typename T::Unit* out);
 
 /**
- * Panels or tiles out[tile][k][width], panelStride apart, from rows of the outer dimension: term k of column tile · width + i is
- * source[k · stride + tile · width + i]. What is beyond `count` is undefined; reads and writes go in whole vectors, so
- * up to kLanes elements beyond the last are touched.
+ * Panels or tiles out[tile][k][width], panelStride apart, from rows of the outer dimension: term k of column tile ·
+ * width + i is source[k · stride + tile · width + i]. What is beyond `count` is undefined; reads and writes go in whole
+ * vectors, so up to kLanes elements beyond the last are touched.
  */
 template <class T>
-void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, typename T::Unit* out);
+void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width,
+                  typename T::Unit* out);
 
 /** One row of `depth` terms as units. */
 template <class T>

@@ -85,7 +85,8 @@ void reduceAll(Engine& engine, bool sum, const float* x, int64_t count, float* o
   });
   double result = sum ? 0 : partial[0];
   for (int64_t i = 0; i < chunks; i++)
-    result = sum ? result + partial[i] : static_cast<double>(largerOrNaN(static_cast<float>(result), static_cast<float>(partial[i])));
+    result = sum ? result + partial[i]
+                 : static_cast<double>(largerOrNaN(static_cast<float>(result), static_cast<float>(partial[i])));
   *out = accumulate ? *out + static_cast<float>(result) : static_cast<float>(result);
 }
 
@@ -101,7 +102,8 @@ void reduceRows(Engine& engine, bool sum, const float* x, int64_t rows, int64_t 
 }
 
 /** Dimensions (outer, reduced, inner) with the middle one reduced: whole rows are added up. */
-void reduceMiddle(Engine& engine, bool sum, const float* x, int64_t outer, int64_t middle, int64_t inner, float* out, bool accumulate) {
+void reduceMiddle(Engine& engine, bool sum, const float* x, int64_t outer, int64_t middle, int64_t inner, float* out,
+                  bool accumulate) {
   constexpr int64_t kColumns = 64;
   const int64_t blocks = (inner + kColumns - 1) / kColumns;
   engine.team.parallel(outer * blocks, [&](int64_t task, int) {
@@ -128,7 +130,8 @@ void reduceAny(Engine& engine, bool sum, const float* x, const Reduction& shape,
       double total = sum ? 0 : static_cast<double>(from[0]);
       for (int64_t k = 0; k < reduced; k++) {
         const float next = from[shape.offset(k, true)];
-        total = sum ? total + static_cast<double>(next) : static_cast<double>(largerOrNaN(static_cast<float>(total), next));
+        total =
+            sum ? total + static_cast<double>(next) : static_cast<double>(largerOrNaN(static_cast<float>(total), next));
       }
       out[index] = accumulate ? out[index] + static_cast<float>(total) : static_cast<float>(total);
     }

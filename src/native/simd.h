@@ -45,7 +45,9 @@ inline Vec loadPart(const float* p, int64_t count) {
   return v;
 }
 
-inline void storePart(float* p, Vec v, int64_t count) { std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float)); }
+inline void storePart(float* p, Vec v, int64_t count) {
+  std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float));
+}
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
@@ -59,8 +61,10 @@ inline Vec exchanged(Vec v, std::integer_sequence<int, Lane...>) {
 template <int Half = kLanes / 2, class Combine>
 inline Vec acrossLanes(Vec v, const Combine& combine) {
   v = combine(v, exchanged<Half>(v, std::make_integer_sequence<int, kLanes>()));
-  if constexpr (Half > 1) return acrossLanes<Half / 2>(v, combine);
-  else return v;
+  if constexpr (Half > 1)
+    return acrossLanes<Half / 2>(v, combine);
+  else
+    return v;
 }
 
 inline float sumOfLanes(Vec v) {
@@ -76,7 +80,8 @@ inline Vec firstLanes(Vec x, int64_t count, float rest) {
   return lane < static_cast<int32_t>(count) ? x : splat(rest);
 }
 
-/** Runs body(offset, load, store) over `count` elements: whole vectors, then the tail through partial loads and stores. */
+/** Runs body(offset, load, store) over `count` elements: whole vectors, then the tail through partial loads and stores.
+ */
 template <class Body>
 inline void forEachVec(int64_t count, const Body& body) {
   int64_t i = 0;
@@ -109,7 +114,8 @@ inline Vec scaleByPowerOfTwo(Vec x, Vec n) {
 #endif
 }
 
-/** eˣ with a relative error of about 1e-7; 0 below the smallest normal number, infinity above the largest, NaN for NaN. */
+/** eˣ with a relative error of about 1e-7; 0 below the smallest normal number, infinity above the largest, NaN for NaN.
+ */
 inline Vec exponential(Vec x) {
   x = clamp(x, -104.0f, 90.0f);
   const Vec magic = splat(12582912.0f);
@@ -169,8 +175,6 @@ inline VecBits roundToBfloat16(Vec x) {
 }
 
 /** Two bfloat16 numbers in one word, `even` in the lower half: the operand of a two-term dot product. */
-inline VecBits bfloat16Pairs(Vec even, Vec odd) {
-  return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd);
-}
+inline VecBits bfloat16Pairs(Vec even, Vec odd) { return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd); }
 
 }  // namespace mixtune

@@ -6,7 +6,7 @@ namespace mixtune {
 
 namespace {
 int64_t rowsOfTask(int64_t width) { return 8192 / (width > 0 ? width : 1) + 1; }
-}
+}  // namespace
 
 /** rows, intermediate, gateUp, out. */
 void operations::swiglu(Engine& engine, Arguments& in) {

@@ -10,10 +10,6 @@
 
 namespace mixtune {
 
-namespace {
-constexpr int kSpins = 2000;  // about 40 µs: longer than the gap between two operations of a queue that is not empty
-}
-
 void flushDenormals() {
 #if defined(__SSE2__)
   _mm_setcsr(_mm_getcsr() | 0x8040);
@@ -55,8 +51,10 @@ void Team::run(int64_t count, Invoke invoke, const void* closure) {
   }
   claimTasks(epoch, 0);
   for (int spins = 0; done_.load(std::memory_order_acquire) < count; spins++) {
-    if (spins < kSpins) pauseSpin();
-    else std::this_thread::sleep_for(std::chrono::microseconds(20));  // the processor may be needed to finish the task
+    if (spins < kSpins)
+      pauseSpin();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(20));  // the processor may be needed to finish the task
   }
   std::lock_guard<std::mutex> lock(mutex_);
   if (!failure_.empty()) {

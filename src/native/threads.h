@@ -11,6 +11,10 @@
 
 namespace mixtune {
 
+/** Turns of a waiting loop before the thread sleeps: about 50 µs, more than lies between two operations of a busy
+ * queue. */
+constexpr int kSpins = 1000;
+
 /** Tells the processor that this is a waiting loop. */
 inline void pauseSpin() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -37,12 +41,14 @@ class Team {
 
   int size() const { return size_; }
 
-  /** Runs task(index, thread) for each index in [0, count) and returns when all are done. Rethrows the first failure. */
+  /** Runs task(index, thread) for each index in [0, count) and returns when all are done. Rethrows the first failure.
+   */
   template <class Task>
   void parallel(int64_t count, const Task& task) {
-    run(count, [](const void* closure, int64_t index, int thread) {
-      (*static_cast<const Task*>(closure))(index, thread);
-    }, &task);
+    run(
+        count,
+        [](const void* closure, int64_t index, int thread) { (*static_cast<const Task*>(closure))(index, thread); },
+        &task);
   }
 
   /** Runs task(begin, end, thread) over ranges of at most `grain` of [0, count). */
@@ -64,7 +70,8 @@ class Team {
 
   int size_;
   std::vector<std::thread> workers_;
-  /** Upper half: number of the current job; lower half: its tasks not yet claimed. One word, so a claim is one exchange. */
+  /** Upper half: number of the current job; lower half: its tasks not yet claimed. One word, so a claim is one
+   * exchange. */
   std::atomic<uint64_t> ticket_{0};
   std::atomic<int64_t> done_{0};
   std::atomic<Invoke> invoke_{nullptr};

@@ -37,7 +37,8 @@ struct Left {
 };
 
 template <class Unit, int Rows, bool ByColumn>
-void tile(int64_t depth, Left<Unit> left, const Unit* panel, float* out, int64_t outStride, int columns, bool accumulate) {
+void tile(int64_t depth, Left<Unit> left, const Unit* panel, float* out, int64_t outStride, int columns,
+          bool accumulate) {
   Vec sum[Rows][2];
   for (int r = 0; r < Rows; r++) sum[r][0] = sum[r][1] = Vec{};
   const Unit* a = left.data;
@@ -85,8 +86,9 @@ inline int64_t tileHeight(int64_t rows) {
  * behind the other (tileStride units apart) rather than side by side says so.
  */
 template <class Unit, bool ByColumn>
-void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right, int64_t panelStride,
-                    float* out, int64_t outStride, bool accumulate, int64_t height, int64_t tileStride) {
+void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right,
+                    int64_t panelStride, float* out, int64_t outStride, bool accumulate, int64_t height,
+                    int64_t tileStride) {
   const TileFunction<Unit> whole = tileOf<Unit, ByColumn>(height);
   const TileFunction<Unit> last = rows % height ? tileOf<Unit, ByColumn>(rows % height) : whole;
   for (int64_t column = 0; column < columns; column += kPanel) {
@@ -94,13 +96,14 @@ void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> lef
     const Unit* panel = right + column / kPanel * panelStride;
     const Unit* from = left.data;
     for (int64_t row = 0; row < rows; row += height, from += tileStride)
-      (row + height <= rows ? whole : last)(depth, {from, left.stride}, panel, out + row * outStride + column, outStride, width, accumulate);
+      (row + height <= rows ? whole : last)(depth, {from, left.stride}, panel, out + row * outStride + column,
+                                            outStride, width, accumulate);
   }
 }
 
 template <class Unit, bool ByColumn>
-void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right, int64_t panelStride,
-                    float* out, int64_t outStride, bool accumulate) {
+void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right,
+                    int64_t panelStride, float* out, int64_t outStride, bool accumulate) {
   const int64_t height = tileHeight(rows);
   multiplyPanels<Unit, ByColumn>(rows, columns, depth, left, right, panelStride, out, outStride, accumulate, height,
                                  ByColumn ? height : height * left.stride);
