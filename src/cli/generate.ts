@@ -3,7 +3,7 @@ import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import { greedy, type Sampling } from '../generation/sampler.ts';
 import { generateText, type TextPrompt } from '../generation/text.ts';
-import { addMachineOptions, type MachineFlags, withModel } from './model.ts';
+import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from './model.ts';
 import { jsonOption, share, temperature, wholeNumber } from './options.ts';
 import type { Program } from './program.ts';
 import { print } from './run.ts';
@@ -39,8 +39,9 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
 }
 
 async function run(path: string, flags: GenerateFlags): Promise<number> {
+  const directory = modelDirectory(path);
   const prompt = promptOf(flags);
-  const answer = await withModel(path, flags, async (model, tokenizer) => {
+  const answer = await withModel(directory, flags, async (model, tokenizer) => {
     const { maxNewTokens, temperature, topK, topP, seed } = flags;
     const sampling = flags.greedy ? greedy : { temperature, topK, topP };
     const [generated] = await generateText(model, tokenizer, [prompt], { maxNewTokens, sampling, seed });
