@@ -205,7 +205,7 @@ async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string
   const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
   const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
   if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
-  const name = (id: number, { idToToken }: Tokenizer): string => JSON.stringify(idToToken(id) ?? '(none)');
+  const name = (id: number, from: Tokenizer): string => JSON.stringify(from.idToToken(id) ?? '(none)');
   throw new RequestError({
     where: 'reward',
     message:
