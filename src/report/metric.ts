@@ -37,6 +37,10 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     share: true,
     meaning: 'the reward accuracy of these pairs alone',
   },
+  approximateKl: {
+    label: 'KL of the updates',
+    meaning: 'how far the updates of an iteration took the policy, in nats a token',
+  },
   calibrationError: {
     label: 'calibration error',
     better: 'lower',
@@ -54,17 +58,31 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     label: 'score of chosen',
     meaning: 'what the reward model gives the preferred answer, without its offset',
   },
+  clipFraction: { label: 'clipped tokens', share: true, meaning: 'share of tokens whose gradient the clipping ended' },
+  endRate: { label: 'ended responses', share: true, meaning: 'share of responses that ended by themselves' },
+  entropy: { label: 'entropy', meaning: 'how undecided the policy is, in nats a token' },
   exactMatch: {
     label: 'exact match',
     better: 'higher',
     share: true,
     meaning: 'share of answers that are the expected one, but for case and a final full stop',
   },
+  explainedVariance: {
+    label: 'explained variance',
+    better: 'higher',
+    linear: true,
+    meaning: 'share of the differences between returns that the critic foresees',
+  },
   gradientNorm: { label: 'gradient norm' },
   lengthAccuracy: {
     label: 'accuracy of length',
     share: true,
     meaning: 'share of pairs whose preferred answer is the longer one: what a judge gets who only counts tokens',
+  },
+  kl: {
+    label: 'KL to the reference',
+    linear: true,
+    meaning: 'how far the policy is from where it began, in nats a response',
   },
   learningRate: { label: 'learning rate', linear: true },
   loss: { label: 'loss', better: 'lower', meaning: 'what training makes smaller, on rows that it never sees' },
@@ -88,6 +106,8 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
   rejectedReward: { label: 'reward of rejected', linear: true, meaning: 'the same for the other answer' },
   rejectedScore: { label: 'score of rejected', meaning: 'the same for the other answer' },
+  responseLength: { label: 'response length', linear: true, meaning: 'in tokens, with the one that ends it' },
+  reward: { label: 'reward', better: 'higher', linear: true, meaning: 'mean score of the responses' },
   tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 
