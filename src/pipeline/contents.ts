@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import { datasetFingerprint, openDataset } from '../data/dataset.ts';
 import type { Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
@@ -13,6 +13,8 @@ export interface Contents {
   /** Reads the whole dataset: its rows, held-out ones too, or what is wrong with it. */
   check(source: string, use: Use): Promise<{ rows: number } | RequestError>;
   directory(path: string): Promise<string>;
+  /** @throws RequestError where it cannot be read */
+  file(path: string): Promise<string>;
 }
 
 /** Hashes over content, never over names, times or places of files. */
@@ -27,6 +29,7 @@ export function contentsBelow(baseDirectory: string): Contents {
     dataset: (source, use) => once(`${use} ${source}`, () => datasetHash(source, use, baseDirectory)),
     check: (source, use) => once(`check ${use} ${source}`, () => checkDataset(source, use, baseDirectory)),
     directory: (path) => once(path, () => hashDirectory(path)),
+    file: (path) => once(`file ${path}`, () => hashFile(resolve(baseDirectory, path))),
   };
 }
 
@@ -39,6 +42,8 @@ export interface KeyParts {
   config: Readonly<Record<string, unknown>>;
   datasets: Readonly<Record<string, readonly string[]>>;
   inputs: Readonly<Record<string, readonly string[]>>;
+  /** Of the files that the config names, where it names any. */
+  files?: Readonly<Record<string, string>>;
 }
 
 const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery']);
@@ -77,6 +82,13 @@ async function checkDataset(source: string, use: Use, baseDirectory: string): Pr
 async function datasetHash(source: string, use: Use, baseDirectory: string): Promise<string> {
   const train = await datasetFingerprint(source, use, { baseDirectory, split: 'train' });
   return `${train} ${await datasetFingerprint(source, use, { baseDirectory, split: 'test' })}`;
+}
+
+async function hashFile(path: string): Promise<string> {
+  const content = await readFile(path).catch((error: Error) => {
+    throw new RequestError({ where: path, message: `cannot be read: ${error.message}` });
+  });
+  return createHash('sha256').update(content).digest('hex');
 }
 
 async function hashDirectory(directory: string): Promise<string> {

@@ -104,6 +104,11 @@ async function makeNode(
   for (const { key, source, use } of version.datasets) {
     datasets[key] = [...(datasets[key] ?? []), await contents.dataset(source, use)];
   }
+  const files: Record<string, string> = {};
+  for (const key of stage.files ?? []) {
+    const path = config[key];
+    if (typeof path === 'string') files[key] = await contents.file(path);
+  }
   const key = contentKey({
     run: stage.name,
     machine,
@@ -111,6 +116,7 @@ async function makeNode(
     config: withoutKeys(config, [...Object.keys(inputs), ...Object.keys(stage.datasets)]),
     datasets,
     inputs: mapValues(inputs, ({ key }) => key),
+    ...(Object.keys(files).length > 0 ? { files } : {}),
   });
   const job: NodeJob = {
     format: formatVersion,

@@ -69,6 +69,7 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'prompt' } },
+  files: ['rewardFunction'],
   open: openReinforcement,
   run: grpo,
   save: saveReinforcement,

@@ -129,6 +129,7 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'prompt' } },
+  files: ['rewardFunction'],
   async open(config, run, from) {
     const state = await openReinforcement(config, run, from);
     const { tokenizer, rewardModel, rows } = state;

@@ -65,6 +65,7 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'prompt' } },
+  files: ['rewardFunction'],
   open: openReinforcement,
   run: rloo,
   save: saveReinforcement,

@@ -76,6 +76,8 @@ export interface Stage<
   datasets: Readonly<Record<string, { use: Use; optional?: boolean }>>;
   /** Datasets that stand inside other keys, such as those of tasks. @throws RequestError */
   sources?(config: Config): readonly DatasetSource[];
+  /** Config keys that name files of a user's own, such as code, whose content decides the result too. */
+  files?: readonly string[];
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
   run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord, Result>;

@@ -84,3 +84,16 @@ it('gives a measurement another key when what it measures on changes', async () 
   await writeFile(join(folder, 'measured.txt'), 'Another text.');
   expect(await keyOf()).not.toBe(before);
 });
+
+it('a key changes with the content of a reward function, which has to be there', async () => {
+  const file = join(folder, 'reward.js');
+  const text = `${beginning}  ppo: { run: ppo, from: pretrain, data: town/prompts, rewardFunction: reward.js }\n`;
+  const keys = async () => (await plan(text, 'demo.yaml')).nodes.map(({ job }) => job.key);
+  await expect(keys()).rejects.toThrow('cannot be read');
+  await writeFile(file, 'export default () => 1;');
+  const [tokenizer, pretrain, ppo] = await keys();
+  await writeFile(file, 'export default () => 2;');
+  const changed = await keys();
+  expect(changed.slice(0, 2)).toEqual([tokenizer, pretrain]);
+  expect(changed[2]).not.toBe(ppo);
+});
