@@ -3,18 +3,14 @@ import { saveModel } from '../checkpoint/load-model.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { groupScales, grpoAdvantages, tokenWeightings } from '../losses/grpo.ts';
 import { withGroupAdvantages } from '../training/experience.ts';
+import { checkReference, evaluateResponses, policyUpdates, sampleExperience, speeds } from './iteration.ts';
 import {
-  checkReference,
   closeReinforcement,
-  evaluateResponses,
   iterationsOf,
   openReinforcement,
-  policyUpdates,
   type ReinforcementState,
   reinforcementOptions,
-  sampleExperience,
   saveReinforcement,
-  speeds,
 } from './reinforcement.ts';
 import { sampleCount } from './samples.ts';
 import type { Stage, StageRun, StepRecord } from './stage.ts';

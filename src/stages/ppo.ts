@@ -21,19 +21,15 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
+import { checkReference, evaluateResponses, meanMetrics, sampleExperience, speeds } from './iteration.ts';
 import {
-  checkReference,
   closeReinforcement,
-  evaluateResponses,
   iterationsOf,
   klKind,
-  meanMetrics,
   openReinforcement,
   type ReinforcementState,
   reinforcementOptions,
-  sampleExperience,
   saveReinforcement,
-  speeds,
 } from './reinforcement.ts';
 import { sampleCount } from './samples.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
