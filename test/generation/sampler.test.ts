@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { sampleToken, tokenLogProb } from '../../src/generation/sampler.ts';
+import { RandomStream } from '../../src/random.ts';
+
+/** log of 0.1, 0.2, 0.3, 0.4, moved by a constant. */
+const logits = [0.1, 0.2, 0.3, 0.4].map((p) => Math.log(p) + 50);
+const draws = 20_000;
+
+function shares(sampling: { temperature: number; topK: number; topP: number }): number[] {
+  const random = new RandomStream(7, 'test');
+  const counts = [0, 0, 0, 0];
+  for (let i = 0; i < draws; i++) counts[sampleToken(logits, sampling, random)]!++;
+  return counts.map((count) => count / draws);
+}
+
+/** Within five standard deviations of a share. */
+function expectShares(found: readonly number[], expected: readonly number[]): void {
+  for (const [id, p] of expected.entries()) {
+    expect(Math.abs(found[id]! - p)).toBeLessThanOrEqual(5 * Math.sqrt((p * (1 - p)) / draws));
+  }
+}
+
+describe('sampleToken', () => {
+  test('draws from the whole distribution', () => {
+    expectShares(shares({ temperature: 1, topK: 0, topP: 1 }), [0.1, 0.2, 0.3, 0.4]);
+  });
+
+  test('at temperature 1/2 draws from the squares', () => {
+    expectShares(
+      shares({ temperature: 0.5, topK: 0, topP: 1 }),
+      [1, 4, 9, 16].map((square) => square / 30),
+    );
+  });
+
+  test('keeps the k likeliest', () => {
+    expectShares(shares({ temperature: 1, topK: 2, topP: 1 }), [0, 0, 3 / 7, 4 / 7]);
+  });
+
+  test('keeps the likeliest that together have p', () => {
+    expectShares(shares({ temperature: 1, topK: 0, topP: 0.65 }), [0, 0, 3 / 7, 4 / 7]);
+  });
+});
+
+test('tokenLogProb is of the tempered distribution', () => {
+  expect(tokenLogProb(logits, 1, 1)).toBeCloseTo(Math.log(0.2), 12);
+  expect(tokenLogProb(logits, 1, 0.5)).toBeCloseTo(Math.log(4 / 30), 12);
+  expect(tokenLogProb(logits, 1, 0)).toBeCloseTo(Math.log(0.2), 12);
+});
