@@ -1,8 +1,10 @@
 import { appendFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { removeDirectory } from '../checkpoint/atomic.ts';
 import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
+import { RequestError } from '../errors.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
 import { follow } from '../pipeline/follow.ts';
 import { machineSchema } from '../pipeline/job.ts';
@@ -74,7 +76,11 @@ async function runStage(
   }
   await requireWritable(directory);
   await prepareFolder(node, status);
-  const end = await runShown(node, stages, threads);
+  const end = await runShown(node, stages, threads).catch(async (error: unknown) => {
+    // What turns out to be wrong with the request while it is opened leaves nothing behind either.
+    if (status === 'new' && error instanceof RequestError) await removeDirectory(directory);
+    throw error;
+  });
   if (json) print({ ...end, directory, final: join(directory, 'final') }, true);
   else process.stdout.write(closing(end, directory));
   if (end.status === 'done') return 0;

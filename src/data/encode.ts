@@ -131,14 +131,23 @@ function encodeDocument(text: string, tokenizer: Tokenizer): Int32Array {
   return document;
 }
 
-/** Throws where a token has no row in the model's embedding. */
+/**
+ * Throws where the tokenizer has more tokens than the model's embedding has rows, or a sequence holds an id without one.
+ */
 export function checkTokenIds(sequences: Iterable<Sequence>, tokenizer: Tokenizer, vocabSize: number): void {
+  const hint = 'use the tokenizer that the model was trained with';
+  if (tokenizer.vocabSize > vocabSize) {
+    throw new RequestError({
+      message: `the tokenizer has ${tokenizer.vocabSize} tokens, but the model only ${vocabSize}: they do not belong together`,
+      hint,
+    });
+  }
   for (const { tokens } of sequences) {
     const id = tokens.find((token) => token < 0 || token >= vocabSize);
     if (id === undefined) continue;
     throw new RequestError({
-      message: `token id ${id} (${JSON.stringify(tokenizer.idToToken(id) ?? '')}) is out of range: the model has ${vocabSize} tokens, the tokenizer ${tokenizer.vocabSize}`,
-      hint: 'use the tokenizer that the model was trained with',
+      message: `token id ${id} is out of range: the model has tokens 0 to ${vocabSize - 1}`,
+      hint,
     });
   }
 }

@@ -4,6 +4,7 @@ import { type Problem, RequestError } from '../errors.ts';
 import type { DatasetSource, InputKind, ResultKind, Stage } from '../stages/stage.ts';
 import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
+import { inputProblems } from './input-check.ts';
 import type { Machine } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
 import { datasetsOf, inputValues, resolveStage } from './stage-config.ts';
@@ -48,6 +49,7 @@ export async function readStages(
       const read = readVersion(pipeline, name, variant, stage, options);
       versions.push(read.version);
       problems.push(...read.problems, ...(await dataProblems(pipeline, read.version, options.contents)));
+      problems.push(...(await directoryProblems(pipeline, read.version)));
     }
   }
   const sorted = dependencyOrder(dependenciesOf(pipeline, versions));
@@ -164,6 +166,22 @@ function readReferences(
 
 function serves(made: ResultKind, wanted: InputKind): boolean {
   return made === wanted || (wanted === 'tokenizer' && (made === 'model' || made === 'reward model'));
+}
+
+async function directoryProblems(
+  pipeline: Pipeline,
+  { name, stage, paths, references }: StageVersion,
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const [key, named] of Object.entries(references)) {
+    for (const reference of named) {
+      if (!('directory' in reference)) continue;
+      const path = paths[key] ?? ['stages', name, key];
+      const found = await inputProblems(reference.directory, stage.inputs[key]!.kind);
+      problems.push(...found.map(({ message, hint }) => problemAt(pipeline, path, message, hint)));
+    }
+  }
+  return problems;
 }
 
 async function dataProblems(

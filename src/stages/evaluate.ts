@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
+import { checkTokenIds } from '../data/encode.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../evaluation/tasks.ts';
 import { releaseModel } from '../model/model.ts';
@@ -94,6 +95,7 @@ export async function measure(
   const tokenizer = await loadTokenizer(input.directory);
   const { model, inferred } = await loadModel(input.directory, backend);
   for (const sentence of inferred) log(`${input.name}: ${sentence}`);
+  checkTokenIds([], tokenizer, model.config.vocabSize);
   try {
     const metrics = await runTasks(model, tokenizer, tasks, options);
     const prompts = config.prompts

@@ -180,9 +180,9 @@ describe('token ids', () => {
 
   it('names the id and both sizes', () => {
     const sequence = { tokens: Int32Array.from([65, 127]), trained: new Uint8Array(2) };
-    expect(() => checkTokenIds([sequence], tokenizer, 100)).toThrow(
-      /token id 127 .*model has 100 tokens, the tokenizer 128/,
-    );
+    expect(() => checkTokenIds([], tokenizer, 100)).toThrow(/tokenizer has 128 tokens, but the model only 100/);
+    const outside = { tokens: Int32Array.from([65, 130]), trained: new Uint8Array(2) };
+    expect(() => checkTokenIds([outside], tokenizer, 128)).toThrow(/token id 130 is out of range: .* 0 to 127/);
     expect(() => checkTokenIds([sequence], tokenizer, 128)).not.toThrow();
   });
 });

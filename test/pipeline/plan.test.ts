@@ -1,10 +1,15 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { saveModel } from '../../src/checkpoint/load-model.ts';
+import { initialiseModel } from '../../src/model/initialise.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { contentsBelow } from '../../src/pipeline/contents.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
 import { makePlan, type Plan } from '../../src/pipeline/plan.ts';
+import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import { stages } from './counter-stages.mjs';
 
 let folder: string;
@@ -132,9 +137,13 @@ describe('content keys', () => {
   it('change with the content of a directory that a stage starts from', async () => {
     const text = 'name: demo\nstages:\n  first: { run: count, from: ./model }\n';
     await mkdir(join(folder, 'model'));
-    await writeFile(join(folder, 'model', 'config.json'), '{}');
+    const tokenizer = trainTokenizer(['a b c'], { vocabSize: 270 });
+    const sizes = { hiddenSize: 8, intermediateSize: 8, heads: 2, kvHeads: 2, headDim: 4, layers: 1 };
+    const config = { ...presetConfig('1m'), ...sizes, vocabSize: tokenizer.vocabSize };
+    await saveModel(join(folder, 'model'), await initialiseModel(config, new PortableBackend(), 1), { tokenizer });
     const before = await keys(text);
-    await writeFile(join(folder, 'model', 'config.json'), '{"a":1}');
+    const file = join(folder, 'model', 'config.json');
+    await writeFile(file, `${await readFile(file, 'utf8')} `);
     expect(await keys(text)).not.toEqual(before);
   });
 });

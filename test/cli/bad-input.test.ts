@@ -1,0 +1,163 @@
+import { chmodSync, existsSync } from 'node:fs';
+import { copyFile, cp, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mixtune } from '../pipeline/command.ts';
+
+/** Every way in which input is known to go wrong: what a person reads, that the status is 2, and that nothing is written. */
+let folder: string;
+const model = 'base/final';
+
+const run = (...args: string[]) => mixtune(folder, ...args);
+const at = (...parts: string[]) => join(folder, ...parts);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixtune-bad-'));
+  await writeFile(at('words.txt'), 'the cat sat on the mat and the dog sat on the log. '.repeat(40));
+  await writeFile(at('alpaca.json'), JSON.stringify([{ instruction: 'Say hi.', input: '', output: 'Hi.' }]));
+  await writeFile(at('empty.jsonl'), '');
+  await writeFile(
+    at('broken.jsonl'),
+    '{"instruction":"a","output":"b"}\n{"instruction":"c","output":"d"}\n{"instruction":\n',
+  );
+  const made = [
+    ['tokenizer', '--data', 'words.txt', '--vocab-size', '280', '--out', 'tok'],
+    ['tokenizer', '--data', 'words.txt', '--vocab-size', '270', '--out', 'small-tok'],
+    [
+      'pretrain',
+      '--model',
+      '1m',
+      '--norm',
+      'mix',
+      '--tokenizer',
+      'small-tok',
+      '--data',
+      'words.txt',
+      '--steps',
+      '1',
+      '--out',
+      'base',
+    ],
+  ];
+  for (const args of made) expect((await run(...args)).status, args.join(' ')).toBe(0);
+}, 120_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A copy of the model in which something is changed. */
+async function damagedModel(name: string, damage: (directory: string) => Promise<void>): Promise<string> {
+  await cp(at(model), at(name), { recursive: true });
+  await damage(at(name));
+  return name;
+}
+
+async function changeConfig(directory: string, change: Record<string, unknown>): Promise<void> {
+  const file = join(directory, 'config.json');
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...change }));
+}
+
+async function refused(args: string[], ...messages: (string | RegExp)[]): Promise<void> {
+  const { status, stdout, stderr } = await run(...args, '--out', 'out');
+  for (const message of messages) expect(stderr).toMatch(message);
+  expect(status).toBe(2);
+  expect(stdout).toBe('');
+  expect(existsSync(at('out')), 'nothing is written').toBe(false);
+}
+
+describe('a stage refuses', () => {
+  const sft = (...more: string[]) => ['sft', '--from', model, '--data', 'alpaca.json', '--steps', '1', ...more];
+
+  it('an unknown key, with the one that was meant', () =>
+    refused(sft('--batch-sise', '2'), "unknown option '--batch-sise'", 'Did you mean --batch-size?'));
+
+  it('a value of the wrong type', () => refused(sft('--lr', 'fast'), '--lr: found "fast", expected a number'));
+
+  it('a missing file', () => refused(['sft', '--from', model, '--data', 'none.json'], /none\.json/, 'hint'));
+
+  it('an empty dataset', () => refused(['sft', '--from', model, '--data', 'empty.jsonl'], /empty\.jsonl/, /empty/));
+
+  it('a line that is no JSON, by its number', () =>
+    refused(['sft', '--from', model, '--data', 'broken.jsonl'], /broken\.jsonl/, /line 3/));
+
+  it('a tokenizer with more tokens than the model', async () => {
+    const from = await damagedModel('mismatched', async (directory) => {
+      for (const name of ['tokenizer.json', 'tokenizer_config.json']) {
+        await copyFile(at('tok/final', name), join(directory, name));
+      }
+    });
+    await refused(
+      ['sft', '--from', from, '--data', 'alpaca.json'],
+      'the tokenizer has 280 tokens, but the model only 270',
+    );
+  });
+
+  it('weights that were cut off', async () => {
+    const from = await damagedModel('cut', async (directory) => {
+      const file = await open(join(directory, 'model.safetensors'), 'r+');
+      await file.truncate(5000);
+      await file.close();
+    });
+    await refused(['sft', '--from', from, '--data', 'alpaca.json'], /model\.safetensors/, /damaged|cut/);
+  });
+
+  it('weights whose header is hostile', async () => {
+    const from = await damagedModel('hostile', async (directory) => {
+      const header = Buffer.from('{"a":{"dtype":"F32","shape":[9007199254740991,9],"data_offsets":[0,4]}}');
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(header.length));
+      await writeFile(join(directory, 'model.safetensors'), Buffer.concat([length, header, Buffer.alloc(4)]));
+    });
+    await refused(['sft', '--from', from, '--data', 'alpaca.json'], /model\.safetensors/, /\ba\b/);
+  });
+
+  it('a placement that the tensors contradict', async () => {
+    const from = await damagedModel('contradiction', (directory) =>
+      changeConfig(directory, { norm: 'pre', post_layers: 0 }),
+    );
+    await refused(['sft', '--from', from, '--data', 'alpaca.json'], 'norm placement', /config\.json says/);
+  });
+
+  it('more Post-LN layers than there are layers', () =>
+    refused(
+      ['pretrain', '--tokenizer', 'tok', '--data', 'words.txt', '--model', '1m', '--norm', 'mix', '--post-layers', '5'],
+      '5 Post-LN layers, but 1m has 4 layers',
+    ));
+
+  it.skipIf(process.getuid?.() === 0)('a folder that cannot be written', async () => {
+    await mkdir(at('locked'));
+    chmodSync(at('locked'), 0o500);
+    const { status, stderr } = await run('sft', '--from', model, '--data', 'alpaca.json', '--out', 'locked/run');
+    expect(stderr).toMatch(/cannot be written/);
+    expect(status).toBe(2);
+  });
+
+  it('a file where the output folder should be', async () => {
+    const { status, stderr } = await run('sft', '--from', model, '--data', 'alpaca.json', '--out', 'words.txt/run');
+    expect(stderr).toMatch(/words\.txt/);
+    expect(status).toBe(2);
+  });
+});
+
+describe('a pipeline refuses', () => {
+  it('all that is wrong with it at once, by line', async () => {
+    const lines = [
+      'name: wrong',
+      'stages:',
+      '  tokenizer: { run: tokenizer, data: words.txt, vocabSise: 300 }',
+      '  pretrain: { run: pretrain, tokenizer: tokenizer, data: words.txt, steps: many }',
+      '  sft: { run: sft, from: dpo, data: none.json }',
+      '  dpo: { run: dpo, from: sft, data: empty.jsonl }',
+    ];
+    await writeFile(at('wrong.yaml'), lines.join('\n'));
+    const { status, stderr } = await run('run', 'wrong.yaml', '--out', 'out');
+    expect(stderr).toMatch(/line 3 .*vocabSise: unknown key/);
+    expect(stderr).toMatch(/did you mean `vocabSize`/);
+    expect(stderr).toMatch(/line 4 .*steps: found "many"/);
+    expect(stderr).toMatch(/sft → dpo → sft|dpo → sft → dpo/);
+    expect(stderr).toMatch(/line 5 .*none\.json/);
+    expect(stderr).toMatch(/line 6 .*empty/);
+    expect(status).toBe(2);
+    expect(existsSync(at('out'))).toBe(false);
+  });
+});
