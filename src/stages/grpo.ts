@@ -37,7 +37,7 @@ export async function* grpo(
   state: ReinforcementState,
   run: StageRun,
 ): AsyncGenerator<StepRecord, { steps: number }> {
-  const totalSteps = iterationsOf(config, state.rows.length);
+  const totalSteps = iterationsOf(config, state.prompts.length);
   const updates = config.passes * config.minibatches;
   const { clipRange, clipHigher = clipRange, klCoefficient } = config;
   const kl = klCoefficient > 0 ? { kl: { kind: 'k3' as const, coefficient: klCoefficient } } : {};

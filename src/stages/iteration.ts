@@ -117,10 +117,10 @@ export async function policyUpdates(
   examples: readonly PolicyExample[],
   loss: PolicyLoss,
   config: ReinforcementConfig & { passes: number },
-  { optimizer, rows }: ReinforcementState,
+  { optimizer, prompts }: ReinforcementState,
   { name, seed }: { name: string; seed: number },
 ): Promise<Metrics> {
-  const totalUpdates = iterationsOf(config, rows.length) * config.passes * config.minibatches;
+  const totalUpdates = iterationsOf(config, prompts.length) * config.passes * config.minibatches;
   const reports: Metrics[] = [];
   for (const minibatch of minibatchesOf(examples, { ...config, seed, name })) {
     const { ratioDistance, ...report } = await policyStep(optimizer, minibatch, loss);

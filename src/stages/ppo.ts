@@ -67,7 +67,7 @@ export async function* ppo(
 ): AsyncGenerator<StepRecord, { steps: number }> {
   const { optimizer: policy, critic } = state;
   const { precision } = run.backend;
-  const totalSteps = iterationsOf(config, state.rows.length);
+  const totalSteps = iterationsOf(config, state.prompts.length);
   const updates = config.passes * config.minibatches;
 
   for (let step = policy.step / updates + 1; step <= totalSteps; step++) {
@@ -128,9 +128,9 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   files: ['rewardFunction'],
   async open(config, run, from) {
     const state = await openReinforcement(config, run, from);
-    const { tokenizer, rewardModel, rows } = state;
+    const { tokenizer, rewardModel, prompts } = state;
     paddingIdOf(tokenizer);
-    const data = { rows: rows.length, seed: run.seed };
+    const data = { rows: prompts.length, seed: run.seed };
     if (from) {
       const { optimizer: critic } = await loadTrainingState(join(from, 'critic'), run.backend, data, tokenizer);
       const { klCoefficient } = JSON.parse(await readFile(join(from, 'ppo.json'), 'utf8'));

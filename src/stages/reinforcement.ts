@@ -56,6 +56,10 @@ export const reinforcementOptions = {
   temperature: z.number().positive().default(1).describe('of sampling, and of the log-probabilities that are trained'),
   minibatches: z.int().positive().default(1).describe('updates in a pass over the responses of an iteration'),
   maxNewTokens: z.int().positive().default(48).describe('tokens of a response, at most'),
+  onTooLong: z
+    .enum(['error', 'drop'])
+    .default('error')
+    .describe('what to do with prompts that leave no room for maxNewTokens in the context of the model'),
   maxKl: z.number().positive().default(50).describe('KL to the reference, in nats a response, that ends training'),
   holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
   ...training,
@@ -79,6 +83,7 @@ export interface ReinforcementState extends TrainingState {
   rewardModel: RewardModel | undefined;
   sources: readonly RewardSource[];
   rows: readonly PromptRow[];
+  /** Of the rows that fit into the context. */
   prompts: readonly PromptTokens[];
   heldOut: readonly PromptRow[];
   /** What the first iteration was like. */
@@ -88,8 +93,8 @@ export interface ReinforcementState extends TrainingState {
 }
 
 /** Iterations of the whole stage. */
-export function iterationsOf(config: ReinforcementConfig, rows: number): number {
-  return totalStepsOf({ ...config, accumulate: 1 }, rows);
+export function iterationsOf(config: ReinforcementConfig, prompts: number): number {
+  return totalStepsOf({ ...config, accumulate: 1 }, prompts);
 }
 
 /** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
@@ -101,18 +106,21 @@ export async function openReinforcement(
   checkMinibatches(config);
   const start = run.inputs.from![0]!.directory;
   const tokenizer = await loadTokenizer(start);
-  const [rows, heldOut] = [await promptRows(config, run, 'train'), await promptRows(config, run, 'test')];
+  const [rows, everyHeldOut] = [await promptRows(config, run, 'train'), await promptRows(config, run, 'test')];
   const rewardDirectory = run.inputs.reward?.[0]?.directory;
   if (rewardDirectory) await assertSameTokenizer(tokenizer, rewardDirectory);
   const rewardModel = rewardDirectory ? await loadRewardModel(rewardDirectory, run.backend) : undefined;
-  const sources = await rewardSources(config, run, rewardModel, [...rows, ...heldOut]);
+  const sources = await rewardSources(config, run, rewardModel, [...rows, ...everyHeldOut]);
 
   const { model: reference } = await loadModel(start, run.backend);
-  const prompts = encodedPrompts(rows, tokenizer);
-  checkPrompts([...prompts, ...encodedPrompts(heldOut, tokenizer)], tokenizer, reference, config);
-  run.log(`${config.data}: ${rows.length} prompts, ${heldOut.length} held out`);
+  const prompts = fittingPrompts(rows, tokenizer, reference, config);
+  const heldOut = fittingPrompts(everyHeldOut, tokenizer, reference, config).map(({ row }) => everyHeldOut[row]!);
+  if (prompts.length === 0) throw new RequestError({ where: config.data, message: 'no prompt fits into the context' });
+  const dropped = rows.length + everyHeldOut.length - prompts.length - heldOut.length;
+  const left = dropped > 0 ? `, ${dropped} too long and left out` : '';
+  run.log(`${config.data}: ${prompts.length} prompts, ${heldOut.length} held out${left}`);
 
-  const data = { rows: rows.length, seed: run.seed };
+  const data = { rows: prompts.length, seed: run.seed };
   const state = from
     ? await loadTrainingState(from, run.backend, data, tokenizer)
     : newTrainingState(copyModel(reference), data, tokenizer);
@@ -208,21 +216,26 @@ async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string
   });
 }
 
-function checkPrompts(
-  prompts: readonly PromptTokens[],
+/** The prompts that leave room for a response; too long ones are an error unless they may be dropped. */
+function fittingPrompts(
+  rows: readonly PromptRow[],
   tokenizer: Tokenizer,
   { config: { maxLength, vocabSize } }: Model,
-  { data, maxNewTokens }: ReinforcementConfig,
-): void {
-  const tooLong = prompts.filter(({ tokens }) => tokens.length + maxNewTokens > maxLength);
-  if (tooLong.length > 0) {
+  { data, maxNewTokens, onTooLong }: ReinforcementConfig,
+): PromptTokens[] {
+  const prompts = encodedPrompts(rows, tokenizer);
+  const isTooLong = ({ tokens }: PromptTokens): boolean => tokens.length + maxNewTokens > maxLength;
+  const tooLong = prompts.filter(isTooLong);
+  if (tooLong.length > 0 && onTooLong === 'error') {
     const problems = tooLong.slice(0, 5).map(({ row, tokens }): Problem => {
       const message = `row ${row + 1}: a prompt of ${tokens.length} tokens and ${maxNewTokens} new ones are more than the model's ${maxLength}`;
       return { where: data, message };
     });
-    const hint = `${tooLong.length} of ${prompts.length} prompts are too long; shorten them or lower maxNewTokens`;
+    const hint = `${tooLong.length} of ${prompts.length} prompts are too long; set \`onTooLong: drop\` or lower maxNewTokens`;
     throw new RequestError([...problems.slice(0, -1), { ...problems.at(-1)!, hint }]);
   }
-  const sequences = prompts.map(({ tokens }) => ({ tokens, trained: new Uint8Array(tokens.length) }));
+  const fitting = prompts.filter((prompt) => !isTooLong(prompt));
+  const sequences = fitting.map(({ tokens }) => ({ tokens, trained: new Uint8Array(tokens.length) }));
   checkTokenIds(sequences, tokenizer, vocabSize);
+  return fitting;
 }

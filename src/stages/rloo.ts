@@ -34,7 +34,7 @@ export async function* rloo(
   state: ReinforcementState,
   run: StageRun,
 ): AsyncGenerator<StepRecord, { steps: number }> {
-  const totalSteps = iterationsOf(config, state.rows.length);
+  const totalSteps = iterationsOf(config, state.prompts.length);
   const updates = config.passes * config.minibatches;
   const { clipRange, temperature, maxNewTokens } = config;
   // Σ over tokens, not their mean: the gradient of log π of the whole response.

@@ -49,6 +49,8 @@ beforeAll(async () => {
   await writeFile(join(directory, 'prompts.jsonl'), questions.map((row) => `${JSON.stringify(row)}\n`).join(''));
   await writeFile(join(directory, 'no-answers.jsonl'), '{"prompt":"How much?","answer":"1"}\n{"prompt":"How many?"}\n');
   await writeFile(join(directory, 'long.jsonl'), `${JSON.stringify({ prompt: 'word '.repeat(2000) })}\n`);
+  const mixed = ['short', 'word '.repeat(2000), 'brief'].map((prompt) => `${JSON.stringify({ prompt })}\n`);
+  await writeFile(join(directory, 'mixed.jsonl'), mixed.join(''));
   await writeFile(join(directory, 'letters.js'), letters);
   await writeFile(join(directory, 'nothing.js'), 'export default () => Number.NaN;');
   await writeFile(join(directory, 'text.js'), 'export default () => "good";');
@@ -168,6 +170,13 @@ describe('reward model and verified answers', () => {
     const { reward, modelReward, verifiedReward, functionReward } = record!;
     expect(reward).toBeCloseTo(0.5 * modelReward! + 2 * verifiedReward! + 3 * functionReward!, 6);
     expect(modelReward).not.toBe(0);
+  });
+
+  test('prompts that are too long may be left out', async () => {
+    const run = await opened(ppoStage, { ...common, data: 'mixed.jsonl', onTooLong: 'drop', batchSize: 2 });
+    expect(run.state.prompts.map(({ row }) => row)).toEqual([0, 2]);
+    const [record] = (await run.upTo(1)).records;
+    expect(record!.totalSteps).toBe(3);
   });
 
   test('held-out prompts are answered greedily', async () => {
