@@ -3,10 +3,11 @@ import type { Backend } from './backend.ts';
 import { createNativeBackend } from './native.ts';
 import { nativeAvailability } from './native-build.ts';
 import { PortableBackend } from './portable.ts';
+import { createTensorFlowBackend } from './tensorflow.ts';
 
 export interface BackendRequest {
-  /** `auto` = native where a C++ compiler is found, else portable. */
-  backend?: 'auto' | 'native' | 'portable';
+  /** `auto` = native where a C++ compiler is found, else portable; never tensorflow. */
+  backend?: 'auto' | 'native' | 'portable' | 'tensorflow';
   /** Of matrix products. `auto` = bf16 where the processor multiplies bfloat16, else f32. */
   precision?: 'auto' | 'f32' | 'bf16';
   /** All that the process may use, by default. */
@@ -23,6 +24,7 @@ export interface BackendChoice {
 export async function openBackend(request: BackendRequest = {}): Promise<BackendChoice> {
   const { backend: wanted = 'auto', precision = 'auto', threads } = request;
   if (wanted === 'portable') return portable(precision, 'portable TypeScript, as asked for');
+  if (wanted === 'tensorflow') return tensorflow(precision, threads);
   const { available, reason, instructionSet = '' } = await nativeAvailability();
   if (!available) {
     if (wanted === 'auto')
@@ -36,14 +38,34 @@ export async function openBackend(request: BackendRequest = {}): Promise<Backend
   const chosen = precision === 'auto' ? (instructionSet.includes('bfloat16') ? 'bf16' : 'f32') : precision;
   const backend = await createNativeBackend({ precision: chosen, ...(threads === undefined ? {} : { threads }) });
   const count = backend.threads === 1 ? '1 thread' : `${backend.threads} threads`;
-  return { backend, explanation: `native engine, ${instructionSet}, ${chosen} products, ${count}` };
+  const why = wanted === 'auto' ? ' (auto: there is a C++ compiler)' : '';
+  return { backend, explanation: `native engine, ${instructionSet}, ${chosen} products, ${count}${why}` };
 }
 
 function portable(precision: BackendRequest['precision'], explanation: string): BackendChoice {
-  if (precision !== 'bf16') return { backend: new PortableBackend('f32'), explanation };
+  requireSinglePrecision('portable', precision);
+  return { backend: new PortableBackend('f32'), explanation };
+}
+
+async function tensorflow(precision: BackendRequest['precision'], threads?: number): Promise<BackendChoice> {
+  requireSinglePrecision('tensorflow', precision);
+  try {
+    const backend = await createTensorFlowBackend(threads === undefined ? {} : { threads });
+    return { backend, explanation: `${backend.version} on the ${backend.device}, f32 products` };
+  } catch (error) {
+    throw new RequestError({
+      where: 'backend',
+      message: `the tensorflow backend is not available: ${(error as Error).message}`,
+      hint: 'run npm run backend:tensorflow, or use backend native',
+    });
+  }
+}
+
+function requireSinglePrecision(name: string, precision: BackendRequest['precision']): void {
+  if (precision !== 'bf16') return;
   throw new RequestError({
     where: 'precision',
-    message: 'the portable backend computes in f32 only',
+    message: `the ${name} backend computes in f32 only`,
     hint: 'leave precision out',
   });
 }

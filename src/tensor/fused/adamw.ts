@@ -44,7 +44,7 @@ export function adamWComposition(
   sumOfSquares: Tensor,
   { learningRate, beta1, beta2, epsilon, weightDecay, step, maxNorm }: AdamWStep,
 ): void {
-  const tiny = 1e-38;
+  const tiny = 2 ** -126; // the smallest normal float32: TensorFlow takes less for 0
   scope(() => {
     const { backend } = parameter;
     const clipFactor = mul(rsqrt(maximum(sumOfSquares, maxNorm * maxNorm)), maxNorm);

@@ -1,0 +1,191 @@
+import type { DType, Shape, Storage, Tensor } from '../tensor.ts';
+import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
+import { deviceOf, loadTensorFlow, type TensorFlow, type TfTensor, versionOf } from './tensorflow-library.ts';
+
+/** Holds the latest value; nothing before the first write. */
+interface TensorFlowStorage extends Storage {
+  value: TfTensor | undefined;
+}
+
+const bytesPerElement = 4;
+
+/** Throws with the reason when TensorFlow is not installed or cannot be loaded. */
+export async function createTensorFlowBackend(options: { threads?: number } = {}): Promise<TensorFlowBackend> {
+  return new TensorFlowBackend(await loadTensorFlow(options.threads));
+}
+
+/**
+ * The primitives mapped on TensorFlow's operations, through tfjs-node. Values of tfjs never change, so an operation
+ * replaces the value that its output's storage holds. On a CPU each operation is done when its call returns.
+ * On a GPU, sums over repeated ids may differ in their last bits from run to run.
+ */
+export class TensorFlowBackend implements Backend {
+  readonly name = 'tensorflow';
+  readonly precision = 'f32';
+  readonly fused = {};
+  readonly device: 'CPU' | 'GPU';
+  /** Such as "TensorFlow 2.21.0 under tfjs-node 4.22.0". */
+  readonly version: string;
+  readonly #tf: TensorFlow;
+  readonly #live = new Set<TensorFlowStorage>();
+  #used = 0;
+
+  constructor(tf: TensorFlow) {
+    this.#tf = tf;
+    this.device = deviceOf(tf);
+    this.version = versionOf(tf);
+  }
+
+  allocate(length: number, dtype: DType): Storage {
+    const storage: TensorFlowStorage = { length, dtype, value: undefined };
+    this.#live.add(storage);
+    this.#used += length * bytesPerElement;
+    return storage;
+  }
+
+  free(storage: Storage): void {
+    const known = storage as TensorFlowStorage;
+    if (!this.#live.delete(known)) return;
+    known.value?.dispose();
+    known.value = undefined;
+    this.#used -= storage.length * bytesPerElement;
+  }
+
+  write(out: Tensor, data: HostArray, offset = 0): void {
+    const copied = out.dtype === 'i32' ? new Int32Array(data) : new Float32Array(data);
+    const fresh = () => this.#tf.tensor(copied, [copied.length], typeOf(out));
+    if (copied.length === out.size) this.#put(out, fresh);
+    else this.#put(out, () => this.#spliced(this.#valueOf(out, [out.size]), fresh(), 0, offset));
+  }
+
+  read(x: Tensor): Promise<HostArray> {
+    const value = (x.storage as TensorFlowStorage).value;
+    if (value) return Promise.resolve(value.dataSync().slice());
+    return Promise.resolve(x.dtype === 'i32' ? new Int32Array(x.size) : new Float32Array(x.size));
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  dispose(): Promise<void> {
+    for (const storage of this.#live) this.free(storage);
+    return Promise.resolve();
+  }
+
+  memory(): { used: number; held: number } {
+    return { used: this.#used, held: this.#tf.memory().numBytes };
+  }
+
+  fill(out: Tensor, value: number): void {
+    this.#put(out, () => this.#tf.fill(out.shape, value, typeOf(out)));
+  }
+
+  unary(kind: UnaryKind, x: Tensor, out: Tensor): void {
+    // A clone shares the memory of what it was made from, which no operation changes.
+    this.#put(out, () => this.#tf[kind === 'copy' ? 'clone' : kind](this.#valueOf(x)));
+  }
+
+  binary(kind: BinaryKind, a: Tensor, b: Tensor, out: Tensor): void {
+    this.#put(out, () => this.#tf[kind](this.#valueOf(a), this.#valueOf(b)));
+  }
+
+  select(condition: Tensor, a: Tensor, b: Tensor, out: Tensor): void {
+    this.#put(out, () => {
+      const test = this.#tf.notEqual(this.#valueOf(condition), 0);
+      return this.#tf.where(test, this.#valueOf(a), this.#valueOf(b));
+    });
+  }
+
+  reduce(kind: ReduceKind, x: Tensor, out: Tensor, accumulate = false): void {
+    const axes = x.shape.flatMap((extent, axis) => (extent !== out.shape[axis] ? [axis] : []));
+    this.#put(out, () => {
+      const value = this.#valueOf(x);
+      const reduced = axes.length === 0 ? this.#tf.clone(value) : this.#tf[kind](value, axes, true);
+      return accumulate ? this.#tf.add(this.#valueOf(out), reduced) : reduced;
+    });
+  }
+
+  matmul(a: Tensor, b: Tensor, out: Tensor, options: MatmulOptions = {}): void {
+    const { transposeA = false, transposeB = false, accumulate = false } = options;
+    this.#put(out, () => {
+      const product = this.#tf.matMul(this.#valueOf(a), this.#valueOf(b), transposeA, transposeB);
+      return accumulate ? this.#tf.add(this.#valueOf(out), product) : product;
+    });
+  }
+
+  gather(table: Tensor, ids: Tensor, out: Tensor): void {
+    this.#put(out, () => this.#tf.gather(this.#valueOf(table), this.#valueOf(ids, [ids.size])));
+  }
+
+  scatterAdd(source: Tensor, ids: Tensor, out: Tensor): void {
+    const width = source.size / ids.size;
+    const rows = out.size / width;
+    this.#put(out, () => {
+      const added = this.#valueOf(source, [ids.size, width]);
+      const sums = this.#tf.unsortedSegmentSum(added, this.#valueOf(ids, [ids.size]), rows);
+      return this.#tf.add(this.#valueOf(out, [rows, width]), sums);
+    });
+  }
+
+  transpose(x: Tensor, permutation: readonly number[], out: Tensor): void {
+    this.#put(out, () => this.#tf.transpose(this.#valueOf(x), permutation));
+  }
+
+  slice(x: Tensor, axis: number, start: number, out: Tensor): void {
+    this.#put(out, () => this.#sliced(this.#valueOf(x), axis, start, out.shape[axis]!));
+  }
+
+  place(x: Tensor, axis: number, start: number, out: Tensor, accumulate = false): void {
+    this.#put(out, () => {
+      const [value, whole] = [this.#valueOf(x), this.#valueOf(out)];
+      const there = () => this.#sliced(whole, axis, start, x.shape[axis]!);
+      return this.#spliced(whole, accumulate ? this.#tf.add(there(), value) : value, axis, start);
+    });
+  }
+
+  addScaled(x: Tensor, factor: number, out: Tensor): void {
+    this.#put(out, () => {
+      const value = this.#valueOf(x);
+      return this.#tf.add(this.#valueOf(out), factor === 1 ? value : this.#tf.mul(value, factor));
+    });
+  }
+
+  /** Gives the storage of `out` what `compute` returns, broadcast where it is smaller; nothing else that it makes stays. */
+  #put(out: Tensor, compute: () => TfTensor): void {
+    const storage = out.storage as TensorFlowStorage;
+    const fresh = this.#tf.tidy(() => {
+      const value = compute();
+      const whole = value.size === out.size ? value : this.#tf.broadcastTo(value, out.shape);
+      return whole.dtype === typeOf(out) ? whole : this.#tf.cast(whole, typeOf(out));
+    });
+    storage.value?.dispose();
+    storage.value = fresh;
+  }
+
+  /** The elements of x in a shape; zeros before the first write. Made within an operation, which disposes of it. */
+  #valueOf(x: Tensor, shape: Shape = x.shape): TfTensor {
+    const { value } = x.storage as TensorFlowStorage;
+    if (!value) return this.#tf.fill(shape, 0, typeOf(x));
+    return `${value.shape}` === `${shape}` ? value : this.#tf.reshape(value, shape);
+  }
+
+  #sliced(x: TfTensor, axis: number, start: number, length: number): TfTensor {
+    const begin = x.shape.map((_, d) => (d === axis ? start : 0));
+    const size = x.shape.map((extent, d) => (d === axis ? length : extent));
+    return this.#tf.slice(x, begin, size);
+  }
+
+  /** `whole` with `part` in place of its elements from `start` on along an axis. */
+  #spliced(whole: TfTensor, part: TfTensor, axis: number, start: number): TfTensor {
+    const [end, extent] = [start + part.shape[axis]!, whole.shape[axis]!];
+    const pieces = [part];
+    if (start > 0) pieces.unshift(this.#sliced(whole, axis, 0, start));
+    if (end < extent) pieces.push(this.#sliced(whole, axis, end, extent - end));
+    return this.#tf.concat(pieces, axis);
+  }
+}
+
+function typeOf({ dtype }: Tensor): 'float32' | 'int32' {
+  return dtype === 'i32' ? 'int32' : 'float32';
+}
