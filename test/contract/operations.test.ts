@@ -3,57 +3,67 @@ import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
+import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
 import { fusedCases, primitiveCases } from './cases.ts';
 import { differentiate, drawInputs, objective, relativeDifference } from './differentiate.ts';
 
+interface Tested {
+  name: string;
+  /** Largest relative difference to float64 that may be, of everything but products and of products. */
+  bound: number;
+  productBound: number;
+  open: () => Promise<Backend>;
+}
+
 /** bfloat16 keeps 8 bits, so each operand is off by up to 2⁻⁹ of itself. */
-const precisions = [
-  { precision: 'f32', bound: 3e-6, productBound: 3e-6 },
-  { precision: 'bf16', bound: 3e-6, productBound: 1.5e-2 },
-] as const;
+const tested: Tested[] = [];
+const native = await nativeAvailability();
+if (native.available) {
+  for (const [precision, productBound] of [['f32', 3e-6] as const, ['bf16', 1.5e-2] as const]) {
+    const open = () => createNativeBackend({ precision });
+    tested.push({ name: `native ${precision}`, bound: 3e-6, productBound, open });
+  }
+} else console.log(`the native engine is not tested: ${native.reason}`);
+const tensorflow = await tensorflowAvailability();
+if (tensorflow.available) {
+  tested.push({ name: 'tensorflow', bound: 3e-6, productBound: 3e-6, open: () => createTensorFlowBackend() });
+} else console.log(`the tensorflow backend is not tested: ${tensorflow.reason}`);
 
-const { available, reason } = await nativeAvailability();
-if (!available) console.log(`the native engine is not tested: ${reason}`);
+describe.each(tested)('$name against float64', ({ name, bound, productBound, open }) => {
+  const oracle = new PortableBackend('f64');
+  let backend: Backend;
+  let largest = { difference: 0, name: '' };
+  let largestOfProducts = { difference: 0, name: '' };
 
-describe.runIf(available).each(precisions)(
-  'native $precision against float64',
-  ({ precision, bound, productBound }) => {
-    const oracle = new PortableBackend('f64');
-    let backend: Backend;
-    let largest = { difference: 0, name: '' };
-    let largestOfProducts = { difference: 0, name: '' };
+  beforeAll(async () => {
+    backend = await open();
+  }, 300_000);
+  afterAll(async () => {
+    console.log(`${name}: largest relative difference ${largest.difference.toExponential(1)} (${largest.name})`);
+    console.log(`  of products ${largestOfProducts.difference.toExponential(1)} (${largestOfProducts.name})`);
+    await backend.dispose();
+  });
 
-    beforeAll(async () => {
-      backend = await createNativeBackend({ precision });
-    }, 300_000);
-    afterAll(async () => {
-      console.log(
-        `native ${precision}: largest relative difference ${largest.difference.toExponential(1)} (${largest.name})`,
-      );
-      console.log(`  of products ${largestOfProducts.difference.toExponential(1)} (${largestOfProducts.name})`);
-      await backend.dispose();
-    });
+  test.each([...primitiveCases, ...fusedCases])('$name', async (which) => {
+    const values = drawInputs(which);
+    const expected = await differentiate(oracle, which, values);
+    const actual = await differentiate(backend, which, values);
+    const parts = [
+      relativeDifference(actual.output, expected.output),
+      ...actual.gradients.map((gradient, i) => relativeDifference(gradient, expected.gradients[i]!)),
+    ];
+    const difference = Math.max(...parts);
+    if (which.product && difference > largestOfProducts.difference)
+      largestOfProducts = { difference, name: which.name };
+    if (!which.product && difference > largest.difference) largest = { difference, name: which.name };
+    expect(difference, `output, gradients: ${parts}`).toBeLessThan(which.product ? productBound : bound);
+  });
 
-    test.each([...primitiveCases, ...fusedCases])('$name', async (which) => {
-      const values = drawInputs(which);
-      const expected = await differentiate(oracle, which, values);
-      const actual = await differentiate(backend, which, values);
-      const parts = [
-        relativeDifference(actual.output, expected.output),
-        ...actual.gradients.map((gradient, i) => relativeDifference(gradient, expected.gradients[i]!)),
-      ];
-      const difference = Math.max(...parts);
-      if (which.product && difference > largestOfProducts.difference)
-        largestOfProducts = { difference, name: which.name };
-      if (!which.product && difference > largest.difference) largest = { difference, name: which.name };
-      expect(difference, `output, gradients: ${parts}`).toBeLessThan(which.product ? productBound : bound);
-    });
-
-    test('gives back all the memory that the operations took', () => {
-      expect(backend.memory().used).toBe(0);
-    });
-  },
-);
+  test('gives back all the memory that the operations took', () => {
+    expect(backend.memory().used).toBe(0);
+  });
+});
 
 describe('gradients of the primitives against central differences in float64', () => {
   const backend = new PortableBackend('f64');

@@ -2,6 +2,8 @@ import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
+import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 
@@ -11,10 +13,14 @@ const singlePrecision = available
   ? { name: 'native f32', bound: 1e-6, open: () => createNativeBackend({ precision: 'f32' }) }
   : { name: 'portable f32', bound: 1e-6, open: async () => new PortableBackend('f32') };
 
+const tensorflow = await tensorflowAvailability();
+if (!tensorflow.available) console.log(`the tensorflow backend is not tested: ${tensorflow.reason}`);
+
 /** Backends that are held to the golden numbers, and how close each must come to the float64 references. */
 export const backends: { name: string; bound: number; open: () => Promise<Backend> }[] = [
   { name: 'portable f64', bound: 1e-12, open: async () => new PortableBackend('f64') },
   singlePrecision,
+  ...(tensorflow.available ? [{ name: 'tensorflow', bound: 1e-6, open: () => createTensorFlowBackend() }] : []),
 ];
 
 /** Backends that are held to golden training, and how close, relatively, losses and gradients must come. */
