@@ -2,6 +2,7 @@ import { statfsSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { nativeAvailability } from '../tensor/backends/native-build.ts';
+import { tensorflowAvailability } from '../tensor/backends/tensorflow-library.ts';
 import { jsonOption } from './options.ts';
 import type { Program } from './program.ts';
 import { print } from './run.ts';
@@ -25,6 +26,7 @@ export function addDoctorCommand(parent: Command, { action }: Program): void {
 export async function examine() {
   const { bavail, bsize } = statfsSync('.');
   const native = await nativeAvailability();
+  const tensorflow = await tensorflowAvailability();
   const native16 = native.instructionSet?.includes('bfloat16') ?? false;
   return {
     system: `${platform()} ${release()}`,
@@ -36,13 +38,15 @@ export async function examine() {
     backends: {
       native: { ...native, precision: native.available ? (native16 ? 'bf16' : 'f32') : undefined },
       portable: { available: true, precision: 'f32', note: 'plain TypeScript, about 200 times slower' },
+      tensorflow: { ...tensorflow, precision: tensorflow.available ? 'f32' : undefined },
     },
     auto: native.available ? 'native' : 'portable',
+    why: native.available ? 'there is a C++ compiler' : 'there is no native engine',
   };
 }
 
 function describe(found: Awaited<ReturnType<typeof examine>>): string {
-  const { native } = found.backends;
+  const { native, tensorflow } = found.backends;
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
   return [
     `system      ${found.system}, Node ${found.node}`,
@@ -54,7 +58,11 @@ function describe(found: Awaited<ReturnType<typeof examine>>): string {
       : `native      not available: ${native.reason}`,
     native.available ? '' : '            → hint: install g++ or clang++; without it training is about 200 times slower',
     'portable    ready: plain TypeScript, about 200 times slower than native',
-    `            --backend auto takes ${found.auto}`,
+    tensorflow.available
+      ? `tensorflow  ready: ${tensorflow.version} on the ${tensorflow.device}, products in f32`
+      : `tensorflow  not available: ${tensorflow.reason}`,
+    tensorflow.available ? '' : '            → hint: npm run backend:tensorflow',
+    `            --backend auto takes ${found.auto}, because ${found.why}`,
   ]
     .filter(Boolean)
     .join('\n');

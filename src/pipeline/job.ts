@@ -10,9 +10,9 @@ export const formatVersion = 1;
 /** Where and how a node computes. All but `threads` can change the result and is part of its key. */
 export const machineSchema = z.strictObject({
   backend: z
-    .enum(['auto', 'native', 'portable'])
+    .enum(['auto', 'native', 'portable', 'tensorflow'])
     .default('auto')
-    .describe('what computes; auto = native where there is a C++ compiler'),
+    .describe('what computes; auto = native where there is a C++ compiler, else portable'),
   precision: z
     .enum(['auto', 'f32', 'bf16'])
     .default('auto')
