@@ -1,4 +1,7 @@
+import { createRequire } from 'node:module';
 import util from 'node:util';
+
+const require = createRequire(import.meta.url);
 
 /** A tensor of tfjs: dense, never changed once made, counted until it is disposed of. */
 export interface TfTensor {
@@ -95,10 +98,10 @@ async function load(threads: number | undefined): Promise<TensorFlow> {
   const failures: string[] = [];
   for (const name of packages) {
     try {
-      return ((await import(name)) as { default: TensorFlow }).default;
+      return require(name) as TensorFlow;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      const missing = code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${name}'`);
+      const missing = code === 'MODULE_NOT_FOUND' && message.includes(`'${name}'`);
       if (!missing) failures.push(`${name} cannot be loaded: ${message.split('\n')[0]!.trim()}`);
     }
   }
