@@ -50,6 +50,18 @@ export async function serves(source: string, use: Use, baseDirectory: string): P
   return uses.includes(use);
 }
 
+/** The rows to train on, and those held out, of which there may be none. */
+export async function openSplits<U extends Use>(
+  source: string,
+  use: U,
+  { holdOut, baseDirectory }: Pick<DatasetOptions, 'holdOut' | 'baseDirectory'>,
+): Promise<{ train: readonly RowOf[U][]; heldOut: readonly RowOf[U][] }> {
+  const options = { ...(holdOut === undefined ? {} : { holdOut }), ...(baseDirectory ? { baseDirectory } : {}) };
+  const train = await openDataset(source, use, { ...options, split: 'train' });
+  const heldOut = await openDataset(source, use, { ...options, split: 'test', allowEmpty: true });
+  return { train: train.rows, heldOut: heldOut.rows };
+}
+
 /** SHA-256 of what `openDataset` would give: of files, their content and how they are read, without parsing them. */
 export async function datasetFingerprint(source: string, use: Use, options: DatasetOptions = {}): Promise<string> {
   return fingerprint(await resolveSource(source, options.baseDirectory ?? process.cwd()), use, options);

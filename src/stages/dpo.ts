@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openSplits } from '../data/dataset.ts';
 import { checkTokenIds, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs } from '../data/preflight.ts';
 import type { PreferenceRow } from '../data/rows.ts';
@@ -81,15 +81,10 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadTokenizer(start);
-    const { holdOut } = config;
-    const rowsOf = async (split: 'train' | 'test') => {
-      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
-      return (await openDataset(config.data, 'preference', options)).rows;
-    };
-    const train = encodePairs(await rowsOf('train'), tokenizer, config);
+    const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
+    const train = encodePairs(rows.train, tokenizer, config);
     run.log(`${config.data}: ${describePreflight(train.preflight)}`);
-    const prompts = await rowsOf('test');
-    const heldOut = encodePairs(prompts.slice(0, config.evalRows), tokenizer, {
+    const heldOut = encodePairs(rows.heldOut.slice(0, config.evalRows), tokenizer, {
       ...config,
       onTooLong: 'truncate',
     }).pairs;
@@ -102,10 +97,17 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
     const heldOutReference = await referenceLogProbs(reference, heldOut, cache);
 
     const data = { rows: pairs.length, seed: run.seed };
-    if (!from) return { ...newTrainingState(reference, data, tokenizer), pairs, heldOut, heldOutReference, prompts };
+    if (!from)
+      return {
+        ...newTrainingState(reference, data, tokenizer),
+        pairs,
+        heldOut,
+        heldOutReference,
+        prompts: rows.heldOut,
+      };
     releaseModel(reference);
     const training = await loadTrainingState(from, run.backend, data, tokenizer);
-    return { ...training, pairs, heldOut, heldOutReference, prompts };
+    return { ...training, pairs, heldOut, heldOutReference, prompts: rows.heldOut };
   },
   run: dpo,
   save: saveTrainingState,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import type { Sequence } from '../data/batch.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openSplits } from '../data/dataset.ts';
 import { encodeText } from '../data/encode.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { initialiseModel } from '../model/initialise.ts';
@@ -79,13 +79,9 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   async open(config, run, from) {
     const tokenizer = await loadTokenizer(run.inputs.tokenizer![0]!.directory);
     const modelConfig = modelConfigOf(config, tokenizer);
-    const windowsOf = async (split: 'train' | 'test'): Promise<Sequence[][]> => {
-      const { holdOut } = config;
-      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
-      const { rows } = await openDataset(config.data, 'text', options);
-      return encodeText(rows, tokenizer, config);
-    };
-    const [windows, heldOut] = [await windowsOf('train'), await windowsOf('test')];
+    const rows = await openSplits(config.data, 'text', { ...run, holdOut: config.holdOut });
+    const windows = encodeText(rows.train, tokenizer, config);
+    const heldOut = encodeText(rows.heldOut, tokenizer, config);
     const data = { rows: windows.length, seed: run.seed };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openSplits } from '../data/dataset.ts';
 import { checkTokenIds, encodePrompt } from '../data/encode.ts';
 import type { PromptRow } from '../data/rows.ts';
 import { type Problem, RequestError } from '../errors.ts';
@@ -106,7 +106,10 @@ export async function openReinforcement(
   checkMinibatches(config);
   const start = run.inputs.from![0]!.directory;
   const tokenizer = await loadTokenizer(start);
-  const [rows, everyHeldOut] = [await promptRows(config, run, 'train'), await promptRows(config, run, 'test')];
+  const { train: rows, heldOut: everyHeldOut } = await openSplits(config.data, 'prompt', {
+    ...run,
+    holdOut: config.holdOut,
+  });
   const rewardDirectory = run.inputs.reward?.[0]?.directory;
   if (rewardDirectory) await assertSameTokenizer(tokenizer, rewardDirectory);
   const rewardModel = rewardDirectory ? await loadRewardModel(rewardDirectory, run.backend) : undefined;
@@ -162,14 +165,6 @@ export function closeReinforcement(state: ReinforcementState): void {
   releaseTrainingState(state);
   releaseModel(state.reference);
   if (state.rewardModel) releaseModel(state.rewardModel.model);
-}
-
-async function promptRows(
-  { data, holdOut }: ReinforcementConfig,
-  { baseDirectory }: StageRun,
-  split: 'train' | 'test',
-): Promise<readonly PromptRow[]> {
-  return (await openDataset(data, 'prompt', { holdOut, split, baseDirectory, allowEmpty: split === 'test' })).rows;
 }
 
 export const encodedPrompts = (rows: readonly PromptRow[], tokenizer: Tokenizer): PromptTokens[] =>

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { loadRewardModel, rewardModelFrom } from '../checkpoint/reward-model.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openSplits } from '../data/dataset.ts';
 import { checkTokenIds, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs } from '../data/preflight.ts';
 import { RunError } from '../errors.ts';
@@ -80,17 +80,13 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadTokenizer(start);
     paddingIdOf(tokenizer);
-    const { holdOut } = config;
-    const rowsOf = async (split: 'train' | 'test') => {
-      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
-      return (await openDataset(config.data, 'preference', options)).rows;
-    };
-    const train = encodePairs(await rowsOf('train'), tokenizer, config);
+    const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
+    const train = encodePairs(rows.train, tokenizer, config);
     const comparisons = comparisonsOf(train.pairs);
     run.log(`${config.data}: ${describePreflight(train.preflight)}; ${comparisons.length} prompts`);
     const warning = lengthWarning(train.pairs.map((pair) => ({ longerBy: longerBy(pair) })));
     if (warning) run.log(`${config.data}: ${warning}`);
-    const heldOut = encodePairs((await rowsOf('test')).slice(0, config.evalRows), tokenizer, {
+    const heldOut = encodePairs(rows.heldOut.slice(0, config.evalRows), tokenizer, {
       ...config,
       onTooLong: 'truncate',
     }).pairs;

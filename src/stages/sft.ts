@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
 import type { Sequence } from '../data/batch.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openSplits } from '../data/dataset.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { describePreflight, encodeConversations } from '../data/preflight.ts';
 import type { MessagesRow, PromptRow } from '../data/rows.ts';
@@ -69,22 +69,17 @@ export const sftStage: Stage<SftConfig, SftState> = {
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadTokenizer(start);
-    const { holdOut } = config;
-    const rowsOf = async (split: 'train' | 'test') => {
-      const options = { holdOut, split, baseDirectory: run.baseDirectory, allowEmpty: split === 'test' };
-      return (await openDataset(config.data, 'messages', options)).rows;
-    };
-    const train = encodeConversations(await rowsOf('train'), tokenizer, config);
+    const rows = await openSplits(config.data, 'messages', { ...run, holdOut: config.holdOut });
+    const train = encodeConversations(rows.train, tokenizer, config);
     run.log(`${config.data}: ${describePreflight(train.preflight)}`);
-    const heldOutRows = await rowsOf('test');
-    const heldOut = encodeConversations(heldOutRows, tokenizer, { ...config, onTooLong: 'truncate' }).sequences;
+    const heldOut = encodeConversations(rows.heldOut, tokenizer, { ...config, onTooLong: 'truncate' }).sequences;
 
     const data = { rows: train.sequences.length, seed: run.seed };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, data, tokenizer);
     checkTokenIds([...train.sequences, ...heldOut], tokenizer, training.optimizer.model.config.vocabSize);
-    return { ...training, rows: train.sequences, heldOut, prompts: heldOutRows.map(lastQuestion) };
+    return { ...training, rows: train.sequences, heldOut, prompts: rows.heldOut.map(lastQuestion) };
   },
   run: sft,
   save: saveTrainingState,

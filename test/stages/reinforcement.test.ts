@@ -201,7 +201,9 @@ async function opened<Config, State extends ReinforcementState>(
   reward?: string,
 ): Promise<Run> {
   const config = stage.schema.parse({ epochs: 3, ...options, ...(reward ? { reward } : {}) });
-  const rewardInput = reward ? { reward: [{ name: reward, directory: join(directory, reward) }] } : {};
+  const rewardInput: StageRun['inputs'] = reward
+    ? { reward: [{ name: reward, directory: join(directory, reward) }] }
+    : {};
   const log = (): void => {};
   const run: StageRun = {
     backend,
