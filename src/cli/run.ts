@@ -120,6 +120,11 @@ const statusText: Readonly<Record<NodeStatus, string>> = {
   superseded: 'to run; the result of other settings is kept aside',
 };
 
+const outcomeText: Partial<Record<NodeOutcome['status'], string>> = {
+  finished: 'finished before',
+  unselected: 'not selected',
+};
+
 export function print(content: unknown, json: boolean): void {
   process.stdout.write(`${json ? JSON.stringify(content, null, 2) : content}\n`);
 }
@@ -137,7 +142,7 @@ function outcomeLine({ id, status, seconds, step, loss, error }: NodeOutcome): s
 function closing({ outcomes, seconds, report }: PlanRun): string {
   const rows = outcomes.map(({ id, status, seconds: time, step, loss }) => [
     id,
-    status === 'finished' ? 'finished before' : status,
+    outcomeText[status] ?? status,
     time === undefined ? '' : duration(time),
     step === undefined ? '' : String(step),
     loss === undefined ? '' : loss.toPrecision(4),

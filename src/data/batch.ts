@@ -71,3 +71,22 @@ export function packSequences(sequences: readonly Sequence[]): Batch {
   });
   return batch;
 }
+
+/** Consecutive rows together, each group of at most `tokens` tokens unless one row alone is longer. */
+export function* groupsOfTokens<Row>(
+  rows: readonly Row[],
+  tokens: number,
+  lengthOf: (row: Row) => number,
+): Generator<Row[]> {
+  let [group, filled] = [[] as Row[], 0];
+  for (const row of rows) {
+    const length = lengthOf(row);
+    if (group.length > 0 && filled + length > tokens) {
+      yield group;
+      [group, filled] = [[], 0];
+    }
+    group.push(row);
+    filled += length;
+  }
+  if (group.length > 0) yield group;
+}

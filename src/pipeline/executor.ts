@@ -7,8 +7,8 @@ import type { Stop } from './stop.ts';
 
 export interface NodeOutcome {
   id: string;
-  /** `finished`: it was there before; `skipped`: not begun, because of a stop or of what it reads. */
-  status: 'done' | 'finished' | 'failed' | 'stopped' | 'skipped';
+  /** `finished`: it was there before; `unselected`: not asked for; `skipped`: not begun, because of a stop or of what it reads. */
+  status: 'done' | 'finished' | 'unselected' | 'failed' | 'stopped' | 'skipped';
   /** Of the child process. */
   exitCode?: number;
   seconds?: number;
@@ -33,6 +33,9 @@ export interface ExecutionOptions extends ChildOptions {
   stop: Stop;
 }
 
+/** Results that can be read: what was not selected was checked to be finished where a selected node reads it. */
+const isThere: ReadonlySet<NodeOutcome['status']> = new Set(['done', 'finished', 'unselected']);
+
 /**
  * Runs the nodes of a plan as child processes, each as soon as what it reads is there and at most `jobs` at once. A node
  * that fails takes only those down that read it.
@@ -43,10 +46,10 @@ export async function execute(plan: Plan, options: ExecutionOptions): Promise<No
   const outcomeOf = async (node: PlanNode): Promise<NodeOutcome> => {
     const { id } = node.job;
     const status = options.statuses.get(id);
-    if (status === undefined || status === 'finished') return { id, status: 'finished' };
+    if (status === undefined) return { id, status: 'unselected' };
+    if (status === 'finished') return { id, status };
     const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
-    if (inputs.some((input) => input.status !== 'done' && input.status !== 'finished'))
-      return { id, status: 'skipped' };
+    if (!inputs.every((input) => isThere.has(input.status))) return { id, status: 'skipped' };
     return queue.add(async (): Promise<NodeOutcome> => {
       if (options.stop.reason) return { id, status: 'skipped' };
       try {

@@ -1,4 +1,4 @@
-import { type Batch, packSequences, type Sequence } from '../data/batch.ts';
+import { type Batch, groupsOfTokens, packSequences, type Sequence } from '../data/batch.ts';
 import type { DataCursor } from '../data/cursor.ts';
 import { RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
@@ -77,14 +77,5 @@ export async function meanLoss(
 
 /** Batches of whole sequences in their order, each of at most `rowsAtOnce` rows unless one sequence is longer. */
 export function* batchesOf(sequences: readonly Sequence[], rowsAtOnce: number): Generator<Batch> {
-  let [gathered, rows] = [[] as Sequence[], 0];
-  for (const sequence of sequences) {
-    if (gathered.length > 0 && rows + sequence.tokens.length > rowsAtOnce) {
-      yield packSequences(gathered);
-      [gathered, rows] = [[], 0];
-    }
-    gathered.push(sequence);
-    rows += sequence.tokens.length;
-  }
-  if (gathered.length > 0) yield packSequences(gathered);
+  for (const group of groupsOfTokens(sequences, rowsAtOnce, ({ tokens }) => tokens.length)) yield packSequences(group);
 }

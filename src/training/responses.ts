@@ -1,4 +1,4 @@
-import { type Batch, packSequences } from '../data/batch.ts';
+import { type Batch, groupsOfTokens, packSequences } from '../data/batch.ts';
 import { headOf, hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
@@ -62,16 +62,6 @@ export async function ofEachResponse(
 }
 
 /** Consecutive responses whose prompts and tokens go through a model together. */
-export function* responseGroups<R extends Response>(responses: readonly R[], tokensAtOnce = 8192): Generator<R[]> {
-  let [group, filled] = [[] as R[], 0];
-  for (const response of responses) {
-    const length = response.prompt.length + response.response.length;
-    if (group.length > 0 && filled + length > tokensAtOnce) {
-      yield group;
-      [group, filled] = [[], 0];
-    }
-    group.push(response);
-    filled += length;
-  }
-  if (group.length > 0) yield group;
+export function responseGroups<R extends Response>(responses: readonly R[]): Generator<R[]> {
+  return groupsOfTokens(responses, 8192, ({ prompt, response }) => prompt.length + response.length);
 }

@@ -1,5 +1,5 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
-import { packWholeTexts } from '../data/batch.ts';
+import { groupsOfTokens, packWholeTexts } from '../data/batch.ts';
 import type { EncodedPair, EncodedSequence } from '../data/encode.ts';
 import { bradleyTerryLoss, type ScoredPair } from '../losses/bradley-terry.ts';
 import { hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
@@ -124,24 +124,10 @@ export async function rewardScores(
   tokensAtOnce = 4096,
 ): Promise<number[]> {
   const rewards: number[] = [];
-  for (const group of groupsOf(texts, tokensAtOnce)) {
+  for (const group of groupsOfTokens(texts, tokensAtOnce, ({ length }) => length)) {
     const found = scope(() => lastTokenScores(model, group), { adopt: false });
     rewards.push(...Array.from(await model.backend.read(found), (score) => score + offset));
     found.release();
   }
   return rewards;
-}
-
-/** Consecutive texts together, each group of at most `tokens` tokens unless one text alone is longer. */
-function* groupsOf(texts: readonly Int32Array[], tokens: number): Generator<Int32Array[]> {
-  let [group, filled] = [[] as Int32Array[], 0];
-  for (const text of texts) {
-    if (group.length > 0 && filled + text.length > tokens) {
-      yield group;
-      [group, filled] = [[], 0];
-    }
-    group.push(text);
-    filled += text.length;
-  }
-  if (group.length > 0) yield group;
 }
