@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, statfs, symlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RunError } from '../errors.ts';
 
@@ -61,13 +61,6 @@ export async function writeFileAtomically(
     await rm(temporary, { force: true });
     throw explained(error, path);
   }
-}
-
-/** Makes `link` (such as `best` or `last`) point to `target`, a name in the same directory, in one step. */
-export async function pointLink(link: string, target: string): Promise<void> {
-  const temporary = temporarySibling(resolve(link));
-  await symlink(target, temporary);
-  await rename(temporary, link);
 }
 
 /** Deletes a directory so that no crash leaves a part of it under its name. */

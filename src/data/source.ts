@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
-import { suggestion } from '../config/suggest.ts';
+import { closest, suggestion } from '../config/suggest.ts';
 import { RequestError } from '../errors.ts';
 import { type Descriptor, descriptorNames, loadDescriptor } from './descriptor.ts';
 import { type TownKind, townKinds } from './town/town.ts';
@@ -97,9 +97,7 @@ async function exists(path: string): Promise<boolean> {
 async function unknownSource(source: string, baseDirectory: string): Promise<RequestError> {
   const names = [...townKinds.map((kind) => `town/${kind}`), ...(await descriptorNames(baseDirectory))];
   const message = `neither a file nor a folder nor a dataset (${names.join(', ')})`;
-  return new RequestError({
-    where: source,
-    message,
-    hint: `paths start from ${baseDirectory}; ${suggestion(source, names)}`,
-  });
+  const meant = closest(source, names);
+  const hint = `paths start from ${baseDirectory}${meant ? `; did you mean \`${meant}\`?` : ''}`;
+  return new RequestError({ where: source, message, hint });
 }

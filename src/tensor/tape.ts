@@ -168,14 +168,3 @@ export function record(
 export function isTracked(x: Tensor): boolean {
   return active?.tracks(x) ?? false;
 }
-
-/** Runs `body` without recording. */
-export function withoutTape<T>(body: () => T): T {
-  const outer = active;
-  active = undefined;
-  try {
-    return body();
-  } finally {
-    active = outer;
-  }
-}

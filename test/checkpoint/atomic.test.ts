@@ -1,8 +1,7 @@
-import { mkdir, readdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
-  pointLink,
   recoverDirectory,
   requireFreeSpace,
   writeDirectoryAtomically,
@@ -83,14 +82,6 @@ describe('a file', () => {
     expect(await readFile(path, 'utf8')).toBe('two');
     expect(await readdir(folder)).toEqual(['a.json']);
   });
-});
-
-test('a link is moved in one step', async () => {
-  const folder = await temporaryFolder();
-  await symlink('state-000001', join(folder, 'last'));
-  await pointLink(join(folder, 'last'), 'state-000002');
-  expect(await readlink(join(folder, 'last'))).toBe('state-000002');
-  expect(await readdir(folder)).toEqual(['last']);
 });
 
 test('a disk that becomes full is said in words', async () => {
