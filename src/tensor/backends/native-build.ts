@@ -27,6 +27,8 @@ export interface NativeLibrary {
   sync(engine: number): Promise<void>;
   usedBytes(engine: number): number;
   heldBytes(engine: number): number;
+  /** Fills four numbers for each operation: calls, seconds, 10⁹ flops and 10⁹ bytes since the engine was made. */
+  costs(engine: number, into: Float32Array): Promise<void>;
 }
 
 export interface NativeAvailability {
