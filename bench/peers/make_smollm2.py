@@ -3,7 +3,8 @@
     python bench/peers/make_smollm2.py bench/peers/models
 
 writes the GGUF itself and a Hugging Face directory `SmolLM2-135M` (weights dequantised by transformers, in bfloat16),
-and where llama-cpp-python is installed, the GGUF converted to bf16, f16 and q8_0. What is there already is kept.
+a reward model `SmolLM2-135M-reward` of the same weights with a fresh head, and where llama-cpp-python is installed, the
+GGUF converted to bf16, f16 and q8_0. What is there already is kept.
 """
 
 import subprocess
@@ -51,6 +52,24 @@ def make_directory(models):
     partial.rename(target)
 
 
+def make_reward_model(models):
+    target = models / f"{DIRECTORY}-reward"
+    if target.exists():
+        return
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    torch.manual_seed(0)
+    source = str(models / DIRECTORY)
+    # The end token must not be the one that is padded with: a reward is read at the last token that is not padding.
+    model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1, pad_token_id=0)
+    tokenizer = AutoTokenizer.from_pretrained(source, pad_token="<|endoftext|>")
+    partial = models / f"{DIRECTORY}-reward.partial"
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(target)
+
+
 def convert(source, models):
     """llama.cpp's own conversions; each starts from the same four-bit weights."""
     try:
@@ -77,6 +96,7 @@ def main():
     models.mkdir(parents=True, exist_ok=True)
     source = fetch(models)
     make_directory(models)
+    make_reward_model(models)
     convert(source, models)
 
 
