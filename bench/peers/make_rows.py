@@ -25,7 +25,7 @@ def main():
     def text(least, most):
         return " ".join(draw.choice(WORDS) for _ in range(draw.randint(least, most)))
 
-    pairs = [{"prompt": text(40, 80), "chosen": text(200, 380), "rejected": text(200, 380)} for _ in range(32)]
+    pairs = [{"prompt": text(40, 80), "chosen": text(200, 380), "rejected": text(200, 380)} for _ in range(12)]
     prompts = [{"prompt": text(32, 64)} for _ in range(64)]
     for name, rows in {"pairs.jsonl": pairs, "prompts.jsonl": prompts}.items():
         folder.joinpath(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
