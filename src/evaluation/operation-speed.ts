@@ -4,9 +4,10 @@ import { RandomStream } from '../random.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import { attention, sequenceLayout } from '../tensor/fused/attention.ts';
 import { crossEntropy } from '../tensor/fused/cross-entropy.ts';
+import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { linear } from '../tensor/fused/linear.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
-import { swiglu } from '../tensor/fused/swiglu.ts';
+import { selfAttention } from '../tensor/fused/self-attention.ts';
 import { filled, fromHost, scope } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
 import { type Shape, sizeOf, type Tensor } from '../tensor/tensor.ts';
@@ -26,10 +27,8 @@ interface Work {
   operation: string;
   inputs: readonly Shape[];
   output: Shape;
-  /** Of the forward pass; the backward pass of a product does twice that. */
   flops: number;
-  /** Flops of the backward pass ÷ those of the forward pass. */
-  backwardFactor?: number;
+  backwardFlops: number;
   run: (inputs: readonly Tensor[]) => Tensor;
 }
 
@@ -58,13 +57,13 @@ export async function operationSpeeds(
     });
     for (const tensor of [...inputs, ...gradients]) tensor.release();
     const [read, written] = [work.inputs.reduce((sum, shape) => sum + sizeOf(shape), 0), sizeOf(work.output)];
-    const { operation, flops, backwardFactor = 2 } = work;
+    const { operation, flops } = work;
     const bytes = 4 * (read + written);
     speeds.push({ operation, direction: 'forward', seconds: forward, flops, bytes });
     // Gradients of leaves are added to: read and written.
     const backwardBytes = bytes + 8 * read;
     const backward = { operation, direction: 'backward', bytes: backwardBytes } as const;
-    speeds.push({ ...backward, seconds: both - forward, flops: backwardFactor * flops });
+    speeds.push({ ...backward, seconds: both - forward, flops: work.backwardFlops });
   }
   return speeds;
 }
@@ -78,40 +77,58 @@ function worksOf(config: ModelConfig, backend: Backend, batch: number, length: n
   const targets = Int32Array.from({ length: rows }, (_, i) => (i * 7919) % vocabSize);
   const weights = new Float32Array(rows).fill(1 / rows);
 
-  const product = (name: string, inner: number, outer: number): Work => ({
-    operation: `linear, ${name} [${inner} → ${outer}]`,
-    ...{
-      inputs: [
-        [rows, inner],
-        [outer, inner],
-      ],
-      output: [rows, outer],
-      flops: 2 * rows * inner * outer,
-    },
-    run: ([x, w]) => linear(x!, w!),
-  });
+  const layout = () => sequenceLayout(backend, positions, segments);
+  const shape = attentionShape(config);
+  // Two products over the causal half of the scores forward, five over it backward.
+  const attentionFlops = 2 * rows * length * heads * headDim;
+  const projectionFlops = 2 * rows * hidden * (qkv + heads * headDim);
   return [
     {
       operation: `rmsNorm [${hidden}]`,
-      ...{ inputs: [[rows, hidden], [hidden]], output: [rows, hidden], flops: 0 },
+      ...{ inputs: [[rows, hidden], [hidden]], output: [rows, hidden], flops: 0, backwardFlops: 0 },
       run: ([x, weight]) => rmsNorm(x!, weight!, config.rmsNormEps),
     },
-    product('q·k·v', hidden, qkv),
+    {
+      operation: `linear [${hidden} → ${intermediate}]`,
+      ...{
+        inputs: [
+          [rows, hidden],
+          [intermediate, hidden],
+        ],
+        output: [rows, intermediate],
+      },
+      ...forwardAndBackward(2 * rows * hidden * intermediate),
+      run: ([x, w]) => linear(x!, w!),
+    },
     {
       operation: `attention [${heads} × ${headDim}]`,
       ...{ inputs: [[rows, qkv]], output: [rows, heads * headDim] },
-      // Each of two products over the causal half of the scores.
-      ...{ flops: 2 * rows * length * heads * headDim, backwardFactor: 2.5 },
-      run: ([x]) => attention(x!, sequenceLayout(backend, positions, segments), attentionShape(config)),
+      ...{ flops: attentionFlops, backwardFlops: 2.5 * attentionFlops },
+      run: ([x]) => attention(x!, layout(), shape),
     },
-    product('o', heads * headDim, hidden),
-    product('gate·up', hidden, 2 * intermediate),
     {
-      operation: `swiglu [${intermediate}]`,
-      ...{ inputs: [[rows, 2 * intermediate]], output: [rows, intermediate], flops: 0 },
-      run: ([x]) => swiglu(x!),
+      operation: `selfAttention [${hidden}, ${heads} × ${headDim}]`,
+      inputs: [
+        [rows, hidden],
+        [qkv, hidden],
+        [hidden, heads * headDim],
+      ],
+      output: [rows, hidden],
+      flops: projectionFlops + attentionFlops,
+      backwardFlops: 2 * projectionFlops + 2.5 * attentionFlops,
+      run: ([x, qkv, o]) => selfAttention(x!, qkv!, o!, layout(), shape),
     },
-    product('down', intermediate, hidden),
+    {
+      operation: `gatedMlp [${hidden}, ${intermediate}]`,
+      inputs: [
+        [rows, hidden],
+        [2 * intermediate, hidden],
+        [hidden, intermediate],
+      ],
+      output: [rows, hidden],
+      ...forwardAndBackward(6 * rows * hidden * intermediate),
+      run: ([x, gateUp, down]) => gatedMlp(x!, gateUp!, down!),
+    },
     {
       operation: `crossEntropy [${hidden} → ${vocabSize}]`,
       ...{
@@ -120,9 +137,12 @@ function worksOf(config: ModelConfig, backend: Backend, batch: number, length: n
           [vocabSize, hidden],
         ],
         output: [1],
-        flops: 2 * rows * hidden * vocabSize,
       },
+      ...forwardAndBackward(2 * rows * hidden * vocabSize),
       run: ([x, head]) => crossEntropy(x!, head!, targets, weights),
     },
   ];
 }
+
+/** Of products: each operand's gradient is a product as large as the forward one. */
+const forwardAndBackward = (flops: number) => ({ flops, backwardFlops: 2 * flops });

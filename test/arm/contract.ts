@@ -18,7 +18,7 @@ for (const [precision, productBound] of [['f32', 3e-6] as const, ['bf16', 1.5e-2
       relativeDifference(actual.output, expected.output),
       ...actual.gradients.map((gradient, i) => relativeDifference(gradient, expected.gradients[i]!)),
     );
-    if (difference < (which.product ? productBound : 3e-6)) continue;
+    if (difference < (which.products ? productBound * Math.sqrt(which.products) : 3e-6)) continue;
     failed++;
     console.log(`  ${which.name}: differs by ${difference.toExponential(1)}`);
   }
