@@ -1,11 +1,11 @@
 // What the comparison needs on this machine: mixtune built, the peers in a virtual environment, and the models.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 export const models = here('peers/models');
-const environment = here('peers/.venv');
+export const environment = here('peers/.venv');
 export const python = `${environment}/bin/python`;
 export const mixtune = here('../dist/cli/main.js');
 
@@ -19,28 +19,30 @@ export const peerVariables = {
 
 /** Makes whatever is missing. The first time takes about ten minutes, most of it llama.cpp's compilation. */
 export function prepare() {
-  step(`${environment}/complete`, 'installing the peers (once)', () => {
-    run('python3', ['-m', 'venv', environment]);
-    run(python, ['-m', 'pip', 'install', '--quiet', '--requirement', here('peers/requirements.txt')]);
-    // The last TRL with PPO, beside the one that the requirements name.
-    const folder = `${environment}/trl-1.12`;
-    run(python, ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, 'trl==1.12.0']);
+  once('installing the peers', `${environment}/installed`, ['requirements.txt', 'requirements-ppo.txt'], () => {
+    run('python3', '-m', 'venv', environment);
+    const install = [python, '-m', 'pip', 'install', '--quiet'];
+    run(...install, '--requirement', here('peers/requirements.txt'));
+    const folder = `${environment}/ppo`;
+    run(...install, '--no-deps', '--upgrade', '--target', folder, '--requirement', here('peers/requirements-ppo.txt'));
   });
-  step(`${models}/complete`, 'making the models (once)', () => {
+  once('making the models', `${models}/made`, ['make_smollm2.py', 'make_rows.py'], () => {
     mkdirSync(models, { recursive: true });
-    run(python, [here('peers/make_smollm2.py'), models]);
-    run(python, [here('peers/make_rows.py'), models]);
+    run(python, here('peers/make_smollm2.py'), models);
+    run(python, here('peers/make_rows.py'), models);
   });
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: here('..'), stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-function step(mark, title, make) {
-  if (existsSync(mark)) return;
-  console.error(title);
+/** Runs `make` unless it was run before from the same `sources` (files of bench/peers), which `mark` remembers. */
+function once(title, mark, sources, make) {
+  const wanted = sources.map((name) => readFileSync(here(`peers/${name}`), 'utf8')).join('\n');
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
+  console.error(`${title} (once)`);
   make();
-  writeFileSync(mark, '');
+  writeFileSync(mark, wanted);
 }
 
-function run(command, parameters) {
-  execFileSync(command, parameters, { stdio: ['ignore', 'ignore', 'inherit'], env: process.env });
+function run(command, ...parameters) {
+  execFileSync(command, parameters, { stdio: ['ignore', 'ignore', 'inherit'] });
 }

@@ -2,7 +2,7 @@
 //
 // A goal is a ratio to the fastest peer of the row: `ratio` in speed, `memory` in peak resident memory, `gemmShare` a
 // share of the fastest 2048³ product that any program of the row reached, `seconds` an absolute time.
-import { models } from './environment.mjs';
+import { environment, models } from './environment.mjs';
 import { freshModel } from './fresh-model.mjs';
 import { mixtuneBench, mixtuneStage, peer, servedPeer } from './programs.mjs';
 
@@ -143,6 +143,6 @@ export const rows = [
     rows: 'prompts.jsonl',
     flags: ['--batch-size', '16', '--max-new-tokens', '64', '--reward', `${smol}-reward`, '--missing-eos-penalty', '0'],
     trl: ['--reward', `${smol}-reward`],
-    variables: { PYTHONPATH: `${models}/../.venv/trl-1.12` },
+    variables: { PYTHONPATH: `${environment}/ppo` },
   }),
 ];

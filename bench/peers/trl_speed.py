@@ -2,7 +2,7 @@
 
     python bench/peers/trl_speed.py dpo  --model bench/peers/models/SmolLM2-135M --rows bench/peers/models/pairs.jsonl
     python bench/peers/trl_speed.py grpo --model bench/peers/models/SmolLM2-135M --rows bench/peers/models/prompts.jsonl
-    PYTHONPATH=bench/peers/.venv/trl-1.12 python bench/peers/trl_speed.py ppo \
+    PYTHONPATH=bench/peers/.venv/ppo python bench/peers/trl_speed.py ppo \
         --model bench/peers/models/SmolLM2-135M --reward bench/peers/models/SmolLM2-135M-reward --rows …/prompts.jsonl
 
 dpo: 4 pairs of at most 512 tokens a step. grpo: 2 prompts, 8 completions of 64 tokens each. ppo (TRL 1.12, the last
@@ -80,7 +80,6 @@ def grpo(options, folder, rows, tokenizer):
         num_generations=8,
         max_completion_length=NEW_TOKENS,
         beta=0.04,
-        generation_kwargs={"min_new_tokens": NEW_TOKENS},
     )
     prompts = [{"prompt": [{"role": "user", "content": row["prompt"]}]} for row in rows]
 
