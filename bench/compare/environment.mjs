@@ -32,6 +32,7 @@ export function prepare() {
     run(python, here('peers/make_rows.py'), models);
   });
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: here('..'), stdio: ['ignore', 'ignore', 'inherit'] });
+  run(process.execPath, mixtune, 'doctor'); // compiles the engine
 }
 
 /** Runs `make` unless it was run before from the same `sources` (files of bench/peers), which `mark` remembers. */

@@ -10,6 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { here, mixtune, peerVariables, python } from './environment.mjs';
 
+const run = promisify(execFile);
+
 /** A peer that gets ready once and then measures when it is asked to (peers/worker.py). */
 export async function servedPeer(script, parameters) {
   const child = spawn(python, [here(`peers/${script}`), ...parameters, '--serve'], {
@@ -41,43 +43,31 @@ export async function servedPeer(script, parameters) {
 
 /** A peer that is started anew for each measurement. */
 export function peer(script, parameters, variables = {}) {
-  const environment = { ...peerVariables, ...variables };
-  return once_(() => output(python, [here(`peers/${script}`), ...parameters], { env: environment }));
+  return anew(() => output(python, [here(`peers/${script}`), ...parameters], { ...peerVariables, ...variables }));
 }
 
-/** `mixtune bench …` in a process of its own. */
+/** `mixtune bench …`. */
 export function mixtuneBench(...parameters) {
-  return once_(() => output(process.execPath, [mixtune, 'bench', ...parameters, '--json']));
+  return anew(() => output(process.execPath, [mixtune, 'bench', ...parameters, '--json']));
 }
 
-/** A stage from its start, in a process of its own: seconds to the end of its first step, and of each step on average. */
+/** A stage by itself: seconds from its start to the end of its first step, and of a step on average, loading included. */
 export function mixtuneStage(stage, parameters, steps) {
-  return once_(async () => {
+  return anew(async () => {
     const folder = mkdtempSync(join(tmpdir(), 'mixtune-compare-'));
     try {
       const begun = performance.now();
-      const flags = [mixtune, stage, ...parameters, '--steps', String(steps), '--out', `${folder}/run`];
-      const child = spawn(process.execPath, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
-      let complaints = '';
-      child.stderr.on('data', (data) => {
-        complaints = (complaints + data).slice(-2000);
+      let running = true;
+      const flags = ['--steps', String(steps), '--out', `${folder}/run`];
+      const ended = run(process.execPath, [mixtune, stage, ...parameters, ...flags]).finally(() => {
+        running = false;
       });
-      let status;
-      child.on('exit', (code) => {
-        status = code;
-      });
-      let firstStepSeconds;
-      while (status === undefined) {
-        if (!firstStepSeconds && (await stepsOf(folder)).length > 0) {
-          firstStepSeconds = (performance.now() - begun) / 1000;
-        }
-        await delay(10);
-      }
-      if (status !== 0) throw new Error(`mixtune ${stage} ended with status ${status}: ${complaints}`);
-      const records = await recordsOf(folder);
-      const done = records.find(({ type }) => type === 'done');
-      const stepSeconds = records.filter(({ type }) => type === 'step').at(-1).seconds / steps;
-      return { firstStepSeconds, stepSeconds, peakRssBytes: done.peakRssBytes };
+      while (running && (await stepsOf(folder)).length === 0) await delay(10);
+      const firstStepSeconds = (performance.now() - begun) / 1000;
+      await ended;
+      const stepSeconds = (await stepsOf(folder)).at(-1).seconds / steps;
+      const { peakRssBytes } = (await recordsOf(folder)).find(({ type }) => type === 'done');
+      return { firstStepSeconds, stepSeconds, peakRssBytes };
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -88,13 +78,18 @@ const stepsOf = async (folder) => (await recordsOf(folder)).filter(({ type }) =>
 
 async function recordsOf(folder) {
   const text = await readFile(`${folder}/run/metrics.jsonl`, 'utf8').catch(() => '');
-  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-  return lines.filter(Boolean).map((line) => JSON.parse(line));
+  const complete = text.slice(0, text.lastIndexOf('\n') + 1);
+  return complete
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
-const once_ = (measure) => ({ measure, close: async () => {} });
+/** A program that runs in a process of its own for each measurement. */
+const anew = (measure) => ({ measure, close: async () => {} });
 
-async function output(command, parameters, options = {}) {
-  const { stdout } = await promisify(execFile)(command, parameters, { ...options, maxBuffer: 1 << 26 });
+/** The JSON document that a command ends with. */
+async function output(command, parameters, env = process.env) {
+  const { stdout } = await run(command, parameters, { env, maxBuffer: 1 << 26 });
   return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1));
 }
