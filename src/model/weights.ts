@@ -7,11 +7,13 @@ import { modelParameters } from './parameters.ts';
 /** Reads one checkpoint tensor, by its Hugging Face name, into `into`. */
 export type TensorReader = (name: string, into: Float32Array) => Promise<unknown>;
 
-/** A model with the weights of a checkpoint, one parameter in host memory at a time. */
+/** A model with the weights of a checkpoint, one parameter at a time in the same host memory. */
 export async function readModel(config: ModelConfig, backend: Backend, read: TensorReader): Promise<Model> {
   const model = emptyModel(config, backend);
-  for (const { name, shape, parts } of modelParameters(config)) {
-    const data = new Float32Array(sizeOf(shape));
+  const parameters = modelParameters(config);
+  const memory = new Float32Array(Math.max(...parameters.map(({ shape }) => sizeOf(shape))));
+  for (const { name, shape, parts } of parameters) {
+    const data = memory.subarray(0, sizeOf(shape));
     let offset = 0;
     for (const part of parts) {
       const size = sizeOf(part.shape);
