@@ -53,7 +53,7 @@ describe.each(backends)('properties on $name', ({ open, bound }) => {
 
     test('ragged pairs give the same step as one batch of 8, four of 2, eight of 1', async () => {
       const pairs = await withReference(model, fixtures.dpo.windows.flat(2).slice(0, 8));
-      const config = { loss: 'dpo', beta: 0.1, labelSmoothing: 0 } as const;
+      const config = { loss: 'dpo', beta: 0.1, labelSmoothing: 0, gamma: 0, nllWeight: 0.3 } as const;
       await expectSameSteps(model, pairs, (optimizer, microBatches) => preferenceStep(optimizer, microBatches, config));
     });
   });
