@@ -34,10 +34,10 @@ export function assertUntouchedPolicy(
 
 /** What is watched over the steps; plain numbers, which are saved with the state. */
 export interface PreferenceWatch {
-  /** Steps seen, and the sum of their chosen rewards up to step `sinkingSteps`. */
+  /** Steps with chosen answers, and the mean cross-entropy of the first `sinkingSteps` of them. */
   steps: number;
-  firstRewards: number;
-  /** Steps in a row whose chosen reward was below where it began. */
+  firstNll: number;
+  /** Steps in a row whose chosen answers were less likely than at first. */
   sunk: number;
   /** Steps in a row without any difference from the reference. */
   still: number;
@@ -50,7 +50,7 @@ export interface PreferenceWatch {
 
 export const newWatch = (): PreferenceWatch => ({
   steps: 0,
-  firstRewards: 0,
+  firstNll: 0,
   sunk: 0,
   still: 0,
   pairs: 0,
@@ -61,23 +61,25 @@ export const newWatch = (): PreferenceWatch => ({
 /** Pairs by which it is judged whether chosen and rejected are the wrong way round, and the share that is too small to be chance. */
 const judgedPairs = 64;
 const swappedShare = 0.25;
+/** Nats a token by which chosen answers have to be less likely to be told of: 0.05 makes 100 tokens e⁵ times less likely. */
+const noticedFall = 0.05;
 const stillSteps = 10;
 
 /** Counts a step, and returns what is to be said about it; each thing is said once. */
 export function watchStep(
   watch: PreferenceWatch,
-  { metrics, answers }: PreferenceReport,
+  { answers }: Pick<PreferenceReport, 'answers'>,
   { loss, sinkingSteps }: { loss: PreferenceLossKind; sinkingSteps: number },
 ): string[] {
-  watch.steps++;
+  const { reference } = scoreOf[loss];
   const found = [
     swapped(watch, loss === 'kto' ? [] : answers),
-    sinking(watch, metrics.chosenReward, { hasReference: scoreOf[loss].reference, sinkingSteps }),
-    scoreOf[loss].reference ? still(watch, answers) : undefined,
+    sinkingSteps === 0 ? undefined : sinking(watch, answers, { reference, sinkingSteps }),
+    reference ? still(watch, answers) : undefined,
   ];
-  const news = found.filter((sentence) => sentence !== undefined && !watch.told.includes(sentence[0]));
-  watch.told.push(...news.map((sentence) => sentence![0]));
-  return news.map((sentence) => sentence![1]);
+  const news = found.filter((warning) => warning !== undefined).filter(([cause]) => !watch.told.includes(cause));
+  watch.told.push(...news.map(([cause]) => cause));
+  return news.map(([, sentence]) => sentence);
 }
 
 type Warning = [cause: string, sentence: string] | undefined;
@@ -98,24 +100,28 @@ function swapped(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warn
 }
 
 /**
- * With a reference, a chosen reward below 0 says that chosen answers have become less likely than they were. Without one,
- * the mean of the first steps is what later ones are compared with.
+ * The cross-entropy of chosen answers against that of the reference on the same answers, or where there is none, against
+ * the mean of the first steps.
  */
 function sinking(
   watch: PreferenceWatch,
-  chosenReward: number | undefined,
-  { hasReference, sinkingSteps }: { hasReference: boolean; sinkingSteps: number },
+  answers: readonly JudgedAnswer[],
+  { reference, sinkingSteps }: { reference: boolean; sinkingSteps: number },
 ): Warning {
-  if (sinkingSteps === 0 || chosenReward === undefined) return undefined;
+  const chosen = answers.filter(({ desirable }) => desirable);
+  if (chosen.length === 0) return undefined;
+  const tokens = chosen.reduce((total, answer) => total + answer.tokens, 0);
+  const nll = -chosen.reduce((total, answer) => total + answer.logProb, 0) / tokens;
+  watch.steps++;
   const isFirst = watch.steps <= sinkingSteps;
-  if (isFirst) watch.firstRewards += chosenReward / sinkingSteps;
-  if (!hasReference && isFirst) return undefined;
-  const beginning = hasReference ? 0 : watch.firstRewards;
-  watch.sunk = chosenReward < beginning ? watch.sunk + 1 : 0;
+  if (isFirst) watch.firstNll += nll / sinkingSteps;
+  if (!reference && isFirst) return undefined;
+  const before = reference ? -chosen.reduce((total, answer) => total + answer.reference, 0) / tokens : watch.firstNll;
+  watch.sunk = nll - before > noticedFall ? watch.sunk + 1 : 0;
   if (watch.sunk < sinkingSteps) return undefined;
   return [
     'sinking',
-    `for ${sinkingSteps} steps chosen answers have been less likely than ${hasReference ? 'under the reference' : 'in the first steps'}: both answers sink, and text may degenerate; lower lr, raise beta or set nllWeight`,
+    `for ${sinkingSteps} steps chosen answers have been less likely than ${reference ? 'under the reference' : 'in the first steps'}, by ${(nll - before).toPrecision(2)} nats a token now: both answers sink, and text may degenerate; lower lr, raise beta or set nllWeight`,
   ];
 }
 
