@@ -60,7 +60,7 @@ export function pairLoss(chosen: Tensor, rejected: Tensor, { loss, beta, labelSm
   }
 }
 
-/** The loss of a pair where the policy equals its reference: what the first step must show. None has a reference: none is known. */
+/** The loss of a pair where the policy equals its reference: what the first step must show; not known without a reference. */
 export function untouchedLoss({ loss, beta }: Pick<PairLoss, 'loss' | 'beta'>): number | undefined {
   return { dpo: Math.LN2, ipo: 1 / (4 * beta * beta), hinge: 1, orpo: undefined, simpo: undefined }[loss];
 }

@@ -25,13 +25,15 @@ import { sampleCount } from './samples.ts';
 import { conversationOptions } from './sft.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 
-/** Keys that only some losses read, their defaults, and those losses. */
-const particular: Readonly<Record<string, { default?: number; losses: readonly PreferenceLossKind[] }>> = {
-  reference: { losses: preferenceLossKinds.filter((loss) => scoreOf[loss].reference) },
-  labelSmoothing: { default: 0, losses: ['dpo'] },
-  gamma: { default: 0.5, losses: ['simpo'] },
-  desirableWeight: { default: 1, losses: ['kto'] },
-  undesirableWeight: { default: 1, losses: ['kto'] },
+const only = (...losses: PreferenceLossKind[]) => losses;
+
+/** Keys that only some losses read, and what each is where it is left out. */
+const particular = {
+  reference: { unset: undefined, losses: preferenceLossKinds.filter((loss) => scoreOf[loss].reference) },
+  labelSmoothing: { unset: 0, losses: only('dpo') },
+  gamma: { unset: 0.5, losses: only('simpo') },
+  desirableWeight: { unset: 1, losses: only('kto') },
+  undesirableWeight: { unset: 1, losses: only('kto') },
 };
 
 export const dpoSchema = z
@@ -54,22 +56,22 @@ export const dpoSchema = z
       .number()
       .min(0)
       .lt(0.5)
-      .default(particular.labelSmoothing!.default!)
+      .default(particular.labelSmoothing.unset)
       .describe('`dpo`: share of pairs taken to be the wrong way round (cDPO)'),
     gamma: z
       .number()
       .nonnegative()
-      .default(particular.gamma!.default!)
+      .default(particular.gamma.unset)
       .describe('`simpo`: by how much the chosen answer has to be ahead'),
     desirableWeight: z
       .number()
       .positive()
-      .default(particular.desirableWeight!.default!)
+      .default(particular.desirableWeight.unset)
       .describe('`kto`: what a wanted answer counts'),
     undesirableWeight: z
       .number()
       .positive()
-      .default(particular.undesirableWeight!.default!)
+      .default(particular.undesirableWeight.unset)
       .describe('`kto`: what an unwanted answer counts'),
     nllWeight: z
       .number()
@@ -85,8 +87,8 @@ export const dpoSchema = z
     ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-5, warmup: 0.1, weightDecay: 0 }),
   })
   .superRefine((keys, context) => {
-    for (const [key, { default: unset, losses }] of Object.entries(particular)) {
-      if (keys[key as keyof typeof keys] === unset || losses.includes(keys.loss)) continue;
+    for (const [key, { unset, losses }] of Object.entries(particular)) {
+      if (keys[key as keyof typeof particular] === unset || losses.includes(keys.loss)) continue;
       const hint = `leave it out, or set \`loss\` to ${losses.join(', ')}`;
       context.addIssue({
         code: 'custom',

@@ -152,7 +152,7 @@ function pairReport(
   const answers = pairs.flatMap((_, i) => [judged('chosen', i), judged('rejected', i)]);
   const rewards = rewardsOf(answers, objective);
   const ahead = pairs.map((_, i) => rewards[2 * i]! - rewards[2 * i + 1]!);
-  const accuracy = mean(ahead.map((difference) => (difference > 0 ? 1 : difference === 0 ? 0.5 : 0)))!;
+  const accuracy = mean(ahead.map((difference) => (difference > 0 ? 1 : difference === 0 ? 0.5 : 0)));
   const tokens = pairs.reduce(
     (total, { chosen, rejected }) => total + chosen.tokens.length + rejected.tokens.length,
     0,
@@ -176,27 +176,20 @@ export function preferenceMetrics(
   objective: { loss: keyof typeof scoreOf; beta: number },
 ): PreferenceMetrics {
   const rewards = rewardsOf(answers, objective);
-  const meanOf = (desirable: boolean, values: readonly number[]) =>
-    mean(values.filter((_, i) => answers[i]!.desirable === desirable));
-  const logProbs = answers.map(({ logProb }) => logProb);
-  const [chosenReward, rejectedReward] = [meanOf(true, rewards), meanOf(false, rewards)];
-  const [chosenLogProb, rejectedLogProb] = [meanOf(true, logProbs), meanOf(false, logProbs)];
-  const chosenTokens = meanOf(
-    true,
-    answers.map(({ tokens }) => tokens),
-  );
-  return defined({
-    margin: chosenReward === undefined || rejectedReward === undefined ? undefined : chosenReward - rejectedReward,
-    chosenReward,
-    rejectedReward,
-    chosenLogProb,
-    rejectedLogProb,
-    nll: chosenLogProb === undefined ? undefined : -chosenLogProb / chosenTokens!,
-  });
-}
-
-function defined(metrics: { [M in PreferenceMetric]?: number | undefined }): PreferenceMetrics {
-  return Object.fromEntries(Object.entries(metrics).filter(([, value]) => value !== undefined));
+  const judged = answers.map((answer, i) => ({ ...answer, reward: rewards[i]! }));
+  const meansOf = (wanted: boolean) => {
+    const these = judged.filter(({ desirable }) => desirable === wanted);
+    const meanOf = (name: 'reward' | 'logProb' | 'tokens') => mean(these.map((answer) => answer[name]));
+    return these.length === 0
+      ? undefined
+      : { reward: meanOf('reward'), logProb: meanOf('logProb'), tokens: meanOf('tokens') };
+  };
+  const [chosen, rejected] = [meansOf(true), meansOf(false)];
+  return {
+    ...(chosen && rejected && { margin: chosen.reward - rejected.reward }),
+    ...(chosen && { chosenReward: chosen.reward, chosenLogProb: chosen.logProb, nll: -chosen.logProb / chosen.tokens }),
+    ...(rejected && { rejectedReward: rejected.reward, rejectedLogProb: rejected.logProb }),
+  };
 }
 
 export function trainedTokens({ trained }: Sequence): number {
@@ -209,6 +202,6 @@ export async function readAndRelease(x: Tensor): Promise<number[]> {
   return Array.from(values);
 }
 
-function mean(values: readonly number[]): number | undefined {
-  return values.length === 0 ? undefined : values.reduce((a, b) => a + b, 0) / values.length;
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
 }
