@@ -140,7 +140,7 @@ describe('preflight', () => {
       ...tokenizer,
       encodeWithOffsets: (text: string) => {
         const { ids, offsets } = tokenizer.encodeWithOffsets(text);
-        return { ids, offsets: offsets.map((offset) => offset + 12) };
+        return { ids, offsets: offsets.map((offset) => offset + 13) };
       },
     };
     const trained = /in 1 of the first 1 rows tokens of the prompt are trained \(row 1\)/;
