@@ -77,6 +77,10 @@ export function encodePairs(
   const { kept, preflight } = encodeRows(rows, { encode, promptOf: ({ prompt }) => prompt }, tokenizer, options);
   const pairs = kept.map(([chosen, rejected]) => ({ chosen: chosen!, rejected: rejected! }));
   const different = pairs.filter(({ chosen, rejected }) => !sameTokens(chosen, rejected));
+  if (pairs.length > 0 && different.length === 0) {
+    const message = `chosen and rejected are the same in all ${pairs.length} pairs once they are cut to ${options.maxLength} tokens`;
+    throw new RequestError({ message, hint: 'raise maxLength' });
+  }
   return { pairs: different, preflight: { ...preflight, keptRows: different.length } };
 }
 

@@ -123,6 +123,9 @@ describe('preflight', () => {
     const { pairs, preflight } = encodePairs(rows, tokenizer, { maxLength: 10, onTooLong: 'truncate' });
     expect(pairs).toHaveLength(1);
     expect(preflight.keptRows).toBe(1);
+    expect(() => encodePairs(rows.slice(0, 1), tokenizer, { maxLength: 10, onTooLong: 'truncate' })).toThrow(
+      'the same in all 1 pairs',
+    );
   });
 
   it('keeps the label of answers that stand for themselves', () => {
