@@ -21,7 +21,9 @@ export function configReference(stages: readonly Stage[]): string {
 function stageSection({ name, summary, schema, inputs, datasets }: Stage): string[] {
   const reads = [
     ...Object.entries(inputs).map(([key, { kind, many }]) => `\`${key}\` names ${many ? `${kind}s` : `a ${kind}`}`),
-    ...Object.entries(datasets).map(([key, { use }]) => `\`${key}\` names a dataset of ${use} rows`),
+    ...Object.entries(datasets).map(
+      ([key, { use }]) => `\`${key}\` names a dataset of ${typeof use === 'function' ? use({}) : use} rows`,
+    ),
   ];
   return [`## ${name}`, `${summary}.${reads.length > 0 ? ` ${reads.join('; ')}.` : ''}`, keysTable(schemaKeys(schema))];
 }

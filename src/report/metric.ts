@@ -92,6 +92,11 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     linear: true,
     meaning: 'reward of the preferred answer less that of the other',
   },
+  nll: {
+    label: 'cross-entropy of chosen',
+    better: 'lower',
+    meaning: 'of the preferred answers, in nats a token: what `nllWeight` adds to the loss',
+  },
   perplexity: {
     label: 'perplexity',
     better: 'lower',

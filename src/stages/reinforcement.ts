@@ -111,7 +111,7 @@ export async function openReinforcement(
     holdOut: config.holdOut,
   });
   const rewardDirectory = run.inputs.reward?.[0]?.directory;
-  if (rewardDirectory) await assertSameTokenizer(tokenizer, rewardDirectory);
+  if (rewardDirectory) await assertSameTokenizer(tokenizer, rewardDirectory, 'reward');
   const rewardModel = rewardDirectory ? await loadRewardModel(rewardDirectory, run.backend) : undefined;
   const sources = await rewardSources(config, run, rewardModel, [...rows, ...everyHeldOut]);
 
@@ -193,21 +193,26 @@ async function rewardSources(
   });
 }
 
-/** A reward model reads the ids that the policy writes, so both must mean the same by them. */
-async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string): Promise<void> {
-  const other = await loadTokenizer(rewardDirectory);
+/** A reward model or a reference reads the ids that the policy writes, so both must mean the same by them. */
+export async function assertSameTokenizer(
+  tokenizer: Tokenizer,
+  directory: string,
+  where: 'reward' | 'reference',
+): Promise<void> {
+  const other = await loadTokenizer(directory);
+  const model = where === 'reward' ? 'reward model' : 'reference';
   if (other.fingerprint === tokenizer.fingerprint) return;
   const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
   const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
   if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
   const name = (id: number, from: Tokenizer): string => JSON.stringify(from.idToToken(id) ?? '(none)');
   throw new RequestError({
-    where: 'reward',
+    where,
     message:
       different === undefined
-        ? 'the reward model has another chat template than the policy'
-        : `the reward model has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
-    hint: 'train the reward model from a model with the tokenizer of the policy',
+        ? `the ${model} has another chat template than the policy`
+        : `the ${model} has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
+    hint: `give a ${model} that was trained from a model with the tokenizer of the policy`,
   });
 }
 

@@ -72,8 +72,10 @@ export interface Stage<
   inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */
   result: ResultKind;
-  /** Config keys that name datasets, with the row type they are read as. */
-  datasets: Readonly<Record<string, { use: Use; optional?: boolean }>>;
+  /** Config keys that name datasets, with the row type they are read as, where that depends on other keys as a function of them. */
+  datasets: Readonly<
+    Record<string, { use: Use | ((keys: Readonly<Record<string, unknown>>) => Use); optional?: boolean }>
+  >;
   /** Datasets that stand inside other keys, such as those of tasks. @throws RequestError */
   sources?(config: Config): readonly DatasetSource[];
   /** Config keys that name files of a user's own, such as code, whose content decides the result too. */

@@ -7,7 +7,7 @@ import type { Experience } from './experience.ts';
 import type { PolicyMetrics } from './proximal-policy.ts';
 
 /** How far numbers may be apart that are equal but for rounding. */
-const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.01 };
+export const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.01 };
 
 /**
  * Sampling (over a key-value cache) and training (packed) are two ways through the same model: their log-probabilities are

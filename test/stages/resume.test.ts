@@ -77,8 +77,8 @@ describe('stopped twice and resumed, a stage ends with the bits of an uninterrup
     await expectSameBits(rewardStage, rewardStage.schema.parse({ from: 'start', data: 'pairs.jsonl', ...training }));
   });
 
-  test('dpo', async () => {
-    await expectSameBits(dpoStage, dpoStage.schema.parse({ from: 'start', data: 'pairs.jsonl', ...training }));
+  test.each(['dpo', 'kto', 'simpo'])('dpo with the loss %s', async (loss) => {
+    await expectSameBits(dpoStage, dpoStage.schema.parse({ from: 'start', data: 'pairs.jsonl', loss, ...training }));
   });
 });
 
