@@ -11,6 +11,12 @@ export interface StepRecord {
   [metric: string]: number | undefined;
 }
 
+/**
+ * What a stage yields in the middle of a step where its state is whole: the runner may save and stop there, and there is
+ * nothing to record yet.
+ */
+export const pause = Symbol('pause');
+
 export type Metrics = Record<string, number>;
 
 /** A prompt, what the model made of it, and the right answer where there is one. */
@@ -80,7 +86,7 @@ export interface Stage<
   files?: readonly string[];
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
-  run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord, Result>;
+  run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord | typeof pause, Result>;
   /** Writes the state into an empty directory; absent for stages that are simply run again. */
   save?(state: State, directory: string): Promise<void>;
   /** Writes the result (a Hugging Face directory for model stages) into an empty directory. */
