@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { presetValues } from '../config/presets.ts';
 import type { Origins } from '../config/resolved.ts';
 import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
@@ -91,7 +92,7 @@ async function makeNode(
   pipeline: Pipeline,
   { baseDirectory, contents }: PlanOptions,
 ): Promise<PlanNode> {
-  const { name, variant, stage, machine, written, config, paths } = version;
+  const { name, variant, stage, machine, written, config } = version;
   const directory = join(name, variant ?? 'shared', `seed-${seed}`);
   const inputs: Record<string, ResolvedInput[]> = {};
   for (const [key, references] of Object.entries(version.references)) {
@@ -133,8 +134,22 @@ async function makeNode(
     inputs: mapValues(inputs, ({ input }) => input),
   };
   const ids = Object.values(inputs).flatMap((list) => list.flatMap(({ node }) => node ?? []));
-  const origins = Object.fromEntries(Object.entries(paths).map(([key, path]) => [key, pipeline.place.origin(path)]));
-  return { job, stage, directory, datasets: version.datasets, inputs: [...new Set(ids)], config, origins };
+  return {
+    job,
+    stage,
+    directory,
+    datasets: version.datasets,
+    inputs: [...new Set(ids)],
+    config,
+    origins: originsOf(version, pipeline),
+  };
+}
+
+/** Keys that were written, and those whose values a preset gave. */
+function originsOf({ stage, written, paths }: StageVersion, { place }: Pipeline): Origins {
+  const fromPreset = Object.keys(presetValues(stage.presets, written)).map((key) => [key, `preset ${written.preset}`]);
+  const given = Object.entries(paths).map(([key, path]) => [key, place.origin(path)]);
+  return Object.fromEntries([...fromPreset, ...given]);
 }
 
 interface ResolvedInput {

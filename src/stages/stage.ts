@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import type { Presets } from '../config/presets.ts';
 import type { Use } from '../data/rows.ts';
+import type { Problem } from '../errors.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 
 /** What a stage reports after each step; numbers only, so that every chart and table can show them. */
@@ -74,6 +76,8 @@ export interface Stage<
   /** One line for `--help`. */
   summary: string;
   schema: z.ZodType<Config>;
+  /** What the schema's key `preset` can name, where it has one. */
+  presets?: Presets;
   /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
   inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */
@@ -84,6 +88,8 @@ export interface Stage<
   sources?(config: Config): readonly DatasetSource[];
   /** Config keys that name files of a user's own, such as code, whose content decides the result too. */
   files?: readonly string[];
+  /** What is wrong with the config and its files and can be known before anything runs; `where` is a key. */
+  check?(config: Config, run: Pick<StageRun, 'baseDirectory'>): Promise<readonly Problem[]>;
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
   run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord | typeof pause, Result>;

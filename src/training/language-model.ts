@@ -22,11 +22,12 @@ export function nextMicroBatches<Row>(
 
 /**
  * Cross-entropy of an accumulation window, divided by the trained tokens of the whole window, so that (8 × 1) and
- * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient to the optimiser's.
+ * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient, times `scale`, to the optimiser's.
  */
 export async function languageModelLoss(
   optimizer: Optimizer,
   microBatches: readonly (readonly Sequence[])[],
+  scale = 1,
 ): Promise<{ loss: number; trainedTokens: number; tokens: number }> {
   const { model } = optimizer;
   const batches = microBatches.map(packSequences);
@@ -36,7 +37,7 @@ export async function languageModelLoss(
     const weights = new Float32Array(batch.targets.length).fill(1 / trainedTokens);
     const tape = new Tape(leavesOf(optimizer));
     const loss = tape.record(() => crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights));
-    tape.backward(loss);
+    tape.backward(loss, scale);
     losses.push(loss);
   }
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { PromptRow } from '../../src/data/rows.ts';
 import {
+  answerProblems,
   type Completion,
-  checkAnswers,
   functionReward,
   rewardsOf,
   type Verification,

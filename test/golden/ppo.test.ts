@@ -85,7 +85,7 @@ async function ppoRun(reference: Model): Promise<Record<Metric, number[]>> {
     });
     for (let turn = 0; turn < fixture.updates[i]!; turn++) {
       const report = await policyStep(policy, examples, loss);
-      const valueLoss = await valueStep(critic, examples, valueClip);
+      const { valueLoss } = await valueStep(critic, examples, valueClip);
       const { gradientNorm } = await update(policy, options, 5);
       const criticUpdate = await update(critic, { ...options, lr: optimiser.valueLr }, 5);
       note({ ...report, valueLoss, gradientNorm, valueGradientNorm: criticUpdate.gradientNorm });

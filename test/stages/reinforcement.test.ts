@@ -12,7 +12,7 @@ import { grpoStage } from '../../src/stages/grpo.ts';
 import { type PpoConfig, type PpoState, ppoStage } from '../../src/stages/ppo.ts';
 import type { ReinforcementState } from '../../src/stages/reinforcement.ts';
 import { rlooStage } from '../../src/stages/rloo.ts';
-import type { Stage, StageInput, StageRun, StepRecord } from '../../src/stages/stage.ts';
+import { pause, type Stage, type StageInput, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
@@ -51,6 +51,7 @@ beforeAll(async () => {
   await writeFile(join(directory, 'long.jsonl'), `${JSON.stringify({ prompt: 'word '.repeat(2000) })}\n`);
   const mixed = ['short', 'word '.repeat(2000), 'brief'].map((prompt) => `${JSON.stringify({ prompt })}\n`);
   await writeFile(join(directory, 'mixed.jsonl'), mixed.join(''));
+  await writeFile(join(directory, 'text.txt'), text);
   await writeFile(join(directory, 'letters.js'), letters);
   await writeFile(join(directory, 'nothing.js'), 'export default () => Number.NaN;');
   await writeFile(join(directory, 'text.js'), 'export default () => "good";');
@@ -63,20 +64,50 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
+/** Everything that the state has to hold beside the policy: text, a moving reference and average, moments of scores. */
+const more = {
+  pretrainData: 'text.txt',
+  pretrainLength: 16,
+  referenceEvery: 1,
+  referenceMix: 0.5,
+  averageDecay: 0.9,
+  entropyCoefficient: 0.01,
+  scoreScale: 'standard',
+  scoreClip: 2,
+};
+
 const cases: [string, () => Promise<Run>][] = [
   ['ppo', () => opened(ppoStage, { ...common, passes: 2, minibatches: 2, valueLr: 1e-3, klTarget: 1, klHorizon: 20 })],
-  ['rloo', () => opened(rlooStage, { ...common, samplesPerPrompt: 2, minibatches: 2 })],
-  ['grpo', () => opened(grpoStage, { ...common, samplesPerPrompt: 3, clipHigher: 0.28, weighting: 'token' })],
+  [
+    'ppo on a shared trunk',
+    () => opened(ppoStage, { ...common, ...more, critic: 'shared', passes: 2, minibatches: 2, whitenRewards: true }),
+  ],
+  ['rloo', () => opened(rlooStage, { ...common, ...more, samplesPerPrompt: 2, minibatches: 3 })],
+  [
+    'grpo',
+    () => opened(grpoStage, { ...common, samplesPerPrompt: 3, minibatches: 2, clipHigher: 0.28, weighting: 'token' }),
+  ],
 ];
 
 describe.each(cases)('%s', (_, open) => {
   test('stopped between iterations and resumed, ends with the bits of an uninterrupted run', async () => {
     const whole = await (await open()).upTo(3);
     const first = await (await open()).upTo(1);
-    const second = await (await open()).upTo(3, first.saved);
+    const second = await (await open()).upTo(3, { from: first.saved });
     expect([...first.records, ...second.records]).toEqual(whole.records);
     expect(second.weights).toEqual(whole.weights);
     expect(whole.weights).not.toEqual(first.weights);
+  });
+
+  test('stopped in the middle of an iteration, twice, too', async () => {
+    const whole = await (await open()).upTo(3);
+    const inFirst = await (await open()).upTo(1, { pauses: 2 });
+    const inSecond = await (await open()).upTo(2, { from: inFirst.saved, pauses: 1 });
+    const rest = await (await open()).upTo(3, { from: inSecond.saved });
+    expect(inFirst.records).toEqual([]);
+    expect(inFirst.weights).not.toBe(inSecond.weights);
+    expect([...inSecond.records, ...rest.records]).toEqual(whole.records);
+    expect(rest.weights).toEqual(whole.weights);
   });
 
   test('before the first update nothing is clipped, KL is 0, and sampling and training agree', async () => {
@@ -191,8 +222,11 @@ interface Run {
   config: unknown;
   state: ReinforcementState;
   run: StageRun;
-  /** Goes on to the end of an iteration, from a saved state where one is given. */
-  upTo(step: number, from?: string): Promise<{ records: StepRecord[]; weights: string; saved: string }>;
+  /** Goes on to the end of an iteration, or so many pauses into it (not the one that is gone on with), from a saved state where one is given. */
+  upTo(
+    step: number,
+    options?: { from?: string; pauses?: number },
+  ): Promise<{ records: StepRecord[]; weights: string; saved: string }>;
 }
 
 async function opened<Config, State extends ReinforcementState>(
@@ -216,12 +250,18 @@ async function opened<Config, State extends ReinforcementState>(
   const state = await stage.open(config, run);
   return { config, state, run, upTo };
 
-  async function upTo(step: number, from?: string) {
+  async function upTo(step: number, { from, pauses = Number.POSITIVE_INFINITY }: Parameters<Run['upTo']>[1] = {}) {
     const present = from ? await stage.open(config, run, from) : state;
     if (from) stage.close!(state);
     const records: StepRecord[] = [];
     try {
+      let paused = 0;
       for await (const record of stage.run(config, present, run)) {
+        if (record === pause) {
+          if (++paused >= pauses && (step === 1 || records.length > 0)) break;
+          continue;
+        }
+        paused = 0;
         const { rolloutTokensPerSecond: _, updateTokensPerSecond: __, ...numbers } = record;
         records.push(numbers);
         if (record.step === step) break;

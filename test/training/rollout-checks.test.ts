@@ -7,12 +7,7 @@ import { withAdvantages, withGroupAdvantages, withLogProbs } from '../../src/tra
 import { newOptimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
 import { policyStep } from '../../src/training/proximal-policy.ts';
 import { rollOut } from '../../src/training/rollout.ts';
-import {
-  assertRewardAtEnd,
-  assertSampledLogProbs,
-  assertUntouchedRatio,
-  driftWarnings,
-} from '../../src/training/rollout-checks.ts';
+import { assertRewardAtEnd, assertSampledLogProbs, assertUntouchedRatio } from '../../src/training/rollout-checks.ts';
 
 const prompts = [Int32Array.of(3), Int32Array.of(1, 2, 3, 4, 5), Int32Array.of(7, 18), Int32Array.of(9, 9, 9)];
 const endId = 6;
@@ -89,7 +84,7 @@ describe('the first minibatch', () => {
 describe('the score', () => {
   test('is in the reward of the last token', async () => {
     const examples = await rewardedExamples();
-    assertRewardAtEnd(examples, { ...advantageOptions, endId });
+    assertRewardAtEnd(examples, advantageOptions);
     expect(examples.map(({ rewards }) => rewards.at(-1))).toEqual([0, 1, 2, 3]);
   });
 
@@ -98,7 +93,7 @@ describe('the score', () => {
       const rewards = example.rewards.map((_, t) => (t === example.rewards.length - 2 ? example.score : 0));
       return { ...example, rewards };
     });
-    expect(() => assertRewardAtEnd(examples, { ...advantageOptions, endId })).toThrow('is not on its last token');
+    expect(() => assertRewardAtEnd(examples, advantageOptions)).toThrow('is not on its last token');
   });
 
   test('of a response that goes on behind its end token is an error', async () => {
@@ -106,7 +101,7 @@ describe('the score', () => {
       ...example,
       response: example.response.with(0, endId),
     }));
-    expect(() => assertRewardAtEnd(examples, { ...advantageOptions, endId })).toThrow('is not on its last token');
+    expect(() => assertRewardAtEnd(examples, advantageOptions)).toThrow('is not on its last token');
   });
 
   async function rewardedExamples() {
