@@ -2,7 +2,7 @@ import { type Batch, groupsOfTokens, packSequences, type Sequence } from '../dat
 import type { DataCursor } from '../data/cursor.ts';
 import { RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
-import { crossEntropy } from '../tensor/fused/cross-entropy.ts';
+import { backwardFromCrossEntropy, crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { scope } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -34,14 +34,15 @@ export async function languageModelLoss(
   const trainedTokens = batches.reduce((sum, batch) => sum + batch.trainedTokens, 0);
   const losses: Tensor[] = [];
   for (const batch of batches) {
-    const weights = new Float32Array(batch.targets.length).fill(1 / trainedTokens);
+    const weights = new Float32Array(batch.targets.length).fill(scale / trainedTokens);
     const tape = new Tape(leavesOf(optimizer));
-    const loss = tape.record(() => crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights));
-    tape.backward(loss, scale);
-    losses.push(loss);
+    const hidden = tape.record(() => hiddenStates(model, batch));
+    losses.push(backwardFromCrossEntropy(tape, hidden, headOf(model), batch.targets, weights));
+    hidden.release();
   }
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
-  return { loss: await sumOnHost(losses, optimizer.step + 1), trainedTokens, tokens };
+  const loss = (await sumOnHost(losses, optimizer.step + 1)) / scale;
+  return { loss, trainedTokens, tokens };
 }
 
 /** The sum of scalars of a step, which are released; not finite is an error. */
