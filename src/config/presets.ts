@@ -10,7 +10,7 @@ export function withPresets<Shape extends z.ZodRawShape>(shape: Shape, presets: 
     .optional()
     .describe('defaults of a known implementation or paper, for the keys that are not given');
   const schema = z.strictObject({ preset, ...shape });
-  return z.preprocess((written) => ({ ...presetValues(presets, written), ...Object(written) }), schema);
+  return z.preprocess((written) => ({ ...Object(written), ...presetValues(presets, written) }), schema);
 }
 
 /** What the preset that `written` names gives to keys that it does not give itself. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { presetValues } from '../config/presets.ts';
 import type { Origins } from '../config/resolved.ts';
+import { schemaKeys } from '../config/schema-keys.ts';
 import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
 import { formatVersion, type NodeJob } from './job.ts';
@@ -145,11 +146,15 @@ async function makeNode(
   };
 }
 
-/** Keys that were written, and those whose values a preset gave. */
-function originsOf({ stage, written, paths }: StageVersion, { place }: Pipeline): Origins {
-  const fromPreset = Object.keys(presetValues(stage.presets, written)).map((key) => [key, `preset ${written.preset}`]);
-  const given = Object.entries(paths).map(([key, path]) => [key, place.origin(path)]);
-  return Object.fromEntries([...fromPreset, ...given]);
+/** Keys that were written, those whose values a preset gave, and those that the schema made out of others. */
+function originsOf({ stage, written, config, paths }: StageVersion, { place }: Pipeline): Origins {
+  const withDefault = schemaKeys(stage.schema).flatMap((key) => (key.default === undefined ? [] : [key.name]));
+  const inferred = Object.keys(config).filter((key) => !withDefault.includes(key) && config[key] !== undefined);
+  return Object.fromEntries([
+    ...inferred.map((key) => [key, 'inferred']),
+    ...Object.keys(presetValues(stage.presets, written)).map((key) => [key, `preset ${written.preset}`]),
+    ...Object.entries(paths).map(([key, path]) => [key, place.origin(path)]),
+  ]);
 }
 
 interface ResolvedInput {
