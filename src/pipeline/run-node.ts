@@ -187,6 +187,10 @@ async function sample({ stage, config, state, run, progress, metricsFile, starte
   if (!stage.sample) return;
   const samples = await stage.sample(config, state, run);
   appendRecord(metricsFile, { type: 'sample', step: progress.step, seconds: (Date.now() - startedAt) / 1000, samples });
+  for (const { prompt, completion, reward } of samples) {
+    const worth = reward === undefined ? '' : ` (reward ${Number(reward.toPrecision(4))})`;
+    run.log(`sample at step ${progress.step}: ${JSON.stringify(prompt)} → ${JSON.stringify(completion)}${worth}`);
+  }
 }
 
 function isPatienceOver({ cadence, progress }: Session): boolean {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
-import { answerPrompts } from '../evaluation/exact-match.ts';
 import { groupScales, grpoAdvantages, tokenWeightings } from '../losses/grpo.ts';
 import { equalGroups, withGroupAdvantages } from '../training/experience.ts';
 import {
@@ -22,8 +21,7 @@ import {
   resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { sampleCount } from './samples.ts';
-import { evaluateResponses, sampleExperience } from './sampling.ts';
+import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 /** Corrections of the first form (Shao et al. 2024), each as its paper has it, and the defaults of TRL's `GRPOConfig`. */
@@ -111,9 +109,6 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
-  sample: ({ maxNewTokens }, state) =>
-    answerPrompts(resultOf(state), state.tokenizer, [...state.heldOut, ...state.rows].slice(0, sampleCount), {
-      maxNewTokens,
-    }),
+  sample: sampleResponses,
   close: closeReinforcement,
 };

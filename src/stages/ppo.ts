@@ -5,7 +5,6 @@ import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { rewardModelFrom } from '../checkpoint/reward-model.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import { answerPrompts } from '../evaluation/exact-match.ts';
 import { adaptedCoefficient } from '../losses/adaptive-kl.ts';
 import { explainedVariance } from '../losses/clipped-value.ts';
 import { klKinds } from '../losses/kl.ts';
@@ -54,8 +53,7 @@ import {
   resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { sampleCount } from './samples.ts';
-import { evaluateResponses, sampleExperience } from './sampling.ts';
+import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
 import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 export const ppoSchema = reinforcementSchema(
@@ -204,10 +202,7 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   },
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
-  sample: ({ maxNewTokens }, state) =>
-    answerPrompts(resultOf(state), state.tokenizer, [...state.heldOut, ...state.rows].slice(0, sampleCount), {
-      maxNewTokens,
-    }),
+  sample: sampleResponses,
   close(state) {
     const critic = criticStateOf(state);
     if (critic) releaseTrainingState(critic);

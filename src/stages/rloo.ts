@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
-import { answerPrompts } from '../evaluation/exact-match.ts';
 import { rlooAdvantages } from '../losses/rloo.ts';
 import { equalGroups, responseKls, withGroupAdvantages } from '../training/experience.ts';
 import {
@@ -22,8 +21,7 @@ import {
   resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { sampleCount } from './samples.ts';
-import { evaluateResponses, sampleExperience } from './sampling.ts';
+import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 /** TRL's `RLOOConfig`. */
@@ -102,9 +100,6 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
-  sample: ({ maxNewTokens }, state) =>
-    answerPrompts(resultOf(state), state.tokenizer, [...state.heldOut, ...state.rows].slice(0, sampleCount), {
-      maxNewTokens,
-    }),
+  sample: sampleResponses,
   close: closeReinforcement,
 };

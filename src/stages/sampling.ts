@@ -16,7 +16,8 @@ import {
 import { encodedPrompts } from './prompts.ts';
 import { type ReinforcementConfig, type ReinforcementState, resultOf } from './reinforcement.ts';
 import type { RewardConfig } from './rewards.ts';
-import type { Metrics, StageRun } from './stage.ts';
+import { sampleCount } from './samples.ts';
+import type { Metrics, Sample, StageRun } from './stage.ts';
 
 /** Responses that are rewarded, and what there is to report of them. */
 export interface Sampled {
@@ -79,12 +80,30 @@ export async function sampleExperience(
 export async function evaluateResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Metrics> {
   const rows = state.heldOut.slice(0, config.evalRows);
   if (rows.length === 0) return {};
+  return responseMetrics(await greedyResponses(config, state, rows));
+}
+
+/** Greedy responses to the first prompts, held-out ones where there are some, and what they are worth. */
+export async function sampleResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Sample[]> {
+  const rows = [...state.heldOut, ...state.rows].slice(0, sampleCount);
+  return (await greedyResponses(config, state, rows)).map(({ row, text, reward }) => {
+    const { prompt, answer } = rows[row]!;
+    const expected = answer === undefined ? {} : { expected: answer };
+    return { prompt: prompt.at(-1)!.content, completion: text, ...expected, reward };
+  });
+}
+
+async function greedyResponses(
+  config: ReinforcementConfig,
+  state: ReinforcementState,
+  rows: readonly PromptRow[],
+): Promise<Rewarded[]> {
   const options = { ...config, temperature: 0, endId: state.tokenizer.eosId, seed: 0 };
-  const rollouts = await rollOut(resultOf(state), encodedPrompts(rows, state.tokenizer), options);
-  return responseMetrics(await withRewards(rollouts, rows, state));
+  return withRewards(await rollOut(resultOf(state), encodedPrompts(rows, state.tokenizer), options), rows, state);
 }
 
 interface Rewarded extends Rollout {
+  text: string;
   /** Weighted sum of all sources. */
   reward: number;
   /** What each source gives by itself. */
@@ -103,6 +122,7 @@ async function withRewards(
   const { total, bySource } = await rewardsOf(sources, completions);
   return rollouts.map((rollout, i) => ({
     ...rollout,
+    text: completions[i]!.text,
     reward: total[i]!,
     sources: Object.fromEntries([...bySource].map(([name, rewards]) => [name, rewards[i]!])),
   }));

@@ -26,6 +26,8 @@ export interface Sample {
   prompt: string;
   completion: string;
   expected?: string;
+  /** What the completion is worth, where the stage learns from rewards. */
+  reward?: number;
 }
 
 /** What the runner gives a stage. A stage never knows where it runs. */

@@ -57,6 +57,8 @@ it('a reward in TypeScript, which imports another file, is compiled and called',
     'trl',
     '--clip-range',
     '0.1',
+    '--sample-every',
+    '1',
     '--out',
     'one',
   );
@@ -69,6 +71,10 @@ it('a reward in TypeScript, which imports another file, is compiled and called',
     kl: 0,
     clipFraction: expect.any(Number),
   });
+
+  expect(await readFile(join(folder, 'one/log.txt'), 'utf8')).toMatch(
+    /sample at step 1: "How much .*" → ".*" \(reward \d+\)/,
+  );
 
   const config = await readFile(join(folder, 'one/config.yaml'), 'utf8');
   expect(config).toContain('lambda: 0.95 # preset trl');
@@ -106,7 +112,7 @@ describe('before any work, with status 2 and nothing written', () => {
   it('several things at once', () =>
     refused(
       ['--reward', './nothing.ts', '--json-schema', 'schema.json', '--minibatches', '9', '--critic', 'reward'],
-      /5 problems/,
+      /4 problems/,
       /--minibatches: 2 responses/,
       /--critic: there is no reward model/,
       /--json-schema: schema is invalid/,
