@@ -30,7 +30,7 @@ export class RunError extends Error {
   override readonly name = 'RunError';
   readonly hint: string | undefined;
   /** True where the stage's state is what it was before the step that failed, so that it can be saved. */
-  readonly stateIsWhole: boolean;
+  stateIsWhole: boolean;
 
   constructor(message: string, options: { hint?: string; cause?: unknown; stateIsWhole?: boolean } = {}) {
     super(message, { cause: options.cause });

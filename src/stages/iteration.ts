@@ -51,9 +51,9 @@ export async function updateIteration(iteration: Iteration, learn: () => Promise
 }
 
 /** A policy step whose ratios are checked where it is the first of its iteration. */
-export async function policyGradient<Example extends PolicyExample>(
+export async function policyGradient(
   { optimizer, iteration }: ReinforcementState,
-  minibatch: readonly Example[],
+  minibatch: readonly PolicyExample[],
   loss: PolicyLoss,
 ): Promise<Metrics> {
   const { ratioDistance, ...report } = await policyStep(optimizer, minibatch, loss);

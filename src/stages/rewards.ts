@@ -15,8 +15,8 @@ import {
   verifiedReward,
 } from '../evaluation/reward-sources.ts';
 import { scoreScales } from '../losses/running-moments.ts';
-import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { StageRun } from './stage.ts';
 
 const weight = (of: string) =>
@@ -117,7 +117,7 @@ export async function openRewards(config: RewardConfig, run: StageRun, tokenizer
   if (problems.length > 0) throw new RequestError(problems);
   const pathOf = (file: string): string => resolve(run.baseDirectory, file);
   const directory = run.inputs.reward?.[0]?.directory;
-  if (directory) await assertSameTokenizer(tokenizer, directory);
+  if (directory) await assertSameTokenizer(tokenizer, directory, 'reward');
   const rewardModel = directory ? await loadRewardModel(directory, run.backend) : undefined;
   const sources: RewardSource[] = [];
   if (rewardModel) sources.push(modelReward(rewardModel, config.rewardWeight));
@@ -130,22 +130,4 @@ export async function openRewards(config: RewardConfig, run: StageRun, tokenizer
     sources.push(functionReward(reward, config.rewardFunctionWeight));
   }
   return { rewardModel, sources };
-}
-
-/** A reward model reads the ids that the policy writes, so both must mean the same by them. */
-async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string): Promise<void> {
-  const other = await loadTokenizer(rewardDirectory);
-  if (other.fingerprint === tokenizer.fingerprint) return;
-  const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
-  const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
-  if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
-  const name = (id: number, from: Tokenizer): string => JSON.stringify(from.idToToken(id) ?? '(none)');
-  throw new RequestError({
-    where: 'reward',
-    message:
-      different === undefined
-        ? 'the reward model has another chat template than the policy'
-        : `the reward model has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
-    hint: 'train the reward model from a model with the tokenizer of the policy',
-  });
 }

@@ -49,7 +49,8 @@ export async function sampleExperience(
   assertNothingBehindEnd(rollouts, eosId);
   const rewarded = await withRewards(rollouts, state.rows, state).catch((error: unknown) => {
     state.cursor.restore(place);
-    throw error instanceof RunError ? new RunError(error.message, { ...error, stateIsWhole: true }) : error;
+    if (error instanceof RunError) error.stateIsWhole = true;
+    throw error;
   });
   state.scoreMoments = withValues(
     state.scoreMoments,

@@ -84,6 +84,15 @@ it('a reward in TypeScript, which imports another file, is compiled and called',
   expect(config).toContain('scoreScale: none # default');
 });
 
+it('a run whose reward has changed is another run', async () => {
+  const again = ['--verify', 'exact', '--reward', './changing.ts', '--out', 'changing'];
+  await writeFile(join(folder, 'changing.ts'), 'export default (): number => 1;');
+  expect((await ppo(...again)).status).toBe(0);
+  expect((await ppo(...again)).stderr).toContain('nothing to do');
+  await writeFile(join(folder, 'changing.ts'), 'export default (): number => 2;');
+  expect((await ppo(...again)).stderr).not.toContain('nothing to do');
+});
+
 describe('before any work, with status 2 and nothing written', () => {
   const refused = async (args: string[], ...messages: (string | RegExp)[]) => {
     const { status, stdout, stderr } = await ppo(...args, '--out', 'out');
