@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PromptRow } from '../data/rows.ts';
@@ -26,6 +27,9 @@ const hint =
  * @throws RequestError where there is none, or the file cannot be loaded
  */
 export async function loadRewardFunction(path: string): Promise<RewardFunction> {
+  await access(path).catch((error: Error) => {
+    throw new RequestError({ where: path, message: `cannot be read: ${error.message}`, hint });
+  });
   if (/\.[cm]?ts$/.test(path)) acceptTypeScript();
   const module = await import(pathToFileURL(path).href).catch((error: Error) => {
     throw new RequestError({ where: path, message: `cannot be loaded: ${error.message}`, hint });

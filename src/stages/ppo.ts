@@ -64,7 +64,7 @@ export const ppoSchema = reinforcementSchema(
       .enum(['auto', 'reward', 'policy', 'shared'])
       .default('auto')
       .describe(
-        "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where there is one, else policy",
+        "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where there is one that is learned from, else policy",
       ),
     valueLr: z.number().positive().default(9e-6).describe('peak learning rate of a critic of its own'),
     valueWeight: z.number().positive().default(0.1).describe('what the loss of values counts on a shared trunk'),
@@ -220,7 +220,7 @@ function criticProblems({ critic, reward }: PpoConfig): Problem[] {
 }
 
 async function openCritic(
-  { critic }: PpoConfig,
+  { critic, rewardWeight }: PpoConfig,
   { tokenizer, rewardModel, prompts }: ReinforcementState,
   run: StageRun,
   from: string | undefined,
@@ -228,7 +228,8 @@ async function openCritic(
   paddingIdOf(tokenizer);
   const data = { rows: prompts.length, seed: run.seed };
   if (from) return (await loadTrainingState(join(from, criticFolder), run.backend, data, tokenizer)).optimizer;
-  const model = rewardModel && critic !== 'policy' ? copyModel(rewardModel.model) : await freshCritic(run);
+  const isReward = critic === 'reward' || (critic === 'auto' && rewardWeight !== 0);
+  const model = rewardModel && isReward ? copyModel(rewardModel.model) : await freshCritic(run);
   return newTrainingState(model, data, tokenizer).optimizer;
 }
 

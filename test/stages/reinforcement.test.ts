@@ -180,7 +180,7 @@ describe('what is wrong is said', () => {
       'but the model takes',
     ],
     ['no prompts at all', { data: 'empty.jsonl' }, undefined, 'empty'],
-    ['a module that is not there', { rewardFunction: 'nowhere.js' }, undefined, 'cannot be loaded'],
+    ['a module that is not there', { rewardFunction: 'nowhere.js' }, undefined, 'cannot be read'],
     ['a reward model with another tokenizer', {}, 'other-reward', 'another tokenizer'],
     ['a language model as reward model', {}, 'start', 'has no score head'],
     ['more minibatches than responses', { minibatches: 5 }, undefined, 'cannot be cut into 5 minibatches'],
@@ -328,7 +328,8 @@ describe('named switches', () => {
     };
     const asReward = await stateOf({ critic: 'auto' }, 'reward');
     expect(asReward.head).toEqual(asReward.rewardHead);
-    expect(await stateOf({ critic: 'reward' }, 'reward')).toEqual(asReward);
+    expect(await stateOf({ critic: 'reward', rewardWeight: 0 }, 'reward')).toEqual(asReward);
+    expect(new Set((await stateOf({ rewardWeight: 0 }, 'reward')).head)).toEqual(new Set([0]));
     for (const critic of ['policy', 'shared']) {
       const { head, isTrunkOfPolicy, isShared } = await stateOf({ critic }, 'reward');
       expect(new Set(head)).toEqual(new Set([0]));
