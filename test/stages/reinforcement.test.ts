@@ -50,6 +50,9 @@ beforeAll(async () => {
   await writeFile(join(directory, 'prompts.jsonl'), questions.map((row) => `${JSON.stringify(row)}\n`).join(''));
   await writeFile(join(directory, 'no-answers.jsonl'), '{"prompt":"How much?","answer":"1"}\n{"prompt":"How many?"}\n');
   await writeFile(join(directory, 'empty.jsonl'), '');
+  // The judge likes what the reward dislikes: responses without an e.
+  const judged = questions.map(({ prompt }) => `${JSON.stringify({ prompt, answer: '^[^e]*$' })}\n`);
+  await writeFile(join(directory, 'judged.jsonl'), judged.join(''));
   await writeFile(join(directory, 'long.jsonl'), `${JSON.stringify({ prompt: 'word '.repeat(2000) })}\n`);
   const mixed = ['short', 'word '.repeat(2000), 'brief'].map((prompt) => `${JSON.stringify({ prompt })}\n`);
   await writeFile(join(directory, 'mixed.jsonl'), mixed.join(''));
@@ -262,6 +265,20 @@ describe('what is wrong is said', () => {
   });
 });
 
+describe('a run that hacks its reward', () => {
+  test('is warned of, each sign once: a judge that falls while the reward rises, and entropy that collapses', async () => {
+    const options = { data: 'judged.jsonl', verify: 'regex', verifyWeight: 0 };
+    const hacking = { klCoefficient: 0, maxKl: 1000, lr: 5e-3, batchSize: 16, samplesPerPrompt: 4, steps: 40 };
+    const run = await opened(rlooStage, { ...common, ...options, ...hacking });
+    await run.upTo(40);
+    const warnings = run.logged.filter((line) => line.startsWith('warning: '));
+    expect(warnings.some((line) => /entropy has fallen from .* the policy hardly explores/.test(line))).toBe(true);
+    expect(warnings.some((line) => /verifiedReward fell from .* while the reward rose from/.test(line))).toBe(true);
+    expect(warnings.length).toBe(3);
+    expect(warnings.some((line) => line.includes('100 % of the responses were cut off'))).toBe(true);
+  });
+});
+
 describe('reward model and verified answers', () => {
   test('each source has its metric, and the reward is their weighted sum', async () => {
     const options = { ...common, verify: 'number', verifyWeight: 2, rewardWeight: 0.5, rewardFunctionWeight: 3 };
@@ -423,6 +440,8 @@ describe('presets', () => {
 });
 
 interface Run {
+  /** Lines of the log. */
+  logged: readonly string[];
   config: unknown;
   state: ReinforcementState;
   run: StageRun;
@@ -442,7 +461,10 @@ async function opened<Config, State extends ReinforcementState>(
   const rewardInput: StageRun['inputs'] = reward
     ? { reward: [{ name: reward, directory: join(directory, reward) }] }
     : {};
-  const log = (): void => {};
+  const logged: string[] = [];
+  const log = (message: string): void => {
+    logged.push(message);
+  };
   const run: StageRun = {
     backend,
     seed: 1,
@@ -452,7 +474,7 @@ async function opened<Config, State extends ReinforcementState>(
     log,
   };
   const state = await stage.open(config, run);
-  return { config, state, run, upTo };
+  return { config, state, run, logged, upTo };
 
   async function upTo(step: number, { from, pauses = Number.POSITIVE_INFINITY }: Parameters<Run['upTo']>[1] = {}) {
     const present = from ? await stage.open(config, run, from) : state;
