@@ -12,7 +12,7 @@ import type { PairObjective, ReferencedPair } from '../training/preference.ts';
 import { referenceLogProbs } from '../training/reference.ts';
 import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
 import type { DpoConfig } from './dpo.ts';
-import { assertSameTokenizer } from './reinforcement.ts';
+import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { StageRun } from './stage.ts';
 
 /** What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every step. */
