@@ -9,7 +9,7 @@ import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
 import { type DpoState, dpoStage } from '../../src/stages/dpo.ts';
 import { sftStage } from '../../src/stages/sft.ts';
-import type { StageRun, StepRecord } from '../../src/stages/stage.ts';
+import { pause, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { loadTokenizer } from '../../src/tokenizer/open.ts';
@@ -114,7 +114,7 @@ async function trained(options: Record<string, unknown>, before: (state: DpoStat
   try {
     await before(state);
     const records: StepRecord[] = [];
-    for await (const record of dpoStage.run(config, state, run)) records.push(record);
+    for await (const record of dpoStage.run(config, state, run)) if (record !== pause) records.push(record);
     const held = await dpoStage.evaluate!(config, state, run);
     return { records, held, warnings: messages.filter((message) => message.startsWith('warning:')) };
   } finally {
