@@ -18,6 +18,17 @@ export function newCache({ config, backend }: Model, sequences: number, capacity
   return { layers, sequences, capacity };
 }
 
+/** The same keys and values with room for `capacity` tokens; the given cache is released. */
+export function grownCache(model: Model, cache: KeyValueCache, capacity: number): KeyValueCache {
+  const grown = newCache(model, cache.sequences, capacity);
+  for (const [i, { keys, values }] of cache.layers.entries()) {
+    model.backend.place(keys, 2, 0, grown.layers[i]!.keys);
+    model.backend.place(values, 2, 0, grown.layers[i]!.values);
+  }
+  releaseCache(cache);
+  return grown;
+}
+
 export function releaseCache({ layers }: KeyValueCache): void {
   for (const { keys, values } of layers) {
     keys.release();

@@ -29,6 +29,9 @@
   EACH(tokenLogProbsGradient)    \
   EACH(crossEntropyWithGradient) \
   EACH(cachedAttention)          \
+  EACH(decoderLayer)             \
+  EACH(nextLogits)               \
+  EACH(sampleTokens)             \
   EACH(addSquaredNorm)           \
   EACH(adamW)                    \
   EACH(forgetPacked)

@@ -1,5 +1,5 @@
 import type { Tensor } from '../tensor.ts';
-import type { AdamWStep, AttentionShape, FusedKernels } from './backend.ts';
+import type { AdamWStep, AttentionShape, DecoderLayerWeights, FusedKernels, Sampling } from './backend.ts';
 import { handleOf, weightHandleOf } from './native-arguments.ts';
 import type { NativeLibrary } from './native-build.ts';
 
@@ -155,6 +155,48 @@ export class NativeKernels implements FusedKernels {
     this.#library.enqueue(this.#engine, this.#op.cachedAttention!,
       positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
       handleOf(qkv), handleOf(sequences), handleOf(positions), handleOf(keys), handleOf(values), handleOf(out));
+  }
+
+  decoderLayer(
+    stream: Tensor,
+    sequences: Tensor,
+    positions: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    { attentionNorm, qkv, attentionOut, mlpNorm, gateUp, down }: DecoderLayerWeights,
+    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+    eps: number,
+    postNorm: boolean,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.decoderLayer!,
+      positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
+      stream.shape[1]!, down.shape[1]!, eps, Number(postNorm),
+      handleOf(stream), handleOf(sequences), handleOf(positions), handleOf(keys), handleOf(values),
+      handleOf(attentionNorm), weightHandleOf(qkv), weightHandleOf(attentionOut),
+      handleOf(mlpNorm), weightHandleOf(gateUp), weightHandleOf(down));
+  }
+
+  nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.nextLogits!,
+      stream.shape[0]!, rows.size, head.shape[1]!, head.shape[0]!, eps,
+      handleOf(stream), handleOf(rows), handleOf(norm), weightHandleOf(head), handleOf(logits));
+  }
+
+  sampleTokens(
+    logits: Tensor,
+    draws: Tensor | undefined,
+    sequences: Tensor,
+    seen: Tensor | undefined,
+    tokens: Tensor,
+    logProbs: Tensor | undefined,
+    { temperature, topK, topP, minP, repetitionPenalty }: Sampling,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.sampleTokens!,
+      tokens.size, logits.shape[1]!, temperature, topK, topP, minP, repetitionPenalty, seen?.shape[0] ?? 0,
+      handleOf(logits), handleOf(draws), handleOf(sequences), handleOf(seen), handleOf(tokens), handleOf(logProbs));
   }
 
   addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
