@@ -32,7 +32,12 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
     .option('--temperature <number>', 'below 1 bolder, above 1 more varied', temperature, 0.8)
     .option('--top-k <number>', 'draw from the k likeliest tokens; 0 = from all', wholeNumber(0), 0)
     .option('--top-p <share>', 'draw from the likeliest tokens of this total probability', share, 0.95)
-    .option('--min-p <share>', 'draw from tokens at least this likely relative to the likeliest; 0 = from all', fraction, 0)
+    .option(
+      '--min-p <share>',
+      'draw from tokens at least this likely relative to the likeliest; 0 = from all',
+      fraction,
+      0,
+    )
     .option('--repetition-penalty <number>', 'divides positive logits of tokens in the text; 1 = off', positive, 1)
     .option('--seed <number>', 'seed of the draws', wholeNumber(0), 1);
   addMachineOptions(command)

@@ -1,6 +1,6 @@
 import type { Model } from '../model/model.ts';
 import type { LayerCache } from '../tensor/fused/cached-attention.ts';
-import { filled } from '../tensor/scope.ts';
+import { empty, filled } from '../tensor/scope.ts';
 
 /** Keys and values of `sequences` sequences of up to `capacity` tokens, for every layer. */
 export interface KeyValueCache {
@@ -9,12 +9,11 @@ export interface KeyValueCache {
   capacity: number;
 }
 
+/** Kernels read only what was written; the composition multiplies the rest by zero, so there it has to be finite. */
 export function newCache({ config, backend }: Model, sequences: number, capacity: number): KeyValueCache {
   const shape = [sequences, config.kvHeads, capacity, config.headDim];
-  const layers = Array.from({ length: config.layers }, () => ({
-    keys: filled(backend, shape, 0),
-    values: filled(backend, shape, 0),
-  }));
+  const make = () => (backend.fused.cachedAttention ? empty(backend, shape) : filled(backend, shape, 0));
+  const layers = Array.from({ length: config.layers }, () => ({ keys: make(), values: make() }));
   return { layers, sequences, capacity };
 }
 

@@ -5,7 +5,7 @@ import { linear } from '../tensor/fused/linear.ts';
 import { gather } from '../tensor/primitives.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { grownCache, newCache, releaseCache } from './cache.ts';
+import { grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
 
 /** New tokens of one sequence. */
 export interface NewTokens {
@@ -15,9 +15,6 @@ export interface NewTokens {
   tokens: ArrayLike<number>;
 }
 
-/** Tokens that a cache has room for at first. */
-const firstCapacity = 64;
-
 /** A model over the cached keys and values of `sequences` sequences. */
 export interface Decoder {
   /** Puts new tokens through the model and into the cache: logits of what follows each, [news, vocabulary], owned by the caller. */
@@ -25,17 +22,24 @@ export interface Decoder {
   release(): void;
 }
 
-export function openDecoder(model: Model, sequences: number): Decoder {
+/** @param longest tokens that a sequence may come to hold; the cache grows up to that */
+export function openDecoder(model: Model, sequences: number, longest: number): Decoder {
   const step = model.backend.fused.decoderLayer ? fusedStep(model) : composedStep(model);
-  let cache = newCache(model, sequences, firstCapacity);
+  let cache: KeyValueCache | undefined;
+  const cacheFor = (length: number): KeyValueCache => {
+    if (cache && length <= cache.capacity) return cache;
+    const capacity = Math.min(longest, 2 * length);
+    return cache ? grownCache(model, cache, capacity) : newCache(model, sequences, capacity);
+  };
   return {
     nextLogits(news) {
       const rows = layOut(news);
       const needed = 1 + rows.positions.reduce((a, b) => Math.max(a, b), 0);
-      if (needed > cache.capacity) cache = grownCache(model, cache, Math.max(needed, 2 * cache.capacity));
-      return scope(() => step(rows, cache.layers), { adopt: false });
+      cache = cacheFor(needed);
+      const { layers } = cache;
+      return scope(() => step(rows, layers), { adopt: false });
     },
-    release: () => releaseCache(cache),
+    release: () => cache && releaseCache(cache),
   };
 }
 

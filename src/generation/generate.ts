@@ -42,7 +42,8 @@ export async function generate(
   if (prompts.length === 0 || maxNewTokens === 0) return results;
   const sequences = Math.min(batchSize, prompts.length);
   const sampler = openSampler(model.backend, { sequences, vocabulary: model.config.vocabSize, sampling, logProbs });
-  const decoder = openDecoder(model, sequences);
+  const longest = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
+  const decoder = openDecoder(model, sequences, longest);
   const begin = (index: number, sequence: number): OpenText => {
     sampler.begin(sequence, prompts[index]!, new RandomStream(seed, `sample/${index}`));
     return { index, sequence, position: 0, tokens: prompts[index]!, generated: [], logProbs: [] };

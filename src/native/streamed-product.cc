@@ -8,7 +8,7 @@ namespace mixtune {
 namespace {
 
 /** Bytes ahead of the panel that is being multiplied: what memory delivers while one line is worked on. */
-constexpr int64_t kAheadBytes = 4096;
+constexpr int64_t kAheadBytes = 8192;
 /** Bytes of the left operand that stay in the second-level cache while panels pass by. */
 constexpr int64_t kLeftBytes = 384 << 10;
 /** Multiply-adds below which a task is not worth its dispatch. */
