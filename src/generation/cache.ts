@@ -1,6 +1,7 @@
 import type { Model } from '../model/model.ts';
 import type { LayerCache } from '../tensor/fused/cached-attention.ts';
 import { empty, filled } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 
 /** Keys and values of `sequences` sequences of up to `capacity` tokens, for every layer. */
 export interface KeyValueCache {
@@ -9,10 +10,14 @@ export interface KeyValueCache {
   capacity: number;
 }
 
-/** Kernels read only what was written; the composition multiplies the rest by zero, so there it has to be finite. */
 export function newCache({ config, backend }: Model, sequences: number, capacity: number): KeyValueCache {
-  const shape = [sequences, config.kvHeads, capacity, config.headDim];
-  const make = () => (backend.fused.cachedAttention ? empty(backend, shape) : filled(backend, shape, 0));
+  const { fused } = backend;
+  const shape = (width: number): number[] => [sequences, config.kvHeads, capacity, width];
+  // The kernel keeps operands and reads only what was written; the composition multiplies the rest by zero.
+  const make = (): Tensor =>
+    fused.decoderLayer && fused.operandWidth
+      ? empty(backend, shape(fused.operandWidth(config.headDim)), 'operand')
+      : filled(backend, shape(config.headDim), 0);
   const layers = Array.from({ length: config.layers }, () => ({ keys: make(), values: make() }));
   return { layers, sequences, capacity };
 }

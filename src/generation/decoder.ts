@@ -75,9 +75,8 @@ function composedStep(model: Model): Step {
   const { backend } = model;
   const shape = attentionShape(model.config);
   return ({ tokens, sequences, positions, last }, cache) => {
-    const tensors = { sequencesTensor: fromHost(backend, sequences), positionsTensor: fromHost(backend, positions) };
-    const hidden = decoder(model, tokens, (qkv, layer) =>
-      cachedAttention(qkv, { sequences, positions, ...tensors }, cache[layer]!, shape),
+    const hidden = decoder(model, tokens, (x, { qkv, o }, layer) =>
+      linear(cachedAttention(linear(x, qkv), { sequences, positions }, cache[layer]!, shape), o),
     );
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };

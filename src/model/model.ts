@@ -1,8 +1,8 @@
 import type { AttentionShape, Backend, DecoderLayerWeights } from '../tensor/backends/backend.ts';
-import { attention, type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
-import { linear } from '../tensor/fused/linear.ts';
+import { type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
+import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
-import { swiglu } from '../tensor/fused/swiglu.ts';
+import { selfAttention } from '../tensor/fused/self-attention.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
@@ -68,8 +68,11 @@ export function scoreHeadOf(model: Model): Tensor {
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);
   const shape = attentionShape(model.config);
-  return decoder(model, input.tokens, (qkv) => attention(qkv, layout, shape), visit);
+  return decoder(model, input.tokens, (x, { qkv, o }) => selfAttention(x, qkv, o, layout, shape), visit);
 }
+
+/** Self-attention of normalised hidden states x [rows, hidden] with the projections of a layer. */
+export type SelfAttention = (x: Tensor, weights: { qkv: Tensor; o: Tensor }, layer: number) => Tensor;
 
 /**
  * The decoder with its attention left open: training attends inside the batch, generation over a cache.
@@ -78,7 +81,7 @@ export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: T
 export function decoder(
   model: Model,
   tokens: Int32Array,
-  attend: (qkv: Tensor, layer: number) => Tensor,
+  attend: SelfAttention,
   visit?: (stream: Tensor) => void,
 ): Tensor {
   const { config, backend } = model;
@@ -92,15 +95,15 @@ export function decoder(
   return rmsNorm(stream, finalNormOf(model), config.rmsNormEps);
 }
 
-function decoderLayer(model: Model, layer: number, x: Tensor, attend: (qkv: Tensor, layer: number) => Tensor): Tensor {
+function decoderLayer(model: Model, layer: number, x: Tensor, attend: SelfAttention): Tensor {
   const { config } = model;
   const weights = layerWeights(model, layer);
   const norm = (weight: Tensor) => (x: Tensor) => rmsNorm(x, weight, config.rmsNormEps);
-  const selfAttention = (x: Tensor): Tensor => linear(attend(linear(x, weights.qkv), layer), weights.attentionOut);
-  const mlp = (x: Tensor): Tensor => linear(swiglu(linear(x, weights.gateUp)), weights.down);
+  const attention = (x: Tensor): Tensor => attend(x, weights, layer);
+  const mlp = (x: Tensor): Tensor => gatedMlp(x, weights.gateUp, weights.down);
 
   const place = placementOfLayer(config, layer);
-  return place(place(x, norm(weights.attentionNorm), selfAttention), norm(weights.mlpNorm), mlp);
+  return place(place(x, norm(weights.attentionNorm), attention), norm(weights.mlpNorm), mlp);
 }
 
 export function layerWeights(model: Model, layer: number): DecoderLayerWeights {
@@ -111,7 +114,7 @@ export function layerWeights(model: Model, layer: number): DecoderLayerWeights {
   return {
     attentionNorm: weight(attentionNorm!),
     qkv: weight('self_attn.qkv_proj'),
-    attentionOut: weight('self_attn.o_proj'),
+    o: weight('self_attn.o_proj'),
     mlpNorm: weight(mlpNorm!),
     gateUp: weight('mlp.gate_up_proj'),
     down: weight('mlp.down_proj'),

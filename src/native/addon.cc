@@ -192,6 +192,11 @@ napi_value destroy(Call& call) {
   return undefinedValue(call.env);
 }
 
+/** (engine) → terms of an operand of products in a 32-bit word. */
+napi_value termsOfWord(Call& call) {
+  return numberValue(call.env, call.session().engine->products == Products::kBfloat16 ? 2 : 1);
+}
+
 /** (engine, bytes) → handle of a block. */
 napi_value allocate(Call& call) {
   Block* block = call.session().engine->pool.allocate(static_cast<size_t>(call.number(1)));
@@ -311,6 +316,7 @@ NAPI_MODULE_INIT() {
   define<instructionSet>(env, exports, "instructionSet", instance);
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
+  define<termsOfWord>(env, exports, "termsOfWord", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);
   define<enqueue>(env, exports, "enqueue", instance);

@@ -1,72 +1,100 @@
-// Attention of many new tokens of one sequence: queries in blocks, so that each key and value is read once for many.
-#include <cmath>
+// Attention of many new tokens of one sequence: keys and values are laid out once for a block of queries.
 #include <limits>
 
-#include "attention-blocks.h"
 #include "cached-attention.h"
 
 namespace mixtune {
 
 namespace {
 
-/** Queries whose scores are in memory at once. */
-constexpr int64_t kQueries = 2 * kTileRows;
-
-/** A row of `count` scores becomes exp(score − largest), zero from there to `end`. Returns the sum. */
-float exponentials(float* scores, int64_t count, int64_t end) {
+/** A row of `count` scores as terms exp(score − largest), zero from there to `end`. Returns their sum. */
+template <class T>
+float exponentials(const float* scores, int64_t count, int64_t end, typename T::Unit* terms) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
   Vec best = splat(lowest), total{};
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) best = maximum(load(scores + i), best);
-  if (i < count) best = maximum(firstLanes(load(scores + i), count - i, lowest), best);
+  for (int64_t i = 0; i < count; i += kLanes) best = maximum(firstLanes(load(scores + i), count - i, lowest), best);
   const float largest = maxOfLanes(best);
-  for (i = 0; i + kLanes <= count; i += kLanes) {
-    const Vec p = exponential(load(scores + i) - largest);
-    store(scores + i, p);
-    total += p;
-  }
-  if (i < count) {
+  int64_t i = 0;
+  for (; i < count; i += kLanes) {
     const Vec p = firstLanes(exponential(load(scores + i) - largest), count - i, 0.0f);
-    store(scores + i, p);
+    storeTerms<T>(terms, i, p);
     total += p;
-    i += kLanes;
   }
-  for (; i < end; i += kLanes) store(scores + i, Vec{});
+  for (; i < end; i += kLanes) storeTerms<T>(terms, i, Vec{});
   return sumOfLanes(total);
 }
 
-}  // namespace
+/** Keys [0, length) of a cache as panels for products with queries, values as token panels. */
+template <class T>
+struct Packed {
+  typename T::Unit* keys;
+  TokenPanels<T, kPanel> values;
 
-void attendRun(const CachedRows& at, int64_t row, int64_t count, int64_t kvHead, const float* queries, float* out,
-               Scratch& scratch) {
-  const int64_t headDim = at.shape.headDim, width = at.shape.queryWidth(), group = at.shape.group();
-  const int64_t cache = at.cacheOffset(row, kvHead), before = at.positions[row], length = before + count;
-  const int64_t stride = padded(length);
-  scratch.reset();
-  float* keyPanels = scratch.take<float>(panelSize(headDim, length));
-  float* valuePanels = scratch.take<float>(panelSize(length, headDim));
-  float* scores = scratch.take<float>(kQueries * stride);
-  packHeads(at.keys + cache, headDim, length, headDim, keyPanels);
-  packTokens(at.values + cache, headDim, length, headDim, valuePanels);
-
-  for (int64_t first = 0; first < count; first += kQueries) {
-    const int64_t rows = std::min(kQueries, count - first), last = before + first + rows, visible = padded(last);
-    for (int64_t head = kvHead * group; head < (kvHead + 1) * group; head++) {
-      const int64_t offset = (row + first) * width + head * headDim;
-      multiplyPanels<float, false>(rows, visible, headDim, {queries + offset, width}, keyPanels, panelStride(headDim),
-                                   scores, stride, false);
-      float inverses[kQueries];
-      for (int64_t q = 0; q < rows; q++)
-        inverses[q] = 1.0f / exponentials(scores + q * stride, before + first + q + 1, visible);
-      float* to = out + offset;
-      multiplyPanels<float, false>(rows, headDim, last, {scores, stride}, valuePanels, panelStride(length), to, width,
-                                   false);
-      for (int64_t q = 0; q < rows; q++)
-        forEachVec(headDim, [&](int64_t i, auto load, auto store) {
-          store(to + q * width + i, load(to + q * width + i) * inverses[q]);
-        });
+  Packed(const Cache<T>& cache, int64_t offset, int64_t length, Scratch& scratch)
+      : keys(scratch.take<typename T::Unit>(panelsSize(cache.units(), length))),
+        values(takeTokenPanels<T>(scratch, padded(length), cache.headDim)) {
+    const int64_t headDim = cache.headDim;
+    float* block = scratch.take<float>(kPanel * headDim);
+    for (int64_t first = 0; first < length; first += kPanel) {
+      const int64_t count = std::min<int64_t>(kPanel, length - first);
+      expand(cache, cache.keys + offset + first * cache.units(), count, block);
+      packTransposed<T>(block, std::min<int64_t>(count, kLanes), block + kLanes * headDim,
+                        std::max<int64_t>(count - kLanes, 0), headDim, headDim,
+                        keys + first / kPanel * panelStride(cache.units()));
+      expand(cache, cache.values + offset + first * cache.units(), count, block);
+      std::fill(block + count * headDim, block + kPanel * headDim, 0.0f);
+      putTokens<T>(values, block, first, kPanel, headDim);
     }
   }
+
+  static void expand(const Cache<T>& cache, const typename T::Unit* rows, int64_t count, float* to) {
+    for (int64_t r = 0; r < count; r++, rows += cache.units(), to += cache.headDim)
+      for (int64_t i = 0; i < cache.headDim; i += kLanes) {
+        const int64_t rest = cache.headDim - i;
+        rest >= kLanes ? store(to + i, loadTerms<T>(rows, i)) : storePart(to + i, loadTerms<T>(rows, i, rest), rest);
+      }
+  }
+};
+
+}  // namespace
+
+template <class T>
+void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
+               const float* queries, typename T::Unit* out, Scratch& scratch) {
+  using Unit = typename T::Unit;
+  scratch.reset();
+  const int64_t headDim = cache.headDim, units = cache.units(), group = rows.shape.group();
+  const int64_t before = rows.positions[row], length = before + count, visible = padded(length);
+  const int64_t width = rows.shape.queryWidth(), terms = unitsOf<T>(visible);
+  const Packed<T> packed(cache, cache.offset(rows.sequences[row], kvHead, 0), length, scratch);
+  Unit* block = scratch.take<Unit>(count * units);
+  float* scores = scratch.take<float>(count * visible);
+  Unit* probabilities = scratch.take<Unit>(count * terms);
+  float* sums = scratch.take<float>(count);
+  float* result = scratch.take<float>(count * padded(headDim));
+
+  for (int64_t head = kvHead * group; head < (kvHead + 1) * group; head++) {
+    for (int64_t q = 0; q < count; q++) packRow<T>(queries + (row + q) * width + head * headDim, headDim, block + q * units);
+    multiplyPanels<Unit, false>(count, visible, units, {block, units}, packed.keys, panelStride(units), scores, visible,
+                                false);
+    for (int64_t q = 0; q < count; q++)
+      sums[q] = exponentials<T>(scores + q * visible, before + q + 1, visible, probabilities + q * terms);
+    multiplyPanels<Unit, false>(count, headDim, terms, {probabilities, terms}, packed.values.data, packed.values.stride,
+                                result, padded(headDim), false);
+    for (int64_t q = 0; q < count; q++)
+      putHead<T>(out + (row + q) * unitsOf<T>(width), head * headDim, result + q * padded(headDim), 1.0f / sums[q],
+                 headDim);
+  }
 }
+
+#define MIXTUNE_INSTANTIATE(T)                                                                                        \
+  template void attendRun<T>(const NewRows&, const Cache<T>&, int64_t, int64_t, int64_t, const float*, T::Unit*, \
+                             Scratch&);
+MIXTUNE_INSTANTIATE(Float)
+MIXTUNE_INSTANTIATE(RoundedFloat)
+#if defined(__AVX512BF16__)
+MIXTUNE_INSTANTIATE(Bfloat16)
+#endif
+#undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

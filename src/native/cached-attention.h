@@ -1,46 +1,62 @@
 // Attention of new tokens over a cache of keys and values.
 #pragma once
 
-#include "operations.h"
-#include "rotary.h"
+#include "attention.h"
 
 namespace mixtune {
 
-/** New rows and the cache of one layer: keys, values [sequences, kvHeads, capacity, headDim]. */
-struct CachedRows {
-  int64_t rows, sequenceCount, capacity;
+/** New rows, each of a sequence and with its position there. */
+struct NewRows {
+  int64_t count;
   HeadShape shape;
-  double theta;
   const int32_t* sequences;
   const int32_t* positions;
-  float* keys;
-  float* values;
 
-  int64_t cacheSize() const { return sequenceCount * shape.kvHeads * capacity * shape.headDim; }
-  int64_t cacheOffset(int64_t row, int64_t kvHead) const {
-    return (sequences[row] * shape.kvHeads + kvHead) * capacity * shape.headDim;
-  }
-  /** `count` of the rows, from `first` on. */
-  CachedRows part(int64_t first, int64_t count) const {
-    CachedRows part = *this;
-    part.rows = count;
-    part.sequences += first;
-    part.positions += first;
-    return part;
+  NewRows part(int64_t first, int64_t length) const { return {length, shape, sequences + first, positions + first}; }
+};
+
+/** Keys and values of one layer [sequences, kvHeads, capacity, units of a head], as operands of products. */
+template <class T>
+struct Cache {
+  using Unit = typename T::Unit;
+  Unit* keys;
+  Unit* values;
+  int64_t kvHeads, capacity, headDim;
+
+  int64_t units() const { return unitsOf<T>(headDim); }
+  int64_t offset(int64_t sequence, int64_t kvHead, int64_t position) const {
+    return ((sequence * kvHeads + kvHead) * capacity + position) * units();
   }
 };
 
-/** Throws where a row is outside the cache. */
-void checkRows(const CachedRows& at);
+/** `count` floats from `column` (a multiple of kLanes) of a row of units. */
+template <class T>
+inline Vec headTerms(const typename T::Unit* row, int64_t column, int64_t count) {
+  return count >= kLanes ? loadTerms<T>(row, column) : loadTerms<T>(row, column, count);
+}
+
+/** A head's result, scaled, as terms [column, column + headDim) of a row of units. */
+template <class T>
+inline void putHead(typename T::Unit* row, int64_t column, const float* x, float scale, int64_t headDim) {
+  int64_t i = 0;
+  for (; i + kLanes <= headDim; i += kLanes) storeTerms<T>(row, column + i, load(x + i) * scale);
+  if (i < headDim) storeTerms<T>(row, column + i, loadPart(x + i, headDim - i) * scale, headDim - i);
+}
 
 /**
  * Writes keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] into the cache, then lets each query
- * attend to its own sequence up to its own position: out [rows, heads·headDim].
+ * attend to its own sequence up to its own position: out [rows, units of heads·headDim].
  */
-void attendCached(Engine& engine, const CachedRows& at, const RotaryTable& table, const float* qkv, float* out);
+template <class T>
+void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
+                  const float* qkv, typename T::Unit* out);
 
-/** Blocked attention for `count` rows of one sequence, from `row` on, and one key-value head; queries are rotated. */
-void attendRun(const CachedRows& at, int64_t row, int64_t count, int64_t kvHead, const float* queries, float* out,
-               Scratch& scratch);
+/**
+ * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
+ * time; queries [rows, heads·headDim] are rotated and scaled.
+ */
+template <class T>
+void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
+               const float* queries, typename T::Unit* out, Scratch& scratch);
 
 }  // namespace mixtune

@@ -1,8 +1,9 @@
 // One decoder layer over a cache, for decoding and prefill, and the logits of the tokens that come next.
 #include <cmath>
-#include <cstring>
+#include <string>
 
 #include "cached-attention.h"
+#include "operations.h"
 #include "streamed-product.h"
 
 namespace mixtune {
@@ -22,8 +23,6 @@ void normalise(const float* x, const float* weight, float eps, int64_t count, fl
   forEachVec(count, [&](int64_t i, auto load, auto store) { store(to + i, load(x + i) * inverse * load(weight + i)); });
 }
 
-void copy(const float* x, int64_t count, float* to) { std::memcpy(to, x, static_cast<size_t>(count) * sizeof(float)); }
-
 struct Layer {
   int64_t hidden, intermediate;
   float eps;
@@ -31,102 +30,117 @@ struct Layer {
   bool post;
   const float* attentionNorm;
   const float* mlpNorm;
-  Block *qkv, *attentionOut, *gateUp, *down;
+  Block *qkv, *o, *gateUp, *down;
 };
 
+/** Finish of the product with gate and up, which are paired in each panel: silu(gate) · up as an operand. */
 template <class T>
-void runLayer(Engine& engine, const Layer& layer, const CachedRows& at, const RotaryTable& table, float* stream) {
-  const int64_t rows = at.rows, hidden = layer.hidden, intermediate = layer.intermediate;
-  const int64_t queryWidth = at.shape.queryWidth(), qkvWidth = at.shape.width();
-  const auto product = [&](Left<typename T::Unit> left, Block* weight, int64_t inner, int64_t columns, float* out,
-                           bool accumulate) {
-    const auto* panels = weightPanels<T>(engine, weight, &Block::forward, inner, columns);
-    streamedProduct<T>(engine, rows, columns, inner, left, panels, out, accumulate);
-  };
+struct SwiGlu {
+  typename T::Unit* out;
+  int64_t intermediate;
 
-  float* qkv = engine.scratch.take<float>(rows * qkvWidth);
-  const auto attentionInput = operandRows<T>(engine, rows, hidden, [&](int64_t row, float* to) {
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    const int64_t column = panel * kLanes, width = intermediate - column;
+    for (int64_t r = row; r < row + count; r++, sums += kPanel) {
+      const Vec gate = load(sums), product = gate * sigmoid(gate) * load(sums + kLanes);
+      typename T::Unit* to = out + r * unitsOf<T>(intermediate);
+      width >= kLanes ? storeTerms<T>(to, column, product) : storeTerms<T>(to, column, product, width);
+    }
+  }
+};
+
+/** stream [rows, hidden] through one layer. */
+template <class T>
+void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
+              float* stream) {
+  using Unit = typename T::Unit;
+  const int64_t count = rows.count, hidden = layer.hidden, units = unitsOf<T>(hidden);
+  const int64_t width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
+  const StoreFloats addToStream{stream, hidden, hidden, true};
+
+  float* qkv = engine.scratch.take<float>(count * width);
+  const auto attentionInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
     const float* x = stream + row * hidden;
-    layer.post ? copy(x, hidden, to) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
+    layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
   });
-  product(attentionInput, layer.qkv, hidden, qkvWidth, qkv, false);
+  streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
+                weightPanels<T>(engine, layer.qkv, hidden, width), StoreFloats{qkv, width, width, false});
+  Unit* attended = engine.scratch.take<Unit>(count * unitsOf<T>(queryWidth));
+  attendCached<T>(engine, rows, cache, table, qkv, attended);
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), {attended, unitsOf<T>(queryWidth)},
+                weightPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
 
-  float* attended = engine.scratch.take<float>(rows * queryWidth);
-  attendCached(engine, at, table, qkv, attended);
-  const auto attentionOutput = operandRows<T>(
-      engine, rows, queryWidth, [&](int64_t row, float* to) { copy(attended + row * queryWidth, queryWidth, to); });
-  product(attentionOutput, layer.attentionOut, queryWidth, hidden, stream, true);
-
-  float* gateUp = engine.scratch.take<float>(rows * 2 * intermediate);
-  const auto mlpInput = operandRows<T>(engine, rows, hidden, [&](int64_t row, float* to) {
+  const int64_t intermediate = layer.intermediate, half = unitsOf<T>(intermediate);
+  Unit* h = engine.scratch.take<Unit>(count * half);
+  const auto mlpInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
     float* x = stream + row * hidden;
     normalise(x, layer.post ? layer.attentionNorm : layer.mlpNorm, layer.eps, hidden, to);
-    if (layer.post) copy(to, hidden, x);
+    if (layer.post) std::copy_n(to, hidden, x);
   });
-  product(mlpInput, layer.gateUp, hidden, 2 * intermediate, gateUp, false);
-
-  const auto activations = operandRows<T>(engine, rows, intermediate, [&](int64_t row, float* to) {
-    const float* gate = gateUp + row * 2 * intermediate;
-    forEachVec(intermediate, [&](int64_t i, auto load, auto store) {
-      const Vec g = load(gate + i);
-      store(to + i, g * sigmoid(g) * load(gate + intermediate + i));
-    });
-  });
-  product(activations, layer.down, intermediate, hidden, stream, true);
+  streamRows<T>(engine, count, divideUp(intermediate, kLanes), units, mlpInput,
+                weightPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Columns::kPairedHalves),
+                SwiGlu<T>{h, intermediate});
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), half, {h, half},
+                weightPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
   if (!layer.post) return;
-  engine.team.ranges(rows, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {
+  engine.team.ranges(count, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; row++)
       normalise(stream + row * hidden, layer.mlpNorm, layer.eps, hidden, stream + row * hidden);
   });
+}
+
+/** Flops, and bytes of weights and cache, of one layer. */
+void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
+  const double weights = layer.hidden * (rows.shape.width() + rows.shape.queryWidth() + 3.0 * layer.intermediate);
+  const double operandBytes = engine.products == Products::kBfloat16 ? 2 : 4;
+  double contexts = 0;
+  for (int64_t row = 0; row < rows.count; row++) contexts += rows.positions[row] + 1;
+  engine.count(2.0 * rows.count * weights + 4.0 * contexts * rows.shape.queryWidth(),
+               operandBytes * (weights + 2.0 * contexts * rows.shape.kvHeads * rows.shape.headDim));
 }
 
 }  // namespace
 
 /**
  * rows, sequences, capacity, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
- * stream, sequence of each row, positions, keys, values, attention norm, qkv, attention out, mlp norm, gateUp, down.
+ * stream, sequence of each row, positions, attention norm, qkv, o, mlp norm, gateUp, down, keys, values.
  */
 void operations::decoderLayer(Engine& engine, Arguments& in) {
-  CachedRows at{};
-  at.rows = in.integer();
-  at.sequenceCount = in.integer();
-  at.capacity = in.integer();
-  at.shape.heads = in.integer();
-  at.shape.kvHeads = in.integer();
-  at.shape.headDim = in.integer();
-  at.theta = in.number();
+  NewRows rows{};
+  rows.count = in.integer();
+  const int64_t sequenceCount = in.integer(), capacity = in.integer();
+  rows.shape = {in.integer(), in.integer(), in.integer()};
+  const double theta = in.number();
   Layer layer{};
   const int64_t hidden = layer.hidden = in.integer(), intermediate = layer.intermediate = in.integer();
   layer.eps = in.real();
   layer.post = in.flag();
-  float* stream = in.write(at.rows * hidden);
-  at.sequences = in.read<int32_t>(at.rows);
-  at.positions = in.read<int32_t>(at.rows);
-  at.keys = in.write(at.cacheSize());
-  at.values = in.write(at.cacheSize());
+  float* stream = in.write(rows.count * hidden);
+  rows.sequences = in.read<int32_t>(rows.count);
+  rows.positions = in.read<int32_t>(rows.count);
   layer.attentionNorm = in.read(hidden);
-  layer.qkv = in.block<float>(at.shape.width() * hidden);
-  layer.attentionOut = in.block<float>(at.shape.queryWidth() * hidden);
+  layer.qkv = in.block<float>(rows.shape.width() * hidden);
+  layer.o = in.block<float>(rows.shape.queryWidth() * hidden);
   layer.mlpNorm = in.read(hidden);
   layer.gateUp = in.block<float>(2 * intermediate * hidden);
   layer.down = in.block<float>(intermediate * hidden);
-  checkRows(at);
-  const RotaryTable& table = tableFor(engine, at.shape, at.theta, at.positions, at.rows);
-
-  const double weights = static_cast<double>(hidden * (at.shape.width() + at.shape.queryWidth() + 3 * intermediate));
-  double contexts = 0;
-  for (int64_t row = 0; row < at.rows; row++) contexts += at.positions[row] + 1;
-  engine.count(2 * static_cast<double>(at.rows) * weights + 4 * contexts * static_cast<double>(at.shape.queryWidth()),
-               weights * (engine.products == Products::kBfloat16 ? 2 : 4) +
-                   8 * contexts * static_cast<double>(at.shape.kvHeads * at.shape.headDim));
-
-  for (int64_t first = 0; first < at.rows; first += kRowsAtOnce) {
-    const CachedRows part = at.part(first, std::min(kRowsAtOnce, at.rows - first));
-    inPrecision(engine, [&](auto kind) {
-      runLayer<decltype(kind)>(engine, layer, part, table, stream + first * hidden);
-    });
-    engine.scratch.reset();
-  }
+  for (int64_t i = 0; i < rows.count; i++)
+    if (rows.sequences[i] < 0 || rows.sequences[i] >= sequenceCount || rows.positions[i] >= capacity)
+      throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
+  const RotaryTable& table = tableFor(engine, rows.shape, theta, rows.positions, rows.count);
+  countLayer(engine, layer, rows);
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    Cache<T> cache{nullptr, nullptr, rows.shape.kvHeads, capacity, rows.shape.headDim};
+    const int64_t size = sequenceCount * rows.shape.kvHeads * capacity * cache.units();
+    cache.keys = in.write<typename T::Unit>(size);
+    cache.values = in.write<typename T::Unit>(size);
+    for (int64_t first = 0; first < rows.count; first += kRowsAtOnce) {
+      const NewRows part = rows.part(first, std::min(kRowsAtOnce, rows.count - first));
+      runLayer<T>(engine, layer, part, cache, table, stream + first * hidden);
+      engine.scratch.reset();
+    }
+  });
 }
 
 /** rows, chosen, hidden, vocabulary, eps, stream, chosen rows, norm, head, logits [chosen, vocabulary]. */
@@ -148,8 +162,9 @@ void operations::nextLogits(Engine& engine, Arguments& in) {
     const auto left = operandRows<T>(engine, chosen, hidden, [&](int64_t row, float* to) {
       normalise(stream + chosenRows[row] * hidden, weight, eps, hidden, to);
     });
-    const auto* panels = weightPanels<T>(engine, head, &Block::forward, hidden, vocabulary);
-    streamedProduct<T>(engine, chosen, vocabulary, hidden, left, panels, logits, false);
+    streamRows<T>(engine, chosen, divideUp(vocabulary, kPanel), unitsOf<T>(hidden), left,
+                  weightPanels<T>(engine, head, hidden, vocabulary),
+                  StoreFloats{logits, vocabulary, vocabulary, false});
   });
 }
 

@@ -23,12 +23,13 @@
   EACH(rmsNormGradient)          \
   EACH(swiglu)                   \
   EACH(swigluGradient)           \
-  EACH(attention)                \
-  EACH(attentionGradient)        \
+  EACH(gatedMlp)                 \
+  EACH(gatedMlpGradient)         \
+  EACH(selfAttention)            \
+  EACH(selfAttentionGradient)    \
   EACH(tokenLogProbs)            \
   EACH(tokenLogProbsGradient)    \
   EACH(crossEntropyWithGradient) \
-  EACH(cachedAttention)          \
   EACH(decoderLayer)             \
   EACH(nextLogits)               \
   EACH(sampleTokens)             \

@@ -19,6 +19,8 @@ export interface NativeLibrary {
   instructionSet(): string;
   create(threads: number, bfloat16: number): number;
   destroy(engine: number): void;
+  /** Terms of an operand of products in a 32-bit word: 2 where products are made of bfloat16. */
+  termsOfWord(engine: number): number;
   allocate(engine: number, bytes: number): number;
   release(engine: number, handle: number): void;
   enqueue(engine: number, operation: number, ...values: number[]): void;

@@ -1,19 +1,52 @@
 import type { Tensor } from '../tensor.ts';
-import type { AdamWStep, AttentionShape, DecoderLayerWeights, FusedKernels, Sampling } from './backend.ts';
+import type {
+  AdamWStep,
+  AttentionShape,
+  DecoderLayerWeights,
+  FusedKernels,
+  GradientTarget,
+  PackedRows,
+  Sampling,
+  SavedAttention,
+  SavedMlp,
+} from './backend.ts';
 import { handleOf, weightHandleOf } from './native-arguments.ts';
 import type { NativeLibrary } from './native-build.ts';
+
+/** Whether to add, and the block or 0. */
+function targetOf(target: GradientTarget | undefined): [number, number] {
+  return [Number(target?.accumulate ?? false), handleOf(target?.tensor)];
+}
+
+function layoutOf(
+  { positions, segments }: PackedRows,
+  { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+): number[] {
+  return [
+    positions.size,
+    segments.size - 1,
+    heads,
+    kvHeads,
+    headDim,
+    ropeTheta,
+    handleOf(positions),
+    handleOf(segments),
+  ];
+}
 
 /** The fused operations of the C++ engine; arguments in the order that the operations in src/native document. */
 export class NativeKernels implements FusedKernels {
   readonly #library: NativeLibrary;
   readonly #engine: number;
   readonly #op: Record<string, number>;
+  readonly #termsOfWord: number;
 
   /** @param operations the number of each operation by its name */
   constructor(library: NativeLibrary, engine: number, operations: Record<string, number>) {
     this.#library = library;
     this.#engine = engine;
     this.#op = operations;
+    this.#termsOfWord = library.termsOfWord(engine);
   }
 
   linear(x: Tensor, w: Tensor, out: Tensor): void {
@@ -69,37 +102,63 @@ export class NativeKernels implements FusedKernels {
       handleOf(dy), handleOf(gateUp), handleOf(dGateUp));
   }
 
-  attention(
-    qkv: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    rotated: Tensor,
-    out: Tensor,
-    logSumExp: Tensor,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
-  ): void {
-    // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.attention!,
-      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta,
-      handleOf(qkv), handleOf(positions), handleOf(segments),
-      handleOf(rotated), handleOf(out), handleOf(logSumExp));
+  operandWidth(columns: number): number {
+    return Math.ceil(columns / this.#termsOfWord);
   }
 
-  attentionGradient(
-    dOut: Tensor,
-    rotated: Tensor,
-    out: Tensor,
-    logSumExp: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    dQkv: Tensor,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+  gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.gatedMlp!, x.shape[0]!, x.shape[1]!, down.shape[1]!,
+      handleOf(x), weightHandleOf(gateUp), weightHandleOf(down), handleOf(y),
+      handleOf(saved?.x), handleOf(saved?.gateUp));
+  }
+
+  gatedMlpGradient(
+    dy: Tensor,
+    saved: SavedMlp,
+    gateUp: Tensor,
+    down: Tensor,
+    dx: GradientTarget | undefined,
+    dGateUp: GradientTarget | undefined,
+    dDown: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.attentionGradient!,
-      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta,
-      handleOf(dOut), handleOf(rotated), handleOf(out), handleOf(logSumExp), handleOf(positions), handleOf(segments),
-      handleOf(dQkv));
+    this.#library.enqueue(this.#engine, this.#op.gatedMlpGradient!, dy.shape[0]!, dy.shape[1]!, down.shape[1]!,
+      handleOf(dy), handleOf(saved.x), handleOf(saved.gateUp), handleOf(gateUp), handleOf(down),
+      ...targetOf(dx), ...targetOf(dGateUp), ...targetOf(dDown));
+  }
+
+  selfAttention(
+    x: Tensor,
+    qkv: Tensor,
+    o: Tensor,
+    rows: PackedRows,
+    y: Tensor,
+    shape: AttentionShape,
+    saved?: SavedAttention,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.selfAttention!, ...layoutOf(rows, shape), x.shape[1]!,
+      handleOf(x), weightHandleOf(qkv), weightHandleOf(o), handleOf(y),
+      handleOf(saved?.x), handleOf(saved?.qkv), handleOf(saved?.out), handleOf(saved?.logSumExp));
+  }
+
+  selfAttentionGradient(
+    dy: Tensor,
+    saved: SavedAttention,
+    qkv: Tensor,
+    o: Tensor,
+    rows: PackedRows,
+    shape: AttentionShape,
+    dx: GradientTarget | undefined,
+    dQkv: GradientTarget | undefined,
+    dO: GradientTarget | undefined,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.selfAttentionGradient!, ...layoutOf(rows, shape), dy.shape[1]!,
+      handleOf(dy), handleOf(saved.x), handleOf(saved.qkv), handleOf(saved.out), handleOf(saved.logSumExp),
+      handleOf(qkv), handleOf(o),
+      ...targetOf(dx), ...targetOf(dQkv), ...targetOf(dO));
   }
 
   tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void {
@@ -132,29 +191,15 @@ export class NativeKernels implements FusedKernels {
     targets: Tensor,
     weights: Tensor,
     loss: Tensor,
-    dHidden: Tensor,
-    dHead: Tensor,
+    dHidden: GradientTarget | undefined,
+    dHead: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.crossEntropyWithGradient!,
       targets.size, head.shape[1]!, head.shape[0]!,
+      Number(dHidden?.accumulate ?? false), Number(dHead?.accumulate ?? false),
       handleOf(hidden), weightHandleOf(head), handleOf(targets), handleOf(weights),
-      handleOf(loss), handleOf(dHidden), handleOf(dHead));
-  }
-
-  cachedAttention(
-    qkv: Tensor,
-    sequences: Tensor,
-    positions: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    out: Tensor,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
-  ): void {
-    // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.cachedAttention!,
-      positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
-      handleOf(qkv), handleOf(sequences), handleOf(positions), handleOf(keys), handleOf(values), handleOf(out));
+      handleOf(loss), handleOf(dHidden?.tensor), handleOf(dHead?.tensor));
   }
 
   decoderLayer(
@@ -163,7 +208,7 @@ export class NativeKernels implements FusedKernels {
     positions: Tensor,
     keys: Tensor,
     values: Tensor,
-    { attentionNorm, qkv, attentionOut, mlpNorm, gateUp, down }: DecoderLayerWeights,
+    { attentionNorm, qkv, o, mlpNorm, gateUp, down }: DecoderLayerWeights,
     { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
     eps: number,
     postNorm: boolean,
@@ -172,9 +217,10 @@ export class NativeKernels implements FusedKernels {
     this.#library.enqueue(this.#engine, this.#op.decoderLayer!,
       positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
       stream.shape[1]!, down.shape[1]!, eps, Number(postNorm),
-      handleOf(stream), handleOf(sequences), handleOf(positions), handleOf(keys), handleOf(values),
-      handleOf(attentionNorm), weightHandleOf(qkv), weightHandleOf(attentionOut),
-      handleOf(mlpNorm), weightHandleOf(gateUp), weightHandleOf(down));
+      handleOf(stream), handleOf(sequences), handleOf(positions),
+      handleOf(attentionNorm), weightHandleOf(qkv), weightHandleOf(o),
+      handleOf(mlpNorm), weightHandleOf(gateUp), weightHandleOf(down),
+      handleOf(keys), handleOf(values));
   }
 
   nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void {
