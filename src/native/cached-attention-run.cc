@@ -60,22 +60,21 @@ struct Packed {
 
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
-               const float* queries, typename T::Unit* out, Scratch& scratch) {
+               const typename T::Unit* queries, typename T::Unit* out, Scratch& scratch) {
   using Unit = typename T::Unit;
   scratch.reset();
   const int64_t headDim = cache.headDim, units = cache.units(), group = rows.shape.group();
   const int64_t before = rows.positions[row], length = before + count, visible = padded(length);
   const int64_t width = rows.shape.queryWidth(), terms = unitsOf<T>(visible);
   const Packed<T> packed(cache, cache.offset(rows.sequences[row], kvHead, 0), length, scratch);
-  Unit* block = scratch.take<Unit>(count * units);
   float* scores = scratch.take<float>(count * visible);
   Unit* probabilities = scratch.take<Unit>(count * terms);
   float* sums = scratch.take<float>(count);
   float* result = scratch.take<float>(count * padded(headDim));
 
   for (int64_t head = kvHead * group; head < (kvHead + 1) * group; head++) {
-    for (int64_t q = 0; q < count; q++) packRow<T>(queries + (row + q) * width + head * headDim, headDim, block + q * units);
-    multiplyPanels<Unit, false>(count, visible, units, {block, units}, packed.keys, panelStride(units), scores, visible,
+    const Left<Unit> block{queries + (row * rows.shape.heads + head) * units, rows.shape.heads * units};
+    multiplyPanels<Unit, false>(count, visible, units, block, packed.keys, panelStride(units), scores, visible,
                                 false);
     for (int64_t q = 0; q < count; q++)
       sums[q] = exponentials<T>(scores + q * visible, before + q + 1, visible, probabilities + q * terms);
@@ -88,8 +87,8 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
 }
 
 #define MIXTUNE_INSTANTIATE(T)                                                                                        \
-  template void attendRun<T>(const NewRows&, const Cache<T>&, int64_t, int64_t, int64_t, const float*, T::Unit*, \
-                             Scratch&);
+  template void attendRun<T>(const NewRows&, const Cache<T>&, int64_t, int64_t, int64_t, const T::Unit*,   \
+                             T::Unit*, Scratch&);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)
 #if defined(__AVX512BF16__)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -27,6 +28,7 @@ struct Task {
 /** Lane i of the result is the sum of the lanes of rows[i]; rows is changed. */
 template <int Half, int... Lane>
 inline void sumPairs(Vec (&rows)[kLanes], std::integer_sequence<int, Lane...>) {
+#pragma GCC unroll 16
   for (int i = 0; i < Half; i++) {
     const Vec a = rows[i], b = rows[i + Half];
     rows[i] = __builtin_shufflevector(a, b, (Lane & Half ? kLanes + Lane : Lane)...) +
@@ -41,64 +43,100 @@ inline Vec sumsOfLanes(Vec (&rows)[kLanes]) {
   return rows[0];
 }
 
-/** scores[k] = query · keys[k] for `count` keys, `units` apart. */
-template <class T>
-void scoreKeys(const float* query, const typename T::Unit* keys, int64_t units, int64_t count, int64_t headDim,
-               float* scores) {
-  for (int64_t k = 0; k < count; k += kLanes) {
-    const int64_t block = std::min<int64_t>(kLanes, count - k);
-    Vec sums[kLanes] = {};
-    for (int64_t i = 0; i < headDim; i += kLanes) {
-      const int64_t rest = headDim - i;
-      const Vec q = rest >= kLanes ? load(query + i) : loadPart(query + i, rest);
-      if (block == kLanes && rest >= kLanes) {
+/** kLanes units of a row, zero from `count` on. */
+template <class Unit>
+inline auto unitsFrom(const Unit* row, int64_t count) {
+  if (count >= kLanes) return panelUnits(row);
+  Unit part[kLanes] = {};
+  std::memcpy(part, row, static_cast<size_t>(count) * sizeof(Unit));
+  return panelUnits(part);
+}
+
+template <class Unit>
+Vec dot(const Unit* a, const Unit* b, int64_t units) {
+  Vec sum{};
+  for (int64_t i = 0; i < units; i += kLanes) multiplyAdd(sum, unitsFrom(a + i, units - i), unitsFrom(b + i, units - i));
+  return sum;
+}
+
+/** The same for kLanes rows b, in lane i for row i. */
+template <class Unit>
+Vec dots(const Unit* a, const Unit* b, int64_t units) {
+  Vec sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= units; i += kLanes) {
+    const auto part = panelUnits(a + i);
 #pragma GCC unroll 16
-        for (int j = 0; j < kLanes; j++) sums[j] += q * loadTerms<T>(keys + (k + j) * units, i);
-      } else {
-        for (int64_t j = 0; j < block; j++) sums[j] += q * headTerms<T>(keys + (k + j) * units, i, rest);
-      }
-    }
-    block == kLanes ? store(scores + k, sumsOfLanes(sums)) : storePart(scores + k, sumsOfLanes(sums), block);
+    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, panelUnits(b + j * units + i));
   }
+  if (i < units) {
+    const auto part = unitsFrom(a + i, units - i);
+#pragma GCC unroll 16
+    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, unitsFrom(b + j * units + i, units - i));
+  }
+  return sumsOfLanes(sums);
+}
+
+/** scores[k] = query · keys[k] for `count` keys; rows of `units` units. */
+template <class Unit>
+void scoreKeys(const Unit* query, const Unit* keys, int64_t units, int64_t count, float* scores) {
+  int64_t k = 0;
+  for (; k + kLanes <= count; k += kLanes) store(scores + k, dots(query, keys + k * units, units));
+  for (; k < count; k++) scores[k] = sumOfLanes(dot(query, keys + k * units, units));
 }
 
 struct Softmax {
   float largest, sum;
 };
 
-/** Scores become exp(score − largest). */
-Softmax exponentials(float* scores, int64_t count) {
+/** exp(score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
+template <class T>
+Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
   Vec best = splat(lowest), total{};
-  const int64_t whole = count / kLanes * kLanes, rest = count - whole;
-  for (int64_t i = 0; i < whole; i += kLanes) best = maximum(load(scores + i), best);
-  if (rest) best = maximum(firstLanes(loadPart(scores + whole, rest), rest, lowest), best);
+  const auto part = [&](int64_t i, float rest) {
+    return i + kLanes <= count ? load(scores + i) : firstLanes(loadPart(scores + i, count - i), count - i, rest);
+  };
+  for (int64_t i = 0; i < count; i += kLanes) best = maximum(part(i, lowest), best);
   const float largest = maxOfLanes(best);
-  for (int64_t i = 0; i < whole; i += kLanes) {
-    const Vec p = exponential(load(scores + i) - largest);
-    store(scores + i, p);
-    total += p;
-  }
-  if (rest) {
-    const Vec p = firstLanes(exponential(loadPart(scores + whole, rest) - largest), rest, 0.0f);
-    storePart(scores + whole, p, rest);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const Vec p = exponential(part(i, lowest) - largest);
+    storeTerms<T>(terms, i, p);
     total += p;
   }
   return {largest, sumOfLanes(total)};
 }
 
+#if defined(__AVX512BF16__)
+inline __m512bh pairUnits(VecBits pairs) { return (__m512bh)pairs; }
+#endif
+
+/** kLanes columns of one row of values, or of two neighbouring ones as pairs. */
+template <class T>
+inline auto valueUnits(const typename T::Unit* row, int64_t units, int64_t column, int64_t count, bool pair) {
+  if constexpr (T::kTerms == 1) {
+    return headTerms<T>(row, column, count);
+  } else {
+    const VecBits even = (VecBits)headTerms<T>(row, column, count);
+    const VecBits odd = pair ? (VecBits)headTerms<T>(row + units, column, count) : VecBits{};
+    return pairUnits((even >> 16) | odd);
+  }
+}
+
 /** out[h] = Σ weights[h][k] · values[k] for Heads heads and Vecs vectors of the head's dimension from `column` on. */
 template <class T, int Heads, int Vecs>
-void sumValues(const float* weights, const typename T::Unit* values, int64_t units, int64_t count, int64_t column,
-               int64_t headDim, float* out) {
+void sumValues(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t count,
+               int64_t column, int64_t headDim, float* out) {
   Vec sums[Heads][Vecs] = {};
   const int64_t rest = headDim - column - (Vecs - 1) * kLanes;
-  for (int64_t k = 0; k < count; k++) {
-    Vec value[Vecs];
-    for (int v = 0; v < Vecs; v++)
-      value[v] = headTerms<T>(values + k * units, column + v * kLanes, v + 1 < Vecs ? kLanes : rest);
-    for (int h = 0; h < Heads; h++)
-      for (int v = 0; v < Vecs; v++) sums[h][v] += weights[h * kChunk + k] * value[v];
+  for (int64_t k = 0; k < count; k += T::kTerms) {
+#pragma GCC unroll 4
+    for (int v = 0; v < Vecs; v++) {
+      const auto value = valueUnits<T>(values + k * units, units, column + v * kLanes, v + 1 < Vecs ? kLanes : rest,
+                                       k + 1 < count);
+#pragma GCC unroll 4
+      for (int h = 0; h < Heads; h++) multiplyAdd(sums[h][v], broadcastUnit(weights[h * kChunk + k / T::kTerms]), value);
+    }
   }
   for (int h = 0; h < Heads; h++)
     for (int v = 0; v < Vecs; v++) {
@@ -108,8 +146,8 @@ void sumValues(const float* weights, const typename T::Unit* values, int64_t uni
 }
 
 template <class T, int Heads>
-void sumValuesOf(const float* weights, const typename T::Unit* values, int64_t units, int64_t count, int64_t headDim,
-                 float* out) {
+void sumValuesOf(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t count,
+                 int64_t headDim, float* out) {
   constexpr decltype(&sumValues<T, Heads, 1>) sums[] = {sumValues<T, Heads, 1>, sumValues<T, Heads, 2>,
                                                         sumValues<T, Heads, 3>, sumValues<T, Heads, 4>};
   for (int64_t column = 0; column < headDim; column += 4 * kLanes) {
@@ -120,25 +158,22 @@ void sumValuesOf(const float* weights, const typename T::Unit* values, int64_t u
 
 /** One row's heads of a key-value head over positions [first, last): unnormalised sums, and the softmax of each. */
 template <class T>
-void attendPositions(const NewRows& rows, const Cache<T>& cache, const Task& task, const float* queries, float* out,
-                     Softmax* softmaxes) {
+void attendPositions(const NewRows& rows, const Cache<T>& cache, const Task& task, const typename T::Unit* queries,
+                     float* out, Softmax* softmaxes) {
   const int64_t headDim = cache.headDim, units = cache.units(), group = rows.shape.group();
   const int64_t from = cache.offset(rows.sequences[task.row], task.kvHead, task.first), count = task.last - task.first;
-  float scores[kHeadsAtOnce * kChunk];
+  float scores[kChunk];
+  typename T::Unit weights[kHeadsAtOnce * kChunk];
   for (int64_t h = 0; h < group; h += kHeadsAtOnce) {
     const int64_t heads = std::min(group - h, kHeadsAtOnce);
     for (int64_t j = 0; j < heads; j++) {
-      scoreKeys<T>(queries + (h + j) * headDim, cache.keys + from, units, count, headDim, scores + j * kChunk);
-      softmaxes[h + j] = exponentials(scores + j * kChunk, count);
+      scoreKeys(queries + (h + j) * units, cache.keys + from, units, count, scores);
+      softmaxes[h + j] = exponentials<T>(scores, count, weights + j * kChunk);
     }
     constexpr decltype(&sumValuesOf<T, 1>) sums[] = {sumValuesOf<T, 1>, sumValuesOf<T, 2>, sumValuesOf<T, 3>,
                                                      sumValuesOf<T, 4>};
-    sums[heads - 1](scores, cache.values + from, units, count, headDim, out + h * headDim);
+    sums[heads - 1](weights, cache.values + from, units, count, headDim, out + h * headDim);
   }
-}
-
-void scale(float* x, float factor, int64_t count) {
-  forEachVec(count, [&](int64_t i, auto load, auto store) { store(x + i, load(x + i) * factor); });
 }
 
 /** Joins the parts of one head, `apart` heads from each other, in order of their positions. Returns the softmax's sum. */
@@ -158,13 +193,15 @@ float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int6
 /** Rotates a row's queries and scales them, and puts its keys and values into the cache. */
 template <class T>
 void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& table, int64_t row, const float* qkv,
-              float* queries, float* buffer) {
+              typename T::Unit* queries, float* buffer) {
   const auto [heads, kvHeads, headDim] = rows.shape;
   const int64_t position = rows.positions[row];
   const float* from = qkv + row * rows.shape.width();
-  float* query = queries + row * rows.shape.queryWidth();
-  for (int64_t head = 0; head < heads; head++) rotate(from + head * headDim, table, position, 1.0f, query + head * headDim);
-  scale(query, 1.0f / std::sqrt(static_cast<float>(headDim)), rows.shape.queryWidth());
+  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  for (int64_t head = 0; head < heads; head++) {
+    rotate(from + head * headDim, table, position, 1.0f, buffer);
+    putHead<T>(queries + (row * heads + head) * cache.units(), 0, buffer, scale, headDim);
+  }
   for (int64_t kvHead = 0; kvHead < kvHeads; kvHead++) {
     const float* key = from + (heads + kvHead) * headDim;
     const int64_t to = cache.offset(rows.sequences[row], kvHead, position);
@@ -228,7 +265,8 @@ template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
                   const float* qkv, typename T::Unit* out) {
   const int64_t headDim = cache.headDim, group = rows.shape.group(), width = rows.shape.queryWidth();
-  float* queries = engine.scratch.take<float>(rows.count * width);
+  const int64_t heads = rows.shape.heads, units = cache.units();
+  auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * units);
   engine.team.ranges(rows.count, 16384 / width + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
@@ -256,7 +294,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
     Softmax* softmaxes = scratch.take<Softmax>(group);
     for (int64_t index = begin; index < end; index++) {
       const Task& task = tasks.all[tasks.runs + index];
-      const float* query = queries + task.row * width + task.kvHead * group * headDim;
+      const auto* query = queries + (task.row * heads + task.kvHead * group) * units;
       if (task.part >= 0) {
         attendPositions(rows, cache, task, query, partSums + task.part * group * headDim,
                         partSoftmaxes + task.part * group);

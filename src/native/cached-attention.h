@@ -53,10 +53,10 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
 
 /**
  * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
- * time; queries [rows, heads·headDim] are rotated and scaled.
+ * time; queries [rows, heads, units of a head] are rotated and scaled.
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
-               const float* queries, typename T::Unit* out, Scratch& scratch);
+               const typename T::Unit* queries, typename T::Unit* out, Scratch& scratch);
 
 }  // namespace mixtune
