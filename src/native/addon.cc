@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "gemm.h"
 #include "operations.h"
 #include "simd.h"
 
@@ -192,9 +193,12 @@ napi_value destroy(Call& call) {
   return undefinedValue(call.env);
 }
 
-/** (engine) → terms of an operand of products in a 32-bit word. */
-napi_value termsOfWord(Call& call) {
-  return numberValue(call.env, call.session().engine->products == Products::kBfloat16 ? 2 : 1);
+/** (engine, columns) → 32-bit words of a row of that many columns as an operand of products. */
+napi_value operandWidth(Call& call) {
+  int64_t words = 0;
+  inPrecision(*call.session().engine,
+              [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.number(1))); });
+  return numberValue(call.env, static_cast<double>(words));
 }
 
 /** (engine, bytes) → handle of a block. */
@@ -316,7 +320,7 @@ NAPI_MODULE_INIT() {
   define<instructionSet>(env, exports, "instructionSet", instance);
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
-  define<termsOfWord>(env, exports, "termsOfWord", instance);
+  define<operandWidth>(env, exports, "operandWidth", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);
   define<enqueue>(env, exports, "enqueue", instance);

@@ -126,7 +126,7 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
                    int64_t last, Workspace<T>& work) {
   using Unit = typename T::Unit;
   const int64_t headDim = work.headDim, units = work.units, count = last - first, visible = padded(last);
-  const int64_t outStride = unitsOf<T>(at.shape.queryWidth()), queryColumn = head * headDim;
+  const int64_t outStride = rowUnits<T>(at.shape.queryWidth()), queryColumn = head * headDim;
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   const Unit* above = in.dOut + (task.begin + first) * outStride + queryColumn / T::kTerms;
   const Unit* result = in.out + (task.begin + first) * outStride + queryColumn / T::kTerms;
@@ -134,6 +134,8 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
   float means[kQueries];
   for (int64_t q = 0; q < count; q++) {
     float* row = work.block + q * headDim;
+    prefetchTerms<T>(above + (q + kRowsAhead) * outStride, 0, headDim);
+    prefetchTerms<T>(result + (q + kRowsAhead) * outStride, 0, headDim);
     Vec total{};
     forEachVec(headDim, [&](int64_t i, auto, auto store) {
       const int64_t left = headDim - i;

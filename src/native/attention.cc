@@ -111,7 +111,7 @@ void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& 
         float* row = result + q * padded(headDim);
         const float inverse = 1.0f / sums[q];
         for (int64_t i = 0; i < headDim; i += kLanes) store(row + i, load(row + i) * inverse);
-        packRow<T>(row, headDim, out + (task.begin + first + q) * unitsOf<T>(at.shape.queryWidth()) +
+        packRow<T>(row, headDim, out + (task.begin + first + q) * rowUnits<T>(at.shape.queryWidth()) +
                                      head * headDim / T::kTerms);
       }
     }

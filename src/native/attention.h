@@ -33,6 +33,15 @@ void attendBackward(Engine& engine, const AttentionLayout& at, const typename T:
                     const typename T::Unit* qkv, const typename T::Unit* out, const float* logSumExp,
                     typename T::Unit* dQkv);
 
+/** Rows of a head lie far apart, which no processor guesses: they are asked for this many rows ahead. */
+constexpr int64_t kRowsAhead = 12;
+
+template <class T>
+inline void prefetchTerms(const typename T::Unit* row, int64_t column, int64_t count) {
+  const char* from = reinterpret_cast<const char*>(row + column / T::kTerms);
+  for (int64_t byte = 0; byte < count * 4 / T::kTerms; byte += 64) __builtin_prefetch(from + byte);
+}
+
 /** Of one sequence and one key-value head: the rows, and where its keys and values stand in them. */
 template <class T>
 struct KeyValueRows {
@@ -43,8 +52,8 @@ struct KeyValueRows {
 
   KeyValueRows(const AttentionLayout& at, const RotaryTable& table, const typename T::Unit* qkv, int64_t begin,
                int64_t kvHead)
-      : row(qkv + begin * unitsOf<T>(at.shape.width())),
-        stride(unitsOf<T>(at.shape.width())),
+      : row(qkv + begin * rowUnits<T>(at.shape.width())),
+        stride(rowUnits<T>(at.shape.width())),
         keyColumn((at.shape.heads + kvHead) * at.shape.headDim),
         valueColumn(keyColumn + at.shape.kvHeads * at.shape.headDim),
         headDim(at.shape.headDim),
@@ -58,6 +67,7 @@ struct KeyValueRows {
   }
   void plain(int64_t i, int64_t column, float* to) const {
     const typename T::Unit* from = row + i * stride;
+    prefetchTerms<T>(from + kRowsAhead * stride, column, headDim);
     int64_t k = 0;
     for (; k + kLanes <= headDim; k += kLanes) store(to + k, loadTerms<T>(from, column + k));
     if (k < headDim) storePart(to + k, loadTerms<T>(from, column + k, headDim - k), headDim - k);

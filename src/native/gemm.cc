@@ -61,10 +61,10 @@ void storeSums(const float* sums, int64_t stride, int64_t rows, int64_t columns,
 }
 
 template <class T>
-void pack(Engine& engine, const float* weight, int64_t depth, int64_t columns, Columns order,
+void pack(Engine& engine, const float* weight, int64_t depth, int64_t columns, Order order,
           typename T::Unit* panels) {
   const int64_t stride = panelStride(unitsOf<T>(depth));
-  const bool halves = order == Columns::kPairedHalves;
+  const bool halves = order == Order::kPairedHalves;
   const int64_t outer = halves ? columns / 2 : columns, width = halves ? kLanes : kPanel;
   const int64_t grain = std::max<int64_t>(1, 16384 / (kPanel * std::max<int64_t>(depth, 1)));
   engine.team.ranges(divideUp(outer, width), grain, [&](int64_t begin, int64_t end, int) {
@@ -85,22 +85,23 @@ template <class T>
 void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
                     TokenPanels<T> right, float* out, bool accumulate) {
   using Unit = typename T::Unit;
-  const int64_t units = unitsOf<T>(tokens), triple = kTokenVecs * kLanes;
+  const int64_t units = unitsOf<T>(tokens);
   const int64_t depth = divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
-  const int64_t leftTasks = divideUp(rows, kLeftPanels * kLanes), triples = divideUp(columns, triple);
+  const int64_t leftTasks = divideUp(rows, kLeftPanels * kLanes), panels = divideUp(columns, kLanes);
+  const int64_t tiles = divideUp(panels, kTokenVecs);
   const int64_t wanted = engine.team.size() == 1 ? 1 : 8 * engine.team.size();
-  const int64_t groups = std::min(triples, divideUp(wanted, std::max<int64_t>(leftTasks, 1)));
-  const int64_t triplesOfTask = divideUp(triples, std::max<int64_t>(groups, 1));
+  const int64_t groups = std::max<int64_t>(1, std::min(tiles, divideUp(wanted, std::max<int64_t>(leftTasks, 1))));
   engine.team.parallel(leftTasks * groups, [&](int64_t task, int) {
     alignas(64) float sums[kTokenRows * kTokenVecs * kLanes];
     const int64_t firstRow = task / groups * kLeftPanels * kLanes, lastRow = std::min(rows, firstRow + kLeftPanels * kLanes);
-    const int64_t firstColumn = task % groups * triplesOfTask * triple;
-    const int64_t lastColumn = std::min(columns, firstColumn + triplesOfTask * triple);
+    const int64_t firstTile = task % groups * tiles / groups, lastTile = (task % groups + 1) * tiles / groups;
     for (int64_t k = 0; k < units || k == 0; k += depth) {
       const int64_t count = std::min(depth, units - k);
-      for (int64_t column = firstColumn; column < lastColumn; column += triple) {
-        const int64_t width = std::min(triple, lastColumn - column), vecs = divideUp(width, kLanes);
-        const Unit* b = right.data + column / kLanes * right.stride + k * kLanes;
+      for (int64_t tile = firstTile; tile < lastTile; tile++) {
+        // Tiles of nearly equal width: one panel alone would be bound by its loads.
+        const int64_t panel = tile * panels / tiles, vecs = (tile + 1) * panels / tiles - panel;
+        const int64_t column = panel * kLanes, width = std::min(vecs * kLanes, columns - column);
+        const Unit* b = right.data + panel * right.stride + k * kLanes;
         for (int64_t row = firstRow; row < lastRow; row += kTokenRows) {
           const Unit* a = left.data + row / kLanes * left.stride + k * kLanes + row % kLanes;
           tokenTileOf<Unit>(vecs)(count, a, b, right.stride, sums);
@@ -113,12 +114,11 @@ void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t token
 }
 
 template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Columns order) {
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
   PackedCopy& copy = weight->packed;
   if (copy.version != weight->version || copy.rows != depth || copy.columns != columns) {
-    const bool halves = order == Columns::kPairedHalves;
-    const int64_t panels = halves ? divideUp(columns / 2, kLanes) : divideUp(columns, kPanel);
-    const size_t bytes = static_cast<size_t>(panels * panelStride(unitsOf<T>(depth))) * sizeof(typename T::Unit);
+    const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
+    const size_t bytes = static_cast<size_t>(size) * sizeof(typename T::Unit);
     if (copy.bytes != bytes) {
       copy.memory = allocateAligned(bytes);
       engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
@@ -135,25 +135,38 @@ const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t dept
 
 template <class T>
 const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, int64_t depth, int64_t columns,
-                                           int64_t parts) {
+                                           Order order) {
   const float* source = reinterpret_cast<const float*>(weight->memory.get());
-  const int64_t part = depth / parts, units = unitsOf<T>(part) * parts, stride = panelStride(units);
-  auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(units, columns));
-  // Few rows at a time: each is read along its whole length, into all panels.
-  const int64_t grain = std::max<int64_t>(2, 32768 / std::max<int64_t>(columns, 1) / 2 * 2);
-  const int64_t tasks = divideUp(part, grain);
-  engine.team.parallel(tasks * parts, [&](int64_t task, int) {
-    const int64_t which = task / tasks, first = task % tasks * grain, count = std::min(grain, part - first);
-    packStraight<T>(source + (which * part + first) * columns, columns, columns, count, kPanel, stride,
-                    panels + (which * unitsOf<T>(part) + first / T::kTerms) * kPanel);
+  const int64_t stride = panelStride(unitsOf<T>(countIn(order, depth)));
+  auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(countIn(order, depth)), columns));
+  // A run of rows at a time: each is read along its whole length, into all panels.
+  const auto packRun = [&](int64_t from, int64_t count, int64_t term) {
+    packStraight<T>(source + from * columns, columns, columns, count, kPanel, stride,
+                    panels + term / T::kTerms * kPanel);
+  };
+  if (order == Order::kAsTheyAre) {
+    const int64_t grain = std::max<int64_t>(2, 32768 / std::max<int64_t>(columns, 1) / 2 * 2);
+    engine.team.ranges(depth, grain, [&](int64_t begin, int64_t end, int) { packRun(begin, end - begin, begin); });
+    return panels;
+  }
+  const int64_t half = depth / 2;
+  engine.team.ranges(half, kLanes, [&](int64_t begin, int64_t end, int) {
+    packRun(begin, end - begin, 2 * begin);
+    packRun(half + begin, end - begin, 2 * begin + kLanes);
+    // Rows that only fill up the last pair meet zeros on the other side, and must be numbers.
+    for (int64_t part = 0; part < 2; part++)
+      for (int64_t unit = unitsOf<T>(end - begin); unit < kLanes / T::kTerms; unit++)
+        for (int64_t panel = 0; panel < divideUp(columns, kPanel); panel++)
+          std::fill_n(panels + panel * stride + ((2 * begin + part * kLanes) / T::kTerms + unit) * kPanel, kPanel,
+                      typename T::Unit{});
   });
   return panels;
 }
 
 #define MIXTUNE_INSTANTIATE(T)                                                                                       \
   template void multiplyTokens<T>(Engine&, int64_t, int64_t, int64_t, TokenPanels<T>, TokenPanels<T>, float*, bool); \
-  template const T::Unit* weightPanels<T>(Engine&, Block*, int64_t, int64_t, Columns);                               \
-  template const T::Unit* weightPanelsAcross<T>(Engine&, const Block*, int64_t, int64_t, int64_t);
+  template const T::Unit* weightPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                               \
+  template const T::Unit* weightPanelsAcross<T>(Engine&, const Block*, int64_t, int64_t, Order);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)
 #if defined(__AVX512BF16__)

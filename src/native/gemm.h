@@ -53,6 +53,23 @@ struct RowSplit {
   }
 };
 
+/** What a finish does ahead of a tile: prefetches what it will touch. Most touch too little. */
+struct NoPrefetch {
+  void prefetch(int64_t, int64_t, int64_t) const {}
+};
+
+/** A finish for rows and panels counted from an offset. */
+template <class Finish>
+struct OffsetFinish {
+  const Finish& finish;
+  int64_t row, panel;
+
+  void prefetch(int64_t r, int64_t count, int64_t p) const { finish.prefetch(row + r, count, panel + p); }
+  void operator()(int64_t r, int64_t count, int64_t p, const float* sums) const {
+    finish(row + r, count, panel + p, sums);
+  }
+};
+
 /**
  * Rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first of `panels`
  * panels, `stride` units apart. finish(row, count, panel, sums) gets the sums of `count` rows from `row` on with one
@@ -66,6 +83,7 @@ void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T:
   for (int64_t panel = 0; panel < panels; panel++)
     for (int64_t row = 0; row < rows; row += height) {
       const int64_t count = std::min(height, rows - row);
+      finish.prefetch(row, count, panel);
       tileOf<Unit, false>(count)(units, {left.data + row * left.stride, left.stride}, right + panel * stride, sums,
                                  kPanel, kPanel, false);
       finish(row, count, panel, sums);
@@ -84,15 +102,18 @@ void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, L
     multiplyTiles<T>(std::min(split.rows, rows - row), std::min(split.panels, panels - panel), units,
                      {left.data + row * left.stride, left.stride}, right + panel * panelStride(units),
                      panelStride(units), split.height,
-                     [&](int64_t r, int64_t count, int64_t p, const float* sums) { finish(row + r, count, panel + p, sums); });
+                     OffsetFinish<Finish>{finish, row, panel});
   });
 }
 
 /** Finish: the sums as floats, written to or added to out [rows, columns]. */
-struct StoreFloats {
+struct StoreFloats : NoPrefetch {
   float* out;
   int64_t stride, columns;
   bool accumulate;
+
+  StoreFloats(float* out, int64_t stride, int64_t columns, bool accumulate)
+      : out(out), stride(stride), columns(columns), accumulate(accumulate) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     const int64_t column = panel * kPanel, width = std::min<int64_t>(kPanel, columns - column);
@@ -108,30 +129,24 @@ struct StoreFloats {
   }
 };
 
-/** Finish: the sums as an operand of the next product, rows of units. */
+/** Finish: the sums as an operand of the next product. */
 template <class T>
-struct StoreOperand {
+struct StoreOperand : NoPrefetch {
   typename T::Unit* out;
-  int64_t stride, columns;
+  int64_t stride;
+
+  StoreOperand(typename T::Unit* out, int64_t columns) : out(out), stride(rowUnits<T>(columns)) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
-    const int64_t column = panel * kPanel, width = columns - column;
-    for (int64_t r = 0; r < count; r++, sums += kPanel) {
-      typename T::Unit* to = out + (row + r) * stride;
-      for (int64_t i = 0; i < kPanel; i += kLanes) {
-        if (width - i >= kLanes)
-          storeTerms<T>(to, column + i, load(sums + i));
-        else
-          storeTerms<T>(to, column + i, load(sums + i), width - i);
-      }
-    }
+    for (int64_t r = row; r < row + count; r++, sums += kPanel)
+      storePanelTerms<T>(out + r * stride, panel * kPanel, load(sums), load(sums + kLanes));
   }
 };
 
 /** Rows of floats as an operand. */
 template <class T>
 void convertRows(Engine& engine, const float* data, int64_t rows, int64_t depth, typename T::Unit* out) {
-  const int64_t units = unitsOf<T>(depth);
+  const int64_t units = rowUnits<T>(depth);
   engine.team.ranges(rows, 32768 / (depth + 1) + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; row++) packRow<T>(data + row * depth, depth, out + row * units);
   });
@@ -143,9 +158,9 @@ Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t rows,
   if constexpr (std::is_same_v<T, Float>) {
     return {data, depth};
   } else {
-    auto* converted = engine.scratch.take<typename T::Unit>(rows * unitsOf<T>(depth));
+    auto* converted = engine.scratch.take<typename T::Unit>(rows * rowUnits<T>(depth));
     convertRows<T>(engine, data, rows, depth, converted);
-    return {converted, unitsOf<T>(depth)};
+    return {converted, rowUnits<T>(depth)};
   }
 }
 
@@ -174,24 +189,29 @@ template <class T>
 void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
                     TokenPanels<T> right, float* out, bool accumulate);
 
-/** How the rows of a weight [columns, depth] become the columns of its panels. */
-enum class Columns {
-  kInOrder,
-  /** A panel pairs kLanes rows of the weight's first half with the same rows of its second: gate and up. */
+/** How the rows of a weight are taken as columns or as terms of the inner dimension. */
+enum class Order {
+  kAsTheyAre,
+  /** kLanes rows of the weight's first half, then the same rows of its second, and so on: gate and up. */
   kPairedHalves,
 };
+
+/** Terms of the inner dimension, or columns, that `count` rows of a weight are in that order. */
+inline int64_t countIn(Order order, int64_t count) {
+  return order == Order::kAsTheyAre ? count : divideUp(count / 2, kLanes) * kPanel;
+}
 
 /** Panels of `weight` [columns, depth] for left · weightᵀ, packed again if the block was written to. */
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
-                                     Columns order = Columns::kInOrder);
+                                     Order columnOrder = Order::kAsTheyAre);
 
 /**
  * Panels of `weight` [depth, columns] for left · weight, in scratch: every update makes a kept copy stale, so it would
- * only take memory. `parts`: the depth is that many equal parts, each of whole units.
+ * only take memory.
  */
 template <class T>
 const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, int64_t depth, int64_t columns,
-                                           int64_t parts = 1);
+                                           Order depthOrder = Order::kAsTheyAre);
 
 }  // namespace mixtune

@@ -10,41 +10,38 @@ struct Widths {
   int64_t rows, hidden, intermediate;
 };
 
-/**
- * Rows of gate and up as an operand: gate in the first unitsOf(intermediate) units of a row, up in as many behind them.
- */
+/** Rows in which kLanes terms of gate alternate with the same of up, in whole panels: as the products give and take them. */
 template <class T>
 struct GateUp {
   typename T::Unit* data;
-  int64_t half;
+  int64_t stride;
 
-  typename T::Unit* gate(int64_t row) const { return data + row * 2 * half; }
-  typename T::Unit* up(int64_t row) const { return gate(row) + half; }
+  typename T::Unit* row(int64_t r) const { return data + r * stride; }
 };
 
-/** Finish of the product with gate and up, which are paired in each panel: keeps them (if asked to) and h. */
+/** Terms of a row of `GateUp`. */
+int64_t gateUpTerms(int64_t intermediate) { return countIn(Order::kPairedHalves, 2 * intermediate); }
+
+/** Finish of the product with gate and up: keeps them (if asked to) and h. */
 template <class T>
 struct SwiGlu {
   GateUp<T> gateUp;
   typename T::Unit* h;
-  int64_t intermediate;
+  int64_t stride;
 
-  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
-    const int64_t column = panel * kLanes, width = intermediate - column;
-    for (int64_t r = row; r < row + count; r++, sums += kPanel) {
-      const Vec gate = load(sums), up = load(sums + kLanes), product = gate * sigmoid(gate) * up;
-      put(h + r * unitsOf<T>(intermediate), column, product, width);
-      if (!gateUp.data) continue;
-      put(gateUp.gate(r), column, gate, width);
-      put(gateUp.up(r), column, up, width);
+  void prefetch(int64_t row, int64_t count, int64_t panel) const {
+    for (int64_t r = row; r < row + count; r++) {
+      __builtin_prefetch(h + r * stride + panel * kLanes / T::kTerms, 1);
+      if (gateUp.data) __builtin_prefetch(gateUp.row(r) + panel * kPanel / T::kTerms, 1);
     }
   }
 
-  static void put(typename T::Unit* to, int64_t column, Vec x, int64_t width) {
-    if (width >= kLanes)
-      storeTerms<T>(to, column, x);
-    else
-      storeTerms<T>(to, column, x, width);
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    for (int64_t r = row; r < row + count; r++, sums += kPanel) {
+      const Vec gate = load(sums), up = load(sums + kLanes);
+      storeTerms<T>(h + r * stride, panel * kLanes, gate * sigmoid(gate) * up);
+      if (gateUp.data) storePanelTerms<T>(gateUp.row(r), panel * kPanel, gate, up);
+    }
   }
 };
 
@@ -62,13 +59,17 @@ struct SwiGluGradient {
     Vec dGate, dUp, h;
   };
 
+  void prefetch(int64_t row, int64_t count, int64_t panel) const {
+    for (int64_t r = row; r < row + count; r++)
+      for (int64_t i = 0; i < 2; i++) __builtin_prefetch(gateUp.row(r) + (2 * panel + i) * kPanel / T::kTerms);
+  }
+
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
-    for (int64_t r = 0; r < count; r += 2) {
-      for (int64_t i = 0; i < kPanel; i += kLanes) {
-        const int64_t column = panel * kPanel + i;
-        if (column >= intermediate) break;
-        const Parts even = partsOf(row + r, column, load(sums + r * kPanel + i));
-        const Parts odd = r + 1 < count ? partsOf(row + r + 1, column, load(sums + (r + 1) * kPanel + i)) : Parts{};
+    for (int64_t column = panel * kPanel; column < std::min((panel + 1) * kPanel, intermediate); column += kLanes) {
+      const float* of = sums + column % kPanel;
+      for (int64_t r = 0; r < count; r += 2) {
+        const Parts even = partsOf(row + r, column, load(of + r * kPanel));
+        const Parts odd = r + 1 < count ? partsOf(row + r + 1, column, load(of + (r + 1) * kPanel)) : Parts{};
         dGate.put(row + r, column, even.dGate, odd.dGate);
         dUp.put(row + r, column, even.dUp, odd.dUp);
         h.put(row + r, column, even.h, odd.h);
@@ -77,14 +78,10 @@ struct SwiGluGradient {
   }
 
   Parts partsOf(int64_t row, int64_t column, Vec dh) const {
-    const int64_t width = intermediate - column;
-    const bool whole = width >= kLanes;
-    const Vec g = whole ? loadTerms<T>(gateUp.gate(row), column) : loadTerms<T>(gateUp.gate(row), column, width);
-    const Vec u = whole ? loadTerms<T>(gateUp.up(row), column) : loadTerms<T>(gateUp.up(row), column, width);
+    const Vec g = loadTerms<T>(gateUp.row(row), 2 * column), u = loadTerms<T>(gateUp.row(row), 2 * column + kLanes);
     const Vec s = sigmoid(g), silu = g * s;
     const Parts parts{dh * u * (s + silu * (1.0f - s)), dh * silu, silu * u};
-    SwiGlu<T>::put(gradient.gate(row), column, parts.dGate, width);
-    SwiGlu<T>::put(gradient.up(row), column, parts.dUp, width);
+    storePanelTerms<T>(gradient.row(row), 2 * column, parts.dGate, parts.dUp);
     return parts;
   }
 };
@@ -96,49 +93,49 @@ template <class T>
 void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Block* down, float* y,
              typename T::Unit* operand, typename T::Unit* saved) {
   using Unit = typename T::Unit;
-  const int64_t units = unitsOf<T>(at.hidden), half = unitsOf<T>(at.intermediate);
-  Left<Unit> left{operand, units};
+  const int64_t units = unitsOf<T>(at.hidden), hUnits = rowUnits<T>(at.intermediate);
+  Left<Unit> left{operand, rowUnits<T>(at.hidden)};
   if (operand)
     convertRows<T>(engine, x, at.rows, at.hidden, operand);
   else
     left = leftRows<T>(engine, x, at.rows, at.hidden);
-  Unit* h = engine.scratch.take<Unit>(at.rows * half);
-  multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kLanes), units, left,
-                  weightPanels<T>(engine, gateUp, at.hidden, 2 * at.intermediate, Columns::kPairedHalves),
-                  SwiGlu<T>{{saved, half}, h, at.intermediate});
-  multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), half, {h, half},
+  Unit* h = engine.scratch.take<Unit>(at.rows * hUnits);
+  const int64_t terms = gateUpTerms(at.intermediate);
+  multiplyRows<T>(engine, at.rows, terms / kPanel, units, left,
+                  weightPanels<T>(engine, gateUp, at.hidden, 2 * at.intermediate, Order::kPairedHalves),
+                  SwiGlu<T>{{saved, terms / T::kTerms}, h, hUnits});
+  multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(at.intermediate), {h, hUnits},
                   weightPanels<T>(engine, down, at.intermediate, at.hidden),
                   StoreFloats{y, at.hidden, at.hidden, false});
 }
 
 template <class T>
-void backward(Engine& engine, const Widths& at, const float* dy, const typename T::Unit* operand,
-              const typename T::Unit* saved, const Block* gateUp, const Block* down, float* dx, bool accumulateDx,
-              float* dGateUp, bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
+void backward(Engine& engine, const Widths& at, const float* dy, typename T::Unit* operand, typename T::Unit* saved,
+              const Block* gateUp, const Block* down, float* dx, bool accumulateDx, float* dGateUp,
+              bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
   using Unit = typename T::Unit;
-  const int64_t units = unitsOf<T>(at.hidden), half = unitsOf<T>(at.intermediate);
-  Unit* above = engine.scratch.take<Unit>(at.rows * units);
+  const int64_t hidden = rowUnits<T>(at.hidden), terms = gateUpTerms(at.intermediate), stride = terms / T::kTerms;
+  Unit* above = engine.scratch.take<Unit>(at.rows * hidden);
   convertRows<T>(engine, dy, at.rows, at.hidden, above);
-  const GateUp<T> gradient{engine.scratch.take<Unit>(at.rows * 2 * half), half};
+  const GateUp<T> gradient{engine.scratch.take<Unit>(at.rows * stride), stride};
   const TokenPanels<T> dGate = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   const TokenPanels<T> dUp = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   const TokenPanels<T> h = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
-  multiplyRows<T>(
-      engine, at.rows, divideUp(at.intermediate, kPanel), units, {above, units},
-      weightPanelsAcross<T>(engine, down, at.hidden, at.intermediate),
-      SwiGluGradient<T>{{const_cast<Unit*>(saved), half}, gradient, dGate, dUp, h, at.intermediate});
+  multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kPanel), unitsOf<T>(at.hidden), {above, hidden},
+                  weightPanelsAcross<T>(engine, down, at.hidden, at.intermediate),
+                  SwiGluGradient<T>{{saved, stride}, gradient, dGate, dUp, h, at.intermediate});
   if (dDown)
     multiplyTokens<T>(engine, at.hidden, at.intermediate, at.rows,
-                      tokenPanels<T>(engine, above, units, at.rows, at.hidden), h, dDown, accumulateDDown);
+                      tokenPanels<T>(engine, above, hidden, at.rows, at.hidden), h, dDown, accumulateDDown);
   if (dGateUp) {
-    const TokenPanels<T> input = tokenPanels<T>(engine, operand, units, at.rows, at.hidden);
+    const TokenPanels<T> input = tokenPanels<T>(engine, operand, hidden, at.rows, at.hidden);
     multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dGate, input, dGateUp, accumulateDGateUp);
     multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dUp, input, dGateUp + at.intermediate * at.hidden,
                       accumulateDGateUp);
   }
   if (dx)
-    multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), 2 * half, {gradient.data, 2 * half},
-                    weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, 2),
+    multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(terms), {gradient.data, stride},
+                    weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, Order::kPairedHalves),
                     StoreFloats{dx, at.hidden, at.hidden, accumulateDx});
 }
 
@@ -153,8 +150,8 @@ void operations::gatedMlp(Engine& engine, Arguments& in) {
   float* y = in.write(at.rows * at.hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    auto* operand = in.write<typename T::Unit>(at.rows * unitsOf<T>(at.hidden));
-    auto* saved = in.write<typename T::Unit>(at.rows * 2 * unitsOf<T>(at.intermediate));
+    auto* operand = in.write<typename T::Unit>(at.rows * rowUnits<T>(at.hidden));
+    auto* saved = in.write<typename T::Unit>(at.rows * gateUpTerms(at.intermediate) / T::kTerms);
     forward<T>(engine, at, x, gateUp, down, y, operand, saved);
     engine.count(productFlops(at), 8.0 * at.rows * at.hidden + weightBytes(at) + 8.0 * at.rows * at.intermediate);
   });
@@ -169,8 +166,9 @@ void operations::gatedMlpGradient(Engine& engine, Arguments& in) {
   const float* dy = in.read(at.rows * at.hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    const auto* operand = in.read<typename T::Unit>(at.rows * unitsOf<T>(at.hidden));
-    const auto* saved = in.read<typename T::Unit>(at.rows * 2 * unitsOf<T>(at.intermediate));
+    auto* operand = const_cast<typename T::Unit*>(in.read<typename T::Unit>(at.rows * rowUnits<T>(at.hidden)));
+    auto* saved = const_cast<typename T::Unit*>(
+        in.read<typename T::Unit>(at.rows * gateUpTerms(at.intermediate) / T::kTerms));
     const Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
     const Block* down = in.block<float>(at.intermediate * at.hidden);
     const bool accumulateDx = in.flag();

@@ -23,13 +23,18 @@ VecBits unitsAlong(const float* source, int64_t terms) {
   }
 }
 
-/** Units of kLanes columns: from one row, or from two neighbouring ones (`odd` is null where there is none). */
+/** Units of kLanes columns: from one row, or from two neighbouring ones. */
 template <class T>
-VecBits unitsAcross(const float* even, const float* odd) {
+VecBits unitsAcross(Vec even, Vec odd) {
   if constexpr (T::kTerms == 1)
-    return (VecBits)T::rounded(load(even));
+    return (VecBits)T::rounded(even);
   else
-    return bfloat16Pairs(load(even), odd ? load(odd) : Vec{});
+    return bfloat16Pairs(even, odd);
+}
+
+/** The last `left` < kLanes elements of a row, zero beyond and where there is no row. */
+Vec partOf(const float* row, int64_t column, int64_t left) {
+  return row && left > 0 ? loadPart(row + column, left) : Vec{};
 }
 
 /** Exchanges blocks of `Half` lanes between two rows: one step of a transpose. */
@@ -52,8 +57,12 @@ inline void transposeFrom(VecBits (&rows)[kLanes]) {
 template <class T>
 void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth, typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
+  constexpr int64_t kAhead = 256;  // floats
   for (int64_t k = 0; k < units; k += kLanes) {
     VecBits rows[kLanes];
+    for (int64_t i = 0; i < count; i++)
+      for (int64_t line = 0; line < kLanes * T::kTerms; line += 64 / sizeof(float))
+        __builtin_prefetch(source + i * stride + k * T::kTerms + kAhead + line);
     for (int64_t i = 0; i < kLanes; i++)
       rows[i] = i < count ? unitsAlong<T>(source + i * stride + k * T::kTerms, depth - k * T::kTerms) : VecBits{};
     transposeFrom<kLanes / 2>(rows);
@@ -81,8 +90,11 @@ void packStraight(const float* source, int64_t stride, int64_t count, int64_t de
     for (int64_t i = 0; i < count; i += 64 / sizeof(float)) __builtin_prefetch(even + i + kAhead * stride);
     typename T::Unit* to = out + k * width;
     for (int64_t first = 0; first < count; first += width, to += apart) {
-      for (int64_t i = 0; i < width && first + i < count; i += kLanes)
-        storeBits(to + i, unitsAcross<T>(even + first + i, odd ? odd + first + i : nullptr));
+      for (int64_t i = 0; i < width; i += kLanes) {
+        const int64_t column = first + i, left = count - column;
+        storeBits(to + i, left >= kLanes ? unitsAcross<T>(load(even + column), odd ? load(odd + column) : Vec{})
+                                         : unitsAcross<T>(partOf(even, column, left), partOf(odd, column, left)));
+      }
     }
   }
 }

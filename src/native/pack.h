@@ -33,6 +33,15 @@ constexpr int64_t unitsOf(int64_t terms) {
   return (terms + T::kTerms - 1) / T::kTerms;
 }
 
+/**
+ * Units from one row of an operand to the next: whole panels, so that a panel's columns are one aligned line of memory in
+ * bfloat16 and stores need no tail. What is beyond the columns is undefined.
+ */
+template <class T>
+constexpr int64_t rowUnits(int64_t columns) {
+  return (columns + kPanel - 1) / kPanel * kPanel / T::kTerms;
+}
+
 /** Units from one panel to the next: apart by a cache line, or equal sets would collide. */
 inline int64_t panelStride(int64_t units, int64_t width = kPanel) { return units * width + 16; }
 
@@ -47,8 +56,7 @@ inline Vec loadTerms(const typename T::Unit* row, int64_t column) {
   if constexpr (T::kTerms == 1) {
     return load(row + column);
   } else {
-    const VecHalf terms = loadHalves(reinterpret_cast<const uint16_t*>(row) + column);
-    return (Vec)(__builtin_convertvector(terms, VecBits) << 16);
+    return widened(loadHalves(reinterpret_cast<const uint16_t*>(row) + column));
   }
 }
 
@@ -76,6 +84,20 @@ inline void storeTerms(typename T::Unit* row, int64_t column, Vec x) {
     store(row + column, T::rounded(x));
   else
     storeHalves(reinterpret_cast<uint16_t*>(row) + column, bfloat16Terms(x));
+}
+
+/** kPanel terms of a row of whole panels. */
+template <class T>
+inline void storePanelTerms(typename T::Unit* row, int64_t column, Vec first, Vec second) {
+#if defined(__AVX512BF16__)
+  if constexpr (T::kTerms == 2) {
+    // One store of a whole line: half of a line would be read from memory first.
+    storeBits(row + column / 2, (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    return;
+  }
+#endif
+  storeTerms<T>(row, column, first);
+  storeTerms<T>(row, column + kLanes, second);
 }
 
 /** The last `count` < kLanes terms of a row; a half unit is filled up with zero, or it would spoil the products. */
@@ -138,8 +160,7 @@ void packTransposed(const float* source, int64_t first, const float* second, int
 
 /**
  * Panels out[panel][k][width], `apart` units from each other, whose inner dimension runs across rows of floats: term k
- * of column panel · width + i is source[k · stride + panel · width + i]. What is beyond `count` columns is undefined;
- * reads and writes go in whole vectors, so up to kLanes elements beyond the last are touched.
+ * of column panel · width + i is source[k · stride + panel · width + i]. What is beyond `count` columns becomes zero.
  */
 template <class T>
 void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, int64_t apart,

@@ -50,17 +50,17 @@ void operations::selfAttention(Engine& engine, Arguments& in) {
     using T = decltype(kind);
     using Unit = typename T::Unit;
     const auto orScratch = [&](Unit* given, int64_t count) { return given ? given : engine.scratch.take<Unit>(count); };
-    const int64_t units = unitsOf<T>(hidden), qkvUnits = unitsOf<T>(width), outUnits = unitsOf<T>(outWidth);
+    const int64_t units = rowUnits<T>(hidden), qkvUnits = rowUnits<T>(width), outUnits = rowUnits<T>(outWidth);
     Unit* operand = orScratch(in.write<Unit>(at.rows * units), at.rows * units);
     Unit* qkv = orScratch(in.write<Unit>(at.rows * qkvUnits), at.rows * qkvUnits);
     Unit* out = orScratch(in.write<Unit>(at.rows * outUnits), at.rows * outUnits);
     float* logSumExp = in.write(at.shape.heads * at.rows);
     if (!logSumExp) logSumExp = engine.scratch.take<float>(at.shape.heads * at.rows);
     convertRows<T>(engine, x, at.rows, hidden, operand);
-    multiplyRows<T>(engine, at.rows, divideUp(width, kPanel), units, {operand, units},
-                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>{qkv, qkvUnits, width});
+    multiplyRows<T>(engine, at.rows, divideUp(width, kPanel), unitsOf<T>(hidden), {operand, units},
+                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>(qkv, width));
     attend<T>(engine, at, qkv, out, logSumExp);
-    multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), outUnits, {out, outUnits},
+    multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(outWidth), {out, outUnits},
                     weightPanels<T>(engine, oWeight, outWidth, hidden), StoreFloats{y, hidden, hidden, false});
   });
   engine.count(productFlops(at, hidden) + attentionFlops(at),
@@ -78,7 +78,7 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
     using Unit = typename T::Unit;
-    const int64_t units = unitsOf<T>(hidden), qkvUnits = unitsOf<T>(width), outUnits = unitsOf<T>(outWidth);
+    const int64_t units = rowUnits<T>(hidden), qkvUnits = rowUnits<T>(width), outUnits = rowUnits<T>(outWidth);
     const Unit* operand = in.read<Unit>(at.rows * units);
     const Unit* qkv = in.read<Unit>(at.rows * qkvUnits);
     const Unit* out = in.read<Unit>(at.rows * outUnits);
@@ -96,9 +96,9 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
     Unit* dOut = engine.scratch.take<Unit>(at.rows * outUnits);
     Unit* dQkv = engine.scratch.take<Unit>(at.rows * qkvUnits);
     convertRows<T>(engine, dy, at.rows, hidden, above);
-    multiplyRows<T>(engine, at.rows, divideUp(outWidth, kPanel), units, {above, units},
+    multiplyRows<T>(engine, at.rows, divideUp(outWidth, kPanel), unitsOf<T>(hidden), {above, units},
                     weightPanelsAcross<T>(engine, oWeight, hidden, outWidth),
-                    StoreOperand<T>{dOut, outUnits, outWidth});
+                    StoreOperand<T>(dOut, outWidth));
     attendBackward<T>(engine, at, dOut, qkv, out, logSumExp, dQkv);
     if (dOWeight)
       multiplyTokens<T>(engine, hidden, outWidth, at.rows, tokenPanels<T>(engine, above, units, at.rows, hidden),
@@ -107,7 +107,7 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
       multiplyTokens<T>(engine, width, hidden, at.rows, tokenPanels<T>(engine, dQkv, qkvUnits, at.rows, width),
                         tokenPanels<T>(engine, operand, units, at.rows, hidden), dQkvWeight, accumulateDQkv);
     if (dx)
-      multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), qkvUnits, {dQkv, qkvUnits},
+      multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(width), {dQkv, qkvUnits},
                       weightPanelsAcross<T>(engine, qkvWeight, width, hidden),
                       StoreFloats{dx, hidden, hidden, accumulateDx});
   });

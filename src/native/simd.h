@@ -51,6 +51,15 @@ inline void storePart(float* p, Vec v, int64_t count) {
   std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float));
 }
 
+/** Floats from their upper halves: bfloat16. */
+inline Vec widened(VecHalf x) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)x), 16);
+#else
+  return (Vec)(__builtin_convertvector(x, VecBits) << 16);
+#endif
+}
+
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
 /** Lanes i and i xor Half exchanged. */

@@ -19,8 +19,8 @@ export interface NativeLibrary {
   instructionSet(): string;
   create(threads: number, bfloat16: number): number;
   destroy(engine: number): void;
-  /** Terms of an operand of products in a 32-bit word: 2 where products are made of bfloat16. */
-  termsOfWord(engine: number): number;
+  /** 32-bit words of a row of that many columns as an operand of products. */
+  operandWidth(engine: number, columns: number): number;
   allocate(engine: number, bytes: number): number;
   release(engine: number, handle: number): void;
   enqueue(engine: number, operation: number, ...values: number[]): void;

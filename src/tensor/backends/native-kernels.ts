@@ -39,14 +39,12 @@ export class NativeKernels implements FusedKernels {
   readonly #library: NativeLibrary;
   readonly #engine: number;
   readonly #op: Record<string, number>;
-  readonly #termsOfWord: number;
 
   /** @param operations the number of each operation by its name */
   constructor(library: NativeLibrary, engine: number, operations: Record<string, number>) {
     this.#library = library;
     this.#engine = engine;
     this.#op = operations;
-    this.#termsOfWord = library.termsOfWord(engine);
   }
 
   linear(x: Tensor, w: Tensor, out: Tensor): void {
@@ -103,7 +101,7 @@ export class NativeKernels implements FusedKernels {
   }
 
   operandWidth(columns: number): number {
-    return Math.ceil(columns / this.#termsOfWord);
+    return this.#library.operandWidth(this.#engine, columns);
   }
 
   gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void {
