@@ -26,6 +26,7 @@ struct Inputs {
 };
 
 /** Probabilities p and gradients of scores ds = p · (dp − mean) · scale of one row, kLanes at a time; zero from `count` on. */
+template <class T>
 struct RowGradient {
   const float* scores;
   const float* dp;
@@ -35,7 +36,7 @@ struct RowGradient {
   void at(int64_t i, Vec& p, Vec& ds) const {
     p = ds = Vec{};
     if (i >= count) return;
-    p = exponential(load(scores + i) * scale - logSumExp);
+    p = T::exponential(load(scores + i) * scale - logSumExp);
     ds = p * (load(dp + i) - mean) * scale;
     if (count - i >= kLanes) return;
     p = firstLanes(p, count - i, 0.0f);
@@ -160,11 +161,11 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
   const float* logSumExp = in.logSumExp + head * at.rows + task.begin + first;
   for (int64_t q = 0; q < count; q += 2) {
     const auto rowOf = [&](int64_t q) {
-      return RowGradient{work.scores + q * work.stride, work.dp + q * work.stride, first + q + 1, scale, logSumExp[q],
+      return RowGradient<T>{work.scores + q * work.stride, work.dp + q * work.stride, first + q + 1, scale, logSumExp[q],
                          means[q]};
     };
     const bool paired = q + 1 < count;
-    const RowGradient even = rowOf(q), odd = paired ? rowOf(q + 1) : RowGradient{};
+    const RowGradient<T> even = rowOf(q), odd = paired ? rowOf(q + 1) : RowGradient<T>{};
     Unit* dEven = work.dScores + q * unitsOf<T>(work.stride);
     for (int64_t i = 0; i < visible; i += kLanes) {
       Vec p0, ds0, p1, ds1;

@@ -25,12 +25,12 @@ float exponentials(const float* scores, int64_t count, int64_t end, float scale,
   Vec total{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const Vec p = exponential(load(scores + i) * scale - shift);
+    const Vec p = T::exponential(load(scores + i) * scale - shift);
     storeTerms<T>(terms, i, p);
     total += p;
   }
   if (i < count) {
-    const Vec p = firstLanes(exponential(load(scores + i) * scale - shift), count - i, 0.0f);
+    const Vec p = firstLanes(T::exponential(load(scores + i) * scale - shift), count - i, 0.0f);
     storeTerms<T>(terms, i, p);
     total += p;
   }

@@ -104,6 +104,8 @@ void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t token
         const Unit* b = right.data + panel * right.stride + k * kLanes;
         for (int64_t row = firstRow; row < lastRow; row += kTokenRows) {
           const Unit* a = left.data + row / kLanes * left.stride + k * kLanes + row % kLanes;
+          for (int64_t r = 0; r < kTokenRows; r++)
+            for (int64_t i = 0; i < width; i += 16) __builtin_prefetch(out + (row + r) * columns + column + i, 1);
           tokenTileOf<Unit>(vecs)(count, a, b, right.stride, sums);
           storeSums(sums, vecs * kLanes, std::min<int64_t>(kTokenRows, lastRow - row), width,
                     out + row * columns + column, columns, accumulate || k > 0);

@@ -12,15 +12,15 @@ namespace mixtune {
 
 namespace {
 
-/** Rows, and columns of the vocabulary, of one task of the forward pass; and how many columns at a time. */
-constexpr int64_t kTaskRows = 16 * kTileRows;
+/** Rows, and columns of the vocabulary, of one task of the forward pass. */
+constexpr int64_t kTaskRows = 24 * kTileRows;
 constexpr int64_t kTaskColumns = 4096;
-constexpr int64_t kChunk = 256;
 /** Bytes of logits that are held at a time where they are needed twice. */
 constexpr int64_t kLogitBytes = 64 << 20;
-/** Of the backward pass: columns of the vocabulary at a time, and rows of a task. */
+/** Of the backward pass: columns of the vocabulary at a time and, of these, terms of one tile; and rows of a task. */
 constexpr int64_t kGradientColumns = 2048;
-constexpr int64_t kGradientRows = 6 * kTileRows;
+constexpr int64_t kGradientTerms = 512;
+constexpr int64_t kGradientRows = 12 * kTileRows;
 
 /** The rows that have a target, put together. */
 struct ActiveRows {
@@ -55,36 +55,18 @@ ActiveRows collect(Engine& engine, const int32_t* targets, const float* weights,
   return active;
 }
 
-/** A running log-sum-exp: `sum` of exp(x − max). */
+/** Σ exp(x − reference) of some of a row's logits. */
 struct LogSum {
-  float max = -std::numeric_limits<float>::infinity();
+  float reference = -std::numeric_limits<float>::infinity();
   float sum = 0;
 
-  void add(const float* x, int64_t count) {
-    Vec largest = splat(max);
-    const Vec lowest = splat(-std::numeric_limits<float>::infinity());
-    int64_t whole = count / kLanes * kLanes;
-    for (int64_t i = 0; i < whole; i += kLanes) largest = maximum(load(x + i), largest);
-    for (int64_t i = whole; i < count; i++) largest = maximum(splat(x[i]), largest);
-    const float next = maxOfLanes(largest);
-    Vec total{};
-    for (int64_t i = 0; i < whole; i += kLanes) total += exponential(load(x + i) - next);
-    if (whole < count) {
-      Vec rest = lowest;
-      std::memcpy(&rest, x + whole, static_cast<size_t>(count - whole) * sizeof(float));
-      total += exponential(rest - next);
-    }
-    sum = (max == next ? sum : sum * exponential(splat(max - next))[0]) + sumOfLanes(total);
-    max = next;
-  }
-
   void add(const LogSum& other) {
-    const float next = std::max(max, other.max);
-    sum = sum * std::exp(max - next) + other.sum * std::exp(other.max - next);
-    max = next;
+    const float next = std::max(reference, other.reference);
+    sum = sum * std::exp(reference - next) + other.sum * std::exp(other.reference - next);
+    reference = next;
   }
 
-  float value() const { return max + std::log(sum); }
+  float value() const { return reference + std::log(sum); }
 };
 
 /** Logits that wait for their gradient: float16 beside bfloat16 products, which are coarser, else floats. */
@@ -96,16 +78,18 @@ struct Logits {
   using Element = float;
 #endif
 
-  static void storeVec(Element* to, Vec x) {
+  /** kPanel neighbouring logits. */
+  static void storePanel(Element* to, Vec first, Vec second) {
 #if defined(__AVX512BF16__)
     if constexpr (T::kTerms == 2) {
       // Saturated: an infinite logit would turn the whole row into NaN.
-      const __m256i halves = _mm512_cvtps_ph((__m512)clamp(x, -65504.0f, 65504.0f), _MM_FROUND_TO_NEAREST_INT);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves);
+      const auto halves = [](Vec x) { return _mm512_cvtps_ph((__m512)clamp(x, -65504.0f, 65504.0f), _MM_FROUND_TO_NEAREST_INT); };
+      storeBits(to, (VecBits)_mm512_inserti64x4(_mm512_castsi256_si512(halves(first)), halves(second), 1));
       return;
     }
 #endif
-    std::memcpy(to, &x, sizeof(x));
+    std::memcpy(to, &first, sizeof(first));
+    std::memcpy(to + kLanes, &second, sizeof(second));
   }
   static Vec loadVec(const Element* from) {
 #if defined(__AVX512BF16__)
@@ -122,6 +106,49 @@ struct Logits {
 int64_t logitStride(int64_t vocabulary) { return (vocabulary + kPanel - 1) / kPanel * kPanel; }
 
 /**
+ * Finish of logits = hidden · headᵀ, from `first` of a part of the vocabulary on: sums their exponentials row by row, picks
+ * out the targets' and, if asked to, keeps all.
+ */
+template <class T>
+struct SumExponentials : NoPrefetch {
+  const int32_t* target;
+  int64_t first, columns;
+  float* reference;
+  /** [rows][kLanes], each lane by itself. */
+  float* sums;
+  float* targetLogit;
+  typename Logits<T>::Element* kept;
+  int64_t keptStride;
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* logits) const {
+    const int64_t column = panel * kPanel, left = columns - column;
+    for (int64_t r = row; r < row + count; r++, logits += kPanel) {
+      Vec a = load(logits), b = load(logits + kLanes);
+      const int64_t at = target[r] - first - column;
+      if (at >= 0 && at < kPanel) targetLogit[r] = logits[at];
+      if (kept) Logits<T>::storePanel(kept + r * keptStride + column, a, b);
+      if (left < kPanel) {
+        const float lowest = -std::numeric_limits<float>::infinity();
+        a = firstLanes(a, left, lowest);
+        b = firstLanes(b, left - kLanes, lowest);
+      }
+      Vec sum = panel == 0 ? Vec{} : load(sums + r * kLanes);
+      refer(r, panel == 0, maximum(a, b), sum);
+      store(sums + r * kLanes, sum + (T::exponential(a - reference[r]) + T::exponential(b - reference[r])));
+    }
+  }
+
+  /** The first panel sets what exponentials refer to; a logit that is far above it moves it. */
+  void refer(int64_t r, bool fresh, Vec largest, Vec& sum) const {
+    constexpr float kFar = 40;
+    if (!fresh && !anyLane(largest > splat(reference[r] + kFar))) return;
+    const float next = maxOfLanes(largest);
+    if (!fresh) sum = sum * std::exp(reference[r] - next);
+    reference[r] = next;
+  }
+};
+
+/**
  * Log-probabilities of the targets and log-sum-exps of rows [first, first + count) of the active ones, by index there.
  * Where `kept` is given it gets their logits.
  */
@@ -135,26 +162,23 @@ void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> l
 
   engine.team.parallel(rowTasks * parts, [&](int64_t task, int thread) {
     const int64_t part = task % parts, row = task / parts * kTaskRows, rows = std::min(kTaskRows, count - row);
-    const int64_t lastColumn = std::min(vocabulary, (part + 1) * kTaskColumns);
-    engine.scratchOf(thread).reset();
-    float* logits = engine.scratchOf(thread).take<float>(kTaskRows * kChunk);
-    LogSum* sum = sums + part * count + row;
-    std::fill_n(sum, rows, LogSum());
-    for (int64_t column = part * kTaskColumns; column < lastColumn; column += kChunk) {
-      const int64_t columns = std::min(kChunk, lastColumn - column);
-      multiplyPanels<typename T::Unit, false>(rows, columns, units,
-                                              {left.data + (first + row) * left.stride, left.stride},
-                                              panels + column / kPanel * panelStride(units), panelStride(units), logits,
-                                              kChunk, false);
-      for (int64_t i = 0; i < rows; i++) {
-        sum[i].add(logits + i * kChunk, columns);
-        const int64_t target = active.target[first + row + i] - column;
-        if (target >= 0 && target < columns) targetLogit[row + i] = logits[i * kChunk + target];
-        if (!kept) continue;
-        auto* to = kept + (row + i) * logitStride(vocabulary) + column;
-        for (int64_t k = 0; k < columns; k += kLanes) Logits<T>::storeVec(to + k, load(logits + i * kChunk + k));
-      }
-    }
+    const int64_t column = part * kTaskColumns, columns = std::min(kTaskColumns, vocabulary - column);
+    Scratch& scratch = engine.scratchOf(thread);
+    scratch.reset();
+    SumExponentials<T> finish{};
+    finish.target = active.target + first + row;
+    finish.first = column;
+    finish.columns = columns;
+    finish.reference = scratch.take<float>(kTaskRows);
+    finish.sums = scratch.take<float>(kTaskRows * kLanes);
+    finish.targetLogit = targetLogit + row;
+    finish.kept = kept ? kept + row * logitStride(vocabulary) + column : nullptr;
+    finish.keptStride = logitStride(vocabulary);
+    multiplyTiles<T>(rows, divideUp(columns, kPanel), units, {left.data + (first + row) * left.stride, left.stride},
+                     panels + column / kPanel * panelStride(units), panelStride(units), RowSplit::evenHeight(rows),
+                     finish);
+    for (int64_t i = 0; i < rows; i++)
+      sums[part * count + row + i] = {finish.reference[i], sumOfLanes(load(finish.sums + i * kLanes))};
   });
 
   for (int64_t i = 0; i < count; i++) {
@@ -164,6 +188,24 @@ void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> l
     logProb[i] = targetLogit[i] - whole.value();
   }
 }
+
+/** Blocks of logits that have just been computed, and that were kept. */
+struct FloatLogits {
+  const float* data;
+  int64_t stride;
+
+  Vec at(int64_t row, int64_t column) const { return load(data + row * stride + column); }
+  void prefetch(int64_t, int64_t) const {}
+};
+
+template <class T>
+struct KeptLogits {
+  const typename Logits<T>::Element* data;
+  int64_t stride;
+
+  Vec at(int64_t row, int64_t column) const { return Logits<T>::loadVec(data + row * stride + column); }
+  void prefetch(int64_t row, int64_t column) const { __builtin_prefetch(data + row * stride + column); }
+};
 
 /** Where the gradients of hidden states and head go; either may be null. */
 struct HeadGradient {
@@ -182,18 +224,20 @@ struct LogitGradient {
 
 /**
  * Turns logits [rows, columns] of the columns from `column` on into their gradient, as rows of units and as token panels
- * from `token` on. logit(i, k) loads those of row i at column + k.
+ * from `token` on.
  */
-template <class T, class Load>
-void putGradients(const LogitGradient& of, int64_t rows, int64_t column, int64_t columns, const Load& logit,
+template <class T, class Block>
+void putGradients(const LogitGradient& of, int64_t rows, int64_t column, int64_t columns, const Block& logits,
                   typename T::Unit* out, int64_t stride, int64_t token, const TokenPanels<T>& panels) {
   for (int64_t i = 0; i < rows; i += 2) {
     const int64_t next = std::min(i + 1, rows - 1);
     const float nextScale = i + 1 < rows ? of.scale[next] : 0.0f;
     const int64_t targets[2] = {of.target[i] - column, of.target[next] - column};
     for (int64_t k = 0; k < columns; k += kLanes) {
-      Vec even = exponential(logit(i, k) - of.logSumExp[i]) * of.scale[i];
-      Vec odd = exponential(logit(next, k) - of.logSumExp[next]) * nextScale;
+      logits.prefetch(i + 2, k);  // rows are too far apart for the processor to guess the next
+      logits.prefetch(i + 3, k);
+      Vec even = T::exponential(logits.at(i, k) - of.logSumExp[i]) * of.scale[i];
+      Vec odd = T::exponential(logits.at(next, k) - of.logSumExp[next]) * nextScale;
       if (targets[0] >= k && targets[0] < k + kLanes) even[targets[0] - k] -= of.scale[i];
       if (targets[1] >= k && targets[1] < k + kLanes) odd[targets[1] - k] -= nextScale;
       if (columns - k < kLanes) {
@@ -209,14 +253,14 @@ void putGradients(const LogitGradient& of, int64_t rows, int64_t column, int64_t
 
 /**
  * Adds the gradients that come through the logits of rows [0, rows) of `left`, a block of the vocabulary at a time.
- * logits(first row, rows, column, columns, thread) prepares a block and returns what loads from it.
+ * prepare(first row, rows, scratch) returns a function that gets the logits of these rows for (column, columns).
  */
 template <class T, class Prepare>
 void backward(Engine& engine, int64_t rows, int64_t width, int64_t vocabulary, Left<typename T::Unit> left,
               const typename T::Unit* across, const LogitGradient& of, float* dHidden, bool accumulateDHidden,
               float* dHead, bool accumulateDHead, const Prepare& prepare) {
   using Unit = typename T::Unit;
-  const int64_t stride = unitsOf<T>(kGradientColumns), acrossStride = panelStride(unitsOf<T>(vocabulary));
+  const int64_t stride = unitsOf<T>(kGradientTerms), acrossStride = panelStride(unitsOf<T>(vocabulary));
   const int64_t block = std::min(kGradientRows, std::max<int64_t>(2, divideUp(divideUp(rows, 2 * engine.team.size()), 2) * 2));
   const TokenPanels<T> hidden = tokenPanels<T>(engine, left.data, left.stride, rows, width);
   const TokenPanels<T> gradient = emptyTokenPanels<T>(engine, rows, kGradientColumns);
@@ -228,13 +272,16 @@ void backward(Engine& engine, int64_t rows, int64_t width, int64_t vocabulary, L
       scratch.reset();
       Unit* dLogits = scratch.take<Unit>(kGradientRows * stride);
       const LogitGradient ofBlock{of.logSumExp + first, of.scale + first, of.target + first};
-      putGradients<T>(ofBlock, count, column, columns, prepare(first, count, column, columns, scratch), dLogits, stride,
-                      first, gradient);
-      if (!dHidden) return;
-      const StoreFloats finish{dHidden + first * width, width, width, accumulateDHidden || column > 0};
-      const int64_t height = RowSplit::evenHeight(count);
-      multiplyTiles<T>(count, divideUp(width, kPanel), unitsOf<T>(columns), {dLogits, stride},
-                       across + column / T::kTerms * kPanel, acrossStride, height, finish);
+      const auto logitsOf = prepare(first, count, scratch);
+      for (int64_t term = 0; term < columns; term += kGradientTerms) {
+        const int64_t terms = std::min(kGradientTerms, columns - term);
+        const TokenPanels<T> to{gradient.data + term / kLanes * gradient.stride, gradient.stride};
+        putGradients<T>(ofBlock, count, column + term, terms, logitsOf(column + term, terms), dLogits, stride, first, to);
+        if (!dHidden) continue;
+        multiplyTiles<T>(count, divideUp(width, kPanel), unitsOf<T>(terms), {dLogits, stride},
+                         across + (column + term) / T::kTerms * kPanel, acrossStride, RowSplit::evenHeight(count),
+                         StoreFloats{dHidden + first * width, width, width, accumulateDHidden || column + term > 0});
+      }
     });
     if (dHead)
       multiplyTokens<T>(engine, columns, width, rows, gradient, hidden, dHead + column * width, accumulateDHead);
@@ -346,13 +393,15 @@ void operations::tokenLogProbsGradient(Engine& engine, Arguments& in) {
     const int64_t chunk = chunkRowsOf<T>(active.count, vocabulary);
     backwardOfActive<T>(engine, active, rows, width, vocabulary, left, head, chunk, at,
                         [&](int64_t first, int64_t, const auto& run) {
-                          const auto compute = [&](int64_t row, int64_t count, int64_t column, int64_t columns,
-                                                   Scratch& scratch) {
-                            float* logits = scratch.take<float>(kGradientRows * kGradientColumns);
-                            multiplyPanels<typename T::Unit, false>(
-                                count, columns, units, {left.data + (first + row) * left.stride, left.stride},
-                                panels + column / kPanel * stride, stride, logits, kGradientColumns, false);
-                            return [logits](int64_t i, int64_t k) { return load(logits + i * kGradientColumns + k); };
+                          const auto compute = [&](int64_t row, int64_t count, Scratch& scratch) {
+                            float* logits = scratch.take<float>(kGradientRows * kGradientTerms);
+                            const auto* from = left.data + (first + row) * left.stride;
+                            return [=](int64_t column, int64_t columns) {
+                              multiplyPanels<typename T::Unit, false>(count, columns, units, {from, left.stride},
+                                                                      panels + column / kPanel * stride, stride, logits,
+                                                                      kGradientTerms, false);
+                              return FloatLogits{logits, kGradientTerms};
+                            };
                           };
                           run(LogitGradient{sums + first, scales + first, active.target + first}, compute);
                         });
@@ -391,10 +440,9 @@ void operations::crossEntropyWithGradient(Engine& engine, Arguments& in) {
                         [&](int64_t first, int64_t count, const auto& run) {
                           logProbs<T>(engine, active, left, panels, first, count, unitsOf<T>(width), vocabulary,
                                       logProb + first, logSumExp, logits);
-                          const auto kept = [&](int64_t row, int64_t, int64_t column, int64_t, Scratch&) {
-                            const auto* from = logits + row * stride + column;
-                            return [from, stride](int64_t i, int64_t k) {
-                              return Logits<T>::loadVec(from + i * stride + k);
+                          const auto kept = [&](int64_t row, int64_t, Scratch&) {
+                            return [=](int64_t column, int64_t) {
+                              return KeptLogits<T>{logits + row * stride + column, stride};
                             };
                           };
                           run(LogitGradient{logSumExp, scales + first, active.target + first}, kept);

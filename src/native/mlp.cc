@@ -39,7 +39,7 @@ struct SwiGlu {
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     for (int64_t r = row; r < row + count; r++, sums += kPanel) {
       const Vec gate = load(sums), up = load(sums + kLanes);
-      storeTerms<T>(h + r * stride, panel * kLanes, gate * sigmoid(gate) * up);
+      storeTerms<T>(h + r * stride, panel * kLanes, gate * T::sigmoid(gate) * up);
       if (gateUp.data) storePanelTerms<T>(gateUp.row(r), panel * kPanel, gate, up);
     }
   }
@@ -79,7 +79,7 @@ struct SwiGluGradient {
 
   Parts partsOf(int64_t row, int64_t column, Vec dh) const {
     const Vec g = loadTerms<T>(gateUp.row(row), 2 * column), u = loadTerms<T>(gateUp.row(row), 2 * column + kLanes);
-    const Vec s = sigmoid(g), silu = g * s;
+    const Vec s = T::sigmoid(g), silu = g * s;
     const Parts parts{dh * u * (s + silu * (1.0f - s)), dh * silu, silu * u};
     storePanelTerms<T>(gradient.row(row), 2 * column, parts.dGate, parts.dUp);
     return parts;

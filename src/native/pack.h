@@ -13,6 +13,8 @@ struct Float {
   /** Terms of the inner dimension in a unit. */
   static constexpr int64_t kTerms = 1;
   static Vec rounded(Vec x) { return x; }
+  static Vec exponential(Vec x) { return mixtune::exponential(x); }
+  static Vec sigmoid(Vec x) { return mixtune::sigmoid(x); }
 };
 
 /** Operands rounded to bfloat16 and kept as floats: for processors whose float products are the faster ones. */
@@ -20,12 +22,18 @@ struct RoundedFloat {
   using Unit = float;
   static constexpr int64_t kTerms = 1;
   static Vec rounded(Vec x) { return (Vec)roundToBfloat16(x); }
+  static Vec exponential(Vec x) { return mixtune::exponential(x); }
+  static Vec sigmoid(Vec x) { return mixtune::sigmoid(x); }
 };
 
 /** Operands in bfloat16, two terms to a unit: for processors that multiply these faster. */
 struct Bfloat16 {
   using Unit = uint32_t;
   static constexpr int64_t kTerms = 2;
+#if defined(__AVX512F__)
+  static Vec exponential(Vec x) { return quickExponential(x); }
+  static Vec sigmoid(Vec x) { return quickSigmoid(x); }
+#endif
 };
 
 template <class T>
