@@ -16,7 +16,7 @@ float exponentials(const float* scores, int64_t count, int64_t end, typename T::
   const float largest = maxOfLanes(best);
   int64_t i = 0;
   for (; i < count; i += kLanes) {
-    const Vec p = firstLanes(exponential(load(scores + i) - largest), count - i, 0.0f);
+    const Vec p = firstLanes(T::exponential(load(scores + i) - largest), count - i, 0.0f);
     storeTerms<T>(terms, i, p);
     total += p;
   }
@@ -37,18 +37,18 @@ struct Packed {
     float* block = scratch.take<float>(kPanel * headDim);
     for (int64_t first = 0; first < length; first += kPanel) {
       const int64_t count = std::min<int64_t>(kPanel, length - first);
-      expand(cache, cache.keys + offset + first * cache.units(), count, block);
+      expand(cache, cache.keys + offset + first * cache.stride(), count, block);
       packTransposed<T>(block, std::min<int64_t>(count, kLanes), block + kLanes * headDim,
                         std::max<int64_t>(count - kLanes, 0), headDim, headDim,
                         keys + first / kPanel * panelStride(cache.units()));
-      expand(cache, cache.values + offset + first * cache.units(), count, block);
+      expand(cache, cache.values + offset + first * cache.stride(), count, block);
       std::fill(block + count * headDim, block + kPanel * headDim, 0.0f);
       putTokens<T>(values, block, first, kPanel, headDim);
     }
   }
 
   static void expand(const Cache<T>& cache, const typename T::Unit* rows, int64_t count, float* to) {
-    for (int64_t r = 0; r < count; r++, rows += cache.units(), to += cache.headDim)
+    for (int64_t r = 0; r < count; r++, rows += cache.stride(), to += cache.headDim)
       for (int64_t i = 0; i < cache.headDim; i += kLanes) {
         const int64_t rest = cache.headDim - i;
         rest >= kLanes ? store(to + i, loadTerms<T>(rows, i)) : storePart(to + i, loadTerms<T>(rows, i, rest), rest);
@@ -73,7 +73,8 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
   float* result = scratch.take<float>(count * padded(headDim));
 
   for (int64_t head = kvHead * group; head < (kvHead + 1) * group; head++) {
-    const Left<Unit> block{queries + (row * rows.shape.heads + head) * units, rows.shape.heads * units};
+    const Left<Unit> block{queries + (row * rows.shape.heads + head) * cache.stride(),
+                           rows.shape.heads * cache.stride()};
     multiplyPanels<Unit, false>(count, visible, units, block, packed.keys, panelStride(units), scores, visible,
                                 false);
     for (int64_t q = 0; q < count; q++)
@@ -81,7 +82,7 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
     multiplyPanels<Unit, false>(count, headDim, terms, {probabilities, terms}, packed.values.data, packed.values.stride,
                                 result, padded(headDim), false);
     for (int64_t q = 0; q < count; q++)
-      putHead<T>(out + (row + q) * unitsOf<T>(width), head * headDim, result + q * padded(headDim), 1.0f / sums[q],
+      putHead<T>(out + (row + q) * rowUnits<T>(width), head * headDim, result + q * padded(headDim), 1.0f / sums[q],
                  headDim);
   }
 }

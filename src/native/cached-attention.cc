@@ -59,30 +59,30 @@ Vec dot(const Unit* a, const Unit* b, int64_t units) {
   return sum;
 }
 
-/** The same for kLanes rows b, in lane i for row i. */
+/** The same for kLanes rows b, in lane i for row i, with its lanes summed. */
 template <class Unit>
-Vec dots(const Unit* a, const Unit* b, int64_t units) {
+Vec dots(const Unit* a, const Unit* b, int64_t units, int64_t stride) {
   Vec sums[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= units; i += kLanes) {
     const auto part = panelUnits(a + i);
 #pragma GCC unroll 16
-    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, panelUnits(b + j * units + i));
+    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, panelUnits(b + j * stride + i));
   }
   if (i < units) {
     const auto part = unitsFrom(a + i, units - i);
 #pragma GCC unroll 16
-    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, unitsFrom(b + j * units + i, units - i));
+    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, unitsFrom(b + j * stride + i, units - i));
   }
   return sumsOfLanes(sums);
 }
 
-/** scores[k] = query · keys[k] for `count` keys; rows of `units` units. */
+/** scores[k] = query · keys[k] for `count` keys of `units` units. */
 template <class Unit>
-void scoreKeys(const Unit* query, const Unit* keys, int64_t units, int64_t count, float* scores) {
+void scoreKeys(const Unit* query, const Unit* keys, int64_t units, int64_t stride, int64_t count, float* scores) {
   int64_t k = 0;
-  for (; k + kLanes <= count; k += kLanes) store(scores + k, dots(query, keys + k * units, units));
-  for (; k < count; k++) scores[k] = sumOfLanes(dot(query, keys + k * units, units));
+  for (; k + kLanes <= count; k += kLanes) store(scores + k, dots(query, keys + k * stride, units, stride));
+  for (; k < count; k++) scores[k] = sumOfLanes(dot(query, keys + k * stride, units));
 }
 
 struct Softmax {
@@ -100,7 +100,7 @@ Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms
   for (int64_t i = 0; i < count; i += kLanes) best = maximum(part(i, lowest), best);
   const float largest = maxOfLanes(best);
   for (int64_t i = 0; i < count; i += kLanes) {
-    const Vec p = exponential(part(i, lowest) - largest);
+    const Vec p = T::exponential(part(i, lowest) - largest);
     storeTerms<T>(terms, i, p);
     total += p;
   }
@@ -113,26 +113,26 @@ inline __m512bh pairUnits(VecBits pairs) { return (__m512bh)pairs; }
 
 /** kLanes columns of one row of values, or of two neighbouring ones as pairs. */
 template <class T>
-inline auto valueUnits(const typename T::Unit* row, int64_t units, int64_t column, int64_t count, bool pair) {
+inline auto valueUnits(const typename T::Unit* row, int64_t stride, int64_t column, int64_t count, bool pair) {
   if constexpr (T::kTerms == 1) {
     return headTerms<T>(row, column, count);
   } else {
     const VecBits even = (VecBits)headTerms<T>(row, column, count);
-    const VecBits odd = pair ? (VecBits)headTerms<T>(row + units, column, count) : VecBits{};
+    const VecBits odd = pair ? (VecBits)headTerms<T>(row + stride, column, count) : VecBits{};
     return pairUnits((even >> 16) | odd);
   }
 }
 
 /** out[h] = Σ weights[h][k] · values[k] for Heads heads and Vecs vectors of the head's dimension from `column` on. */
 template <class T, int Heads, int Vecs>
-void sumValues(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t count,
+void sumValues(const typename T::Unit* weights, const typename T::Unit* values, int64_t stride, int64_t count,
                int64_t column, int64_t headDim, float* out) {
   Vec sums[Heads][Vecs] = {};
   const int64_t rest = headDim - column - (Vecs - 1) * kLanes;
   for (int64_t k = 0; k < count; k += T::kTerms) {
 #pragma GCC unroll 4
     for (int v = 0; v < Vecs; v++) {
-      const auto value = valueUnits<T>(values + k * units, units, column + v * kLanes, v + 1 < Vecs ? kLanes : rest,
+      const auto value = valueUnits<T>(values + k * stride, stride, column + v * kLanes, v + 1 < Vecs ? kLanes : rest,
                                        k + 1 < count);
 #pragma GCC unroll 4
       for (int h = 0; h < Heads; h++) multiplyAdd(sums[h][v], broadcastUnit(weights[h * kChunk + k / T::kTerms]), value);
@@ -146,13 +146,13 @@ void sumValues(const typename T::Unit* weights, const typename T::Unit* values, 
 }
 
 template <class T, int Heads>
-void sumValuesOf(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t count,
+void sumValuesOf(const typename T::Unit* weights, const typename T::Unit* values, int64_t stride, int64_t count,
                  int64_t headDim, float* out) {
   constexpr decltype(&sumValues<T, Heads, 1>) sums[] = {sumValues<T, Heads, 1>, sumValues<T, Heads, 2>,
                                                         sumValues<T, Heads, 3>, sumValues<T, Heads, 4>};
   for (int64_t column = 0; column < headDim; column += 4 * kLanes) {
     const int64_t vecs = std::min<int64_t>(divideUp(headDim - column, kLanes), 4);
-    sums[vecs - 1](weights, values, units, count, column, headDim, out);
+    sums[vecs - 1](weights, values, stride, count, column, headDim, out);
   }
 }
 
@@ -160,19 +160,19 @@ void sumValuesOf(const typename T::Unit* weights, const typename T::Unit* values
 template <class T>
 void attendPositions(const NewRows& rows, const Cache<T>& cache, const Task& task, const typename T::Unit* queries,
                      float* out, Softmax* softmaxes) {
-  const int64_t headDim = cache.headDim, units = cache.units(), group = rows.shape.group();
+  const int64_t headDim = cache.headDim, stride = cache.stride(), group = rows.shape.group();
   const int64_t from = cache.offset(rows.sequences[task.row], task.kvHead, task.first), count = task.last - task.first;
   float scores[kChunk];
   typename T::Unit weights[kHeadsAtOnce * kChunk];
   for (int64_t h = 0; h < group; h += kHeadsAtOnce) {
     const int64_t heads = std::min(group - h, kHeadsAtOnce);
     for (int64_t j = 0; j < heads; j++) {
-      scoreKeys(queries + (h + j) * units, cache.keys + from, units, count, scores);
+      scoreKeys(queries + (h + j) * stride, cache.keys + from, cache.units(), stride, count, scores);
       softmaxes[h + j] = exponentials<T>(scores, count, weights + j * kChunk);
     }
     constexpr decltype(&sumValuesOf<T, 1>) sums[] = {sumValuesOf<T, 1>, sumValuesOf<T, 2>, sumValuesOf<T, 3>,
                                                      sumValuesOf<T, 4>};
-    sums[heads - 1](weights, cache.values + from, units, count, headDim, out + h * headDim);
+    sums[heads - 1](weights, cache.values + from, stride, count, headDim, out + h * headDim);
   }
 }
 
@@ -200,7 +200,7 @@ void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& tab
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   for (int64_t head = 0; head < heads; head++) {
     rotate(from + head * headDim, table, position, 1.0f, buffer);
-    putHead<T>(queries + (row * heads + head) * cache.units(), 0, buffer, scale, headDim);
+    putHead<T>(queries + (row * heads + head) * cache.stride(), 0, buffer, scale, headDim);
   }
   for (int64_t kvHead = 0; kvHead < kvHeads; kvHead++) {
     const float* key = from + (heads + kvHead) * headDim;
@@ -265,8 +265,8 @@ template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
                   const float* qkv, typename T::Unit* out) {
   const int64_t headDim = cache.headDim, group = rows.shape.group(), width = rows.shape.queryWidth();
-  const int64_t heads = rows.shape.heads, units = cache.units();
-  auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * units);
+  const int64_t heads = rows.shape.heads, stride = cache.stride();
+  auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * stride);
   engine.team.ranges(rows.count, 16384 / width + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
@@ -284,7 +284,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
   float* partSums = engine.scratch.take<float>(tasks.parts * group * headDim);
   Softmax* partSoftmaxes = engine.scratch.take<Softmax>(tasks.parts * group);
   const auto put = [&](const Task& task, int64_t h, const float* x, float sum) {
-    putHead<T>(out + task.row * unitsOf<T>(width), (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
+    putHead<T>(out + task.row * rowUnits<T>(width), (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
   };
   const int64_t grain = 32768 / (headDim * group * (tasks.positions / tasks.singles + 1)) + 1;
   engine.team.ranges(tasks.singles, grain, [&](int64_t begin, int64_t end, int thread) {
@@ -294,7 +294,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
     Softmax* softmaxes = scratch.take<Softmax>(group);
     for (int64_t index = begin; index < end; index++) {
       const Task& task = tasks.all[tasks.runs + index];
-      const auto* query = queries + (task.row * heads + task.kvHead * group) * units;
+      const auto* query = queries + (task.row * heads + task.kvHead * group) * stride;
       if (task.part >= 0) {
         attendPositions(rows, cache, task, query, partSums + task.part * group * headDim,
                         partSoftmaxes + task.part * group);

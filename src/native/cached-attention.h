@@ -15,7 +15,7 @@ struct NewRows {
   NewRows part(int64_t first, int64_t length) const { return {length, shape, sequences + first, positions + first}; }
 };
 
-/** Keys and values of one layer [sequences, kvHeads, capacity, units of a head], as operands of products. */
+/** Keys and values of one layer [sequences, kvHeads, capacity, row of a head], as operands of products. */
 template <class T>
 struct Cache {
   using Unit = typename T::Unit;
@@ -23,9 +23,11 @@ struct Cache {
   Unit* values;
   int64_t kvHeads, capacity, headDim;
 
+  /** Units of a head that hold terms, and units from one row to the next. */
   int64_t units() const { return unitsOf<T>(headDim); }
+  int64_t stride() const { return rowUnits<T>(headDim); }
   int64_t offset(int64_t sequence, int64_t kvHead, int64_t position) const {
-    return ((sequence * kvHeads + kvHead) * capacity + position) * units();
+    return ((sequence * kvHeads + kvHead) * capacity + position) * stride();
   }
 };
 
@@ -45,7 +47,7 @@ inline void putHead(typename T::Unit* row, int64_t column, const float* x, float
 
 /**
  * Writes keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] into the cache, then lets each query
- * attend to its own sequence up to its own position: out [rows, units of heads·headDim].
+ * attend to its own sequence up to its own position: out [rows, row of heads·headDim].
  */
 template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
@@ -53,7 +55,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
 
 /**
  * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
- * time; queries [rows, heads, units of a head] are rotated and scaled.
+ * time; queries [rows, heads, row of a head] are rotated and scaled.
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,

@@ -35,16 +35,16 @@ struct Layer {
 
 /** Finish of the product with gate and up, which are paired in each panel: silu(gate) · up as an operand. */
 template <class T>
-struct SwiGlu {
+struct SwiGlu : NoPrefetch {
   typename T::Unit* out;
-  int64_t intermediate;
+  int64_t stride;
+
+  SwiGlu(typename T::Unit* out, int64_t stride) : out(out), stride(stride) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
-    const int64_t column = panel * kLanes, width = intermediate - column;
     for (int64_t r = row; r < row + count; r++, sums += kPanel) {
-      const Vec gate = load(sums), product = gate * sigmoid(gate) * load(sums + kLanes);
-      typename T::Unit* to = out + r * unitsOf<T>(intermediate);
-      width >= kLanes ? storeTerms<T>(to, column, product) : storeTerms<T>(to, column, product, width);
+      const Vec gate = load(sums), up = load(sums + kLanes);
+      storeTerms<T>(out + r * stride, panel * kLanes, gate * T::sigmoid(gate) * up);
     }
   }
 };
@@ -65,22 +65,23 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
   });
   streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
                 weightPanels<T>(engine, layer.qkv, hidden, width), StoreFloats{qkv, width, width, false});
-  Unit* attended = engine.scratch.take<Unit>(count * unitsOf<T>(queryWidth));
+  const int64_t attendedStride = rowUnits<T>(queryWidth);
+  Unit* attended = engine.scratch.take<Unit>(count * attendedStride);
   attendCached<T>(engine, rows, cache, table, qkv, attended);
-  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), {attended, unitsOf<T>(queryWidth)},
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), {attended, attendedStride},
                 weightPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
 
-  const int64_t intermediate = layer.intermediate, half = unitsOf<T>(intermediate);
-  Unit* h = engine.scratch.take<Unit>(count * half);
+  const int64_t intermediate = layer.intermediate, hStride = rowUnits<T>(intermediate);
+  Unit* h = engine.scratch.take<Unit>(count * hStride);
   const auto mlpInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
     float* x = stream + row * hidden;
     normalise(x, layer.post ? layer.attentionNorm : layer.mlpNorm, layer.eps, hidden, to);
     if (layer.post) std::copy_n(to, hidden, x);
   });
-  streamRows<T>(engine, count, divideUp(intermediate, kLanes), units, mlpInput,
-                weightPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Columns::kPairedHalves),
-                SwiGlu<T>{h, intermediate});
-  streamRows<T>(engine, count, divideUp(hidden, kPanel), half, {h, half},
+  streamRows<T>(engine, count, countIn(Order::kPairedHalves, 2 * intermediate) / kPanel, units, mlpInput,
+                weightPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Order::kPairedHalves),
+                SwiGlu<T>(h, hStride));
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(intermediate), {h, hStride},
                 weightPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
   if (!layer.post) return;
   engine.team.ranges(count, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {
@@ -132,7 +133,7 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
     Cache<T> cache{nullptr, nullptr, rows.shape.kvHeads, capacity, rows.shape.headDim};
-    const int64_t size = sequenceCount * rows.shape.kvHeads * capacity * cache.units();
+    const int64_t size = sequenceCount * rows.shape.kvHeads * capacity * cache.stride();
     cache.keys = in.write<typename T::Unit>(size);
     cache.values = in.write<typename T::Unit>(size);
     for (int64_t first = 0; first < rows.count; first += kRowsAtOnce) {

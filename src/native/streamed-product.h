@@ -46,18 +46,18 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
  */
 template <class T, class Fill>
 Left<typename T::Unit> operandRows(Engine& engine, int64_t rows, int64_t depth, const Fill& fill) {
-  const int64_t units = unitsOf<T>(depth);
-  auto* packed = engine.scratch.take<typename T::Unit>(rows * units);
+  const int64_t stride = rowUnits<T>(depth);
+  auto* packed = engine.scratch.take<typename T::Unit>(rows * stride);
   engine.team.ranges(rows, 4096 / depth + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* buffer = scratch.take<float>(depth);
     for (int64_t row = begin; row < end; row++) {
       fill(row, buffer);
-      packRow<T>(buffer, depth, packed + row * units);
+      packRow<T>(buffer, depth, packed + row * stride);
     }
   });
-  return {packed, units};
+  return {packed, stride};
 }
 
 }  // namespace mixtune
