@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
-import { greedy, type Sampling } from '../generation/sampler.ts';
+import type { Sampling } from '../generation/sampler.ts';
 import { generateText, type TextPrompt } from '../generation/text.ts';
 import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from './model.ts';
-import { jsonOption, share, temperature, wholeNumber } from './options.ts';
+import { fraction, jsonOption, positive, share, temperature, wholeNumber } from './options.ts';
 import type { Program } from './program.ts';
 import { print } from './run.ts';
 
@@ -32,6 +32,13 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
     .option('--temperature <number>', 'below 1 bolder, above 1 more varied', temperature, 0.8)
     .option('--top-k <number>', 'draw from the k likeliest tokens; 0 = from all', wholeNumber(0), 0)
     .option('--top-p <share>', 'draw from the likeliest tokens of this total probability', share, 0.95)
+    .option(
+      '--min-p <share>',
+      'draw from tokens at least this likely relative to the likeliest; 0 = from all',
+      fraction,
+      0,
+    )
+    .option('--repetition-penalty <number>', 'divides positive logits of tokens in the text; 1 = off', positive, 1)
     .option('--seed <number>', 'seed of the draws', wholeNumber(0), 1);
   addMachineOptions(command)
     .addOption(jsonOption())
@@ -42,8 +49,9 @@ async function run(path: string, flags: GenerateFlags): Promise<number> {
   const directory = modelDirectory(path);
   const prompt = promptOf(flags);
   const answer = await withModel(directory, flags, async (model, tokenizer) => {
-    const { maxNewTokens, temperature, topK, topP, seed } = flags;
-    const sampling = flags.greedy ? greedy : { temperature, topK, topP };
+    const { maxNewTokens, repetitionPenalty, topK, topP, minP, seed } = flags;
+    const temperature = flags.greedy ? 0 : flags.temperature;
+    const sampling = { repetitionPenalty, temperature, topK, topP, minP };
     const [generated] = await generateText(model, tokenizer, [prompt], { maxNewTokens, sampling, seed });
     const { text, tokens } = generated!;
     return { text, tokens };

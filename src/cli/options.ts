@@ -33,3 +33,17 @@ export function share(text: string): number {
   if (value > 0 && value <= 1) return value;
   throw new InvalidArgumentError('expected a number above 0 and up to 1');
 }
+
+/** Reads a number from 0 to 1. */
+export function fraction(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('expected a number from 0 to 1');
+}
+
+/** Reads a number above 0. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value < Number.POSITIVE_INFINITY) return value;
+  throw new InvalidArgumentError('expected a number above 0');
+}

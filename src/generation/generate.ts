@@ -1,11 +1,8 @@
-import { attentionShape, decoder, headOf, type Model } from '../model/model.ts';
+import type { Model } from '../model/model.ts';
 import { RandomStream } from '../random.ts';
-import { cachedAttention } from '../tensor/fused/cached-attention.ts';
-import { linear } from '../tensor/fused/linear.ts';
-import { gather } from '../tensor/primitives.ts';
-import { fromHost, scope } from '../tensor/scope.ts';
-import { type KeyValueCache, newCache, releaseCache } from './cache.ts';
-import { greedy, type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
+import { openSampler } from './batch-sampler.ts';
+import { type NewTokens, openDecoder } from './decoder.ts';
+import { greedy, type Sampling } from './sampler.ts';
 
 export interface GenerateOptions {
   maxNewTokens: number;
@@ -28,102 +25,59 @@ export interface Generation {
   logProbs?: Float64Array;
 }
 
-/** Continues each prompt (token ids, not empty). Sequences that end leave the batch. */
+/** A text that is being generated: its fresh tokens are not in the cache yet. */
+interface OpenText extends NewTokens {
+  index: number;
+  generated: number[];
+  logProbs: number[];
+}
+
+/** Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. */
 export async function generate(
   model: Model,
   prompts: readonly Int32Array[],
-  options: GenerateOptions,
+  { maxNewTokens, stopIds, sampling = greedy, seed = 0, batchSize = 64, logProbs = false }: GenerateOptions,
 ): Promise<Generation[]> {
-  const { batchSize = 64 } = options;
-  const results: Generation[] = [];
-  for (let first = 0; first < prompts.length; first += batchSize) {
-    results.push(...(await generateBatch(model, prompts.slice(first, first + batchSize), first, options)));
-  }
-  return results;
-}
-
-async function generateBatch(
-  model: Model,
-  prompts: readonly Int32Array[],
-  firstIndex: number,
-  { maxNewTokens, stopIds, sampling = greedy, seed = 0, logProbs: wanted = false }: GenerateOptions,
-): Promise<Generation[]> {
-  const capacity = Math.max(...prompts.map((prompt) => prompt.length)) + maxNewTokens;
-  const cache = newCache(model, prompts.length, capacity);
-  const sequences = prompts.map((prompt, index) => ({
-    index,
-    fresh: Array.from(prompt),
-    position: 0,
-    generated: [] as number[],
-    logProbs: [] as number[],
-    ended: false,
-    random: new RandomStream(seed, `sample/${firstIndex + index}`),
-  }));
+  const results: Generation[] = prompts.map(() => ({ tokens: new Int32Array(), ended: false }));
+  if (prompts.length === 0 || maxNewTokens === 0) return results;
+  const sequences = Math.min(batchSize, prompts.length);
+  const sampler = openSampler(model.backend, { sequences, vocabulary: model.config.vocabSize, sampling, logProbs });
+  const longest = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
+  const decoder = openDecoder(model, sequences, longest);
+  const begin = (index: number, sequence: number): OpenText => {
+    sampler.begin(sequence, prompts[index]!, new RandomStream(seed, `sample/${index}`));
+    return { index, sequence, position: 0, tokens: prompts[index]!, generated: [], logProbs: [] };
+  };
+  let begun = sequences;
+  let open = Array.from({ length: sequences }, (_, i) => begin(i, i));
   try {
-    for (let step = 0; step < maxNewTokens; step++) {
-      const open = sequences.filter(({ ended }) => !ended);
-      if (open.length === 0) break;
-      const logits = await nextLogits(model, cache, open);
-      const vocabulary = model.config.vocabSize;
-      open.forEach((sequence, row) => {
-        const rowLogits = logits.subarray(row * vocabulary, (row + 1) * vocabulary);
-        const token = sampleToken(rowLogits, sampling, sequence.random);
-        if (wanted) sequence.logProbs.push(tokenLogProb(rowLogits, token, sampling.temperature));
-        sequence.position += sequence.fresh.length;
-        sequence.fresh = [token];
-        if (stopIds.includes(token)) sequence.ended = true;
-        else sequence.generated.push(token);
+    while (open.length > 0) {
+      const logits = decoder.nextLogits(open);
+      const drawn = await sampler
+        .draw(
+          logits,
+          open.map(({ sequence }) => sequence),
+        )
+        .finally(() => logits.release());
+      open = open.flatMap((text, row) => {
+        const token = drawn.tokens[row]!;
+        const ended = stopIds.includes(token);
+        if (!ended) text.generated.push(token);
+        if (logProbs) text.logProbs.push(drawn.logProbs![row]!);
+        if (!ended && text.generated.length < maxNewTokens) {
+          return [{ ...text, position: text.position + text.tokens.length, tokens: [token] }];
+        }
+        results[text.index] = {
+          tokens: Int32Array.from(text.generated),
+          ended,
+          ...(logProbs ? { logProbs: Float64Array.from(text.logProbs) } : {}),
+        };
+        return begun < prompts.length ? [begin(begun++, text.sequence)] : [];
       });
     }
   } finally {
-    releaseCache(cache);
+    decoder.release();
+    sampler.release();
   }
-  return sequences.map(({ generated, logProbs, ended }) => ({
-    tokens: Int32Array.from(generated),
-    ended,
-    ...(wanted ? { logProbs: Float64Array.from(logProbs) } : {}),
-  }));
-}
-
-interface OpenSequence {
-  index: number;
-  /** Tokens that are not in the cache yet. */
-  fresh: readonly number[];
-  /** Tokens that are. */
-  position: number;
-}
-
-/** Puts the fresh tokens of all sequences through the model: logits of the last one of each, [sequences, vocabulary]. */
-async function nextLogits(
-  model: Model,
-  cache: KeyValueCache,
-  sequences: readonly OpenSequence[],
-): Promise<Float32Array | Float64Array> {
-  const { backend } = model;
-  const tokens = Int32Array.from(sequences.flatMap(({ fresh }) => fresh));
-  const owners = Int32Array.from(sequences.flatMap(({ index, fresh }) => fresh.map(() => index)));
-  const positions = Int32Array.from(sequences.flatMap(({ position, fresh }) => fresh.map((_, i) => position + i)));
-  let end = -1;
-  const lastRows = Int32Array.from(sequences, ({ fresh }) => (end += fresh.length));
-  const logits = scope(
-    () => {
-      const rows = {
-        sequences: owners,
-        positions,
-        sequencesTensor: fromHost(backend, owners),
-        positionsTensor: fromHost(backend, positions),
-      };
-      const shape = attentionShape(model.config);
-      const hidden = decoder(model, tokens, (x, { qkv, o }, layer) =>
-        linear(cachedAttention(linear(x, qkv), rows, cache.layers[layer]!, shape), o),
-      );
-      return linear(gather(hidden, fromHost(backend, lastRows)), headOf(model));
-    },
-    { adopt: false },
-  );
-  try {
-    return (await backend.read(logits)) as Float32Array | Float64Array;
-  } finally {
-    logits.release();
-  }
+  return results;
 }

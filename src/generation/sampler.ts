@@ -1,38 +1,50 @@
 import type { RandomStream } from '../random.ts';
+import type { Sampling } from '../tensor/backends/backend.ts';
 
-export interface Sampling {
-  /** 0 = greedy. */
-  temperature: number;
-  /** Keep the k likeliest tokens; 0 = all. */
-  topK: number;
-  /** Keep the likeliest tokens that together have this probability; 1 = all. */
-  topP: number;
-}
+export type { Sampling };
 
-export const greedy: Sampling = { temperature: 0, topK: 0, topP: 1 };
+/** The model's whole distribution. */
+export const unfiltered: Sampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0 };
+export const greedy: Sampling = { ...unfiltered, temperature: 0 };
 
-/** The next token for one row of logits [vocabulary]: temperature, then top-k, then top-p (Holtzman et al. 2020). */
-export function sampleToken(logits: ArrayLike<number>, sampling: Sampling, random: RandomStream): number {
-  if (sampling.temperature === 0) return argmax(logits);
-  if (sampling.topK === 0 && sampling.topP === 1) return sampleAny(logits, sampling.temperature, random);
-  let candidates = Array.from(logits, (logit, id) => ({ id, logit: logit / sampling.temperature }));
+/**
+ * The next token for one row of logits [vocabulary]. This is the definition of sampling; backends may have a kernel for it
+ * (`FusedKernels.sampleTokens`). `seen` are the tokens of the text so far, needed where they are penalised.
+ */
+export function sampleToken(
+  logits: ArrayLike<number>,
+  sampling: Sampling,
+  random: RandomStream,
+  seen?: ReadonlySet<number>,
+): number {
+  const { repetitionPenalty, temperature, topK, topP, minP } = sampling;
+  if (repetitionPenalty !== 1 && seen) {
+    return sampleToken(penalised(logits, repetitionPenalty, seen), { ...sampling, repetitionPenalty: 1 }, random);
+  }
+  if (temperature === 0) return argmax(logits);
+  if (topK === 0 && topP === 1 && minP === 0) return sampleAny(logits, temperature, random);
+  let candidates = Array.from(logits, (logit, id) => ({ id, logit }));
   candidates.sort((a, b) => b.logit - a.logit || a.id - b.id);
-  if (sampling.topK > 0) candidates = candidates.slice(0, sampling.topK);
+  if (topK > 0) candidates = candidates.slice(0, topK);
   const largest = candidates[0]!.logit;
-  const weights = candidates.map(({ logit }) => Math.exp(logit - largest));
-  let total = weights.reduce((a, b) => a + b, 0);
-  if (sampling.topP < 1) {
-    let [kept, mass] = [0, 0];
-    while (kept < weights.length && mass < sampling.topP * total) mass += weights[kept++]!;
-    weights.length = kept;
-    total = mass;
+  const weights = candidates.map(({ logit }) => Math.exp((logit - largest) / temperature));
+  const mass = weights.reduce((a, b) => a + b, 0);
+  let [kept, total] = [0, 0];
+  while (kept < weights.length && (topP === 1 || total < topP * mass) && weights[kept]! >= minP) {
+    total += weights[kept++]!;
   }
   let rest = random.uniform() * total;
   const choice = weights.findIndex((weight) => {
     rest -= weight;
     return rest < 0;
   });
-  return candidates[choice < 0 ? weights.length - 1 : choice]!.id;
+  return candidates[choice < 0 || choice >= kept ? kept - 1 : choice]!.id;
+}
+
+function penalised(logits: ArrayLike<number>, penalty: number, seen: ReadonlySet<number>): Float64Array {
+  const changed = Float64Array.from(logits);
+  for (const id of seen) changed[id] = changed[id]! > 0 ? changed[id]! / penalty : changed[id]! * penalty;
+  return changed;
 }
 
 /** From the whole distribution, without sorting it: what reinforcement learning samples, and most of its time. */

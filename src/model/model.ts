@@ -1,4 +1,4 @@
-import type { AttentionShape, Backend } from '../tensor/backends/backend.ts';
+import type { AttentionShape, Backend, DecoderLayerWeights } from '../tensor/backends/backend.ts';
 import { type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
@@ -49,6 +49,16 @@ export function headOf(model: Model): Tensor {
   return parameter(model, model.config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
 }
 
+/** The embedding [vocabulary, hidden] of the tokens. */
+export function embeddingOf(model: Model): Tensor {
+  return parameter(model, 'model.embed_tokens.weight');
+}
+
+/** The weight [hidden] of the norm before the head. */
+export function finalNormOf(model: Model): Tensor {
+  return parameter(model, 'model.norm.weight');
+}
+
 /** The matrix [1, hidden] that turns the hidden state of the last token into a score. */
 export function scoreHeadOf(model: Model): Tensor {
   return parameter(model, 'score.weight');
@@ -75,29 +85,40 @@ export function decoder(
   visit?: (stream: Tensor) => void,
 ): Tensor {
   const { config, backend } = model;
-  let stream = gather(parameter(model, 'model.embed_tokens.weight'), fromHost(backend, tokens));
+  let stream = gather(embeddingOf(model), fromHost(backend, tokens));
   visit?.(stream);
   for (let layer = 0; layer < config.layers; layer++) {
     const input = stream;
     stream = scope(() => decoderLayer(model, layer, input, attend));
     visit?.(stream);
   }
-  return rmsNorm(stream, parameter(model, 'model.norm.weight'), config.rmsNormEps);
+  return rmsNorm(stream, finalNormOf(model), config.rmsNormEps);
 }
 
 function decoderLayer(model: Model, layer: number, x: Tensor, attend: SelfAttention): Tensor {
   const { config } = model;
-  const weight = (name: string): Tensor => parameter(model, `model.layers.${layer}.${name}.weight`);
-  const norm = (name: string) => (x: Tensor) => rmsNorm(x, weight(name), config.rmsNormEps);
-  const [attentionNorm, mlpNorm] = isPostLayer(config, layer)
-    ? ['post_attention_layernorm', 'post_feedforward_layernorm']
-    : ['input_layernorm', 'post_attention_layernorm'];
-  const projections = { qkv: weight('self_attn.qkv_proj'), o: weight('self_attn.o_proj') };
-  const attention = (x: Tensor): Tensor => attend(x, projections, layer);
-  const mlp = (x: Tensor): Tensor => gatedMlp(x, weight('mlp.gate_up_proj'), weight('mlp.down_proj'));
+  const weights = layerWeights(model, layer);
+  const norm = (weight: Tensor) => (x: Tensor) => rmsNorm(x, weight, config.rmsNormEps);
+  const attention = (x: Tensor): Tensor => attend(x, weights, layer);
+  const mlp = (x: Tensor): Tensor => gatedMlp(x, weights.gateUp, weights.down);
 
   const place = placementOfLayer(config, layer);
-  return place(place(x, norm(attentionNorm!), attention), norm(mlpNorm!), mlp);
+  return place(place(x, norm(weights.attentionNorm), attention), norm(weights.mlpNorm), mlp);
+}
+
+export function layerWeights(model: Model, layer: number): DecoderLayerWeights {
+  const weight = (name: string): Tensor => parameter(model, `model.layers.${layer}.${name}.weight`);
+  const [attentionNorm, mlpNorm] = isPostLayer(model.config, layer)
+    ? ['post_attention_layernorm', 'post_feedforward_layernorm']
+    : ['input_layernorm', 'post_attention_layernorm'];
+  return {
+    attentionNorm: weight(attentionNorm!),
+    qkv: weight('self_attn.qkv_proj'),
+    o: weight('self_attn.o_proj'),
+    mlpNorm: weight(mlpNorm!),
+    gateUp: weight('mlp.gate_up_proj'),
+    down: weight('mlp.down_proj'),
+  };
 }
 
 function parameter(model: Model, name: string): Tensor {

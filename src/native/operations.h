@@ -30,7 +30,9 @@
   EACH(tokenLogProbs)            \
   EACH(tokenLogProbsGradient)    \
   EACH(crossEntropyWithGradient) \
-  EACH(cachedAttention)          \
+  EACH(decoderLayer)             \
+  EACH(nextLogits)               \
+  EACH(sampleTokens)             \
   EACH(addSquaredNorm)           \
   EACH(adamW)                    \
   EACH(forgetPacked)

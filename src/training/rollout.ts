@@ -1,4 +1,5 @@
 import { generate } from '../generation/generate.ts';
+import { unfiltered } from '../generation/sampler.ts';
 import type { Model } from '../model/model.ts';
 
 /** A response that the policy gave to a prompt. */
@@ -45,7 +46,7 @@ export async function rollOut(
     {
       maxNewTokens,
       stopIds: endId === undefined ? [] : [endId],
-      sampling: { temperature, topK: 0, topP: 1 },
+      sampling: { ...unfiltered, temperature },
       seed,
       batchSize: rolloutsAtOnce,
       logProbs: true,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/generation/generate.ts';
+import { unfiltered } from '../../src/generation/sampler.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
@@ -54,7 +55,7 @@ describe('generate', () => {
   test('sampling depends on the seed and not on the batch', async () => {
     const model = await smallModel();
     const prompts = [Int32Array.of(3), Int32Array.of(7, 18), Int32Array.of(9, 9)];
-    const options = { maxNewTokens: 8, stopIds: [], sampling: { temperature: 1, topK: 0, topP: 1 }, seed: 3 };
+    const options = { maxNewTokens: 8, stopIds: [], sampling: unfiltered, seed: 3 };
     const together = await generate(model, prompts, options);
     const apart = await generate(model, prompts, { ...options, batchSize: 1 });
     expect(apart).toEqual(together);

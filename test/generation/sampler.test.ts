@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { sampleToken, tokenLogProb } from '../../src/generation/sampler.ts';
+import { type Sampling, sampleToken, tokenLogProb, unfiltered } from '../../src/generation/sampler.ts';
 import { RandomStream } from '../../src/random.ts';
 
 /** log of 0.1, 0.2, 0.3, 0.4, moved by a constant. */
 const logits = [0.1, 0.2, 0.3, 0.4].map((p) => Math.log(p) + 50);
 const draws = 20_000;
 
-function shares(sampling: { temperature: number; topK: number; topP: number }): number[] {
+function shares(changed: Partial<Sampling>, seen?: Set<number>): number[] {
+  const sampling = { ...unfiltered, ...changed };
   const random = new RandomStream(7, 'test');
   const counts = [0, 0, 0, 0];
-  for (let i = 0; i < draws; i++) counts[sampleToken(logits, sampling, random)]!++;
+  for (let i = 0; i < draws; i++) counts[sampleToken(logits, sampling, random, seen)]!++;
   return counts.map((count) => count / draws);
 }
 
@@ -22,22 +23,38 @@ function expectShares(found: readonly number[], expected: readonly number[]): vo
 
 describe('sampleToken', () => {
   test('draws from the whole distribution', () => {
-    expectShares(shares({ temperature: 1, topK: 0, topP: 1 }), [0.1, 0.2, 0.3, 0.4]);
+    expectShares(shares({}), [0.1, 0.2, 0.3, 0.4]);
   });
 
   test('at temperature 1/2 draws from the squares', () => {
     expectShares(
-      shares({ temperature: 0.5, topK: 0, topP: 1 }),
+      shares({ temperature: 0.5 }),
       [1, 4, 9, 16].map((square) => square / 30),
     );
   });
 
   test('keeps the k likeliest', () => {
-    expectShares(shares({ temperature: 1, topK: 2, topP: 1 }), [0, 0, 3 / 7, 4 / 7]);
+    expectShares(shares({ topK: 2 }), [0, 0, 3 / 7, 4 / 7]);
   });
 
   test('keeps the likeliest that together have p', () => {
-    expectShares(shares({ temperature: 1, topK: 0, topP: 0.65 }), [0, 0, 3 / 7, 4 / 7]);
+    expectShares(shares({ topP: 0.65 }), [0, 0, 3 / 7, 4 / 7]);
+  });
+
+  test('takes the share of top-p from what top-k has left', () => {
+    expectShares(shares({ topK: 3, topP: 0.4 }), [0, 0, 0, 1]);
+  });
+
+  test('keeps tokens that are likely enough relative to the likeliest', () => {
+    expectShares(shares({ minP: 0.45 }), [0, 2 / 9, 3 / 9, 4 / 9]);
+  });
+
+  test('divides positive logits of seen tokens by the penalty and multiplies negative ones', () => {
+    const logits = [2, 1, -1, -4];
+    const penalised = { ...unfiltered, temperature: 0, repetitionPenalty: 3 };
+    expect(sampleToken(logits, penalised, new RandomStream(1, 'unused'), new Set([0]))).toBe(1);
+    expect(sampleToken(logits, penalised, new RandomStream(1, 'unused'), new Set([0, 1]))).toBe(0);
+    expect(sampleToken([-1, -2], penalised, new RandomStream(1, 'unused'), new Set([0]))).toBe(1);
   });
 });
 

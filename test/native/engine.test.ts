@@ -19,20 +19,24 @@ describe.runIf(available)('native engine', () => {
   }, 300_000);
   afterAll(() => backend.dispose());
 
-  test.each(['f32', 'bf16'] as const)('1, 2 and 4 threads give the same bits in %s', async (precision) => {
-    const single = await createNativeBackend({ precision, threads: 1 });
-    for (const threads of [2, 4]) {
-      const team = await createNativeBackend({ precision, threads });
-      for (const which of [...primitiveCases, ...fusedCases]) {
-        const values = drawInputs(which);
-        expect(await differentiate(team, which, values), which.name).toEqual(
-          await differentiate(single, which, values),
-        );
+  test.each(['f32', 'bf16'] as const)(
+    '1, 2 and 4 threads give the same bits in %s',
+    async (precision) => {
+      const single = await createNativeBackend({ precision, threads: 1 });
+      for (const threads of [2, 4]) {
+        const team = await createNativeBackend({ precision, threads });
+        for (const which of [...primitiveCases, ...fusedCases]) {
+          const values = drawInputs(which);
+          expect(await differentiate(team, which, values), which.name).toEqual(
+            await differentiate(single, which, values),
+          );
+        }
+        await team.dispose();
       }
-      await team.dispose();
-    }
-    await single.dispose();
-  });
+      await single.dispose();
+    },
+    300_000,
+  );
 
   test('bf16 products are products of operands rounded to bfloat16, summed in float', async () => {
     const rounding = await createNativeBackend({ precision: 'bf16' });
@@ -165,11 +169,14 @@ describe.runIf(available)('native engine', () => {
     const out = empty(backend, [2]);
     backend.fused.tokenLogProbs(hidden, filled(backend, [3, 4], 1), fromHost(backend, Int32Array.of(1, 3)), out, out);
     await expect(backend.sync()).rejects.toThrow('target 3 of row 1 is outside a vocabulary of 3');
-    const cache = filled(backend, [1, 1, 4, 4], 0);
-    const at = fromHost(backend, Int32Array.of(4));
-    const zero = fromHost(backend, Int32Array.of(0));
+    const [cache, norm, square] = [[1, 1, 4, 4], [4], [4, 4]].map((shape) => filled(backend, shape, 0));
+    const [zero, four] = [0, 4].map((id) => fromHost(backend, Int32Array.of(id)));
+    const qkv = filled(backend, [12, 4], 0);
+    const gateUp = filled(backend, [8, 4], 0);
+    const weights = { attentionNorm: norm!, qkv, o: square!, mlpNorm: norm!, gateUp, down: square! };
     const shape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
-    backend.fused.cachedAttention(filled(backend, [1, 12], 1), zero, at, cache, cache, empty(backend, [1, 4]), shape);
+    const stream = filled(backend, [1, 4], 1);
+    backend.fused.decoderLayer(stream, zero!, four!, cache!, cache!, weights, shape, 1e-6, false);
     await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');
   });
 

@@ -120,6 +120,30 @@ export interface AdamWStep {
   maxNorm: number;
 }
 
+/** The weights of one decoder layer, [out, in] each but the norms [hidden]. */
+export interface DecoderLayerWeights {
+  attentionNorm: Tensor;
+  qkv: Tensor;
+  o: Tensor;
+  mlpNorm: Tensor;
+  gateUp: Tensor;
+  down: Tensor;
+}
+
+/** How the next token is drawn. The filters apply in this order, each to what the one before has left. */
+export interface Sampling {
+  /** Logits of tokens that the text already holds are divided by it where positive, else multiplied (Keskar et al. 2019); 1 = off. */
+  repetitionPenalty: number;
+  /** 0 = greedy. */
+  temperature: number;
+  /** Keep the k likeliest tokens; 0 = all. */
+  topK: number;
+  /** Keep the likeliest tokens that together have this probability (Holtzman et al. 2020); 1 = all. */
+  topP: number;
+  /** Keep tokens at least this likely relative to the likeliest (Nguyen et al. 2024); 0 = all. */
+  minP: number;
+}
+
 /**
  * Kernels that a backend may have. Each is held to its composition in primitives (`src/tensor/fused/`) by the contract
  * test. `accumulate` adds to the output instead of overwriting it. Rows are tokens of all sequences, one behind the
@@ -225,18 +249,39 @@ export interface FusedKernels {
   ): void;
 
   /**
-   * Attention of new tokens over a cache, in place. Row i of qkv belongs to sequence `sequences[i]` at `positions[i]`:
-   * its key and value are written to keys / values [sequences, kvHeads, capacity, headDim] first (for all rows), then its
-   * query attends to positions 0…positions[i] of its own sequence.
+   * One decoder layer for new tokens, over a cache that is changed in place: stream [rows, hidden] is the residual stream
+   * before the layer and becomes that behind it. Row i belongs to sequence `sequences[i]` at `positions[i]`: its key and
+   * value are written to keys / values [sequences, kvHeads, capacity, operandWidth(headDim)] first (for all rows), then its
+   * query attends to positions 0…positions[i] of its own sequence. With `postNorm` the norms stand behind the residual
+   * additions. A row's result does not depend on the rows of other sequences. No gradient.
    */
-  cachedAttention(
-    qkv: Tensor,
+  decoderLayer(
+    stream: Tensor,
     sequences: Tensor,
     positions: Tensor,
     keys: Tensor,
     values: Tensor,
-    out: Tensor,
+    weights: DecoderLayerWeights,
     shape: AttentionShape,
+    eps: number,
+    postNorm: boolean,
+  ): void;
+  /** logits [chosen, V] = rmsNorm(stream[rows[i]]) · headᵀ. stream [n, H], rows [chosen] (i32), norm [H], head [V, H]. */
+  nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void;
+  /**
+   * The next token of each row of logits [rows, V] (src/generation/sampler.ts is the definition) → tokens [rows] (i32), and
+   * its log-probability at the temperature before any filter → logProbs [rows]. `draws` [rows, 2] (i32) are the two words
+   * of `RandomStream.uniform` (none for greedy); `seen` [sequences, ⌈V / 32⌉] (i32) has one bit for each token of a text
+   * (none without penalty), and gets that of the new one.
+   */
+  sampleTokens(
+    logits: Tensor,
+    draws: Tensor | undefined,
+    sequences: Tensor,
+    seen: Tensor | undefined,
+    tokens: Tensor,
+    logProbs: Tensor | undefined,
+    sampling: Sampling,
   ): void;
 
   /** sumOfSquares [1] += Σ x², summed in a fixed order. */

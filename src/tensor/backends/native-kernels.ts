@@ -2,9 +2,11 @@ import type { Tensor } from '../tensor.ts';
 import type {
   AdamWStep,
   AttentionShape,
+  DecoderLayerWeights,
   FusedKernels,
   GradientTarget,
   PackedRows,
+  Sampling,
   SavedAttention,
   SavedMlp,
 } from './backend.ts';
@@ -198,19 +200,47 @@ export class NativeKernels implements FusedKernels {
       handleOf(loss), handleOf(dHidden?.tensor), handleOf(dHead?.tensor));
   }
 
-  cachedAttention(
-    qkv: Tensor,
+  decoderLayer(
+    stream: Tensor,
     sequences: Tensor,
     positions: Tensor,
     keys: Tensor,
     values: Tensor,
-    out: Tensor,
+    { attentionNorm, qkv, o, mlpNorm, gateUp, down }: DecoderLayerWeights,
     { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+    eps: number,
+    postNorm: boolean,
   ): void {
     // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.cachedAttention!,
+    this.#library.enqueue(this.#engine, this.#op.decoderLayer!,
       positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
-      handleOf(qkv), handleOf(sequences), handleOf(positions), handleOf(keys), handleOf(values), handleOf(out));
+      stream.shape[1]!, down.shape[1]!, eps, Number(postNorm),
+      handleOf(stream), handleOf(sequences), handleOf(positions),
+      handleOf(attentionNorm), weightHandleOf(qkv), weightHandleOf(o),
+      handleOf(mlpNorm), weightHandleOf(gateUp), weightHandleOf(down),
+      handleOf(keys), handleOf(values));
+  }
+
+  nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.nextLogits!,
+      stream.shape[0]!, rows.size, head.shape[1]!, head.shape[0]!, eps,
+      handleOf(stream), handleOf(rows), handleOf(norm), weightHandleOf(head), handleOf(logits));
+  }
+
+  sampleTokens(
+    logits: Tensor,
+    draws: Tensor | undefined,
+    sequences: Tensor,
+    seen: Tensor | undefined,
+    tokens: Tensor,
+    logProbs: Tensor | undefined,
+    { temperature, topK, topP, minP, repetitionPenalty }: Sampling,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.sampleTokens!,
+      tokens.size, logits.shape[1]!, temperature, topK, topP, minP, repetitionPenalty, seen?.shape[0] ?? 0,
+      handleOf(logits), handleOf(draws), handleOf(sequences), handleOf(seen), handleOf(tokens), handleOf(logProbs));
   }
 
   addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {

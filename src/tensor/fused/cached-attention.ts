@@ -1,6 +1,6 @@
 import type { AttentionShape } from '../backends/backend.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
-import { empty, fromHost } from '../scope.ts';
+import { fromHost } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 import { applyRotary, repeatHeads, rotaryTables, softmax } from './rotary.ts';
 
@@ -14,29 +14,14 @@ export interface LayerCache {
 export interface DecodeRows {
   sequences: Int32Array;
   positions: Int32Array;
-  sequencesTensor: Tensor;
-  positionsTensor: Tensor;
 }
 
 /**
  * Attention of new tokens over what their sequences already hold: prefill and decoding are the same operation.
  * qkv [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the cache first.
- * No gradient.
+ * No gradient. A part of what `FusedKernels.decoderLayer` means.
  */
 export function cachedAttention(qkv: Tensor, rows: DecodeRows, cache: LayerCache, shape: AttentionShape): Tensor {
-  const { fused } = qkv.backend;
-  if (!fused.cachedAttention) return cachedAttentionComposition(qkv, rows, cache, shape);
-  const out = empty(qkv.backend, [qkv.shape[0]!, shape.heads * shape.headDim]);
-  fused.cachedAttention(qkv, rows.sequencesTensor, rows.positionsTensor, cache.keys, cache.values, out, shape);
-  return out;
-}
-
-export function cachedAttentionComposition(
-  qkv: Tensor,
-  rows: DecodeRows,
-  cache: LayerCache,
-  shape: AttentionShape,
-): Tensor {
   const { backend } = qkv;
   const { heads, kvHeads, headDim } = shape;
   const count = qkv.shape[0]!;

@@ -1,0 +1,101 @@
+import type { RandomStream } from '../random.ts';
+import type { Backend, HostArray } from '../tensor/backends/backend.ts';
+import { empty, fromHost, scope } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
+
+/** Tokens drawn for some sequences, and where asked for the log-probability of each. */
+export interface Drawn {
+  tokens: HostArray;
+  logProbs?: HostArray;
+}
+
+/** Draws the next tokens of sequences that are generated side by side. */
+export interface BatchSampler {
+  /** A text begins in this place of the batch and draws from a stream of its own. */
+  begin(sequence: number, prompt: Int32Array, random: RandomStream): void;
+  /** One token for each row of logits [rows, vocabulary]. */
+  draw(logits: Tensor, sequences: readonly number[]): Promise<Drawn>;
+  release(): void;
+}
+
+export interface SamplerOptions {
+  sequences: number;
+  vocabulary: number;
+  sampling: Sampling;
+  /** Report log-probabilities at the temperature, over the whole vocabulary. */
+  logProbs: boolean;
+}
+
+export function openSampler(backend: Backend, options: SamplerOptions): BatchSampler {
+  return backend.fused.sampleTokens ? kernelSampler(backend, options) : hostSampler(options);
+}
+
+/** Reads the logits and draws by the definition. */
+function hostSampler({ vocabulary, sampling, logProbs: wanted }: SamplerOptions): BatchSampler {
+  const texts = new Map<number, { random: RandomStream; seen: Set<number> }>();
+  return {
+    begin: (sequence, prompt, random) => texts.set(sequence, { random, seen: new Set(prompt) }),
+    async draw(logits, sequences) {
+      const all = (await logits.backend.read(logits)) as Float32Array | Float64Array;
+      const [tokens, logProbs] = [new Int32Array(sequences.length), new Float64Array(sequences.length)];
+      for (const [i, sequence] of sequences.entries()) {
+        const row = all.subarray(i * vocabulary, (i + 1) * vocabulary);
+        const { random, seen } = texts.get(sequence)!;
+        const token = sampleToken(row, sampling, random, seen);
+        seen.add(token);
+        tokens[i] = token;
+        if (wanted) logProbs[i] = tokenLogProb(row, token, sampling.temperature);
+      }
+      return wanted ? { tokens, logProbs } : { tokens };
+    },
+    release: () => {},
+  };
+}
+
+/** Draws where the logits are; only tokens come back. */
+function kernelSampler(backend: Backend, options: SamplerOptions): BatchSampler {
+  const { sampling, vocabulary, logProbs: wanted } = options;
+  const streams = new Map<number, RandomStream>();
+  const words = Math.ceil(vocabulary / 32);
+  const seen = sampling.repetitionPenalty === 1 ? undefined : empty(backend, [options.sequences, words], 'i32');
+  return {
+    begin(sequence, prompt, random) {
+      streams.set(sequence, random);
+      if (!seen) return;
+      const marks = new Int32Array(words);
+      for (const token of prompt) marks[token >> 5]! |= 1 << (token & 31);
+      backend.write(seen, marks, sequence * words);
+    },
+    async draw(logits, sequences) {
+      const count = sequences.length;
+      const draws = new Int32Array(2 * count);
+      const isRandom = sampling.temperature > 0;
+      for (let i = 0; isRandom && i < count; i++) {
+        const random = streams.get(sequences[i]!)!;
+        draws[2 * i] = random.uint32();
+        draws[2 * i + 1] = random.uint32();
+      }
+      const [tokens, logProbs] = scope(
+        () => {
+          const tokens = empty(backend, [count], 'i32');
+          const logProbs = wanted ? empty(backend, [count]) : undefined;
+          const places = fromHost(backend, Int32Array.from(sequences));
+          const uniform = isRandom ? fromHost(backend, draws) : undefined;
+          backend.fused.sampleTokens!(logits, uniform, places, seen, tokens, logProbs, sampling);
+          return [tokens, logProbs] as const;
+        },
+        { adopt: false },
+      );
+      try {
+        const reads = [backend.read(tokens), ...(logProbs ? [backend.read(logProbs)] : [])];
+        const [drawn, logProbsRead] = await Promise.all(reads);
+        return { tokens: drawn!, ...(logProbsRead ? { logProbs: logProbsRead } : {}) };
+      } finally {
+        tokens.release();
+        logProbs?.release();
+      }
+    },
+    release: () => seen?.release(),
+  };
+}

@@ -1,0 +1,104 @@
+import { isPostLayer } from '../model/config.ts';
+import { attentionShape, decoder, embeddingOf, finalNormOf, headOf, layerWeights, type Model } from '../model/model.ts';
+import { cachedAttention } from '../tensor/fused/cached-attention.ts';
+import { linear } from '../tensor/fused/linear.ts';
+import { gather } from '../tensor/primitives.ts';
+import { empty, fromHost, scope } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
+
+/** New tokens of one sequence. */
+export interface NewTokens {
+  sequence: number;
+  /** Tokens of the sequence before them, which are in the cache. */
+  position: number;
+  tokens: ArrayLike<number>;
+}
+
+/** A model over the cached keys and values of `sequences` sequences. */
+export interface Decoder {
+  /** Puts new tokens through the model and into the cache: logits of what follows each, [news, vocabulary], owned by the caller. */
+  nextLogits(news: readonly NewTokens[]): Tensor;
+  release(): void;
+}
+
+/** @param longest tokens that a sequence may come to hold; the cache grows up to that */
+export function openDecoder(model: Model, sequences: number, longest: number): Decoder {
+  const step = model.backend.fused.decoderLayer ? fusedStep(model) : composedStep(model);
+  let cache: KeyValueCache | undefined;
+  const cacheFor = (length: number): KeyValueCache => {
+    if (cache && length <= cache.capacity) return cache;
+    const capacity = Math.min(longest, 2 * length);
+    return cache ? grownCache(model, cache, capacity) : newCache(model, sequences, capacity);
+  };
+  return {
+    nextLogits(news) {
+      const rows = layOut(news);
+      const needed = 1 + rows.positions.reduce((a, b) => Math.max(a, b), 0);
+      cache = cacheFor(needed);
+      const { layers } = cache;
+      return scope(() => step(rows, layers), { adopt: false });
+    },
+    release: () => cache && releaseCache(cache),
+  };
+}
+
+interface Rows {
+  /** Of each row: its token, its sequence, and its position there. */
+  tokens: Int32Array;
+  sequences: Int32Array;
+  positions: Int32Array;
+  /** The last row of each sequence. */
+  last: Int32Array;
+}
+
+function layOut(news: readonly NewTokens[]): Rows {
+  const count = news.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const [tokens, sequences, positions] = [new Int32Array(count), new Int32Array(count), new Int32Array(count)];
+  const last = new Int32Array(news.length);
+  let row = 0;
+  for (const [i, fresh] of news.entries()) {
+    for (let t = 0; t < fresh.tokens.length; t++, row++) {
+      tokens[row] = fresh.tokens[t]!;
+      sequences[row] = fresh.sequence;
+      positions[row] = fresh.position + t;
+    }
+    last[i] = row - 1;
+  }
+  return { tokens, sequences, positions, last };
+}
+
+type Step = (rows: Rows, cache: readonly { keys: Tensor; values: Tensor }[]) => Tensor;
+
+/** What a step means. */
+function composedStep(model: Model): Step {
+  const { backend } = model;
+  const shape = attentionShape(model.config);
+  return ({ tokens, sequences, positions, last }, cache) => {
+    const hidden = decoder(model, tokens, (x, { qkv, o }, layer) =>
+      linear(cachedAttention(linear(x, qkv), { sequences, positions }, cache[layer]!, shape), o),
+    );
+    return linear(gather(hidden, fromHost(backend, last)), headOf(model));
+  };
+}
+
+/** The same with one operation a layer. */
+function fusedStep(model: Model): Step {
+  const { backend, config } = model;
+  const { fused } = backend;
+  const shape = attentionShape(config);
+  const layers = Array.from({ length: config.layers }, (_, layer) => layerWeights(model, layer));
+  return ({ tokens, ...rows }, cache) => {
+    const [sequences, positions] = [fromHost(backend, rows.sequences), fromHost(backend, rows.positions)];
+    const stream = gather(embeddingOf(model), fromHost(backend, tokens));
+    for (const [layer, weights] of layers.entries()) {
+      const { keys, values } = cache[layer]!;
+      const post = isPostLayer(config, layer);
+      fused.decoderLayer!(stream, sequences, positions, keys, values, weights, shape, config.rmsNormEps, post);
+    }
+    const logits = empty(backend, [rows.last.length, config.vocabSize]);
+    const [last, norm] = [fromHost(backend, rows.last), finalNormOf(model)];
+    fused.nextLogits!(stream, last, norm, headOf(model), logits, config.rmsNormEps);
+    return logits;
+  };
+}

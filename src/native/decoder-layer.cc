@@ -1,0 +1,172 @@
+// One decoder layer over a cache, for decoding and prefill, and the logits of the tokens that come next.
+#include <cmath>
+#include <string>
+
+#include "cached-attention.h"
+#include "operations.h"
+#include "streamed-product.h"
+
+namespace mixtune {
+
+namespace {
+
+/** Rows that pass through the layer together, so that what they produce stays in cache. */
+constexpr int64_t kRowsAtOnce = 512;
+
+void normalise(const float* x, const float* weight, float eps, int64_t count, float* to) {
+  Vec total{};
+  forEachVec(count, [&](int64_t i, auto load, auto) {
+    const Vec v = load(x + i);
+    total += v * v;
+  });
+  const float inverse = 1.0f / std::sqrt(sumOfLanes(total) / static_cast<float>(count) + eps);
+  forEachVec(count, [&](int64_t i, auto load, auto store) { store(to + i, load(x + i) * inverse * load(weight + i)); });
+}
+
+struct Layer {
+  int64_t hidden, intermediate;
+  float eps;
+  /** Post-LN: norms stand behind the residual additions. */
+  bool post;
+  const float* attentionNorm;
+  const float* mlpNorm;
+  Block *qkv, *o, *gateUp, *down;
+};
+
+/** Finish of the product with gate and up, which are paired in each panel: silu(gate) · up as an operand. */
+template <class T>
+struct SwiGlu : NoPrefetch {
+  typename T::Unit* out;
+  int64_t stride;
+
+  SwiGlu(typename T::Unit* out, int64_t stride) : out(out), stride(stride) {}
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    for (int64_t r = row; r < row + count; r++, sums += kPanel) {
+      const Vec gate = load(sums), up = load(sums + kLanes);
+      storeTerms<T>(out + r * stride, panel * kLanes, gate * T::sigmoid(gate) * up);
+    }
+  }
+};
+
+/** stream [rows, hidden] through one layer. */
+template <class T>
+void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
+              float* stream) {
+  using Unit = typename T::Unit;
+  const int64_t count = rows.count, hidden = layer.hidden, units = unitsOf<T>(hidden);
+  const int64_t width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
+  const StoreFloats addToStream{stream, hidden, hidden, true};
+
+  float* qkv = engine.scratch.take<float>(count * width);
+  const auto attentionInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
+    const float* x = stream + row * hidden;
+    layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
+  });
+  streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
+                weightPanels<T>(engine, layer.qkv, hidden, width), StoreFloats{qkv, width, width, false});
+  const int64_t attendedStride = rowUnits<T>(queryWidth);
+  Unit* attended = engine.scratch.take<Unit>(count * attendedStride);
+  attendCached<T>(engine, rows, cache, table, qkv, attended);
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), {attended, attendedStride},
+                weightPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
+
+  const int64_t intermediate = layer.intermediate, hStride = rowUnits<T>(intermediate);
+  Unit* h = engine.scratch.take<Unit>(count * hStride);
+  const auto mlpInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
+    float* x = stream + row * hidden;
+    normalise(x, layer.post ? layer.attentionNorm : layer.mlpNorm, layer.eps, hidden, to);
+    if (layer.post) std::copy_n(to, hidden, x);
+  });
+  streamRows<T>(engine, count, countIn(Order::kPairedHalves, 2 * intermediate) / kPanel, units, mlpInput,
+                weightPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Order::kPairedHalves),
+                SwiGlu<T>(h, hStride));
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(intermediate), {h, hStride},
+                weightPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
+  if (!layer.post) return;
+  engine.team.ranges(count, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; row++)
+      normalise(stream + row * hidden, layer.mlpNorm, layer.eps, hidden, stream + row * hidden);
+  });
+}
+
+/** Flops, and bytes of weights and cache, of one layer. */
+void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
+  const double weights = layer.hidden * (rows.shape.width() + rows.shape.queryWidth() + 3.0 * layer.intermediate);
+  const double operandBytes = engine.products == Products::kBfloat16 ? 2 : 4;
+  double contexts = 0;
+  for (int64_t row = 0; row < rows.count; row++) contexts += rows.positions[row] + 1;
+  engine.count(2.0 * rows.count * weights + 4.0 * contexts * rows.shape.queryWidth(),
+               operandBytes * (weights + 2.0 * contexts * rows.shape.kvHeads * rows.shape.headDim));
+}
+
+}  // namespace
+
+/**
+ * rows, sequences, capacity, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
+ * stream, sequence of each row, positions, attention norm, qkv, o, mlp norm, gateUp, down, keys, values.
+ */
+void operations::decoderLayer(Engine& engine, Arguments& in) {
+  NewRows rows{};
+  rows.count = in.integer();
+  const int64_t sequenceCount = in.integer(), capacity = in.integer();
+  rows.shape = {in.integer(), in.integer(), in.integer()};
+  const double theta = in.number();
+  Layer layer{};
+  const int64_t hidden = layer.hidden = in.integer(), intermediate = layer.intermediate = in.integer();
+  layer.eps = in.real();
+  layer.post = in.flag();
+  float* stream = in.write(rows.count * hidden);
+  rows.sequences = in.read<int32_t>(rows.count);
+  rows.positions = in.read<int32_t>(rows.count);
+  layer.attentionNorm = in.read(hidden);
+  layer.qkv = in.block<float>(rows.shape.width() * hidden);
+  layer.o = in.block<float>(rows.shape.queryWidth() * hidden);
+  layer.mlpNorm = in.read(hidden);
+  layer.gateUp = in.block<float>(2 * intermediate * hidden);
+  layer.down = in.block<float>(intermediate * hidden);
+  for (int64_t i = 0; i < rows.count; i++)
+    if (rows.sequences[i] < 0 || rows.sequences[i] >= sequenceCount || rows.positions[i] >= capacity)
+      throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
+  const RotaryTable& table = tableFor(engine, rows.shape, theta, rows.positions, rows.count);
+  countLayer(engine, layer, rows);
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    Cache<T> cache{nullptr, nullptr, rows.shape.kvHeads, capacity, rows.shape.headDim};
+    const int64_t size = sequenceCount * rows.shape.kvHeads * capacity * cache.stride();
+    cache.keys = in.write<typename T::Unit>(size);
+    cache.values = in.write<typename T::Unit>(size);
+    for (int64_t first = 0; first < rows.count; first += kRowsAtOnce) {
+      const NewRows part = rows.part(first, std::min(kRowsAtOnce, rows.count - first));
+      runLayer<T>(engine, layer, part, cache, table, stream + first * hidden);
+      engine.scratch.reset();
+    }
+  });
+}
+
+/** rows, chosen, hidden, vocabulary, eps, stream, chosen rows, norm, head, logits [chosen, vocabulary]. */
+void operations::nextLogits(Engine& engine, Arguments& in) {
+  const int64_t rows = in.integer(), chosen = in.integer(), hidden = in.integer(), vocabulary = in.integer();
+  const float eps = in.real();
+  const float* stream = in.read(rows * hidden);
+  const int32_t* chosenRows = in.read<int32_t>(chosen);
+  const float* weight = in.read(hidden);
+  Block* head = in.block<float>(vocabulary * hidden);
+  float* logits = in.write(chosen * vocabulary);
+  for (int64_t i = 0; i < chosen; i++)
+    if (chosenRows[i] < 0 || chosenRows[i] >= rows) throw std::runtime_error("a chosen row does not exist");
+  const double size = static_cast<double>(vocabulary * hidden);
+  engine.count(2 * static_cast<double>(chosen) * size,
+               size * (engine.products == Products::kBfloat16 ? 2 : 4) + 4 * static_cast<double>(chosen * vocabulary));
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    const auto left = operandRows<T>(engine, chosen, hidden, [&](int64_t row, float* to) {
+      normalise(stream + chosenRows[row] * hidden, weight, eps, hidden, to);
+    });
+    streamRows<T>(engine, chosen, divideUp(vocabulary, kPanel), unitsOf<T>(hidden), left,
+                  weightPanels<T>(engine, head, hidden, vocabulary),
+                  StoreFloats{logits, vocabulary, vocabulary, false});
+  });
+}
+
+}  // namespace mixtune

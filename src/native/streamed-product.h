@@ -1,0 +1,63 @@
+// Products of few rows with a weight, which are limited by how fast memory delivers its panels.
+#pragma once
+
+#include "gemm.h"
+
+namespace mixtune {
+
+/** One panel against `rows` rows: sums [rows][kPanel]. `fetch`: ask memory for what lies behind the panel meanwhile. */
+template <class Unit>
+using StreamTile = void (*)(int64_t units, Left<Unit> left, const Unit* panel, float* sums);
+
+/** The tile for 1 to kTileRows rows. */
+template <class Unit>
+StreamTile<Unit> streamTileOf(int64_t rows, bool fetch);
+
+/**
+ * left [rows, units] · right, as multiplyRows and with the same sums. Few rows stay in cache while each panel is read once
+ * from memory, long stretches of them by each thread.
+ */
+template <class T, class Finish>
+void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
+                const typename T::Unit* right, const Finish& finish) {
+  using Unit = typename T::Unit;
+  if (rows > 2 * kTileRows) return multiplyRows<T>(engine, rows, panels, units, left, right, finish);
+  constexpr int64_t kTaskBytes = 32 << 10;  // below which a task is not worth its dispatch
+  constexpr int64_t kTasksPerThread = 4;    // so that a thread that was put aside does not hold up the others for long
+  const int64_t stride = panelStride(units), height = divideUp(rows, divideUp(rows, kTileRows));
+  const int64_t bytes = panels * stride * static_cast<int64_t>(sizeof(Unit));
+  const int64_t wanted = engine.team.size() == 1 ? 1 : kTasksPerThread * engine.team.size();
+  const int64_t tasks = std::clamp<int64_t>(bytes / kTaskBytes, 1, std::min(wanted, panels));
+  engine.team.parallel(tasks, [&](int64_t task, int) {
+    alignas(64) float sums[kTileRows * kPanel];
+    for (int64_t panel = task * panels / tasks; panel < (task + 1) * panels / tasks; panel++)
+      for (int64_t row = 0; row < rows; row += height) {
+        const int64_t count = std::min(height, rows - row);
+        const Left<Unit> part{left.data + row * left.stride, left.stride};
+        streamTileOf<Unit>(count, row == 0)(units, part, right + panel * stride, sums);
+        finish(row, count, panel, sums);
+      }
+  });
+}
+
+/**
+ * Rows of units in scratch, each from floats that fill(row, buffer) writes. Few rows are made where they are asked for: a
+ * dispatch would cost more.
+ */
+template <class T, class Fill>
+Left<typename T::Unit> operandRows(Engine& engine, int64_t rows, int64_t depth, const Fill& fill) {
+  const int64_t stride = rowUnits<T>(depth);
+  auto* packed = engine.scratch.take<typename T::Unit>(rows * stride);
+  engine.team.ranges(rows, 4096 / depth + 1, [&](int64_t begin, int64_t end, int thread) {
+    Scratch& scratch = engine.scratchOf(thread);
+    scratch.reset();
+    float* buffer = scratch.take<float>(depth);
+    for (int64_t row = begin; row < end; row++) {
+      fill(row, buffer);
+      packRow<T>(buffer, depth, packed + row * stride);
+    }
+  });
+  return {packed, stride};
+}
+
+}  // namespace mixtune

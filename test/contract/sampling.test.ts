@@ -1,0 +1,81 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { openSampler, type SamplerOptions } from '../../src/generation/batch-sampler.ts';
+import { unfiltered } from '../../src/generation/sampler.ts';
+import { RandomStream } from '../../src/random.ts';
+import type { Backend, Sampling } from '../../src/tensor/backends/backend.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { fromHost, scope } from '../../src/tensor/scope.ts';
+
+const availability = await nativeAvailability();
+if (!availability.available) console.log(`the native engine is not tested: ${availability.reason}`);
+
+const [vocabulary, rows, steps] = [1000, 5, 60];
+const sequences = [3, 0, 4, 1, 2];
+
+/** Logits of a step, peaked in some rows and nearly flat in others, with repeated values among them. */
+function logitsAt(step: number): Float32Array {
+  const random = new RandomStream(step, 'logits');
+  return Float32Array.from({ length: rows * vocabulary }, (_, i) => {
+    const spread = 0.5 + 2 * Math.floor(i / vocabulary);
+    return Math.round(8 * spread * random.normal()) / 8;
+  });
+}
+
+async function drawn(backend: Backend, sampling: Sampling): Promise<{ tokens: number[]; logProbs: number[] }> {
+  const options: SamplerOptions = { sequences: rows, vocabulary, sampling, logProbs: true };
+  const sampler = openSampler(backend, options);
+  for (const sequence of sequences) {
+    sampler.begin(sequence, Int32Array.of(sequence, 7, 999), new RandomStream(1, `row/${sequence}`));
+  }
+  const [tokens, logProbs]: number[][] = [[], []];
+  for (let step = 0; step < steps; step++) {
+    const logits = scope(() => fromHost(backend, logitsAt(step), [rows, vocabulary]), { adopt: false });
+    const result = await sampler.draw(logits, sequences);
+    logits.release();
+    tokens!.push(...result.tokens);
+    logProbs!.push(...result.logProbs!);
+  }
+  sampler.release();
+  return { tokens: tokens!, logProbs: logProbs! };
+}
+
+describe.runIf(availability.available)('tokens drawn by the engine are those of the definition', async () => {
+  const backend = await createNativeBackend({ precision: 'f32', threads: 2 });
+  afterAll(() => backend.dispose());
+
+  test.each<Partial<Sampling>>([
+    {},
+    { temperature: 0 },
+    { temperature: 0.3 },
+    { topK: 1 },
+    { topK: 40 },
+    { topK: 5000 },
+    { topP: 0.9 },
+    { topP: 1e-6 },
+    { minP: 0.05 },
+    { topK: 50, topP: 0.8, minP: 0.02, temperature: 1.5 },
+    { topP: 0.95, minP: 0.1 },
+    { repetitionPenalty: 1.3 },
+    { repetitionPenalty: 5, temperature: 0 },
+    { repetitionPenalty: 0.7, topK: 20, topP: 0.9 },
+  ])('%j', async (changed) => {
+    const sampling = { ...unfiltered, ...changed };
+    const expected = await drawn(new PortableBackend('f64'), sampling);
+    const actual = await drawn(backend, sampling);
+    expect(actual.tokens).toEqual(expected.tokens);
+    const differences = actual.logProbs.map((logProb, i) => Math.abs(logProb - expected.logProbs[i]!));
+    expect(Math.max(...differences)).toBeLessThan(1e-5);
+    expect(backend.memory().used).toBe(0);
+  });
+
+  test('logits that are not numbers are an error', async () => {
+    const sampler = openSampler(backend, { sequences: 1, vocabulary: 3, sampling: unfiltered, logProbs: false });
+    sampler.begin(0, Int32Array.of(1), new RandomStream(1, 'row'));
+    const logits = scope(() => fromHost(backend, Float32Array.of(1, Number.NaN, 2), [1, 3]), { adopt: false });
+    await expect(sampler.draw(logits, [0])).rejects.toThrow('native sampleTokens: the logits of a row are not numbers');
+    logits.release();
+    sampler.release();
+  });
+});
