@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Sequence } from './batch.ts';
-import type { ChoiceRow, Message, MessagesRow, PreferenceRow, TextRow } from './rows.ts';
+import type { ChoiceRow, FeedbackRow, Message, MessagesRow, PreferenceRow, TextRow } from './rows.ts';
 import { chatRenderer, type Span } from './template.ts';
 
 /** A sequence, with the number of its tokens that are half trained text and half not. */
@@ -16,6 +16,10 @@ export interface EncodedSequence extends Sequence {
 export interface EncodedPair {
   chosen: EncodedSequence;
   rejected: EncodedSequence;
+}
+
+export interface EncodedAnswer extends EncodedSequence {
+  desirable: boolean;
 }
 
 /** A sequence for each choice, in which the choice alone is trained. */
@@ -36,11 +40,20 @@ export function encodeMessages({ messages }: MessagesRow, tokenizer: Tokenizer):
 
 /** Both answers behind their prompt; only the answers are trained, not the assistant's turns in the prompt. */
 export function encodePair({ prompt, chosen, rejected }: PreferenceRow, tokenizer: Tokenizer): EncodedPair {
-  const answered = (content: string) => {
-    const { text, spans } = chatRenderer(tokenizer).conversation([...prompt, { role: 'assistant', content }]);
-    return encodeSpans(text, spans.slice(-1), tokenizer);
+  return {
+    chosen: encodeAnswer(prompt, chosen, tokenizer),
+    rejected: encodeAnswer(prompt, rejected, tokenizer),
   };
-  return { chosen: answered(chosen), rejected: answered(rejected) };
+}
+
+/** Each answer behind the prompt; only the answer is trained. */
+export function encodeFeedback({ prompt, answers }: FeedbackRow, tokenizer: Tokenizer): EncodedAnswer[] {
+  return answers.map(({ text, desirable }) => ({ ...encodeAnswer(prompt, text, tokenizer), desirable }));
+}
+
+function encodeAnswer(prompt: readonly Message[], content: string, tokenizer: Tokenizer): EncodedSequence {
+  const { text, spans } = chatRenderer(tokenizer).conversation([...prompt, { role: 'assistant', content }]);
+  return encodeSpans(text, spans.slice(-1), tokenizer);
 }
 
 /** Ids up to where the assistant begins to speak. */

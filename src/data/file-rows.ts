@@ -87,6 +87,8 @@ async function recordRows<U extends Use>(
   const renamed = source.columns ? records.map((record) => renameColumns(record, source.columns ?? {})) : records;
   const format = formatOf(renamed[0] as SourceRecord, source.format, name, use);
   const rows = parseRows(renamed, format, use, problems);
+  const together = format.together?.[use]?.(rows);
+  if (together) problems.push(together);
   if (problems.length > 0) throw rowError(problems, records.length, name);
   return rows;
 }

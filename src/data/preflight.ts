@@ -1,7 +1,15 @@
 import { type Problem, RequestError } from '../errors.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { type EncodedPair, type EncodedSequence, encodeMessages, encodePair } from './encode.ts';
-import type { MessagesRow, PreferenceRow } from './rows.ts';
+import {
+  type EncodedAnswer,
+  type EncodedPair,
+  type EncodedSequence,
+  encodeFeedback,
+  encodeMessages,
+  encodePair,
+  encodePrompt,
+} from './encode.ts';
+import type { FeedbackRow, Message, MessagesRow, PreferenceRow } from './rows.ts';
 
 /** What to do with rows of more than `maxLength` tokens; `truncate` cuts their end off. */
 export type TooLongPolicy = 'error' | 'drop' | 'truncate';
@@ -33,7 +41,12 @@ export interface Preflight {
   doubledBos: number;
   /** Tokens that reach over the edge of a trained part. */
   boundaryMerges: number;
+  /** Rows of those looked at in which tokens of the prompt are trained, 0-based. */
+  trainedPrompts: number[];
 }
+
+/** Rows whose prompt is encoded by itself to see that none of it is trained: masks are right or wrong in all rows alike. */
+const promptsLookedAt = 64;
 
 /** Encodes conversations and looks them over; everything wrong with them is one RequestError. */
 export function encodeConversations(
@@ -41,22 +54,49 @@ export function encodeConversations(
   tokenizer: Tokenizer,
   options: EncodeOptions,
 ): { sequences: EncodedSequence[]; preflight: Preflight } {
-  const { kept, preflight } = encodeRows(rows, (row) => [encodeMessages(row, tokenizer)], tokenizer, options);
+  const promptOf = ({ messages }: MessagesRow) =>
+    messages.slice(
+      0,
+      messages.findIndex(({ role }) => role === 'assistant'),
+    );
+  const encode = (row: MessagesRow) => [encodeMessages(row, tokenizer)];
+  const { kept, preflight } = encodeRows(rows, { encode, promptOf }, tokenizer, options);
   return { sequences: kept.map(([sequence]) => sequence!), preflight };
 }
 
-/** Encodes preference pairs and looks them over; a pair is left out where one of its answers is. */
+/** Encodes preference pairs and looks them over; a pair is left out where one of its answers is, or both are cut to the same. */
 export function encodePairs(
   rows: readonly PreferenceRow[],
   tokenizer: Tokenizer,
   options: EncodeOptions,
 ): { pairs: EncodedPair[]; preflight: Preflight } {
-  const both = (row: PreferenceRow) => {
+  const encode = (row: PreferenceRow) => {
     const { chosen, rejected } = encodePair(row, tokenizer);
     return [chosen, rejected];
   };
-  const { kept, preflight } = encodeRows(rows, both, tokenizer, options);
-  return { pairs: kept.map(([chosen, rejected]) => ({ chosen: chosen!, rejected: rejected! })), preflight };
+  const { kept, preflight } = encodeRows(rows, { encode, promptOf: ({ prompt }) => prompt }, tokenizer, options);
+  const pairs = kept.map(([chosen, rejected]) => ({ chosen: chosen!, rejected: rejected! }));
+  const different = pairs.filter(({ chosen, rejected }) => !sameTokens(chosen, rejected));
+  if (pairs.length > 0 && different.length === 0) {
+    const message = `chosen and rejected are the same in all ${pairs.length} pairs once they are cut to ${options.maxLength} tokens`;
+    throw new RequestError({ message, hint: 'raise maxLength' });
+  }
+  return { pairs: different, preflight: { ...preflight, keptRows: different.length } };
+}
+
+function sameTokens(a: EncodedSequence, b: EncodedSequence): boolean {
+  return a.tokens.length === b.tokens.length && a.tokens.every((token, i) => token === b.tokens[i]);
+}
+
+/** Encodes answers that stand for themselves and looks them over; with one of its answers, a row is left out. */
+export function encodeUnpaired(
+  rows: readonly FeedbackRow[],
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+): { answers: EncodedAnswer[]; preflight: Preflight } {
+  const encode = (row: FeedbackRow) => encodeFeedback(row, tokenizer);
+  const { kept, preflight } = encodeRows(rows, { encode, promptOf: ({ prompt }) => prompt }, tokenizer, options);
+  return { answers: kept.flat(), preflight };
 }
 
 /** One line for the log. */
@@ -68,18 +108,28 @@ export function describePreflight(preflight: Preflight): string {
   return `${kept}, ${tokens} tokens, ${trainedTokens} of them trained (${share.toFixed(1)} %), longest ${longest}${merges}`;
 }
 
-function encodeRows<R>(
+/** The sequences of a row, and the conversation before the first thing that is trained in them. */
+interface RowReader<R, S extends EncodedSequence> {
+  encode(row: R): S[];
+  promptOf(row: R): readonly Message[];
+}
+
+function encodeRows<R, S extends EncodedSequence>(
   rows: readonly R[],
-  encode: (row: R) => EncodedSequence[],
+  { encode, promptOf }: RowReader<R, S>,
   tokenizer: Tokenizer,
   options: EncodeOptions,
-): { kept: EncodedSequence[][]; preflight: Preflight } {
+): { kept: S[][]; preflight: Preflight } {
   const preflight = emptyPreflight(rows.length);
-  const kept: EncodedSequence[][] = [];
+  const kept: S[][] = [];
   const problems: Problem[] = [];
   for (const [index, row] of rows.entries()) {
     try {
-      const sequences = lookOver(encode(row), index, preflight, tokenizer, options);
+      const encoded = encode(row);
+      if (index < promptsLookedAt && trainsPrompt(encoded, encodePrompt(promptOf(row), tokenizer))) {
+        preflight.trainedPrompts.push(index);
+      }
+      const sequences = lookOver(encoded, index, preflight, tokenizer, options);
       if (sequences) kept.push(sequences);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -92,14 +142,27 @@ function encodeRows<R>(
   return { kept, preflight };
 }
 
+/**
+ * Tokens that a sequence begins with and that are those of its prompt encoded by itself are the prompt's, whatever
+ * offsets and template say: none of them may be trained.
+ */
+function trainsPrompt(sequences: readonly EncodedSequence[], prompt: Int32Array): boolean {
+  return sequences.some(({ tokens, trained }) => {
+    const first = trained.indexOf(1);
+    return (
+      first >= 0 && first < prompt.length && prompt.subarray(0, first + 1).every((token, i) => token === tokens[i])
+    );
+  });
+}
+
 /** Counts a row, and returns its sequences as they are to be trained, or nothing where the row is left out. */
-function lookOver(
-  encoded: readonly EncodedSequence[],
+function lookOver<S extends EncodedSequence>(
+  encoded: readonly S[],
   row: number,
   preflight: Preflight,
   tokenizer: Tokenizer,
   { maxLength, onTooLong }: EncodeOptions,
-): EncodedSequence[] | undefined {
+): S[] | undefined {
   const length = Math.max(...encoded.map(({ tokens }) => tokens.length));
   const tooLong = length > maxLength;
   preflight.longest = Math.max(preflight.longest, length);
@@ -120,8 +183,9 @@ function lookOver(
   return sequences;
 }
 
-function cut({ tokens, trained, boundaryMerges }: EncodedSequence, maxLength: number): EncodedSequence {
-  return { tokens: tokens.subarray(0, maxLength), trained: trained.subarray(0, maxLength), boundaryMerges };
+function cut<S extends EncodedSequence>(sequence: S, maxLength: number): S {
+  const { tokens, trained } = sequence;
+  return { ...sequence, tokens: tokens.subarray(0, maxLength), trained: trained.subarray(0, maxLength) };
 }
 
 function count({ tokens, trained, boundaryMerges }: EncodedSequence, preflight: Preflight): void {
@@ -135,7 +199,7 @@ function preflightProblems(
   preflight: Preflight,
   { maxLength, onTooLong = 'error', allowMissingEnd }: EncodeOptions,
 ): Problem[] {
-  const { rows, sequences, tooLong, untrained, withoutEnd, doubledBos, longest, keptRows } = preflight;
+  const { rows, sequences, tooLong, untrained, withoutEnd, doubledBos, trainedPrompts, longest, keptRows } = preflight;
   const problems: Problem[] = [];
   if (tooLong.length > 0 && onTooLong === 'error') {
     problems.push({
@@ -155,6 +219,12 @@ function preflightProblems(
     problems.push({
       message: `${withoutEnd} of ${sequences} answers do not end with the end-of-sequence token: a model trained on them does not learn to stop`,
       hint: 'the chat template has to end an assistant turn with the eos token of the tokenizer',
+    });
+  }
+  if (trainedPrompts.length > 0) {
+    problems.push({
+      message: `in ${trainedPrompts.length} of the first ${Math.min(rows, promptsLookedAt)} rows tokens of the prompt are trained (${rowNumbers(trainedPrompts)})`,
+      hint: 'the offsets that the tokenizer gives do not fit its tokens, or the chat template does not append',
     });
   }
   if (doubledBos > 0) {
@@ -189,5 +259,6 @@ function emptyPreflight(rows: number): Preflight {
     withoutEnd: 0,
     doubledBos: 0,
     boundaryMerges: 0,
+    trainedPrompts: [],
   };
 }

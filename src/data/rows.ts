@@ -20,6 +20,12 @@ export interface PreferenceRow {
   rejected: string;
 }
 
+/** Answers to the same conversation, each of them wanted or not: what can be said without comparing two. */
+export interface FeedbackRow {
+  prompt: Message[];
+  answers: { text: string; desirable: boolean }[];
+}
+
 /** A conversation to answer, and the answer if it can be verified. */
 export interface PromptRow {
   prompt: Message[];
@@ -37,6 +43,7 @@ export interface RowOf {
   text: TextRow;
   messages: MessagesRow;
   preference: PreferenceRow;
+  feedback: FeedbackRow;
   prompt: PromptRow;
   choice: ChoiceRow;
 }

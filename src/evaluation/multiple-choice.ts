@@ -2,7 +2,7 @@ import { encodeChoice, encodePlainChoice } from '../data/encode.ts';
 import type { ChoiceRow } from '../data/rows.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { logLikelihoods } from './log-likelihood.ts';
+import { logLikelihoods } from '../training/sequence-log-probs.ts';
 
 export interface MultipleChoice {
   /** Share of questions whose right choice is likeliest by length: log p divided by the characters of the choice. */

@@ -6,8 +6,8 @@ import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { meanLoss } from '../training/language-model.ts';
+import { logLikelihoods } from '../training/sequence-log-probs.ts';
 import { answerPrompts, exactMatch } from './exact-match.ts';
-import { logLikelihoods } from './log-likelihood.ts';
 import { multipleChoice } from './multiple-choice.ts';
 import { perplexity } from './perplexity.ts';
 

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Sequence } from '../data/batch.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { initialiseModel } from '../model/initialise.ts';
-import { releaseModel } from '../model/model.ts';
+import type { Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { RandomStream } from '../random.ts';
-import type { Backend } from '../tensor/backends/backend.ts';
+import type { OperationCost } from '../tensor/backends/native.ts';
 import { languageModelLoss } from '../training/language-model.ts';
 import { newOptimizer, releaseOptimizer, update } from '../training/optimizer.ts';
 import { trainingOptions } from '../training/options.ts';
+import { costsSince, costsSoFar } from './operation-costs.ts';
 
 export interface TrainingSpeed {
   /** Of the fastest step: what else the machine does only ever makes a step slower. */
@@ -20,39 +20,48 @@ export interface TrainingSpeed {
   parameters: number;
   /** Most memory that the process has held. */
   peakRssBytes: number;
+  /** Of the timed steps; empty on a backend that does not count. */
+  costs: OperationCost[];
 }
 
-/** Times pre-training steps (forward, backward, AdamW) of a fresh model on random tokens, after one that is not counted. */
+/**
+ * Times training steps (forward, backward, clipping, AdamW) on random tokens, after one that is not counted. The model
+ * is changed by them.
+ */
 export async function trainingSpeed(
-  config: ModelConfig,
-  backend: Backend,
+  model: Model,
   { batch, length, steps }: { batch: number; length: number; steps: number },
 ): Promise<TrainingSpeed> {
-  const model = await initialiseModel(config, backend, 1);
+  const { config, backend } = model;
   const optimizer = newOptimizer(model);
   const random = new RandomStream(1, 'bench');
   const sequences = Array.from({ length: batch }, () => randomSequence(length + 1, config.vocabSize, random));
+  const step = async () => {
+    await languageModelLoss(optimizer, [sequences]);
+    await update(optimizer, optimizerOptions, steps);
+    await backend.sync();
+  };
   const stepSeconds: number[] = [];
   try {
-    for (let step = 0; step <= steps; step++) {
+    await step();
+    const before = await costsSoFar(backend);
+    for (let i = 0; i < steps; i++) {
       const begun = performance.now();
-      await languageModelLoss(optimizer, [sequences]);
-      await update(optimizer, optimizerOptions, steps);
-      await backend.sync();
-      if (step > 0) stepSeconds.push((performance.now() - begun) / 1000);
+      await step();
+      stepSeconds.push((performance.now() - begun) / 1000);
     }
+    const tokensPerSecond = (batch * length) / Math.min(...stepSeconds);
+    return {
+      tokensPerSecond,
+      gflops: (tokensPerSecond * flopsPerToken(config, length)) / 1e9,
+      stepSeconds,
+      parameters: parameterCount(config),
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      costs: await costsSince(before, backend),
+    };
   } finally {
     releaseOptimizer(optimizer);
-    releaseModel(model);
   }
-  const tokensPerSecond = (batch * length) / Math.min(...stepSeconds);
-  return {
-    tokensPerSecond,
-    gflops: (tokensPerSecond * flopsPerToken(config, length)) / 1e9,
-    stepSeconds,
-    parameters: parameterCount(config),
-    peakRssBytes: process.resourceUsage().maxRSS * 1024,
-  };
 }
 
 /**

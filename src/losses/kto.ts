@@ -11,7 +11,7 @@ export interface KtoLoss {
 
 /**
  * KTO of each answer, which need not come in pairs: λ_D · (1 − σ(β(Δ − z))) for a wanted one and λ_U · (1 − σ(β(z − Δ))) for
- * an unwanted one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 8). [answers] → [answers].
+ * an unwanted one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 7). [answers] → [answers].
  * No gradient goes through z, see `ktoBaseline`.
  */
 export function ktoLoss(
@@ -28,6 +28,15 @@ export function ktoLoss(
   const weights = Float64Array.from(desirable, (wanted) => (wanted ? desirableWeight : undesirableWeight));
   // 1 − σ(x) = σ(−x), which keeps its digits.
   return mul(sigmoid(neg(mul(sub(logRatios, baseline), signs))), fromHost(backend, weights));
+}
+
+/** The mean loss of answers where the policy equals its reference and z is 0: what the first step must show. */
+export function untouchedKtoLoss(
+  desirable: readonly boolean[],
+  { desirableWeight, undesirableWeight }: Omit<KtoLoss, 'beta'>,
+): number {
+  const weights = desirable.map((wanted) => (wanted ? desirableWeight : undesirableWeight));
+  return weights.reduce((total, weight) => total + weight / 2, 0) / weights.length;
 }
 
 /**

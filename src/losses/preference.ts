@@ -1,40 +1,66 @@
 import { add, maximum, mul, neg, square, sub } from '../tensor/primitives.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { logSigmoid } from './log-sigmoid.ts';
+import { oddsRatioLoss } from './orpo.ts';
+import { simpoLoss } from './simpo.ts';
 
-export const preferenceLossKinds = ['dpo', 'ipo', 'hinge'] as const;
+export const preferenceLossKinds = ['dpo', 'ipo', 'hinge', 'kto', 'orpo', 'simpo'] as const;
 export type PreferenceLossKind = (typeof preferenceLossKinds)[number];
 
-export interface PreferenceLoss {
-  loss: PreferenceLossKind;
-  /** How strongly the policy is held to the reference. */
+/** All but `kto` compare the two answers of a pair. */
+export type PairLossKind = Exclude<PreferenceLossKind, 'kto'>;
+
+/**
+ * What a loss takes the score of an answer y to be: log π(y), less log π_ref(y) where it has a `reference`, and divided by
+ * the tokens of y where it goes `perToken`. IPO does since its authors said so (TRL's `dpo_trainer.py`); the paper is silent.
+ */
+export const scoreOf: Readonly<Record<PreferenceLossKind, { reference: boolean; perToken: boolean }>> = {
+  dpo: { reference: true, perToken: false },
+  ipo: { reference: true, perToken: true },
+  hinge: { reference: true, perToken: false },
+  kto: { reference: true, perToken: false },
+  orpo: { reference: false, perToken: true },
+  simpo: { reference: false, perToken: true },
+};
+
+export interface PairLoss {
+  loss: PairLossKind;
+  /** How strongly the policy is held to the reference; the scale of the scores (`simpo`); the weight of the term (`orpo`). */
   beta: number;
   /** Share of pairs taken to be labelled the wrong way round (cDPO); `dpo` only. */
   labelSmoothing: number;
+  /** By how much the chosen answer has to be ahead; `simpo` only. */
+  gamma: number;
 }
 
 /**
- * Loss of each pair from its margin h = [log π(y_w) − log π_ref(y_w)] − [log π(y_l) − log π_ref(y_l)], [pairs] → [pairs].
+ * Loss of each pair from the scores of its answers, [pairs] twice → [pairs]; h is their difference.
  *
  * - `dpo`: −(1 − ε) · log σ(βh) − ε · log σ(−βh) (Rafailov et al. 2023, eq. 7; ε > 0 is cDPO, Mitchell 2023)
  * - `ipo`: (h − 1/(2β))² (Azar et al. 2023, eq. 17)
  * - `hinge`: max(0, 1 − βh) (Liu et al. 2023, RSO)
+ * - `orpo`: β · −log σ(log odds(y_w) − log odds(y_l)), see `oddsRatioLoss`
+ * - `simpo`: −log σ(βh − γ), see `simpoLoss`
  */
-export function preferenceLoss(margin: Tensor, { loss, beta, labelSmoothing }: PreferenceLoss): Tensor {
+export function pairLoss(chosen: Tensor, rejected: Tensor, { loss, beta, labelSmoothing, gamma }: PairLoss): Tensor {
   switch (loss) {
     case 'dpo': {
-      const scaled = mul(margin, beta);
+      const scaled = mul(sub(chosen, rejected), beta);
       const preferred = mul(logSigmoid(scaled), labelSmoothing - 1);
       return labelSmoothing === 0 ? preferred : sub(preferred, mul(logSigmoid(neg(scaled)), labelSmoothing));
     }
     case 'ipo':
-      return square(add(margin, -1 / (2 * beta)));
+      return square(add(sub(chosen, rejected), -1 / (2 * beta)));
     case 'hinge':
-      return maximum(sub(1, mul(margin, beta)), 0);
+      return maximum(sub(1, mul(sub(chosen, rejected), beta)), 0);
+    case 'orpo':
+      return mul(oddsRatioLoss(chosen, rejected), beta);
+    case 'simpo':
+      return simpoLoss(chosen, rejected, { beta, gamma });
   }
 }
 
-/** The loss of a policy that equals its reference: what the first step must show. */
-export function untouchedLoss({ loss, beta }: PreferenceLoss): number {
-  return { dpo: Math.LN2, ipo: 1 / (4 * beta * beta), hinge: 1 }[loss];
+/** The loss of a pair where the policy equals its reference: what the first step must show; not known without a reference. */
+export function untouchedLoss({ loss, beta }: Pick<PairLoss, 'loss' | 'beta'>): number | undefined {
+  return { dpo: Math.LN2, ipo: 1 / (4 * beta * beta), hinge: 1, orpo: undefined, simpo: undefined }[loss];
 }

@@ -1,4 +1,6 @@
 import type { Backend } from '../tensor/backends/backend.ts';
+import { add, mul } from '../tensor/primitives.ts';
+import { scope } from '../tensor/scope.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { emptyModel, type Model } from './model.ts';
@@ -7,11 +9,13 @@ import { modelParameters } from './parameters.ts';
 /** Reads one checkpoint tensor, by its Hugging Face name, into `into`. */
 export type TensorReader = (name: string, into: Float32Array) => Promise<unknown>;
 
-/** A model with the weights of a checkpoint, one parameter in host memory at a time. */
+/** A model with the weights of a checkpoint, one parameter at a time in the same host memory. */
 export async function readModel(config: ModelConfig, backend: Backend, read: TensorReader): Promise<Model> {
   const model = emptyModel(config, backend);
-  for (const { name, shape, parts } of modelParameters(config)) {
-    const data = new Float32Array(sizeOf(shape));
+  const parameters = modelParameters(config);
+  const memory = new Float32Array(Math.max(...parameters.map(({ shape }) => sizeOf(shape))));
+  for (const { name, shape, parts } of parameters) {
+    const data = memory.subarray(0, sizeOf(shape));
     let offset = 0;
     for (const part of parts) {
       const size = sizeOf(part.shape);
@@ -50,6 +54,15 @@ export function tensorSource(
     }
     return last.data.subarray(place.offset, place.offset + place.size);
   };
+}
+
+/** Moves the weights of `into` towards those of a model of the same shape: into + share · (from − into). */
+export function mixInto(into: Model, from: Model, share: number): void {
+  for (const [name, tensor] of into.parameters) {
+    const source = from.parameters.get(name)!;
+    const mixed = (): Tensor => (share === 1 ? source : add(mul(tensor, 1 - share), mul(source, share)));
+    scope(() => into.backend.unary('copy', mixed(), tensor));
+  }
 }
 
 /** The same weights in new memory. */

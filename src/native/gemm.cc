@@ -9,13 +9,14 @@ constexpr int64_t kTokenUnits = 1024;
 /** Left panels of a task: they stay in the second-level cache while the right ones pass by. */
 constexpr int64_t kLeftPanels = 4;
 
-/** Rows and, in vectors, columns of a register tile over tokens. */
-#if defined(__AVX512F__) || defined(__aarch64__)
+/** Rows and, in vectors, columns of a register tile over tokens; the rows are columns of one left panel. */
+#if defined(__AVX512F__)
 constexpr int kTokenRows = 8;
 #else
 constexpr int kTokenRows = 4;
 #endif
 constexpr int kTokenVecs = 3;
+static_assert(kLanes % kTokenRows == 0, "a tile must not reach into the next left panel");
 
 template <class Unit>
 using TokenTile = void (*)(int64_t units, const Unit* left, const Unit* right, int64_t rightStride, float* sums);

@@ -60,7 +60,7 @@ export function inputValues(stage: Stage, config: Keys): Record<string, string[]
 /** The datasets that the stage's own keys name. */
 export function datasetsOf(stage: Stage, config: Keys): DatasetSource[] {
   return Object.entries(stage.datasets).flatMap(([key, { use }]) =>
-    texts(config[key]).map((source) => ({ key, source, use })),
+    texts(config[key]).map((source) => ({ key, source, use: typeof use === 'function' ? use(config) : use })),
   );
 }
 

@@ -1,25 +1,17 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
-import { openSplits } from '../data/dataset.ts';
-import { checkTokenIds, type EncodedPair } from '../data/encode.ts';
-import { describePreflight, encodePairs } from '../data/preflight.ts';
-import type { PreferenceRow } from '../data/rows.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
-import { preferenceLossKinds } from '../losses/preference.ts';
+import { untouchedKtoLoss } from '../losses/kto.ts';
+import { type PreferenceLossKind, preferenceLossKinds, scoreOf, untouchedLoss } from '../losses/preference.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
-import {
-  allPairLogProbs,
-  assertUntouchedPolicy,
-  type PairLogProbs,
-  preferenceMetrics,
-  preferenceStep,
-  type ReferencedPair,
-} from '../training/preference.ts';
-import { referenceLogProbs } from '../training/reference.ts';
+import { evaluatePairs, type PreferenceReport, preferenceStep } from '../training/preference.ts';
+import { assertUntouchedPolicy, newWatch, type PreferenceWatch, watchStep } from '../training/preference-checks.ts';
 import {
   loadTrainingState,
   newTrainingState,
@@ -27,103 +19,184 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
+import { evaluateAnswers, ktoStep } from '../training/unpaired.ts';
+import { openPreferences, type PreferenceData } from './preference-data.ts';
 import { sampleCount } from './samples.ts';
 import { conversationOptions } from './sft.ts';
-import type { Metrics, Stage, StepRecord } from './stage.ts';
+import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 
-export const dpoSchema = z.strictObject({
-  from: z.string().describe('policy and reference: a stage or a Hugging Face directory'),
-  data: z.string().describe('preference pairs'),
-  loss: z.enum(preferenceLossKinds).default('dpo').describe('loss of the margin'),
-  beta: z.number().positive().default(0.1).describe('how strongly the policy is held to the reference'),
-  labelSmoothing: z
-    .number()
-    .min(0)
-    .lt(0.5)
-    .default(0)
-    .describe('share of pairs taken to be the wrong way round (cDPO)'),
-  ...conversationOptions,
-  ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-5, warmup: 0.1, weightDecay: 0 }),
-});
+const only = (...losses: PreferenceLossKind[]) => losses;
+
+/** Keys that only some losses read, and what each is where it is left out. */
+const particular = {
+  reference: { unset: undefined, losses: preferenceLossKinds.filter((loss) => scoreOf[loss].reference) },
+  labelSmoothing: { unset: 0, losses: only('dpo') },
+  gamma: { unset: 0.5, losses: only('simpo') },
+  desirableWeight: { unset: 1, losses: only('kto') },
+  undesirableWeight: { unset: 1, losses: only('kto') },
+};
+
+export const dpoSchema = z
+  .strictObject({
+    from: z.string().describe('model to align: a stage or a Hugging Face directory'),
+    reference: z.string().optional().describe('model that the policy is held to; `from` where it is left out'),
+    data: z.string().describe('preference pairs; for `kto` also single answers with a label'),
+    loss: z
+      .enum(preferenceLossKinds)
+      .default('dpo')
+      .describe('what is made small; `kto` takes answers one by one, `orpo` and `simpo` have no reference'),
+    beta: z
+      .number()
+      .positive()
+      .optional()
+      .describe(
+        'how strongly the policy is held to the reference; for `orpo` the weight of the odds ratio, for `simpo` the scale of the scores (0.1; `simpo` 2)',
+      ),
+    labelSmoothing: z
+      .number()
+      .min(0)
+      .lt(0.5)
+      .default(particular.labelSmoothing.unset)
+      .describe('`dpo`: share of pairs taken to be the wrong way round (cDPO)'),
+    gamma: z
+      .number()
+      .nonnegative()
+      .default(particular.gamma.unset)
+      .describe('`simpo`: by how much the chosen answer has to be ahead'),
+    desirableWeight: z
+      .number()
+      .positive()
+      .default(particular.desirableWeight.unset)
+      .describe('`kto`: what a wanted answer counts'),
+    undesirableWeight: z
+      .number()
+      .positive()
+      .default(particular.undesirableWeight.unset)
+      .describe('`kto`: what an unwanted answer counts'),
+    nllWeight: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe('weight of the cross-entropy of chosen answers beside the loss (0; `orpo` 1)'),
+    sinkingSteps: z
+      .int()
+      .nonnegative()
+      .default(20)
+      .describe('steps in a row with chosen answers less likely than at first that give a warning; 0 = none'),
+    ...conversationOptions,
+    ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-5, warmup: 0.1, weightDecay: 0 }),
+  })
+  .superRefine((keys, context) => {
+    for (const [key, { unset, losses }] of Object.entries(particular)) {
+      if (keys[key as keyof typeof particular] === unset || losses.includes(keys.loss)) continue;
+      const hint = `leave it out, or set \`loss\` to ${losses.join(', ')}`;
+      context.addIssue({
+        code: 'custom',
+        path: [key],
+        message: `has no effect with the loss ${keys.loss}`,
+        params: { hint },
+      });
+    }
+    if (keys.loss === 'kto' && keys.batchSize * keys.accumulate < 2) {
+      const hint = 'set `batchSize` to 2 or more';
+      const message = 'a step of one answer has no mismatched answers, from which `kto` estimates the KL';
+      context.addIssue({ code: 'custom', path: ['batchSize'], message, params: { hint } });
+    }
+  })
+  .transform((keys) => ({
+    ...keys,
+    beta: keys.beta ?? (keys.loss === 'simpo' ? 2 : 0.1),
+    nllWeight: keys.nllWeight ?? (keys.loss === 'orpo' ? 1 : 0),
+  }));
 
 export type DpoConfig = z.infer<typeof dpoSchema>;
 
 export interface DpoState extends TrainingState {
-  /** Each with its log-probabilities under the reference. */
-  pairs: readonly ReferencedPair[];
-  heldOut: readonly EncodedPair[];
-  heldOutReference: PairLogProbs;
-  prompts: readonly PreferenceRow[];
+  data: PreferenceData;
+  watch: PreferenceWatch;
 }
 
-/** Direct preference optimisation (Rafailov et al. 2023, eq. 7) of a policy against its frozen starting point. */
-export async function* dpo(config: DpoConfig, state: DpoState): AsyncGenerator<StepRecord, { steps: number }> {
-  const { optimizer, cursor, pairs } = state;
-  const totalSteps = totalStepsOf(config, pairs.length);
+/**
+ * Alignment to preferences without a reward model: DPO (Rafailov et al. 2023) of a policy against its frozen starting point,
+ * and the losses that came after it.
+ */
+export async function* dpo(
+  config: DpoConfig,
+  state: DpoState,
+  { log }: Pick<StageRun, 'log'>,
+): AsyncGenerator<StepRecord, { steps: number }> {
+  const { optimizer, data, watch } = state;
+  const totalSteps = totalStepsOf(config, data.train.length);
 
   while (optimizer.step < totalSteps) {
-    const microBatches = nextMicroBatches(cursor, pairs, config);
-    const { loss, metrics, tokens } = await preferenceStep(optimizer, microBatches, config);
-    if (optimizer.step === 0) assertUntouchedPolicy(loss, metrics, config);
+    const report = await preferenceLoss(config, state);
+    if (optimizer.step === 0 && startsAtReference(config)) checkFirstLoss(report, state);
+    for (const warning of watchStep(watch, report, config)) log(`warning: ${warning}`);
     const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    const { loss, metrics, tokens } = report;
     yield { step: optimizer.step, totalSteps, ...metrics, loss, learningRate, gradientNorm, tokens };
   }
   return { steps: optimizer.step };
 }
 
+function preferenceLoss(config: DpoConfig, { optimizer, cursor, data }: DpoState): Promise<PreferenceReport> {
+  return data.kind === 'pairs'
+    ? preferenceStep(optimizer, nextMicroBatches(cursor, data.train, config), data.objective)
+    : ktoStep(optimizer, nextMicroBatches(cursor, data.train, config), data.reference, data.objective);
+}
+
+const startsAtReference = ({ loss, reference }: DpoConfig) => scoreOf[loss].reference && reference === undefined;
+
+function checkFirstLoss(report: PreferenceReport, { data, optimizer }: DpoState): void {
+  const expected =
+    data.kind === 'pairs'
+      ? untouchedLoss(data.objective)!
+      : untouchedKtoLoss(
+          report.answers.map(({ desirable }) => desirable),
+          data.objective,
+        );
+  const { nllWeight } = data.objective;
+  assertUntouchedPolicy(report, { expected, nllWeight }, optimizer.model.backend.precision);
+}
+
+const watchFile = 'watch.json';
+
 export const dpoStage: Stage<DpoConfig, DpoState> = {
   name: 'dpo',
-  summary: 'align a model to preference pairs, without a reward model',
+  summary: 'align a model to preferences, without a reward model',
   schema: dpoSchema,
-  inputs: { from: { kind: 'model' } },
+  inputs: { from: { kind: 'model' }, reference: { kind: 'model', optional: true } },
   result: 'model',
-  datasets: { data: { use: 'preference' } },
+  datasets: { data: { use: ({ loss }) => (loss === 'kto' ? 'feedback' : 'preference') } },
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadTokenizer(start);
-    const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
-    const train = encodePairs(rows.train, tokenizer, config);
-    run.log(`${config.data}: ${describePreflight(train.preflight)}`);
-    const heldOut = encodePairs(rows.heldOut.slice(0, config.evalRows), tokenizer, {
-      ...config,
-      onTooLong: 'truncate',
-    }).pairs;
-
-    const { model: reference } = await loadModel(start, run.backend);
-    const sequences = [...train.pairs, ...heldOut].flatMap(({ chosen, rejected }) => [chosen, rejected]);
-    checkTokenIds(sequences, tokenizer, reference.config.vocabSize);
-    const cache = { directory: run.directory, model: start, log: run.log };
-    const pairs = withReference(train.pairs, await referenceLogProbs(reference, train.pairs, cache));
-    const heldOutReference = await referenceLogProbs(reference, heldOut, cache);
-
-    const data = { rows: pairs.length, seed: run.seed };
-    if (!from)
-      return {
-        ...newTrainingState(reference, data, tokenizer),
-        pairs,
-        heldOut,
-        heldOutReference,
-        prompts: rows.heldOut,
-      };
-    releaseModel(reference);
-    const training = await loadTrainingState(from, run.backend, data, tokenizer);
-    return { ...training, pairs, heldOut, heldOutReference, prompts: rows.heldOut };
+    const data = await openPreferences(config, run, tokenizer);
+    const place = { rows: data.train.length, seed: run.seed };
+    const training = from
+      ? await loadTrainingState(from, run.backend, place, tokenizer)
+      : newTrainingState((await loadModel(start, run.backend)).model, place, tokenizer);
+    const watch = from ? JSON.parse(await readFile(join(from, watchFile), 'utf8')) : newWatch();
+    return { ...training, data, watch };
   },
   run: dpo,
-  save: saveTrainingState,
+  async save(state, directory) {
+    await saveTrainingState(state, directory);
+    await writeFile(join(directory, watchFile), `${JSON.stringify(state.watch)}\n`);
+  },
   finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
-  async evaluate(config, { optimizer, heldOut, heldOutReference }): Promise<Metrics> {
-    if (heldOut.length === 0) return {};
-    const policy = await allPairLogProbs(optimizer.model, heldOut);
-    return preferenceMetrics(policy, heldOutReference, config);
+  async evaluate(_config, { optimizer: { model }, data }): Promise<Metrics> {
+    if (data.heldOut.length === 0) return {};
+    const { loss, metrics } =
+      data.kind === 'pairs'
+        ? await evaluatePairs(model, data.heldOut, data.objective)
+        : await evaluateAnswers(model, data.heldOut, data.reference, data.objective);
+    return { loss, ...metrics };
   },
-  sample(_config, { optimizer, tokenizer, prompts }) {
-    const rows = prompts.slice(0, sampleCount).map(({ prompt, chosen }) => ({ prompt, answer: chosen }));
-    return answerPrompts(optimizer.model, tokenizer, rows, { maxNewTokens: 48 });
+  sample: (_config, { optimizer, tokenizer, data }) =>
+    answerPrompts(optimizer.model, tokenizer, data.prompts.slice(0, sampleCount), { maxNewTokens: 48 }),
+  close(state) {
+    releaseTrainingState(state);
+    if (state.data.kind === 'answers') releaseModel(state.data.reference);
   },
-  close: releaseTrainingState,
 };
-
-function withReference(pairs: readonly EncodedPair[], { chosen, rejected }: PairLogProbs): ReferencedPair[] {
-  return pairs.map((pair, i) => ({ ...pair, reference: { chosen: chosen[i]!, rejected: rejected[i]! } }));
-}

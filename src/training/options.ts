@@ -16,7 +16,7 @@ export function trainingOptions(defaults: {
       ? z.number().positive().optional()
       : z.number().positive().default(defaults.epochs)
     ).describe('passes over the data; ignored when steps is given'),
-    batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs) in a micro-batch'),
+    batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs, answers) in a micro-batch'),
     accumulate: count().default(1).describe('micro-batches in an optimiser step'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
     schedule: z.enum(scheduleNames).default('cosine').describe('learning rate after the warm-up'),

@@ -1,159 +1,207 @@
-import { packSequences } from '../data/batch.ts';
+import { packSequences, type Sequence } from '../data/batch.ts';
 import type { EncodedPair } from '../data/encode.ts';
-import { RunError } from '../errors.ts';
-import { type PreferenceLoss, preferenceLoss, untouchedLoss } from '../losses/preference.ts';
+import { type PairLoss, pairLoss, scoreOf } from '../losses/preference.ts';
 import type { Model } from '../model/model.ts';
-import { mul, reshape, slice, sub, sum } from '../tensor/primitives.ts';
+import { add, mul, reshape, slice, sub, sum } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { sumOnHost } from './language-model.ts';
 import { leavesOf, type Optimizer } from './optimizer.ts';
-import { sequenceLogProbs } from './sequence-log-probs.ts';
+import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
 
-/** log p of the chosen and the rejected answer of each pair, summed over the answer's tokens. */
-export interface PairLogProbs {
-  chosen: ArrayLike<number>;
-  rejected: ArrayLike<number>;
-}
-
-/** A pair and what the reference model makes of it. */
+/** A pair and log π_ref of its answers; 0 where the loss has no reference. */
 export interface ReferencedPair extends EncodedPair {
   reference: { chosen: number; rejected: number };
 }
 
+export interface PairObjective extends PairLoss {
+  /** Weight of the cross-entropy of the chosen answers beside the loss. */
+  nllWeight: number;
+}
+
+/** An answer of a step: what policy and reference make of it. */
+export interface JudgedAnswer {
+  desirable: boolean;
+  /** Trained tokens. */
+  tokens: number;
+  /** log π, summed over them. */
+  logProb: number;
+  /** log π_ref, or 0. */
+  reference: number;
+}
+
+export type PreferenceMetric =
+  | 'accuracy'
+  | 'margin'
+  | 'chosenReward'
+  | 'rejectedReward'
+  | 'chosenLogProb'
+  | 'rejectedLogProb'
+  | 'nll'
+  | 'kl';
+
 /** What is worth watching: margins can grow while both log-probabilities sink, so these stand apart. */
-export type PreferenceMetrics = Record<
-  'loss' | 'accuracy' | 'margin' | 'chosenReward' | 'rejectedReward' | 'chosenLogProb' | 'rejectedLogProb',
-  number
->;
+export type PreferenceMetrics = Partial<Record<PreferenceMetric, number>>;
+
+export interface PreferenceReport {
+  loss: number;
+  metrics: PreferenceMetrics;
+  /** Of pairs, chosen before rejected. */
+  answers: readonly JudgedAnswer[];
+  tokens: number;
+}
 
 /**
- * Mean loss of an accumulation window of pairs, and its metrics. Adds the gradient to the optimiser's; each pair counts
- * the same, in whichever micro-batch it is.
+ * Mean loss of an accumulation window of pairs. Adds the gradient to the optimiser's; each pair counts the same, and each
+ * token of the cross-entropy, in whichever micro-batch it is.
  */
 export async function preferenceStep(
   optimizer: Optimizer,
   microBatches: readonly (readonly ReferencedPair[])[],
-  config: PreferenceLoss,
-): Promise<{ loss: number; metrics: PreferenceMetrics; tokens: number }> {
-  const pairs = microBatches.flat();
+  objective: PairObjective,
+): Promise<PreferenceReport> {
+  const window = microBatches.flat();
+  const share = sharesOf(window, objective);
   const losses: Tensor[] = [];
-  const policy = { chosen: [] as number[], rejected: [] as number[] };
+  const logProbs = { chosen: [] as number[], rejected: [] as number[] };
   for (const batch of microBatches) {
     const tape = new Tape(leavesOf(optimizer));
     const [loss, chosen, rejected] = tape.record((): [Tensor, Tensor, Tensor] => {
-      const logProbs = pairLogProbs(optimizer.model, batch);
-      const pairLosses = preferenceLoss(preferenceMargin(logProbs, referenceOf(batch)), config);
-      return [reshape(mul(sum(pairLosses), 1 / pairs.length), [1]), logProbs.chosen, logProbs.rejected];
+      const policy = pairLogProbs(optimizer.model, batch);
+      return [windowLoss(policy, batch, objective, share), policy.chosen, policy.rejected];
     });
     tape.backward(loss);
     losses.push(loss);
-    policy.chosen.push(...(await readAndRelease(chosen)));
-    policy.rejected.push(...(await readAndRelease(rejected)));
+    logProbs.chosen.push(...(await readAndRelease(chosen)));
+    logProbs.rejected.push(...(await readAndRelease(rejected)));
   }
-  const loss = await sumOnHost(losses, optimizer.step + 1);
-  const tokens = pairs.reduce(
-    (total, { chosen, rejected }) => total + chosen.tokens.length + rejected.tokens.length,
-    0,
-  );
-  return { loss, metrics: preferenceMetrics(policy, referenceOf(pairs), config), tokens };
+  return pairReport(await sumOnHost(losses, optimizer.step + 1), logProbs, window, objective);
 }
 
-/**
- * Before the first update policy and reference are the same model: the loss is ln 2 (`dpo`) and all rewards are 0. If not,
- * masks, data or reference log-probabilities are wrong, and training on would only hide it.
- */
-export function assertUntouchedPolicy(loss: number, metrics: PreferenceMetrics, config: PreferenceLoss): void {
-  const expected = untouchedLoss(config);
-  const tolerance = 1e-3;
-  const reward = Math.max(Math.abs(metrics.chosenReward), Math.abs(metrics.rejectedReward));
-  if (Math.abs(loss - expected) <= tolerance * Math.max(1, expected) && reward <= tolerance) return;
-  throw new RunError(
-    `at step 1 the policy is the reference, so the loss must be ${expected.toFixed(4)} and rewards 0; they are ${loss.toFixed(4)} and ${reward.toFixed(4)}`,
-    { hint: 'delete the cached reference log-probabilities (cache/) of this node and run it again' },
+/** The same of any number of pairs, without gradients. */
+export async function evaluatePairs(
+  model: Model,
+  pairs: readonly ReferencedPair[],
+  objective: PairObjective,
+): Promise<PreferenceReport> {
+  const side = (name: 'chosen' | 'rejected') =>
+    logLikelihoods(
+      model,
+      pairs.map((pair) => pair[name]),
+    );
+  const logProbs = { chosen: await side('chosen'), rejected: await side('rejected') };
+  const onDevice = (values: readonly number[]) => fromHost(model.backend, Float64Array.from(values));
+  const loss = scope(
+    () => {
+      const policy = { chosen: onDevice(logProbs.chosen), rejected: onDevice(logProbs.rejected) };
+      return windowLoss(policy, pairs, objective, sharesOf(pairs, objective));
+    },
+    { adopt: false },
   );
+  return pairReport((await readAndRelease(loss))[0]!, logProbs, pairs, objective);
+}
+
+/** What one pair, and one token of a chosen answer, count in the loss of a window. */
+function sharesOf(window: readonly EncodedPair[], { nllWeight }: PairObjective): { pair: number; token: number } {
+  const chosenTokens = window.reduce((total, { chosen }) => total + trainedTokens(chosen), 0);
+  return { pair: 1 / window.length, token: nllWeight / chosenTokens };
+}
+
+/** The part of the window's loss that is these pairs', [1]. */
+function windowLoss(
+  policy: { chosen: Tensor; rejected: Tensor },
+  pairs: readonly ReferencedPair[],
+  objective: PairObjective,
+  share: { pair: number; token: number },
+): Tensor {
+  const scores = (side: 'chosen' | 'rejected'): Tensor => {
+    const { backend } = policy[side];
+    const scale = (pair: ReferencedPair): number =>
+      scoreOf[objective.loss].perToken ? 1 / trainedTokens(pair[side]) : 1;
+    const reference = fromHost(
+      backend,
+      Float64Array.from(pairs, (pair) => pair.reference[side]),
+    );
+    return mul(sub(policy[side], reference), fromHost(backend, Float64Array.from(pairs, scale)));
+  };
+  const preference = mul(sum(pairLoss(scores('chosen'), scores('rejected'), objective)), share.pair);
+  const loss = share.token === 0 ? preference : add(preference, mul(sum(policy.chosen), -share.token));
+  return reshape(loss, [1]);
 }
 
 /** log-probabilities of a batch of pairs in one forward pass, each [pairs]. */
-export function pairLogProbs(model: Model, pairs: readonly EncodedPair[]): { chosen: Tensor; rejected: Tensor } {
+function pairLogProbs(model: Model, pairs: readonly EncodedPair[]): { chosen: Tensor; rejected: Tensor } {
   const batch = packSequences([...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)]);
   const logProbs = sequenceLogProbs(model, batch);
   return { chosen: slice(logProbs, 0, 0, pairs.length), rejected: slice(logProbs, 0, pairs.length, pairs.length) };
 }
 
-/** The log-probabilities of all pairs on the host, without gradients; `pairsAtOnce` pairs in a pass. */
-export async function allPairLogProbs(
-  model: Model,
-  pairs: readonly EncodedPair[],
-  pairsAtOnce = 16,
-): Promise<{ chosen: number[]; rejected: number[] }> {
-  const result = { chosen: [] as number[], rejected: [] as number[] };
-  for (let first = 0; first < pairs.length; first += pairsAtOnce) {
-    const [chosen, rejected] = scope(
-      (): [Tensor, Tensor] => {
-        const logProbs = pairLogProbs(model, pairs.slice(first, first + pairsAtOnce));
-        return [logProbs.chosen, logProbs.rejected];
-      },
-      { adopt: false },
-    );
-    result.chosen.push(...(await readAndRelease(chosen)));
-    result.rejected.push(...(await readAndRelease(rejected)));
-  }
-  return result;
+function pairReport(
+  loss: number,
+  policy: { chosen: readonly number[]; rejected: readonly number[] },
+  pairs: readonly ReferencedPair[],
+  objective: PairObjective,
+): PreferenceReport {
+  const judged = (side: 'chosen' | 'rejected', i: number): JudgedAnswer => ({
+    desirable: side === 'chosen',
+    tokens: trainedTokens(pairs[i]![side]),
+    logProb: policy[side][i]!,
+    reference: pairs[i]!.reference[side],
+  });
+  const answers = pairs.flatMap((_, i) => [judged('chosen', i), judged('rejected', i)]);
+  const rewards = rewardsOf(answers, objective);
+  const ahead = pairs.map((_, i) => rewards[2 * i]! - rewards[2 * i + 1]!);
+  const accuracy = mean(ahead.map((difference) => (difference > 0 ? 1 : difference === 0 ? 0.5 : 0)));
+  const tokens = pairs.reduce(
+    (total, { chosen, rejected }) => total + chosen.tokens.length + rejected.tokens.length,
+    0,
+  );
+  return { loss, metrics: { accuracy, ...preferenceMetrics(answers, objective) }, answers, tokens };
 }
 
-/** h = (log π(y_w) − log π(y_l)) − (log π_ref(y_w) − log π_ref(y_l)), [pairs]. */
-export function preferenceMargin(policy: { chosen: Tensor; rejected: Tensor }, reference: PairLogProbs): Tensor {
-  const referenceMargin = Float64Array.from(reference.chosen, (chosen, i) => chosen - reference.rejected[i]!);
-  return sub(sub(policy.chosen, policy.rejected), fromHost(policy.chosen.backend, referenceMargin));
+/** β times the score of each answer: the reward that the policy stands for (Rafailov et al. 2023, eq. 5). */
+export function rewardsOf(
+  answers: readonly JudgedAnswer[],
+  { loss, beta }: { loss: keyof typeof scoreOf; beta: number },
+): number[] {
+  // IPO compares means, but its reward is that of the whole answer as in DPO.
+  const perToken = !scoreOf[loss].reference;
+  return answers.map(({ logProb, reference, tokens }) => (beta * (logProb - reference)) / (perToken ? tokens : 1));
 }
 
-/** Means over pairs; rewards are β · (log π − log π_ref), accuracy is the share of pairs with the larger one chosen. */
+/** Means over the wanted and over the other answers; what has no answer in the window is left out. */
 export function preferenceMetrics(
-  policy: PairLogProbs,
-  reference: PairLogProbs,
-  { loss, beta, labelSmoothing }: PreferenceLoss,
+  answers: readonly JudgedAnswer[],
+  objective: { loss: keyof typeof scoreOf; beta: number },
 ): PreferenceMetrics {
-  const count = policy.chosen.length;
-  const mean = (value: (i: number) => number): number =>
-    Array.from({ length: count }, (_, i) => value(i)).reduce((a, b) => a + b, 0) / count;
-  const reward = (side: 'chosen' | 'rejected') => (i: number) => beta * (policy[side][i]! - reference[side][i]!);
-  const [chosenReward, rejectedReward] = [reward('chosen'), reward('rejected')];
-  const margin = (i: number): number => (chosenReward(i) - rejectedReward(i)) / beta;
+  const rewards = rewardsOf(answers, objective);
+  const judged = answers.map((answer, i) => ({ ...answer, reward: rewards[i]! }));
+  const meansOf = (wanted: boolean) => {
+    const these = judged.filter(({ desirable }) => desirable === wanted);
+    const meanOf = (name: 'reward' | 'logProb' | 'tokens') => mean(these.map((answer) => answer[name]));
+    return these.length === 0
+      ? undefined
+      : { reward: meanOf('reward'), logProb: meanOf('logProb'), tokens: meanOf('tokens') };
+  };
+  const [chosen, rejected] = [meansOf(true), meansOf(false)];
   return {
-    loss: mean((i) => hostPreferenceLoss(margin(i), { loss, beta, labelSmoothing })),
-    accuracy: mean((i) => (margin(i) > 0 ? 1 : margin(i) === 0 ? 0.5 : 0)),
-    margin: mean((i) => beta * margin(i)),
-    chosenReward: mean(chosenReward),
-    rejectedReward: mean(rejectedReward),
-    chosenLogProb: mean((i) => policy.chosen[i]!),
-    rejectedLogProb: mean((i) => policy.rejected[i]!),
+    ...(chosen && rejected && { margin: chosen.reward - rejected.reward }),
+    ...(chosen && { chosenReward: chosen.reward, chosenLogProb: chosen.logProb, nll: -chosen.logProb / chosen.tokens }),
+    ...(rejected && { rejectedReward: rejected.reward, rejectedLogProb: rejected.logProb }),
   };
 }
 
-/** `preferenceLoss` of one pair on the host. */
-function hostPreferenceLoss(margin: number, { loss, beta, labelSmoothing }: PreferenceLoss): number {
-  const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-  switch (loss) {
-    case 'dpo':
-      return (1 - labelSmoothing) * softplus(-beta * margin) + labelSmoothing * softplus(beta * margin);
-    case 'ipo':
-      return (margin - 1 / (2 * beta)) ** 2;
-    case 'hinge':
-      return Math.max(0, 1 - beta * margin);
-  }
+export function trainedTokens({ trained }: Sequence): number {
+  return trained.reduce((total, flag) => total + flag, 0);
 }
 
-function referenceOf(pairs: readonly ReferencedPair[]): PairLogProbs {
-  return {
-    chosen: pairs.map(({ reference }) => reference.chosen),
-    rejected: pairs.map(({ reference }) => reference.rejected),
-  };
-}
-
-async function readAndRelease(x: Tensor): Promise<number[]> {
+export async function readAndRelease(x: Tensor): Promise<number[]> {
   const values = await x.backend.read(x);
   x.release();
   return Array.from(values);
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
 }

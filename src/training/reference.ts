@@ -1,50 +1,58 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
-import type { EncodedPair } from '../data/encode.ts';
+import type { Sequence } from '../data/batch.ts';
 import type { Model } from '../model/model.ts';
-import { allPairLogProbs } from './preference.ts';
+import { weightsChecksum } from './rollout-checks.ts';
+import { logLikelihoods } from './sequence-log-probs.ts';
 
 /** Where reference log-probabilities are kept: `cache/` below a node's folder. */
 export interface ReferenceCache {
   directory: string;
-  /** Directory that the reference was loaded from. */
-  model: string;
   log(message: string): void;
 }
 
 /**
- * Log-probabilities of all pairs under the reference, computed once. The cache is keyed by content: the weights, the
- * token ids and masks of the pairs (so data, template and tokenizer), and what computed them. A stale one cannot be used.
+ * log π_ref of the trained tokens of each sequence, computed once. The cache is keyed by all that decides these numbers:
+ * the weights as they are in memory, the model's config, the backend, and the token ids and masks of the sequences, which
+ * data, template and tokenizer have made. Whatever of these changes, another file is looked for: none can be stale.
  */
 export async function referenceLogProbs(
   reference: Model,
-  pairs: readonly EncodedPair[],
-  { directory, model, log }: ReferenceCache,
-): Promise<{ chosen: number[]; rejected: number[] }> {
-  const key = await cacheKey(reference, pairs, model);
-  const file = join(directory, 'cache', `reference-${key}.json`);
-  const cached = await readFile(file, 'utf8').catch(() => undefined);
-  if (cached !== undefined) {
-    log(`reference log-probabilities of ${pairs.length} pairs: from ${file}`);
-    return JSON.parse(cached);
+  sequences: readonly Sequence[],
+  { directory, log }: ReferenceCache,
+): Promise<number[]> {
+  const file = join(directory, 'cache', `reference-${await cacheKey(reference, sequences)}.json`);
+  const cached = await readCache(file, sequences.length);
+  if (cached) {
+    log(`reference log-probabilities of ${sequences.length} answers: from ${file}`);
+    return cached;
   }
-  const logProbs = await allPairLogProbs(reference, pairs);
+  const logProbs = await logLikelihoods(reference, sequences);
   await mkdir(join(directory, 'cache'), { recursive: true });
   await writeFileAtomically(file, JSON.stringify(logProbs));
   return logProbs;
 }
 
-async function cacheKey({ backend }: Model, pairs: readonly EncodedPair[], modelDirectory: string): Promise<string> {
-  const hash = createHash('sha256').update(`${backend.name} ${backend.precision}`);
-  const files = (await readdir(modelDirectory)).filter((name) => /^(config\.json|.*\.safetensors)$/.test(name)).sort();
-  for (const name of files) {
-    hash.update(name);
-    for await (const chunk of createReadStream(join(modelDirectory, name))) hash.update(chunk as Buffer);
+/** Nothing where there is no such file, or one that does not hold a finite number for each sequence. */
+async function readCache(file: string, sequences: number): Promise<number[] | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    const values: unknown = JSON.parse(text);
+    const isWhole = Array.isArray(values) && values.length === sequences && values.every(Number.isFinite);
+    return isWhole ? (values as number[]) : undefined;
+  } catch {
+    return undefined;
   }
-  for (const { tokens, trained } of pairs.flatMap(({ chosen, rejected }) => [chosen, rejected])) {
+}
+
+async function cacheKey(reference: Model, sequences: readonly Sequence[]): Promise<string> {
+  const { backend, config } = reference;
+  const hash = createHash('sha256').update(JSON.stringify([backend.name, backend.precision, config]));
+  hash.update(await weightsChecksum(reference));
+  for (const { tokens, trained } of sequences) {
     hash.update(`${tokens.length}:`).update(Int32Array.from(tokens)).update(trained);
   }
   return hash.digest('hex').slice(0, 32);

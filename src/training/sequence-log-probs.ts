@@ -1,9 +1,10 @@
-import type { Batch } from '../data/batch.ts';
+import type { Batch, Sequence } from '../data/batch.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
 import { reshape, scatterAdd } from '../tensor/primitives.ts';
-import { fromHost } from '../tensor/scope.ts';
+import { fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { batchesOf } from './language-model.ts';
 
 /** Σ log p of the trained tokens of each sequence of the batch, [sequences]. */
 export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
@@ -13,4 +14,19 @@ export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
   for (let s = 0; s < sequences; s++) owner.fill(s, batch.segments[s], batch.segments[s + 1]);
   const sums = scatterAdd(reshape(logProbs, [logProbs.size, 1]), fromHost(model.backend, owner), sequences);
   return reshape(sums, [sequences]);
+}
+
+/** The same of any number of sequences, on the host and without gradients; `rowsAtOnce` tokens in a pass. */
+export async function logLikelihoods(
+  model: Model,
+  sequences: readonly Sequence[],
+  rowsAtOnce = 4096,
+): Promise<number[]> {
+  const result: number[] = [];
+  for (const batch of batchesOf(sequences, rowsAtOnce)) {
+    const logProbs = scope(() => sequenceLogProbs(model, batch), { adopt: false });
+    result.push(...(await model.backend.read(logProbs)));
+    logProbs.release();
+  }
+  return result;
 }

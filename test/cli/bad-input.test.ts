@@ -139,6 +139,53 @@ describe('a stage refuses', () => {
   });
 });
 
+describe('dpo refuses, all at once and with lines,', () => {
+  const lines = (name: string, rows: readonly object[]) =>
+    writeFile(at(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+
+  it('pairs that do not differ, empty answers, and keys that the loss does not read', async () => {
+    await lines('pairs.jsonl', [
+      { prompt: 'a', chosen: 'b', rejected: 'c' },
+      { prompt: 'a', chosen: 'b', rejected: 'b' },
+      { prompt: 'a', chosen: '', rejected: 'c' },
+      { prompt: 'a', chosen: 'b', rejected: 'c', score_chosen: 1, score_rejected: 3 },
+    ]);
+    const args = ['--loss', 'orpo', '--reference', model, '--label-smoothing', '0.1', '--desirable-weight', '2'];
+    await refused(
+      ['dpo', '--from', model, '--data', 'pairs.jsonl', ...args],
+      /6 problems/,
+      /--reference: has no effect with the loss orpo\n.*leave it out, or set `loss` to dpo, ipo, hinge, kto/,
+      /--label-smoothing: has no effect with the loss orpo/,
+      /--desirable-weight: has no effect with the loss orpo/,
+      /row 2, line 2: `chosen` and `rejected` are the same text/,
+      /row 3, `chosen`, line 3: is empty/,
+      /row 4, line 4: `chosen` has the lower score, 1 against 3/,
+    );
+  });
+
+  it('unpaired rows of one kind, and steps of one answer', async () => {
+    await lines('liked.jsonl', [
+      { prompt: 'a', completion: 'b', label: true },
+      { prompt: 'a', completion: '', label: true },
+    ]);
+    await refused(
+      ['dpo', '--from', model, '--data', 'liked.jsonl', '--loss', 'kto', '--batch-size', '1'],
+      /3 problems/,
+      /--batch-size: a step of one answer has no mismatched answers/,
+      /row 2, `completion`, line 2: is empty/,
+      /`label`: is true in all 1 rows/,
+    );
+  });
+
+  it('single answers for a loss that compares two', () =>
+    lines('single.jsonl', [{ prompt: 'a', completion: 'b', label: true }]).then(() =>
+      refused(
+        ['dpo', '--from', model, '--data', 'single.jsonl'],
+        /the format is unpaired.*it gives no preference rows/,
+      ),
+    ));
+});
+
 describe('a pipeline refuses', () => {
   it('all that is wrong with it at once, by line', async () => {
     const lines = [

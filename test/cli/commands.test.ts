@@ -122,6 +122,21 @@ describe('a model from flags alone', () => {
     expect((await run('export', 'base', '--out', 'exported')).stderr).toContain('exported is there and not empty');
   });
 
+  it('is timed in training and generation, like a preset', async () => {
+    const speed = { tokensPerSecond: expect.any(Number), peakRssBytes: expect.any(Number) };
+    const train = await json('bench', 'train', 'base', '--batch', '2', '--length', '8', '--steps', '2', '--profile');
+    expect(train).toMatchObject({ ...speed, model: 'base', gflops: expect.any(Number), gemmShare: expect.any(Number) });
+    expect(train.stepSeconds).toHaveLength(2);
+    const shares = train.operations.map(({ share }: { share: number }) => share);
+    expect(shares.reduce((sum: number, share: number) => sum + share, 0)).toBeCloseTo(1, 6);
+    const generate = ['bench', 'generate', '--preset', '1m', '--batch', '2', '--prompt-tokens', '4', '--rounds', '1'];
+    expect(await json(...generate, '--new-tokens', '3')).toMatchObject({
+      ...speed,
+      prefillTokensPerSecond: expect.any(Number),
+      decodeTokensPerSecond: expect.any(Number),
+    });
+  });
+
   it('is found among the runs', async () => {
     const runs = await json('runs', 'list', '.');
     expect(runs.map(({ name, status }: { name: string; status: string }) => `${name} ${status}`)).toEqual([
@@ -173,6 +188,8 @@ describe('a wrong request', () => {
     [['run', 'quickstart', '--jobs', '0'], '--jobs', 'at least 1'],
     [['runs', 'show', '.'], 'holds no run', 'hint'],
     [['bench', 'train', '--preset', 'huge'], "'huge' is invalid", '71m'],
+    [['bench', 'train', 'words.txt', '--preset', '1m'], 'words.txt and --preset 1m were both given', 'leave one out'],
+    [['bench', 'generate', 'none'], 'none does not exist', 'hint'],
   ])('%j is refused with status 2 and a hint', async (args, message, hint) => {
     const { status, stdout, stderr } = await run(...args);
     expect(stderr).toContain(message);

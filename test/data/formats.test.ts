@@ -149,11 +149,63 @@ describe('preference pairs', () => {
     );
     await expect(read('preference', { prompt: 'a', chosen: 'b', rejected: 'b' })).rejects.toThrow('are the same text');
     await expect(read('preference', { chosen: 'b', rejected: 'c' })).rejects.toThrow('`prompt` is missing');
+    await expect(read('preference', { prompt: 'a', chosen: 'b', rejected: ' ' })).rejects.toThrow('is empty');
+    const scored = { prompt: 'a', chosen: 'b', rejected: 'c', score_chosen: 2, score_rejected: 5 };
+    await expect(read('preference', scored)).rejects.toThrow('has the lower score, 2 against 5');
+    expect(await read('preference', { ...scored, score_chosen: 5 })).toHaveLength(1);
     const differing = {
       chosen: [user('a'), assistant('b'), user('c'), assistant('x')],
       rejected: [user('a'), assistant('z')],
     };
     await expect(read('preference', differing)).rejects.toThrow('differ in more than their last turn');
+  });
+});
+
+describe('unpaired preferences', () => {
+  const wanted = { prompt: [user('a')], answers: [{ text: 'yes', desirable: true }] };
+  const unwanted = { prompt: [user('a')], answers: [{ text: 'no', desirable: false }] };
+
+  it('reads texts and messages, and labels as truth values or 0 and 1', async () => {
+    const rows = await read(
+      'feedback',
+      { prompt: 'a', completion: 'yes', label: true },
+      { prompt: 'a', completion: 'no', label: 0 },
+      { prompt: [user('a')], completion: [assistant('yes')], label: 1 },
+    );
+    expect(rows).toEqual([wanted, unwanted, wanted]);
+    expect(await read('prompt', { prompt: 'a', completion: 'yes', label: true })).toEqual([{ prompt: [user('a')] }]);
+  });
+
+  it('reads a pair as two answers', async () => {
+    expect(await read('feedback', { prompt: 'a', chosen: 'yes', rejected: 'no' })).toEqual([
+      { prompt: [user('a')], answers: [...wanted.answers, ...unwanted.answers] },
+    ]);
+  });
+
+  it('says what is wrong with a row, with its line, and with all rows together, at once', async () => {
+    const path = join(folder, 'feedback.jsonl');
+    const rows = [
+      { prompt: 'a', completion: 'yes', label: true },
+      { prompt: 'a', completion: ' ', label: true },
+      { prompt: 'a', completion: 'b' },
+      { prompt: 'a', completion: 'b', label: 'good' },
+      { prompt: 'a', label: true },
+      { prompt: 'a', completion: [user('b')], label: true },
+    ];
+    await writeFile(path, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const refused = await openDataset(path, 'feedback').catch((error: Error) => error.message);
+    expect(refused).toMatch(/^6 problems/);
+    expect(refused).toMatch(/line 2 .*`completion`: is empty/);
+    expect(refused).toMatch(/line 3 .*`label`: is missing/);
+    expect(refused).toMatch(/line 4 .*`label`: found "good", expected true or false or 1 or 0/);
+    expect(refused).toMatch(/line 5 .*`completion`: is missing; every row of unpaired preferences needs/);
+    expect(refused).toMatch(/line 6 .*`completion`: expected one message of the assistant/);
+    expect(refused).toMatch(/`label`: is true in all 1 rows/);
+  });
+
+  it('refuses answers of one kind only', async () => {
+    const one = { prompt: 'a', completion: 'no', label: false };
+    await expect(read('feedback', one, one)).rejects.toThrow(/`label`: is false in all 2 rows.*train with sft/s);
   });
 });
 

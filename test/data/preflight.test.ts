@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describePreflight, encodeConversations, encodePairs } from '../../src/data/preflight.ts';
+import { describePreflight, encodeConversations, encodePairs, encodeUnpaired } from '../../src/data/preflight.ts';
 import type { MessagesRow } from '../../src/data/rows.ts';
 import { specialTokens } from '../../src/tokenizer/special-tokens.ts';
 import { pieceTokenizer } from './piece-tokenizer.ts';
@@ -111,5 +111,46 @@ describe('preflight', () => {
     });
     expect(pairs).toHaveLength(1);
     expect(preflight).toMatchObject({ rows: 2, keptRows: 1, sequences: 2, tokens: 13, trainedTokens: 5 });
+  });
+
+  const prompt = [{ role: 'user' as const, content: 'q' }];
+
+  it('leaves out a pair whose answers are cut to the same tokens', () => {
+    const rows = [
+      { prompt, chosen: 'abcdefgh', rejected: 'abcdefxy' },
+      { prompt, chosen: 'ab', rejected: 'cd' },
+    ];
+    const { pairs, preflight } = encodePairs(rows, tokenizer, { maxLength: 10, onTooLong: 'truncate' });
+    expect(pairs).toHaveLength(1);
+    expect(preflight.keptRows).toBe(1);
+    expect(() => encodePairs(rows.slice(0, 1), tokenizer, { maxLength: 10, onTooLong: 'truncate' })).toThrow(
+      'the same in all 1 pairs',
+    );
+  });
+
+  it('keeps the label of answers that stand for themselves', () => {
+    const rows = [
+      { prompt, answers: [{ text: 'ab', desirable: false }] },
+      { prompt, answers: [{ text: 'c', desirable: true }] },
+    ];
+    const { answers } = encodeUnpaired(rows, tokenizer, { maxLength: 10 });
+    expect(answers.map(({ desirable }) => desirable)).toEqual([false, true]);
+    expect(answers[0]!.trained.indexOf(1)).toBe(4);
+  });
+
+  it('refuses rows whose prompt is trained, as wrong offsets of a tokenizer make it', () => {
+    const shifted = {
+      ...tokenizer,
+      encodeWithOffsets: (text: string) => {
+        const { ids, offsets } = tokenizer.encodeWithOffsets(text);
+        return { ids, offsets: offsets.map((offset) => offset + 13) };
+      },
+    };
+    const trained = /in 1 of the first 1 rows tokens of the prompt are trained \(row 1\)/;
+    const pair = { prompt, chosen: 'ab', rejected: 'cd' };
+    expect(() => encodePairs([pair], shifted, { maxLength: 20 })).toThrow(trained);
+    expect(() => encodeConversations([row('ab')], shifted, { maxLength: 20 })).toThrow(trained);
+    const answers = [{ text: 'ab', desirable: true }];
+    expect(() => encodeUnpaired([{ prompt, answers }], shifted, { maxLength: 20 })).toThrow(trained);
   });
 });

@@ -158,19 +158,21 @@ def language_model_losses(window, parameters, config, _initial):
         yield -sum(trained_log_probs(sequence, parameters, config).sum() for sequence in micro_batch) / total, {}
 
 
-def preference_losses(loss_of):
+def preference_losses(loss_of, per_token):
     def losses(window, parameters, config, initial):
         pairs = sum(len(micro_batch) for micro_batch in window)
         for micro_batch in window:
             total, metrics = 0, {"chosenReward": 0.0, "rejectedReward": 0.0}
             for pair in micro_batch:
-                moved = {}
+                moved, lengths = {}, {}
                 for side in ("chosen", "rejected"):
                     with torch.no_grad():
                         reference = trained_log_probs(pair[side], initial, config).sum()
                     moved[side] = trained_log_probs(pair[side], parameters, config).sum() - reference
                     metrics[f"{side}Reward"] += BETA * moved[side].item() / pairs
-                total = total + loss_of(moved["chosen"] - moved["rejected"]) / pairs
+                    lengths[side] = sum(pair[side]["trained"]) if per_token else 1
+                margin = moved["chosen"] / lengths["chosen"] - moved["rejected"] / lengths["rejected"]
+                total = total + loss_of(margin) / pairs
             yield total, metrics
 
     return losses
@@ -256,7 +258,7 @@ def main():
     exchanges = windows(exchange, seed=2, micro_batches=2, size=2)
     write_stage("sft", exchanges, run_models("sft", language_model_losses, exchanges))
     pairs = windows(preference, seed=3, micro_batches=2, size=2)
-    runs = {loss: run_models("dpo", preference_losses(loss_of), pairs) for loss, loss_of in PREFERENCE_LOSSES.items()}
+    runs = {loss: run_models("dpo", preference_losses(loss_of, per_token=loss == "ipo"), pairs) for loss, loss_of in PREFERENCE_LOSSES.items()}
     for loss in ("sigmoid-smoothed", "ipo", "hinge"):
         for record in runs[loss].values():
             del record["firstGradients"]

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packSequences } from '../../src/data/batch.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
 
+import { copyModel } from '../../src/model/weights.ts';
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
@@ -9,6 +10,7 @@ import { filled } from '../../src/tensor/scope.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
 import { preferenceStep } from '../../src/training/preference.ts';
+import { ktoStep } from '../../src/training/unpaired.ts';
 import { backends, valuesOf } from './backends.ts';
 import { largestDifference } from './fixtures.ts';
 import { fixtures, goldenModel, modelNames, sequenceOf, withReference } from './runs.ts';
@@ -53,8 +55,33 @@ describe.each(backends)('properties on $name', ({ open, bound }) => {
 
     test('ragged pairs give the same step as one batch of 8, four of 2, eight of 1', async () => {
       const pairs = await withReference(model, fixtures.dpo.windows.flat(2).slice(0, 8));
-      const config = { loss: 'dpo', beta: 0.1, labelSmoothing: 0 } as const;
+      const config = { loss: 'dpo', beta: 0.1, labelSmoothing: 0, gamma: 0, nllWeight: 0.3 } as const;
       await expectSameSteps(model, pairs, (optimizer, microBatches) => preferenceStep(optimizer, microBatches, config));
+    });
+
+    test('so do answers by themselves, whose baseline is of the whole step', async () => {
+      const pairs = await withReference(model, fixtures.dpo.windows.flat(2).slice(0, 4));
+      // Less than what the model makes of them, so that the baseline is not 0.
+      const answers = pairs.flatMap(({ chosen, rejected, reference }) => [
+        { ...chosen, desirable: true, reference: reference.chosen - 1 },
+        { ...rejected, desirable: false, reference: reference.rejected - 2 },
+      ]);
+      const weights = { desirableWeight: 1, undesirableWeight: 1.3, nllWeight: 0.3 };
+      const config = { loss: 'kto', beta: 0.1, maxLength: 64, ...weights } as const;
+      const other = copyModel(model);
+      for (const tensor of other.parameters.values()) {
+        backend.write(
+          tensor,
+          (await backend.read(tensor)).map((x) => 1.25 * x),
+        );
+      }
+      const step: Step<(typeof answers)[number]> = (optimizer, microBatches) =>
+        ktoStep(optimizer, microBatches, other, config);
+      const optimizer = newOptimizer(model);
+      expect((await ktoStep(optimizer, [answers], other, config)).metrics.kl).toBeGreaterThan(0.1);
+      releaseOptimizer(optimizer);
+      await expectSameSteps(model, answers, step);
+      releaseModel(other);
     });
   });
 });

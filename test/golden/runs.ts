@@ -1,9 +1,11 @@
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import type { Sequence } from '../../src/data/batch.ts';
+import type { EncodedPair } from '../../src/data/encode.ts';
 import type { Model } from '../../src/model/model.ts';
 import { readModel } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { allPairLogProbs, type ReferencedPair } from '../../src/training/preference.ts';
+import type { ReferencedPair } from '../../src/training/preference.ts';
+import { logLikelihoods } from '../../src/training/sequence-log-probs.ts';
 import { fixturePath, readFixture } from './fixtures.ts';
 
 interface Row {
@@ -56,9 +58,14 @@ export async function withReference(reference: Model, rows: readonly Pair[]): Pr
     chosen: { ...sequenceOf(chosen), boundaryMerges: 0 },
     rejected: { ...sequenceOf(rejected), boundaryMerges: 0 },
   }));
-  const logProbs = await allPairLogProbs(reference, pairs);
+  return referencedPairs(reference, pairs);
+}
+
+export async function referencedPairs(reference: Model, pairs: readonly EncodedPair[]): Promise<ReferencedPair[]> {
+  const sequences = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  const logProbs = await logLikelihoods(reference, sequences);
   return pairs.map((pair, i) => ({
     ...pair,
-    reference: { chosen: logProbs.chosen[i]!, rejected: logProbs.rejected[i]! },
+    reference: { chosen: logProbs[2 * i]!, rejected: logProbs[2 * i + 1]! },
   }));
 }

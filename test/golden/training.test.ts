@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DataCursor } from '../../src/data/cursor.ts';
-import type { PreferenceLoss } from '../../src/losses/preference.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
 import { tensorSource } from '../../src/model/weights.ts';
@@ -12,17 +11,19 @@ import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
-import { allPairLogProbs, preferenceStep } from '../../src/training/preference.ts';
+import { type PairObjective, preferenceStep } from '../../src/training/preference.ts';
+import { newWatch } from '../../src/training/preference-checks.ts';
 import { newTrainingState, releaseTrainingState } from '../../src/training/state.ts';
 import { trainingBackends } from './backends.ts';
 import { largestDifference, largestRelativeDifference } from './fixtures.ts';
 import { type Fixture, fixtures, goldenModel, modelNames, type Run, sequenceOf, withReference } from './runs.ts';
 
-const preferenceLosses: Record<string, PreferenceLoss> = {
-  sigmoid: { loss: 'dpo', beta: 0.1, labelSmoothing: 0 },
-  'sigmoid-smoothed': { loss: 'dpo', beta: 0.1, labelSmoothing: 0.1 },
-  ipo: { loss: 'ipo', beta: 0.1, labelSmoothing: 0 },
-  hinge: { loss: 'hinge', beta: 0.1, labelSmoothing: 0 },
+const common = { beta: 0.1, labelSmoothing: 0, gamma: 0, nllWeight: 0 };
+const preferenceLosses: Record<string, PairObjective> = {
+  sigmoid: { ...common, loss: 'dpo' },
+  'sigmoid-smoothed': { ...common, loss: 'dpo', labelSmoothing: 0.1 },
+  ipo: { ...common, loss: 'ipo' },
+  hinge: { ...common, loss: 'hinge' },
 };
 const seed = 1;
 /** The generators never look at it. */
@@ -56,12 +57,19 @@ describe.each(trainingBackends)('golden training on $name', ({ open, bound }) =>
 
     test.each(Object.keys(preferenceLosses))('ten updates of DPO with the loss %s', async (loss) => {
       const fixture = fixtures.dpo;
-      const config = dpoSchema.parse({ from: 'none', data: 'none', ...optionsOf(fixture), ...preferenceLosses[loss] });
+      const { loss: kind, labelSmoothing } = preferenceLosses[loss]!;
+      const config = dpoSchema.parse({
+        from: 'none',
+        data: 'none',
+        ...optionsOf(fixture),
+        loss: kind,
+        labelSmoothing,
+      });
       const model = await goldenModel(name, backend);
-      const pairs = inCursorOrder(await withReference(model, fixture.windows.flat(2)));
-      const noneHeldOut = { heldOut: [], heldOutReference: await allPairLogProbs(model, []), prompts: [] };
-      const state = { ...stateOf(model, pairs), pairs, ...noneHeldOut };
-      await expectRecords(dpo(config, state), fixture.runs[loss]![name], bound);
+      const train = inCursorOrder(await withReference(model, fixture.windows.flat(2)));
+      const data = { kind: 'pairs' as const, objective: preferenceLosses[loss]!, train, heldOut: [], prompts: [] };
+      const state = { ...stateOf(model, train), data, watch: newWatch() };
+      await expectRecords(dpo(config, state, { log: () => {} }), fixture.runs[loss]![name], bound);
       releaseTrainingState(state);
     });
 

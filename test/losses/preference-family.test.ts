@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ktoBaseline, ktoLoss } from '../../src/losses/kto.ts';
 import { oddsRatioLoss } from '../../src/losses/orpo.ts';
-import { preferenceLoss } from '../../src/losses/preference.ts';
+import { pairLoss } from '../../src/losses/preference.ts';
 import { simpoLoss } from '../../src/losses/simpo.ts';
 import { expectClose, expectGradients, tensor, valuesOf } from './gradients.ts';
 
@@ -10,16 +10,20 @@ const policy = { chosen: [-0.5, -10, -1], rejected: [-0.1, -30, -21] };
 const reference = { chosen: [-0.5, -10.1, -0.1], rejected: [-0.1, -20.1, -0.1] };
 const ratios = (side: 'chosen' | 'rejected') => policy[side].map((logProb, i) => logProb - reference[side][i]!);
 
-describe('DPO, IPO and hinge', () => {
+describe('losses of pairs', () => {
   test.each([
     { loss: 'dpo', labelSmoothing: 0 },
     { loss: 'dpo', labelSmoothing: 0.1 },
     { loss: 'ipo', labelSmoothing: 0 },
     { loss: 'hinge', labelSmoothing: 0 },
+    { loss: 'orpo', labelSmoothing: 0 },
+    { loss: 'simpo', labelSmoothing: 0 },
   ] as const)('the gradient of $loss with label smoothing $labelSmoothing', async ({ loss, labelSmoothing }) => {
-    await expectGradients([[0, 0.5, -3, 8, 20]], (margin) =>
-      preferenceLoss(margin, { loss, beta: 0.1, labelSmoothing }),
-    );
+    const scores = [
+      [-1, -0.5, -4, -0.3, -20],
+      [-1, -1, -1, -8.3, -0.2],
+    ];
+    await expectGradients(scores, (...x) => pairLoss(x[0]!, x[1]!, { loss, beta: 0.1, labelSmoothing, gamma: 0.5 }));
   });
 });
 

@@ -19,20 +19,24 @@ describe.runIf(available)('native engine', () => {
   }, 300_000);
   afterAll(() => backend.dispose());
 
-  test.each(['f32', 'bf16'] as const)('1, 2 and 4 threads give the same bits in %s', async (precision) => {
-    const single = await createNativeBackend({ precision, threads: 1 });
-    for (const threads of [2, 4]) {
-      const team = await createNativeBackend({ precision, threads });
-      for (const which of [...primitiveCases, ...fusedCases]) {
-        const values = drawInputs(which);
-        expect(await differentiate(team, which, values), which.name).toEqual(
-          await differentiate(single, which, values),
-        );
+  test.each(['f32', 'bf16'] as const)(
+    '1, 2 and 4 threads give the same bits in %s',
+    async (precision) => {
+      const single = await createNativeBackend({ precision, threads: 1 });
+      for (const threads of [2, 4]) {
+        const team = await createNativeBackend({ precision, threads });
+        for (const which of [...primitiveCases, ...fusedCases]) {
+          const values = drawInputs(which);
+          expect(await differentiate(team, which, values), which.name).toEqual(
+            await differentiate(single, which, values),
+          );
+        }
+        await team.dispose();
       }
-      await team.dispose();
-    }
-    await single.dispose();
-  });
+      await single.dispose();
+    },
+    300_000,
+  );
 
   test('bf16 products are products of operands rounded to bfloat16, summed in float', async () => {
     const rounding = await createNativeBackend({ precision: 'bf16' });

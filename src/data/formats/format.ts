@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Problem } from '../../errors.ts';
 import type { RowOf, Use } from '../rows.ts';
 
 /** How one kind of record becomes rows. A format may serve several uses: a chat can be trained on or answered. */
@@ -12,4 +13,6 @@ export interface Format {
   columns: readonly string[];
   /** For each use, the schema whose output is the row. */
   rows: { readonly [U in Use]?: z.ZodType<RowOf[U]> };
+  /** What is wrong with all rows of a use together, where each by itself is right. */
+  together?: { readonly [U in Use]?: (rows: readonly RowOf[U][]) => Problem | undefined };
 }

@@ -5,9 +5,10 @@ import type { Format } from './format.ts';
 import { preference } from './preference.ts';
 import { prompt } from './prompt.ts';
 import { text } from './text.ts';
+import { unpaired } from './unpaired.ts';
 
 /** Every format, the more particular before the more general. */
-export const formats: readonly Format[] = [preference, choice, chat, shareGpt, alpaca, prompt, text];
+export const formats: readonly Format[] = [preference, unpaired, choice, chat, shareGpt, alpaca, prompt, text];
 
 /** The first format of which a record has a key, so that a row of it with a key missing is told what is missing. */
 export function detectFormat(record: object): Format | undefined {

@@ -2,11 +2,12 @@ import { z } from 'zod';
 import type { Message, PreferenceRow } from '../rows.ts';
 import type { Format } from './format.ts';
 import { accept, fromFirstQuestion, readAs, readConversation, readMessage, readPrompt } from './messages.ts';
+import { feedbackOf } from './unpaired.ts';
 
 /** What `chosen` and `rejected` hold: the answer alone, or the whole conversation with it. */
 function readCompletion(value: unknown): Message[] | string {
   if (value === undefined) return 'is missing; every row of a preference file needs a prompt, chosen and rejected';
-  if (value === '') return 'is empty';
+  if (typeof value === 'string' && value.trim() === '') return 'is empty';
   if (Array.isArray(value)) return readConversation(value);
   if (typeof value === 'string') return readTranscript(value) ?? [{ role: 'assistant', content: value }];
   const message = readMessage(value);
@@ -31,8 +32,19 @@ const record = z
     conversations: z.unknown().optional(),
     chosen: completion,
     rejected: completion,
+    score_chosen: z.number().nullish(),
+    score_rejected: z.number().nullish(),
   })
-  .transform((row, context) => accept(preferenceRow(readContext(row), row.chosen, row.rejected), context));
+  .transform((row, context) =>
+    accept(swappedScores(row) ?? preferenceRow(readContext(row), row.chosen, row.rejected), context),
+  );
+
+/** Rows that say themselves how good their answers are cannot have them the wrong way round. */
+function swappedScores(row: { score_chosen?: number | null; score_rejected?: number | null }): string | undefined {
+  const { score_chosen: chosen, score_rejected: rejected } = row;
+  if (typeof chosen !== 'number' || typeof rejected !== 'number' || chosen >= rejected) return undefined;
+  return `\`chosen\` has the lower score, ${chosen} against ${rejected}: chosen and rejected are swapped`;
+}
 
 /** The conversation before the answers, where the file has it in a column of its own. */
 function readContext(row: { prompt?: unknown; conversations?: unknown }): Message[] | string {
@@ -58,7 +70,8 @@ function preferenceRow(context: Message[] | string, chosen: Message[], rejected:
     return '`chosen` and `rejected` do not end with the assistant';
   }
   if (better.content === worse.content) return '`chosen` and `rejected` are the same text';
-  if (better.content === '' || worse.content === '') return '`chosen` or `rejected` ends with an empty turn';
+  if (better.content.trim() === '' || worse.content.trim() === '')
+    return '`chosen` or `rejected` ends with an empty turn';
   return { prompt, chosen: better.content, rejected: worse.content };
 }
 
@@ -75,6 +88,10 @@ export const preference: Format = {
   name: 'preference',
   shape: '{prompt, chosen, rejected}, texts or messages, or {conversations, chosen, rejected}',
   keys: ['chosen', 'rejected'],
-  columns: ['prompt', 'conversations', 'chosen', 'rejected'],
-  rows: { preference: record, prompt: record.transform(({ prompt }) => ({ prompt })) },
+  columns: ['prompt', 'conversations', 'chosen', 'rejected', 'score_chosen', 'score_rejected'],
+  rows: {
+    preference: record,
+    feedback: record.transform(feedbackOf),
+    prompt: record.transform(({ prompt }) => ({ prompt })),
+  },
 };

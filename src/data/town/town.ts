@@ -1,5 +1,6 @@
 import { RequestError } from '../../errors.ts';
 import { RandomStream } from '../../random.ts';
+import { feedbackOf } from '../formats/unpaired.ts';
 import type { PreferenceRow, RowOf, TextRow, Use } from '../rows.ts';
 import { type Split, splitRows } from '../split.ts';
 import { createFacts, type Fact } from './facts.ts';
@@ -33,7 +34,11 @@ type Reader<U extends Use> = (town: Town, split: Split) => readonly RowOf[U][];
 const readers: Readonly<Record<TownKind, { [U in Use]?: Reader<U> }>> = {
   text: { text: textRows },
   instructions: { messages: each(instructionRow), prompt: each(promptRow) },
-  preferences: { preference: preferences, prompt: each(promptRow) },
+  preferences: {
+    preference: preferences,
+    feedback: (town, split) => preferences(town, split).map(feedbackOf),
+    prompt: each(promptRow),
+  },
   prompts: { prompt: each(promptRow) },
   questions: { choice: choiceRows, prompt: each(promptRow), messages: each(instructionRow) },
 };

@@ -101,11 +101,20 @@ function targetFlags(): string[] {
 
 function compileFlags(): string[] {
   const arithmetic = ['-fno-math-errno', '-ffp-contract=fast'];
-  return ['-O3', ...targetFlags(), '-std=c++17', '-fPIC', '-pthread', '-Wno-psabi', ...arithmetic];
+  const sanitizers = sanitizerFlags();
+  const optimisation = sanitizers.length > 0 ? ['-O1', '-g', '-fno-omit-frame-pointer', ...sanitizers] : ['-O3'];
+  return [...optimisation, ...targetFlags(), '-std=c++17', '-fPIC', '-pthread', '-Wno-psabi', ...arithmetic];
 }
 
 function linkFlags(): string[] {
-  return process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread'];
+  const shared = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread'];
+  return [...shared, ...sanitizerFlags()];
+}
+
+/** For tests of the engine, which `.ci/sanitize` runs: MIXTUNE_SANITIZE=address,undefined or =thread. */
+function sanitizerFlags(): string[] {
+  const sanitizers = process.env.MIXTUNE_SANITIZE;
+  return sanitizers ? [`-fsanitize=${sanitizers}`] : [];
 }
 
 /** The library for these sources, this compiler and this processor: from the cache, or made now. */

@@ -1,0 +1,64 @@
+// mixtune against PyTorch, transformers, llama.cpp and TRL on this machine, in one run.
+//
+//   node bench/compare.mjs                        every row but the slow ones (dpo, grpo, ppo); about 13 minutes
+//   node bench/compare.mjs train-71m decode       these rows
+//   node bench/compare.mjs --rows dpo,grpo,ppo --rounds 1
+//   node bench/compare.mjs --json > results.json
+//
+// It builds mixtune and, the first time, installs the peers in bench/peers/.venv and makes the models in
+// bench/peers/models (python3 with venv, a C++ compiler; about ten minutes and 6 GB). The programs of a row take turns in
+// each round, and the best of all rounds counts: what else the machine does only ever makes a run slower.
+import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { prepare } from './compare/environment.mjs';
+import { rows } from './compare/rows.mjs';
+import { resultOf, tableOf } from './compare/table.mjs';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rows: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '2' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(options.rounds);
+if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds ${options.rounds}: expected a whole number of at least 1`);
+const wanted = [...positionals, ...options.rows.split(',')].filter(Boolean);
+const unknown = wanted.filter((name) => !rows.some((row) => row.name === name));
+if (unknown.length > 0) fail(`no such row: ${unknown}\n→ hint: ${rows.map(({ name }) => name).join(' ')}`);
+
+prepare();
+const selected = rows.filter(({ name, slow }) => (wanted.length > 0 ? wanted.includes(name) : !slow));
+const results = [];
+for (const row of selected) results.push(resultOf(row, await measure(row)));
+const machine = `${cpus()[0].model.trim()}, ${availableParallelism()} cores, best of ${rounds} rounds`;
+if (options.json) console.log(JSON.stringify({ machine, rounds, results }, null, 2));
+else console.log(`${machine}\n${tableOf(results)}`);
+
+/** All measurements of a row by program, in rounds in which each program has one turn. */
+async function measure(row) {
+  const measured = {};
+  const programs = {};
+  try {
+    for (const [name, start] of Object.entries({ mixtune: row.mixtune, ...row.peers, ...row.others })) {
+      programs[name] = await start();
+      measured[name] = [];
+    }
+    for (let round = 1; round <= rounds; round++) {
+      for (const [name, program] of Object.entries(programs)) {
+        const result = await program.measure();
+        measured[name].push(result);
+        console.error(`${row.name}, round ${round}: ${name} ${row.speed(result).toFixed(2)} ${row.unit}`);
+      }
+    }
+  } finally {
+    for (const program of Object.values(programs)) await program.close();
+  }
+  return measured;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(2);
+}

@@ -1,0 +1,89 @@
+import { type Command, Option } from 'commander';
+import { loadModel } from '../checkpoint/load-model.ts';
+import { RequestError } from '../errors.ts';
+import type { OperationShare } from '../evaluation/operation-costs.ts';
+import type { Roofline } from '../evaluation/roofline.ts';
+import type { NormPlacement } from '../model/config.ts';
+import { initialiseModel } from '../model/initialise.ts';
+import { type Model, releaseModel } from '../model/model.ts';
+import { layerCount, type PresetName, presetConfig, presetNames, withPlacement } from '../model/presets.ts';
+import { NativeBackend } from '../tensor/backends/native.ts';
+import { openBackend } from '../tensor/backends/open.ts';
+import { addMachineOptions, type MachineFlags, machineOf, modelDirectory } from './model.ts';
+import { jsonOption } from './options.ts';
+import { table } from './table.ts';
+
+export interface BenchFlags extends MachineFlags {
+  preset?: PresetName;
+  norm: NormPlacement;
+  profile: boolean;
+  json: boolean;
+}
+
+/** The model that is measured and how: `[model]`, `--preset`, `--norm`, `--profile`, the machine and `--json`. */
+export function addBenchOptions(command: Command): Command {
+  command
+    .argument('[model]', 'Hugging Face directory, or the folder of a finished run; without one, a preset')
+    .addOption(new Option('--preset <name>', 'size of a fresh model (default: 71m)').choices(presetNames))
+    .addOption(new Option('--norm <placement>', 'its norm placement').choices(['pre', 'post', 'mix']).default('pre'))
+    .option('--profile', 'print the time of each operation, with its work against what the machine can do', false);
+  return addMachineOptions(command).addOption(jsonOption());
+}
+
+/**
+ * Does something with the model of a directory, or with a fresh one of a preset, on the backend that the flags ask for.
+ * `name` is what to call it.
+ */
+export async function withBenchModel<T>(
+  path: string | undefined,
+  flags: BenchFlags,
+  use: (model: Model, name: string) => Promise<T>,
+): Promise<T> {
+  if (path !== undefined && flags.preset) {
+    throw new RequestError({ message: `${path} and --preset ${flags.preset} were both given`, hint: 'leave one out' });
+  }
+  const directory = path === undefined ? undefined : modelDirectory(path);
+  const { preset = '71m', norm, profile, threads } = flags;
+  const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
+  try {
+    if (profile && !(backend instanceof NativeBackend)) {
+      throw new RequestError({ where: '--profile', message: `the ${backend.name} backend does not count its work` });
+    }
+    process.stderr.write(`${explanation}\n`);
+    const base = presetConfig(preset);
+    const model = directory
+      ? (await loadModel(directory, backend)).model
+      : await initialiseModel(withPlacement(base, norm, layerCount('25%', base.layers)), backend, 1);
+    try {
+      return await use(model, path ?? preset);
+    } finally {
+      releaseModel(model);
+    }
+  } finally {
+    await backend.dispose();
+  }
+}
+
+/** What ran by operation, against the roofline. */
+export function profileTable(shares: readonly OperationShare[], roofline: Roofline): string {
+  const rows = shares.map(({ operation, calls, seconds, share, flops, bytes, ofRoofline }) => [
+    operation,
+    String(calls),
+    (seconds * 1000).toFixed(1),
+    percent(share),
+    flops > 0 ? (flops / seconds / 1e9).toFixed(0) : '',
+    bytes > 0 ? (bytes / seconds / 1e9).toFixed(1) : '',
+    ofRoofline === undefined ? '' : percent(ofRoofline),
+  ]);
+  return [table(['operation', 'calls', 'ms', 'share', 'GFLOP/s', 'GB/s', 'of the limit'], rows), limits(roofline)].join(
+    '\n',
+  );
+}
+
+export function limits({ gemmGflops, gigabytesPerSecond }: Roofline): string {
+  return `limits measured here: ${gemmGflops.toFixed(0)} GFLOP/s (product of 2048³), ${gigabytesPerSecond.toFixed(1)} GB/s`;
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+}

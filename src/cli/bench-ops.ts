@@ -1,0 +1,67 @@
+import { type Command, Option } from 'commander';
+import { ofRoofline } from '../evaluation/operation-costs.ts';
+import { operationSpeeds } from '../evaluation/operation-speed.ts';
+import { dispatchMicroseconds, measureRoofline } from '../evaluation/roofline.ts';
+import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
+import { openBackend } from '../tensor/backends/open.ts';
+import { limits, percent } from './bench-model.ts';
+import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
+import { jsonOption, wholeNumber } from './options.ts';
+import type { Program } from './program.ts';
+import { print } from './run.ts';
+import { table } from './table.ts';
+
+interface OpsFlags extends MachineFlags {
+  preset: PresetName;
+  batch: number;
+  length: number;
+  rounds: number;
+  json: boolean;
+}
+
+export function addBenchOpsCommand(parent: Command, { action }: Program): void {
+  const command = parent
+    .command('ops')
+    .summary('time each operation alone')
+    .description('Time each operation of a layer and of the head alone, against what the machine can do.')
+    .addOption(new Option('--preset <name>', 'model whose shapes are used').choices(presetNames).default('71m'))
+    .option('--batch <number>', 'sequences', wholeNumber(1), 8)
+    .option('--length <number>', 'tokens in a sequence', wholeNumber(1), 256)
+    .option('--rounds <number>', 'timed runs of each; the fastest counts', wholeNumber(1), 5);
+  addMachineOptions(command)
+    .addOption(jsonOption())
+    .action(action((flags: OpsFlags) => run(flags)));
+}
+
+async function run({ preset, json, threads, ...flags }: OpsFlags): Promise<number> {
+  const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
+  process.stderr.write(`${explanation}\n`);
+  try {
+    const roofline = await measureRoofline(backend);
+    const dispatch = await dispatchMicroseconds(backend);
+    const speeds = await operationSpeeds(presetConfig(preset), backend, flags);
+    const operations = speeds.map((speed) => ({ ...speed, ofRoofline: ofRoofline(speed, roofline) }));
+    if (json) {
+      const where = { preset, threads, backend: backend.name, precision: backend.precision };
+      print({ operations, ...roofline, dispatchMicroseconds: dispatch, ...where }, true);
+      return 0;
+    }
+    const rows = operations.map(({ operation, direction, seconds, flops, bytes, ofRoofline }) => [
+      operation,
+      direction,
+      (seconds * 1000).toFixed(2),
+      flops > 0 ? (flops / seconds / 1e9).toFixed(0) : '',
+      (bytes / seconds / 1e9).toFixed(1),
+      percent(ofRoofline ?? 0),
+    ]);
+    print(table(['operation', '', 'ms', 'GFLOP/s', 'GB/s', 'of the limit'], rows), false);
+    print(limits(roofline), false);
+    print(
+      `asking for an operation takes ${dispatch.ask.toFixed(2)} µs, asking and running an empty one ${dispatch.run.toFixed(2)} µs`,
+      false,
+    );
+  } finally {
+    await backend.dispose();
+  }
+  return 0;
+}

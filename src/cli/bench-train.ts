@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { operationShares } from '../evaluation/operation-costs.ts';
+import { measureRoofline } from '../evaluation/roofline.ts';
+import { trainingSpeed } from '../evaluation/training-speed.ts';
+import { addBenchOptions, type BenchFlags, percent, profileTable, withBenchModel } from './bench-model.ts';
+import { wholeNumber } from './options.ts';
+import type { Program } from './program.ts';
+import { print } from './run.ts';
+
+interface TrainFlags extends BenchFlags {
+  batch: number;
+  length: number;
+  steps: number;
+}
+
+export function addBenchTrainCommand(parent: Command, { action }: Program): void {
+  const command = parent
+    .command('train')
+    .summary('time training steps on random tokens')
+    .description('Time training steps (forward, backward, AdamW) on random tokens; the fastest step counts.')
+    .option('--batch <number>', 'sequences in a step', wholeNumber(1), 8)
+    .option('--length <number>', 'tokens in a sequence', wholeNumber(1), 256)
+    .option('--steps <number>', 'timed steps', wholeNumber(1), 5);
+  addBenchOptions(command).action(action((model: string | undefined, flags: TrainFlags) => run(model, flags)));
+}
+
+async function run(path: string | undefined, flags: TrainFlags): Promise<number> {
+  const { batch, length, threads, profile, json } = flags;
+  await withBenchModel(path, flags, async (model, name) => {
+    const { costs, ...speed } = await trainingSpeed(model, flags);
+    const { backend } = model;
+    const roofline = await measureRoofline(backend);
+    const gemmShare = speed.gflops / roofline.gemmGflops;
+    const shares = operationShares(costs, roofline);
+    if (json) {
+      const where = { threads, backend: backend.name, precision: backend.precision };
+      print(
+        {
+          ...speed,
+          ...roofline,
+          gemmShare,
+          model: name,
+          batch,
+          length,
+          ...where,
+          ...(profile ? { operations: shares } : {}),
+        },
+        true,
+      );
+      return;
+    }
+    const { tokensPerSecond, gflops, peakRssBytes } = speed;
+    const rate = `${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s`;
+    const work = `${gflops.toFixed(0)} GFLOP/s (${percent(gemmShare)} of a product of 2048³)`;
+    print(`${name}, ${batch} × ${length}: ${rate}, ${work}, ${(peakRssBytes / 1e9).toFixed(2)} GB at most`, false);
+    if (profile) print(profileTable(shares, roofline), false);
+  });
+  return 0;
+}

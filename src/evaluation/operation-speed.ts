@@ -1,0 +1,148 @@
+import type { ModelConfig } from '../model/config.ts';
+import { attentionShape } from '../model/model.ts';
+import { RandomStream } from '../random.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+import { attention, sequenceLayout } from '../tensor/fused/attention.ts';
+import { crossEntropy } from '../tensor/fused/cross-entropy.ts';
+import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
+import { linear } from '../tensor/fused/linear.ts';
+import { rmsNorm } from '../tensor/fused/rms-norm.ts';
+import { selfAttention } from '../tensor/fused/self-attention.ts';
+import { filled, fromHost, scope } from '../tensor/scope.ts';
+import { Tape } from '../tensor/tape.ts';
+import { type Shape, sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { fastest } from './roofline.ts';
+
+/** One operation alone, at one of the shapes that a model has. */
+export interface OperationSpeed {
+  operation: string;
+  direction: 'forward' | 'backward';
+  seconds: number;
+  flops: number;
+  /** Of inputs and outputs in float32, each moved once. */
+  bytes: number;
+}
+
+interface Work {
+  operation: string;
+  inputs: readonly Shape[];
+  output: Shape;
+  flops: number;
+  backwardFlops: number;
+  run: (inputs: readonly Tensor[]) => Tensor;
+}
+
+/**
+ * Times the operations of a layer and of the head for `batch` sequences of `length` tokens, each alone: forward without
+ * a tape, and what a recorded pass and its backward pass take beyond that.
+ */
+export async function operationSpeeds(
+  config: ModelConfig,
+  backend: Backend,
+  { batch, length, rounds }: { batch: number; length: number; rounds: number },
+): Promise<OperationSpeed[]> {
+  const speeds: OperationSpeed[] = [];
+  for (const work of worksOf(config, backend, batch, length)) {
+    const random = new RandomStream(1, work.operation);
+    const draw = (shape: Shape) => Float32Array.from({ length: sizeOf(shape) }, () => 0.1 * random.normal());
+    const inputs = work.inputs.map((shape) => fromHost(backend, draw(shape), shape));
+    const gradients = inputs.map(({ shape }) => filled(backend, shape, 0));
+    const leaves = new Map(inputs.map((input, i) => [input, gradients[i]!]));
+    const forward = await fastest(backend, rounds, () => scope(() => void work.run(inputs)));
+    const both = await fastest(backend, rounds, () => {
+      const tape = new Tape(leaves);
+      const output = tape.record(() => work.run(inputs));
+      tape.backward(output);
+      output.release();
+    });
+    for (const tensor of [...inputs, ...gradients]) tensor.release();
+    const [read, written] = [work.inputs.reduce((sum, shape) => sum + sizeOf(shape), 0), sizeOf(work.output)];
+    const { operation, flops } = work;
+    const bytes = 4 * (read + written);
+    speeds.push({ operation, direction: 'forward', seconds: forward, flops, bytes });
+    // Gradients of leaves are added to: read and written.
+    const backwardBytes = bytes + 8 * read;
+    const backward = { operation, direction: 'backward', bytes: backwardBytes } as const;
+    speeds.push({ ...backward, seconds: both - forward, flops: work.backwardFlops });
+  }
+  return speeds;
+}
+
+function worksOf(config: ModelConfig, backend: Backend, batch: number, length: number): Work[] {
+  const { hiddenSize: hidden, intermediateSize: intermediate, heads, kvHeads, headDim, vocabSize } = config;
+  const rows = batch * length;
+  const qkv = (heads + 2 * kvHeads) * headDim;
+  const positions = Int32Array.from({ length: rows }, (_, i) => i % length);
+  const segments = Int32Array.from({ length: batch + 1 }, (_, i) => i * length);
+  const targets = Int32Array.from({ length: rows }, (_, i) => (i * 7919) % vocabSize);
+  const weights = new Float32Array(rows).fill(1 / rows);
+
+  const layout = () => sequenceLayout(backend, positions, segments);
+  const shape = attentionShape(config);
+  // Two products over the causal half of the scores forward, five over it backward.
+  const attentionFlops = 2 * rows * length * heads * headDim;
+  const projectionFlops = 2 * rows * hidden * (qkv + heads * headDim);
+  return [
+    {
+      operation: `rmsNorm [${hidden}]`,
+      ...{ inputs: [[rows, hidden], [hidden]], output: [rows, hidden], flops: 0, backwardFlops: 0 },
+      run: ([x, weight]) => rmsNorm(x!, weight!, config.rmsNormEps),
+    },
+    {
+      operation: `linear [${hidden} → ${intermediate}]`,
+      ...{
+        inputs: [
+          [rows, hidden],
+          [intermediate, hidden],
+        ],
+        output: [rows, intermediate],
+      },
+      ...forwardAndBackward(2 * rows * hidden * intermediate),
+      run: ([x, w]) => linear(x!, w!),
+    },
+    {
+      operation: `attention [${heads} × ${headDim}]`,
+      ...{ inputs: [[rows, qkv]], output: [rows, heads * headDim] },
+      ...{ flops: attentionFlops, backwardFlops: 2.5 * attentionFlops },
+      run: ([x]) => attention(x!, layout(), shape),
+    },
+    {
+      operation: `selfAttention [${hidden}, ${heads} × ${headDim}]`,
+      inputs: [
+        [rows, hidden],
+        [qkv, hidden],
+        [hidden, heads * headDim],
+      ],
+      output: [rows, hidden],
+      flops: projectionFlops + attentionFlops,
+      backwardFlops: 2 * projectionFlops + 2.5 * attentionFlops,
+      run: ([x, qkv, o]) => selfAttention(x!, qkv!, o!, layout(), shape),
+    },
+    {
+      operation: `gatedMlp [${hidden}, ${intermediate}]`,
+      inputs: [
+        [rows, hidden],
+        [2 * intermediate, hidden],
+        [hidden, intermediate],
+      ],
+      output: [rows, hidden],
+      ...forwardAndBackward(6 * rows * hidden * intermediate),
+      run: ([x, gateUp, down]) => gatedMlp(x!, gateUp!, down!),
+    },
+    {
+      operation: `crossEntropy [${hidden} → ${vocabSize}]`,
+      ...{
+        inputs: [
+          [rows, hidden],
+          [vocabSize, hidden],
+        ],
+        output: [1],
+      },
+      ...forwardAndBackward(2 * rows * hidden * vocabSize),
+      run: ([x, head]) => crossEntropy(x!, head!, targets, weights),
+    },
+  ];
+}
+
+/** Of products: each operand's gradient is a product as large as the forward one. */
+const forwardAndBackward = (flops: number) => ({ flops, backwardFlops: 2 * flops });

@@ -1,0 +1,62 @@
+import { RandomStream } from '../random.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+import { linear } from '../tensor/fused/linear.ts';
+import { empty, filled, fromHost, scope } from '../tensor/scope.ts';
+
+/** What a machine can do at most, measured (Williams, Waterman and Patterson 2009). */
+export interface Roofline {
+  /** Of a matrix product in the backend's precision, in 10⁹ operations a second. */
+  gemmGflops: number;
+  /** Of reading two arrays and writing one that are far larger than any cache, in 10⁹ bytes a second. */
+  gigabytesPerSecond: number;
+}
+
+export async function measureRoofline(backend: Backend): Promise<Roofline> {
+  return { gemmGflops: await gemmGflops(backend), gigabytesPerSecond: await gigabytesPerSecond(backend) };
+}
+
+/** 10⁹ operations a second of x · wᵀ, all three [2048, 2048]; the fastest of several. */
+export async function gemmGflops(backend: Backend, size = backend.name === 'portable' ? 256 : 2048): Promise<number> {
+  const random = new RandomStream(1, 'gemm');
+  const draw = () => Float32Array.from({ length: size * size }, () => random.normal());
+  const [x, w] = [fromHost(backend, draw(), [size, size]), fromHost(backend, draw(), [size, size])];
+  const seconds = await fastest(backend, 10, () => scope(() => void linear(x, w)));
+  for (const tensor of [x, w]) tensor.release();
+  return (2 * size ** 3) / seconds / 1e9;
+}
+
+async function gigabytesPerSecond(backend: Backend, length = backend.name === 'portable' ? 1 << 20 : 1 << 25) {
+  const [x, out] = [filled(backend, [length], 1), filled(backend, [length], 1)];
+  const seconds = await fastest(backend, 5, () => backend.addScaled(x, 1e-3, out));
+  for (const tensor of [x, out]) tensor.release();
+  return (3 * 4 * length) / seconds / 1e9;
+}
+
+/** Microseconds from asking for an operation to having asked, and to its end, for operations that compute next to nothing. */
+export async function dispatchMicroseconds(backend: Backend, count = 20_000): Promise<{ ask: number; run: number }> {
+  const x = empty(backend, [1]);
+  let [ask, run] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let round = 0; round < 3; round++) {
+    await backend.sync();
+    const begun = performance.now();
+    for (let i = 0; i < count; i++) backend.fill(x, i);
+    ask = Math.min(ask, ((performance.now() - begun) * 1000) / count);
+    await backend.sync();
+    run = Math.min(run, ((performance.now() - begun) * 1000) / count);
+  }
+  x.release();
+  return { ask, run };
+}
+
+/** Seconds of the fastest of `rounds` runs of what `enqueue` asks for, after one that is not counted. */
+export async function fastest(backend: Backend, rounds: number, enqueue: () => void): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round <= rounds; round++) {
+    await backend.sync();
+    const begun = performance.now();
+    enqueue();
+    await backend.sync();
+    if (round > 0) best = Math.min(best, (performance.now() - begun) / 1000);
+  }
+  return best;
+}

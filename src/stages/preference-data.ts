@@ -1,0 +1,139 @@
+import { loadModel } from '../checkpoint/load-model.ts';
+import { readModelDirectory } from '../checkpoint/model-directory.ts';
+import type { Sequence } from '../data/batch.ts';
+import { openSplits } from '../data/dataset.ts';
+import { checkTokenIds } from '../data/encode.ts';
+import { describePreflight, encodePairs, encodeUnpaired } from '../data/preflight.ts';
+import type { FeedbackRow, PreferenceRow, PromptRow } from '../data/rows.ts';
+import { scoreOf } from '../losses/preference.ts';
+import { type Model, releaseModel } from '../model/model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { PairObjective, ReferencedPair } from '../training/preference.ts';
+import { referenceLogProbs } from '../training/reference.ts';
+import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
+import type { DpoConfig } from './dpo.ts';
+import { assertSameTokenizer } from './same-tokenizer.ts';
+import type { StageRun } from './stage.ts';
+
+/** What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every step. */
+export type PreferenceData = { prompts: readonly PromptRow[] } & (
+  | {
+      kind: 'pairs';
+      objective: PairObjective;
+      train: readonly ReferencedPair[];
+      heldOut: readonly ReferencedPair[];
+    }
+  | {
+      kind: 'answers';
+      objective: KtoObjective;
+      train: readonly ReferencedAnswer[];
+      heldOut: readonly ReferencedAnswer[];
+      reference: Model;
+    }
+);
+
+/** Reads and encodes the rows, and asks the reference for their log-probabilities, where the loss has one. */
+export async function openPreferences(config: DpoConfig, run: StageRun, tokenizer: Tokenizer): Promise<PreferenceData> {
+  return config.loss === 'kto'
+    ? openAnswers({ ...config, loss: config.loss }, run, tokenizer)
+    : openPairs({ ...config, loss: config.loss }, run, tokenizer);
+}
+
+async function openPairs(
+  config: DpoConfig & PairObjective,
+  run: StageRun,
+  tokenizer: Tokenizer,
+): Promise<PreferenceData> {
+  const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
+  const encode = (these: readonly PreferenceRow[], onTooLong: DpoConfig['onTooLong']) =>
+    encodePairs(these, tokenizer, { ...config, onTooLong });
+  const train = encode(rows.train, config.onTooLong);
+  run.log(`${config.data}: ${describePreflight(train.preflight)}`);
+  const heldOut = encode(rows.heldOut.slice(0, config.evalRows), 'truncate');
+
+  const pairs = [...train.pairs, ...heldOut.pairs];
+  const sequences = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  await checkIds(sequences, tokenizer, config, run);
+  const reference = scoreOf[config.loss].reference ? await openReference(config, run) : undefined;
+  const logProbs = reference && (await referenceLogProbs(reference, sequences, run));
+  if (reference) releaseModel(reference);
+  const referenced = pairs.map((pair, i) => ({
+    ...pair,
+    reference: { chosen: logProbs?.[2 * i] ?? 0, rejected: logProbs?.[2 * i + 1] ?? 0 },
+  }));
+  return {
+    kind: 'pairs',
+    objective: config,
+    train: referenced.slice(0, train.pairs.length),
+    heldOut: referenced.slice(train.pairs.length),
+    prompts: rows.heldOut.map(({ prompt, chosen }) => ({ prompt, answer: chosen })),
+  };
+}
+
+async function openAnswers(
+  config: DpoConfig & KtoObjective,
+  run: StageRun,
+  tokenizer: Tokenizer,
+): Promise<PreferenceData> {
+  const rows = await openSplits(config.data, 'feedback', { ...run, holdOut: config.holdOut });
+  const encode = (these: readonly FeedbackRow[], onTooLong: DpoConfig['onTooLong']) =>
+    encodeUnpaired(these, tokenizer, { ...config, onTooLong });
+  const train = encode(rows.train, config.onTooLong);
+  run.log(`${config.data}: ${describePreflight(train.preflight)}`);
+  sayImbalance(train.answers, config, run);
+  const heldOut = encode(rows.heldOut.slice(0, config.evalRows), 'truncate');
+
+  const answers = [...train.answers, ...heldOut.answers];
+  await checkIds(answers, tokenizer, config, run);
+  const reference = await openReference(config, run);
+  const logProbs = await referenceLogProbs(reference, answers, run);
+  const referenced = answers.map((answer, i) => ({ ...answer, reference: logProbs[i]! }));
+  return {
+    kind: 'answers',
+    objective: config,
+    train: referenced.slice(0, train.answers.length),
+    heldOut: referenced.slice(train.answers.length),
+    reference,
+    prompts: rows.heldOut.map(({ prompt, answers: [first] }) =>
+      first?.desirable ? { prompt, answer: first.text } : { prompt },
+    ),
+  };
+}
+
+async function openReference(config: DpoConfig, run: StageRun): Promise<Model> {
+  return (await loadModel(referenceDirectory(config, run), run.backend)).model;
+}
+
+const referenceDirectory = ({ reference }: DpoConfig, { inputs }: StageRun): string =>
+  (reference === undefined ? inputs.from : inputs.reference)![0]!.directory;
+
+/** Policy and reference read the same ids, and have an embedding for each. */
+async function checkIds(
+  sequences: readonly Sequence[],
+  tokenizer: Tokenizer,
+  config: DpoConfig,
+  run: StageRun,
+): Promise<void> {
+  const reference = referenceDirectory(config, run);
+  if (config.reference !== undefined) await assertSameTokenizer(tokenizer, reference, 'reference');
+  for (const directory of new Set([run.inputs.from![0]!.directory, reference])) {
+    checkTokenIds(sequences, tokenizer, (await readModelDirectory(directory)).config.vocabSize);
+  }
+}
+
+/** The KTO paper wants λ_D·n_D / (λ_U·n_U) between 1 and 4/3 (Ethayarajh et al. 2024, eq. 8). */
+function sayImbalance(
+  answers: readonly { desirable: boolean }[],
+  { desirableWeight, undesirableWeight }: KtoObjective,
+  run: StageRun,
+): void {
+  const desirable = answers.filter((answer) => answer.desirable).length;
+  const undesirable = answers.length - desirable;
+  run.log(`${desirable} wanted answers, ${undesirable} others`);
+  const ratio = (desirableWeight * desirable) / (undesirableWeight * undesirable);
+  if (ratio >= 1 && ratio <= 4 / 3) return;
+  const weight = ((desirableWeight * desirable) / undesirable).toPrecision(3);
+  run.log(
+    `warning: wanted answers weigh ${ratio.toPrecision(3)} times as much as the others together, 1 to 1.33 is usual: undesirableWeight ${weight} makes them equal`,
+  );
+}

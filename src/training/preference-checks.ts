@@ -1,0 +1,133 @@
+import { RunError } from '../errors.ts';
+import { type PreferenceLossKind, scoreOf } from '../losses/preference.ts';
+import type { Precision } from '../tensor/backends/backend.ts';
+import type { JudgedAnswer, PreferenceReport } from './preference.ts';
+import { tolerances } from './rollout-checks.ts';
+
+/**
+ * Before the first update the policy is the reference: every answer has the same log-probability under both, and the loss
+ * is one that is known, ln 2 for DPO. If not, reference or loss are wrong, and training on would only hide it.
+ */
+export function assertUntouchedPolicy(
+  { loss, metrics, answers }: PreferenceReport,
+  { expected, nllWeight }: { expected: number; nllWeight: number },
+  precision: Precision,
+): void {
+  const distance = answers
+    .map(({ logProb, reference, tokens }) => Math.abs(logProb - reference) / tokens)
+    .reduce((a, b) => Math.max(a, b), 0);
+  if (!(distance <= tolerances[precision])) {
+    throw new RunError(
+      `before the first update the policy is the reference, but their log-probabilities of an answer differ by ${distance.toPrecision(3)} a token`,
+      {
+        hint: 'the reference log-probabilities are of other weights, or of other tokens; run the stage from the beginning',
+      },
+    );
+  }
+  const preference = loss - nllWeight * (metrics.nll ?? 0);
+  if (Math.abs(preference - expected) <= 10 * tolerances[precision] * Math.max(1, expected)) return;
+  throw new RunError(
+    `before the first update the policy is the reference, so the loss must be ${expected.toFixed(4)}; it is ${preference.toFixed(4)}`,
+    { hint: 'log-probabilities agree, so the loss is not the one that is meant' },
+  );
+}
+
+/** What is watched over the steps; plain numbers, which are saved with the state. */
+export interface PreferenceWatch {
+  /** Steps with chosen answers, and the mean cross-entropy of the first `sinkingSteps` of them. */
+  steps: number;
+  firstNll: number;
+  /** Steps in a row whose chosen answers were less likely than at first. */
+  sunk: number;
+  /** Steps in a row without any difference from the reference. */
+  still: number;
+  /** Pairs seen, and those of them whose chosen answer was the likelier one per token. */
+  pairs: number;
+  likelier: number;
+  /** What was said already. */
+  told: string[];
+}
+
+export const newWatch = (): PreferenceWatch => ({
+  steps: 0,
+  firstNll: 0,
+  sunk: 0,
+  still: 0,
+  pairs: 0,
+  likelier: 0,
+  told: [],
+});
+
+/** Pairs by which it is judged whether chosen and rejected are the wrong way round, and the share that is too small to be chance. */
+const judgedPairs = 64;
+const swappedShare = 0.25;
+/** Nats a token by which chosen answers have to be less likely to be told of: 0.05 makes 100 tokens e⁵ times less likely. */
+const noticedFall = 0.05;
+const stillSteps = 10;
+
+/** Counts a step, and returns what is to be said about it; each thing is said once. */
+export function watchStep(
+  watch: PreferenceWatch,
+  { answers }: Pick<PreferenceReport, 'answers'>,
+  { loss, sinkingSteps }: { loss: PreferenceLossKind; sinkingSteps: number },
+): string[] {
+  const { reference } = scoreOf[loss];
+  const found = [
+    swapped(watch, loss === 'kto' ? [] : answers),
+    sinkingSteps === 0 ? undefined : sinking(watch, answers, { reference, sinkingSteps }),
+    reference ? still(watch, answers) : undefined,
+  ];
+  const news = found.filter((warning) => warning !== undefined).filter(([cause]) => !watch.told.includes(cause));
+  watch.told.push(...news.map(([cause]) => cause));
+  return news.map(([, sentence]) => sentence);
+}
+
+type Warning = [cause: string, sentence: string] | undefined;
+
+/** A model that was trained on answers like the chosen ones does not find most of the rejected ones likelier. */
+function swapped(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warning {
+  const perToken = answers.map(({ logProb, tokens }) => logProb / tokens);
+  for (let i = 0; i < answers.length && watch.pairs < judgedPairs; i += 2) {
+    watch.pairs++;
+    watch.likelier += Number(perToken[i]! > perToken[i + 1]!);
+  }
+  if (watch.pairs < judgedPairs || watch.likelier >= swappedShare * judgedPairs) return undefined;
+  const rejected = judgedPairs - watch.likelier;
+  return [
+    'swapped',
+    `the model finds the rejected answer likelier (per token) in ${rejected} of the first ${judgedPairs} pairs: chosen and rejected may be swapped in the data; it is also so where the rejected answers are the model's own`,
+  ];
+}
+
+/**
+ * The cross-entropy of chosen answers against that of the reference on the same answers, or where there is none, against
+ * the mean of the first steps.
+ */
+function sinking(
+  watch: PreferenceWatch,
+  answers: readonly JudgedAnswer[],
+  { reference, sinkingSteps }: { reference: boolean; sinkingSteps: number },
+): Warning {
+  const chosen = answers.filter(({ desirable }) => desirable);
+  if (chosen.length === 0) return undefined;
+  const tokens = chosen.reduce((total, answer) => total + answer.tokens, 0);
+  const nll = -chosen.reduce((total, answer) => total + answer.logProb, 0) / tokens;
+  watch.steps++;
+  const isFirst = watch.steps <= sinkingSteps;
+  if (isFirst) watch.firstNll += nll / sinkingSteps;
+  if (!reference && isFirst) return undefined;
+  const before = reference ? -chosen.reduce((total, answer) => total + answer.reference, 0) / tokens : watch.firstNll;
+  watch.sunk = nll - before > noticedFall ? watch.sunk + 1 : 0;
+  if (watch.sunk < sinkingSteps) return undefined;
+  return [
+    'sinking',
+    `for ${sinkingSteps} steps chosen answers have been less likely than ${reference ? 'under the reference' : 'in the first steps'}, by ${(nll - before).toPrecision(2)} nats a token now: both answers sink, and text may degenerate; lower lr, raise beta or set nllWeight`,
+  ];
+}
+
+/** A policy that is the reference for ever: rates too small for the precision of weights, or memory that the two share. */
+function still(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warning {
+  watch.still = answers.every(({ logProb, reference }) => logProb === reference) ? watch.still + 1 : 0;
+  if (watch.still < stillSteps) return undefined;
+  return ['still', `after ${stillSteps} steps the policy still is the reference to the last digit: raise lr`];
+}

@@ -1,0 +1,157 @@
+import { packSequences, type Sequence } from '../data/batch.ts';
+import type { EncodedAnswer } from '../data/encode.ts';
+import { type KtoLoss, ktoBaseline, ktoLoss } from '../losses/kto.ts';
+import type { Model } from '../model/model.ts';
+import { add, mul, reshape, sub, sum } from '../tensor/primitives.ts';
+import { fromHost, scope } from '../tensor/scope.ts';
+import { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { sumOnHost } from './language-model.ts';
+import { leavesOf, type Optimizer } from './optimizer.ts';
+import { type PreferenceReport, preferenceMetrics, readAndRelease, rewardsOf, trainedTokens } from './preference.ts';
+import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
+
+/** An answer that is wanted or not, and its log π_ref. */
+export interface ReferencedAnswer extends EncodedAnswer {
+  reference: number;
+}
+
+export interface KtoObjective extends KtoLoss {
+  loss: 'kto';
+  /** Weight of the cross-entropy of the wanted answers beside the loss. */
+  nllWeight: number;
+  /** Tokens that an answer behind another prompt may have with it; what is longer is cut. */
+  maxLength: number;
+}
+
+/**
+ * Mean KTO loss of an accumulation window of answers. Adds the gradient to the optimiser's. The baseline is of the whole
+ * window, so that it does not matter how the window is cut into micro-batches.
+ */
+export async function ktoStep(
+  optimizer: Optimizer,
+  microBatches: readonly (readonly ReferencedAnswer[])[],
+  reference: Model,
+  objective: KtoObjective,
+): Promise<PreferenceReport> {
+  const window = microBatches.flat();
+  const baseline = await klToReference(optimizer.model, reference, window, objective);
+  const share = sharesOf(window, objective);
+  const losses: Tensor[] = [];
+  const policy: number[] = [];
+  for (const batch of microBatches) {
+    const tape = new Tape(leavesOf(optimizer));
+    const [loss, logProbs] = tape.record((): [Tensor, Tensor] => {
+      const logProbs = sequenceLogProbs(optimizer.model, packSequences(batch));
+      return [windowLoss(logProbs, batch, baseline, objective, share), logProbs];
+    });
+    tape.backward(loss);
+    losses.push(loss);
+    policy.push(...(await readAndRelease(logProbs)));
+  }
+  return answerReport(await sumOnHost(losses, optimizer.step + 1), policy, window, baseline, objective);
+}
+
+/** The same of any number of answers, without gradients. */
+export async function evaluateAnswers(
+  model: Model,
+  answers: readonly ReferencedAnswer[],
+  reference: Model,
+  objective: KtoObjective,
+): Promise<PreferenceReport> {
+  const baseline = await klToReference(model, reference, answers, objective);
+  const policy = await logLikelihoods(model, answers);
+  const loss = scope(
+    () => {
+      const logProbs = fromHost(model.backend, Float64Array.from(policy));
+      return windowLoss(logProbs, answers, baseline, objective, sharesOf(answers, objective));
+    },
+    { adopt: false },
+  );
+  return answerReport((await readAndRelease(loss))[0]!, policy, answers, baseline, objective);
+}
+
+/** z of a window, estimated on its mismatched answers; 0 for a single answer, which can stand behind no other prompt. */
+async function klToReference(
+  policy: Model,
+  reference: Model,
+  window: readonly EncodedAnswer[],
+  { maxLength }: KtoObjective,
+): Promise<number> {
+  if (window.length < 2) return 0;
+  const sequences = mismatched(window, maxLength);
+  return ktoBaseline(await logLikelihoods(policy, sequences), await logLikelihoods(reference, sequences));
+}
+
+/** Each prompt with the answer before its own, the first with the last: so TRL's KTO samples what belongs together nowhere. */
+export function mismatched(window: readonly EncodedAnswer[], maxLength: number): Sequence[] {
+  return window.map(({ tokens, trained }, i) => {
+    const other = window.at(i - 1)!;
+    const [promptEnd, otherStart] = [trained.indexOf(1), other.trained.indexOf(1)];
+    const prompt = tokens.subarray(0, promptEnd);
+    return {
+      tokens: Int32Array.of(...prompt, ...other.tokens.subarray(otherStart)).subarray(0, maxLength),
+      trained: Uint8Array.of(...new Uint8Array(promptEnd), ...other.trained.subarray(otherStart)).subarray(
+        0,
+        maxLength,
+      ),
+    };
+  });
+}
+
+/** What one answer, and one token of a wanted answer, count in the loss of a window. */
+function sharesOf(window: readonly EncodedAnswer[], { nllWeight }: KtoObjective): { answer: number; token: number } {
+  const wantedTokens = window
+    .filter(({ desirable }) => desirable)
+    .reduce((total, answer) => total + trainedTokens(answer), 0);
+  return { answer: 1 / window.length, token: wantedTokens === 0 ? 0 : nllWeight / wantedTokens };
+}
+
+/** The part of the window's loss that is these answers', [1]. */
+function windowLoss(
+  policy: Tensor,
+  answers: readonly ReferencedAnswer[],
+  baseline: number,
+  objective: KtoObjective,
+  share: { answer: number; token: number },
+): Tensor {
+  const onDevice = (value: (answer: ReferencedAnswer) => number) =>
+    fromHost(policy.backend, Float64Array.from(answers, value));
+  const logRatios = sub(
+    policy,
+    onDevice(({ reference }) => reference),
+  );
+  const desirable = answers.map((answer) => answer.desirable);
+  const preference = mul(sum(ktoLoss(logRatios, desirable, baseline, objective)), share.answer);
+  if (share.token === 0) return reshape(preference, [1]);
+  const wanted = onDevice((answer) => (answer.desirable ? -share.token : 0));
+  return reshape(add(preference, sum(mul(policy, wanted))), [1]);
+}
+
+function answerReport(
+  loss: number,
+  policy: readonly number[],
+  window: readonly ReferencedAnswer[],
+  kl: number,
+  objective: KtoObjective,
+): PreferenceReport {
+  const answers = window.map((answer, i) => ({
+    desirable: answer.desirable,
+    tokens: trainedTokens(answer),
+    logProb: policy[i]!,
+    reference: answer.reference,
+  }));
+  const rewards = rewardsOf(answers, objective);
+  const accuracy = orderedShare(
+    rewards.filter((_, i) => answers[i]!.desirable),
+    rewards.filter((_, i) => !answers[i]!.desirable),
+  );
+  const metrics = { ...(accuracy === undefined ? {} : { accuracy }), ...preferenceMetrics(answers, objective), kl };
+  return { loss, metrics, answers, tokens: window.reduce((total, { tokens }) => total + tokens.length, 0) };
+}
+
+/** How often a wanted answer has a higher reward than another one, over all pairs of the two: the area under the ROC curve. */
+function orderedShare(wanted: readonly number[], other: readonly number[]): number | undefined {
+  const pairs = wanted.flatMap((a) => other.map((b): number => (a > b ? 1 : a === b ? 0.5 : 0)));
+  return pairs.length === 0 ? undefined : pairs.reduce((a, b) => a + b, 0) / pairs.length;
+}
