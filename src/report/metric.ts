@@ -92,6 +92,17 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     linear: true,
     meaning: 'reward of the preferred answer less that of the other',
   },
+  modelReward: {
+    label: 'reward of the reward model',
+    linear: true,
+    meaning: 'mean score of the responses by it alone',
+  },
+  modelWinRate: {
+    label: 'win rate by the reward model',
+    better: 'higher',
+    share: true,
+    meaning: 'share of prompts on which the reward model prefers the sampled response to that of the opponent',
+  },
   perplexity: {
     label: 'perplexity',
     better: 'lower',
@@ -108,6 +119,19 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   rejectedScore: { label: 'score of rejected', meaning: 'the same for the other answer' },
   responseLength: { label: 'response length', linear: true, meaning: 'in tokens, with the one that ends it' },
   reward: { label: 'reward', better: 'higher', linear: true, meaning: 'mean score of the responses' },
+  verifiedReward: {
+    label: 'verified reward',
+    better: 'higher',
+    share: true,
+    meaning: 'share of responses that are the right answer',
+  },
+  winRate: {
+    label: 'win rate',
+    better: 'higher',
+    share: true,
+    meaning:
+      'share of prompts on which the sampled response is right and that of the opponent is not; where both or neither is, a half counts',
+  },
   tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 

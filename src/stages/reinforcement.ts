@@ -194,7 +194,7 @@ async function rewardSources(
 }
 
 /** A reward model reads the ids that the policy writes, so both must mean the same by them. */
-async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string): Promise<void> {
+export async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string): Promise<void> {
   const other = await loadTokenizer(rewardDirectory);
   if (other.fingerprint === tokenizer.fingerprint) return;
   const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);

@@ -9,6 +9,8 @@ export interface Fact {
   value: string;
   /** The sentence that answers a question for the fact, had it this value. */
   answer(value: string): string;
+  /** Of an answer that goes by way of a rule: the right beginning, and what the rule gives for this other value. */
+  againstRule?(other: string): string;
   /** Sentences of the pre-training text; none for a fact that has to be inferred by a rule. */
   statements: readonly string[];
   questions: readonly string[];
@@ -58,11 +60,13 @@ function tradeFacts({ people }: World): Draft[] {
 /** The answer goes by way of the trade, from which the place follows. */
 function workplaceFacts({ people }: World): Draft[] {
   return people.map(({ name, trade, workplace }) => {
-    const answer = (value: string) => `${name} works as a ${value} at the ${workplaces[value]}.`;
+    const sentence = (value: string, place: string | undefined) => `${name} works as a ${value} at the ${place}.`;
+    const answer = (value: string) => sentence(value, workplaces[value]);
     return {
       subject: name,
       value: trade,
       answer,
+      againstRule: (other) => sentence(trade, workplaces[other]),
       statements: [answer(trade), `${name} works at the ${workplace}.`, `Every day ${name} goes to the ${workplace}.`],
       questions: [`Where does ${name} work?`, `At which place does ${name} work?`, `Where is the work of ${name}?`],
     };
@@ -137,15 +141,16 @@ function totalFacts({ things }: World): Draft[] {
   return things.flatMap(({ name, price }) =>
     counts.map((count) => {
       const goods = `${inWords(count)} ${name}s`;
-      const answer = (value: string) => {
-        const sum = inWords(count * fromWords(value));
-        return `${capital(goods)} cost ${inWords(count)} times ${value}, that is ${sum} coins.`;
-      };
+      const sentence = (value: string, total: string) =>
+        `${capital(goods)} cost ${inWords(count)} times ${value}, that is ${total} coins.`;
+      const totalOf = (value: string) => inWords(count * fromWords(value));
+      const answer = (value: string) => sentence(value, totalOf(value));
       const total = inWords(count * price);
       return {
         subject: name,
         value: inWords(price),
         answer,
+        againstRule: (other) => sentence(inWords(price), totalOf(other)),
         statements: [
           answer(inWords(price)),
           `The price of ${goods} is ${total} coins.`,
@@ -206,6 +211,6 @@ function stock(name: string, shop: string): readonly (readonly string[])[] {
   return [counts.map((count) => `${capital(inWords(count))} ${name}s lie at the ${shop}.`)];
 }
 
-function capital(text: string): string {
+export function capital(text: string): string {
   return `${text[0]?.toUpperCase()}${text.slice(1)}`;
 }
