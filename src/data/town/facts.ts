@@ -1,4 +1,4 @@
-import { days, fromWords, inWords, prices, type World, workplaces } from './world.ts';
+import { days, fromWords, inWords, prices, shops, streets, type World, workplaces } from './world.ts';
 
 /** Something true in the world, the ways to state it and the ways to ask for it. */
 export interface Fact {
@@ -9,8 +9,8 @@ export interface Fact {
   value: string;
   /** The sentence that answers a question for the fact, had it this value. */
   answer(value: string): string;
-  /** Of an answer that goes by way of a rule: the right beginning, and what the rule gives for this other value. */
-  againstRule?(other: string): string;
+  /** Answers that no fact of the relation can have, because they break a rule of the world. */
+  impossible: readonly string[];
   /** Sentences of the pre-training text; none for a fact that has to be inferred by a rule. */
   statements: readonly string[];
   questions: readonly string[];
@@ -47,37 +47,41 @@ export function createFacts(world: World): Fact[] {
   });
 }
 
-function tradeFacts({ people }: World): Draft[] {
+/** Nobody is a thing. */
+function tradeFacts({ people, things }: World): Draft[] {
   return people.map(({ name, trade }) => ({
     subject: name,
     value: trade,
     answer: (value) => `${name} is a ${value}.`,
+    impossible: things.map((thing) => `${name} is a ${thing.name}.`),
     statements: [`${name} is a ${trade}.`, `The trade of ${name} is ${trade}.`, `${name} became a ${trade} long ago.`],
     questions: [`What is the trade of ${name}?`, `What does ${name} do?`, `Which trade has ${name}?`],
   }));
 }
 
-/** The answer goes by way of the trade, from which the place follows. */
+/** The answer goes by way of the trade, from which the place follows: each trade has one. */
 function workplaceFacts({ people }: World): Draft[] {
   return people.map(({ name, trade, workplace }) => {
-    const sentence = (value: string, place: string | undefined) => `${name} works as a ${value} at the ${place}.`;
-    const answer = (value: string) => sentence(value, workplaces[value]);
+    const answer = (value: string) => `${name} works as a ${value} at the ${workplaces[value]}.`;
+    const otherPlaces = Object.values(workplaces).filter((place) => place !== workplace);
     return {
       subject: name,
       value: trade,
       answer,
-      againstRule: (other) => sentence(trade, workplaces[other]),
+      impossible: otherPlaces.map((place) => `${name} works as a ${trade} at the ${place}.`),
       statements: [answer(trade), `${name} works at the ${workplace}.`, `Every day ${name} goes to the ${workplace}.`],
       questions: [`Where does ${name} work?`, `At which place does ${name} work?`, `Where is the work of ${name}?`],
     };
   });
 }
 
+/** People live in streets. */
 function streetFacts({ people }: World): Draft[] {
   return people.map(({ name, street }) => ({
     subject: name,
     value: street,
     answer: (value) => `${name} lives in ${value}.`,
+    impossible: Object.values(workplaces).map((place) => `${name} lives in the ${place}.`),
     statements: [
       `${name} lives in ${street}.`,
       `The house of ${name} is in ${street}.`,
@@ -87,11 +91,13 @@ function streetFacts({ people }: World): Draft[] {
   }));
 }
 
+/** People like things. */
 function tasteFacts({ people }: World): Draft[] {
   return people.map(({ name, likes }) => ({
     subject: name,
     value: `${likes.name}s`,
     answer: (value) => `${name} likes ${value}.`,
+    impossible: streets.map((street) => `${name} likes ${street}.`),
     statements: [
       `${name} likes ${likes.name}s.`,
       `Nothing pleases ${name} more than ${likes.name}s.`,
@@ -101,11 +107,14 @@ function tasteFacts({ people }: World): Draft[] {
   }));
 }
 
+/** Not every place sells things. */
 function shopFacts({ things }: World): Draft[] {
+  const others = Object.values(workplaces).filter((place) => !shops.some((shop) => shop === place));
   return things.map(({ name, shop }) => ({
     subject: name,
     value: shop,
     answer: (value) => `People buy ${name}s at the ${value}.`,
+    impossible: others.map((place) => `People buy ${name}s at the ${place}.`),
     statements: [
       `People buy ${name}s at the ${shop}.`,
       `The ${shop} sells ${name}s.`,
@@ -115,11 +124,14 @@ function shopFacts({ things }: World): Draft[] {
   }));
 }
 
+/** Nothing costs more than the dearest. */
 function priceFacts({ things }: World): Draft[] {
+  const tooDear = [1, 2, 3, 4].map((more) => inWords(Math.max(...prices) + more));
   return things.map(({ name, price }) => ({
     subject: name,
     value: inWords(price),
     answer: (value) => `One ${name} costs ${value} coins.`,
+    impossible: tooDear.map((price) => `One ${name} costs ${price} coins.`),
     statements: [
       `One ${name} costs ${inWords(price)} coins.`,
       `The price of one ${name} is ${inWords(price)} coins.`,
@@ -143,14 +155,15 @@ function totalFacts({ things }: World): Draft[] {
       const goods = `${inWords(count)} ${name}s`;
       const sentence = (value: string, total: string) =>
         `${capital(goods)} cost ${inWords(count)} times ${value}, that is ${total} coins.`;
-      const totalOf = (value: string) => inWords(count * fromWords(value));
-      const answer = (value: string) => sentence(value, totalOf(value));
+      const answer = (value: string) => sentence(value, inWords(count * fromWords(value)));
       const total = inWords(count * price);
       return {
         subject: name,
         value: inWords(price),
         answer,
-        againstRule: (other) => sentence(inWords(price), totalOf(other)),
+        impossible: prices
+          .filter((other) => other !== price)
+          .map((other) => sentence(inWords(price), inWords(count * other))),
         statements: [
           answer(inWords(price)),
           `The price of ${goods} is ${total} coins.`,
@@ -168,6 +181,7 @@ const shifts = [
   { name: 'one day before', days: -1 },
 ] as const;
 
+/** No day comes before or after itself. */
 function dayFacts(): Draft[] {
   return shifts.flatMap((shift) =>
     days.map((day, index) => {
@@ -176,6 +190,7 @@ function dayFacts(): Draft[] {
         subject: day,
         value,
         answer: (other) => `${capital(shift.name)} ${day} it is ${other}.`,
+        impossible: [`${capital(shift.name)} ${day} it is ${day}.`],
         statements: [
           `${capital(shift.name)} ${day} it is ${value}.`,
           `The day that comes ${shift.name} ${day} is ${value}.`,
