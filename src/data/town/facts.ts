@@ -181,16 +181,18 @@ const shifts = [
   { name: 'one day before', days: -1 },
 ] as const;
 
-/** No day comes before or after itself. */
+/** No day comes before or after itself, and none comes after what comes after it. */
 function dayFacts(): Draft[] {
   return shifts.flatMap((shift) =>
     days.map((day, index) => {
-      const value = days[(index + shift.days + days.length) % days.length] as string;
+      const shifted = (by: number) => days[(index + by + days.length) % days.length] as string;
+      const value = shifted(shift.days);
+      const answer = (other: string) => `${capital(shift.name)} ${day} it is ${other}.`;
       return {
         subject: day,
         value,
-        answer: (other) => `${capital(shift.name)} ${day} it is ${other}.`,
-        impossible: [`${capital(shift.name)} ${day} it is ${day}.`],
+        answer,
+        impossible: [answer(day), answer(shifted(-shift.days))],
         statements: [
           `${capital(shift.name)} ${day} it is ${value}.`,
           `The day that comes ${shift.name} ${day} is ${value}.`,

@@ -23,10 +23,10 @@ export function preferenceRows(questions: readonly Question[], seed: number): Pr
   const order = random.shuffle([...questions]);
   const rows = order.flatMap((question, place) => {
     const { fact, text } = question;
-    const falseAnswer = fact.answer(otherValue(question, [...order.slice(place), ...order.slice(0, place)]));
+    const falseAnswer = nextFalse(question, [...order.slice(place), ...order.slice(0, place)]);
     const impossible = random.shuffle([...fact.impossible]);
     return faults.map((fault, i): PreferenceRow => {
-      const rejected = faulty(fault, rightAnswer(fact), falseAnswer, impossible[i % impossible.length]!, random);
+      const rejected = faulty(fault, rightAnswer(fact), falseAnswer, impossible[i % 2]!, random);
       return { prompt: [{ role: 'user', content: text }], chosen: rightAnswer(fact), rejected };
     });
   });
@@ -34,11 +34,14 @@ export function preferenceRows(questions: readonly Question[], seed: number): Pr
 }
 
 /**
- * The next other value of the relation in a circle of questions: so each value is as often false as it is right, and none
- * is the likelier for itself.
+ * The answer with the next other value of the relation in a circle of questions: so each value is as often false as it is
+ * right, and none is the likelier for itself.
  */
-function otherValue({ fact }: Question, circle: readonly Question[]): string {
-  return circle.find((other) => other.fact.relation === fact.relation && other.fact.value !== fact.value)!.fact.value;
+function nextFalse({ fact }: Question, circle: readonly Question[]): string {
+  const answers = circle
+    .filter((other) => other.fact.relation === fact.relation)
+    .map((other) => fact.answer(other.fact.value));
+  return answers.find((answer) => answer !== rightAnswer(fact) && !fact.impossible.includes(answer))!;
 }
 
 function faulty(
