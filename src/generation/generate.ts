@@ -114,7 +114,9 @@ async function nextLogits(
         positionsTensor: fromHost(backend, positions),
       };
       const shape = attentionShape(model.config);
-      const hidden = decoder(model, tokens, (qkv, layer) => cachedAttention(qkv, rows, cache.layers[layer]!, shape));
+      const hidden = decoder(model, tokens, (x, { qkv, o }, layer) =>
+        linear(cachedAttention(linear(x, qkv), rows, cache.layers[layer]!, shape), o),
+      );
       return linear(gather(hidden, fromHost(backend, lastRows)), headOf(model));
     },
     { adopt: false },

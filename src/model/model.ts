@@ -1,8 +1,8 @@
 import type { AttentionShape, Backend } from '../tensor/backends/backend.ts';
-import { attention, type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
-import { linear } from '../tensor/fused/linear.ts';
+import { type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
+import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
-import { swiglu } from '../tensor/fused/swiglu.ts';
+import { selfAttention } from '../tensor/fused/self-attention.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
@@ -58,8 +58,11 @@ export function scoreHeadOf(model: Model): Tensor {
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);
   const shape = attentionShape(model.config);
-  return decoder(model, input.tokens, (qkv) => attention(qkv, layout, shape), visit);
+  return decoder(model, input.tokens, (x, { qkv, o }) => selfAttention(x, qkv, o, layout, shape), visit);
 }
+
+/** Self-attention of normalised hidden states x [rows, hidden] with the projections of a layer. */
+export type SelfAttention = (x: Tensor, weights: { qkv: Tensor; o: Tensor }, layer: number) => Tensor;
 
 /**
  * The decoder with its attention left open: training attends inside the batch, generation over a cache.
@@ -68,7 +71,7 @@ export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: T
 export function decoder(
   model: Model,
   tokens: Int32Array,
-  attend: (qkv: Tensor, layer: number) => Tensor,
+  attend: SelfAttention,
   visit?: (stream: Tensor) => void,
 ): Tensor {
   const { config, backend } = model;
@@ -82,19 +85,19 @@ export function decoder(
   return rmsNorm(stream, parameter(model, 'model.norm.weight'), config.rmsNormEps);
 }
 
-function decoderLayer(model: Model, layer: number, x: Tensor, attend: (qkv: Tensor, layer: number) => Tensor): Tensor {
+function decoderLayer(model: Model, layer: number, x: Tensor, attend: SelfAttention): Tensor {
   const { config } = model;
   const weight = (name: string): Tensor => parameter(model, `model.layers.${layer}.${name}.weight`);
   const norm = (name: string) => (x: Tensor) => rmsNorm(x, weight(name), config.rmsNormEps);
   const [attentionNorm, mlpNorm] = isPostLayer(config, layer)
     ? ['post_attention_layernorm', 'post_feedforward_layernorm']
     : ['input_layernorm', 'post_attention_layernorm'];
-  const selfAttention = (x: Tensor): Tensor =>
-    linear(attend(linear(x, weight('self_attn.qkv_proj')), layer), weight('self_attn.o_proj'));
-  const mlp = (x: Tensor): Tensor => linear(swiglu(linear(x, weight('mlp.gate_up_proj'))), weight('mlp.down_proj'));
+  const projections = { qkv: weight('self_attn.qkv_proj'), o: weight('self_attn.o_proj') };
+  const attention = (x: Tensor): Tensor => attend(x, projections, layer);
+  const mlp = (x: Tensor): Tensor => gatedMlp(x, weight('mlp.gate_up_proj'), weight('mlp.down_proj'));
 
   const place = placementOfLayer(config, layer);
-  return place(place(x, norm(attentionNorm!), selfAttention), norm(mlpNorm!), mlp);
+  return place(place(x, norm(attentionNorm!), attention), norm(mlpNorm!), mlp);
 }
 
 function parameter(model: Model, name: string): Tensor {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "gemm.h"
 #include "operations.h"
 #include "simd.h"
 
@@ -192,6 +193,14 @@ napi_value destroy(Call& call) {
   return undefinedValue(call.env);
 }
 
+/** (engine, columns) → 32-bit words of a row of that many columns as an operand of products. */
+napi_value operandWidth(Call& call) {
+  int64_t words = 0;
+  inPrecision(*call.session().engine,
+              [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.number(1))); });
+  return numberValue(call.env, static_cast<double>(words));
+}
+
 /** (engine, bytes) → handle of a block. */
 napi_value allocate(Call& call) {
   Block* block = call.session().engine->pool.allocate(static_cast<size_t>(call.number(1)));
@@ -256,6 +265,24 @@ napi_value heldBytes(Call& call) {
   return numberValue(call.env, static_cast<double>(engine.pool.held() + engine.heldOutsidePool.load()));
 }
 
+/** (engine, typed array) → promise of the array being filled with calls, seconds, GFLOP and GB of each operation. */
+napi_value costs(Call& call) {
+  Session& session = call.session();
+  const Bytes to = bytesOf(call.env, call.values[1]);
+  if (to.length < kOperationCount * 4 * sizeof(float)) throw CallFailed{"an array of four numbers an operation was expected"};
+  napi_ref kept;
+  check(napi_create_reference(call.env, call.values[1], 1, &kept), "no reference");
+  return enqueueFence(call.env, session, kept, [&session, to] {
+    float* next = static_cast<float*>(to.data);
+    for (const OperationCost& cost : session.engine->costs()) {
+      *next++ = static_cast<float>(cost.calls);
+      *next++ = static_cast<float>(cost.seconds);
+      *next++ = static_cast<float>(cost.flops / 1e9);
+      *next++ = static_cast<float>(cost.bytes / 1e9);
+    }
+  });
+}
+
 /** No C++ exception may cross into Node: each becomes a JavaScript one. */
 template <napi_value (*Function)(Call&)>
 napi_value guarded(napi_env env, napi_callback_info info) {
@@ -293,6 +320,7 @@ NAPI_MODULE_INIT() {
   define<instructionSet>(env, exports, "instructionSet", instance);
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
+  define<operandWidth>(env, exports, "operandWidth", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);
   define<enqueue>(env, exports, "enqueue", instance);
@@ -301,5 +329,6 @@ NAPI_MODULE_INIT() {
   define<sync>(env, exports, "sync", instance);
   define<usedBytes>(env, exports, "usedBytes", instance);
   define<heldBytes>(env, exports, "heldBytes", instance);
+  define<costs>(env, exports, "costs", instance);
   return exports;
 }

@@ -1,10 +1,9 @@
-// The gradient of causal attention: scores are computed again, for a block of queries at a time.
+// The gradient of causal attention, one task for each sequence and key-value head.
 #include <cmath>
 #include <cstring>
 #include <vector>
 
-#include "attention-blocks.h"
-#include "operations.h"
+#include "attention.h"
 
 namespace mixtune {
 
@@ -13,145 +12,224 @@ namespace {
 /** Queries whose scores are in memory at once. */
 constexpr int64_t kQueries = 4 * kTileRows;
 
-/**
- * Turns scores and gradients of probabilities into probabilities p and gradients of scores p · (dp − mean) · scale, for
- * the first `count` of a row; the rest up to `end` becomes zero in both.
- */
-void scoreGradients(float* scores, float* dp, int64_t count, int64_t end, float scale, float logSumExp, float mean) {
-  const auto step = [&](int64_t i, int64_t lanes) {
-    Vec p = exponential(load(scores + i) * scale - logSumExp), ds = p * (load(dp + i) - mean) * scale;
-    if (lanes < kLanes) {
-      p = firstLanes(p, lanes, 0.0f);
-      ds = firstLanes(ds, lanes, 0.0f);
-    }
-    store(scores + i, p);
-    store(dp + i, ds);
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) step(i, kLanes);
-  if (i < count) step(i, count - i);
-  for (i = wholeVectors(count); i < end; i += kLanes) {
-    store(scores + i, Vec{});
-    store(dp + i, Vec{});
-  }
-}
-
-/** What one task of the backward pass works on. */
-struct Backward {
-  const float* keyPanels;
-  const float* valuePanels;
-  const float* keyTokens;
-  float* dKeys;
-  float* dValues;
-  float* queryTokens;
-  float* dOutTokens;
-  float* scores;
-  float* dScores;
-  int64_t stride;
+struct Task {
+  int64_t begin, length, kvHead;
 };
 
-/** Queries [first, last) of `head`: adds to dKeys and dValues, writes the (rotated) gradient of the queries. */
-void backwardBlock(const AttentionInputs& at, const AttentionTask& task, int64_t head, int64_t first, int64_t last,
-                   const float* dOut, const float* rotated, const float* out, const float* logSumExp, float* dQkv,
-                   const Backward& b) {
-  const int64_t headDim = at.shape.headDim, width = at.shape.width(), outWidth = at.shape.queryWidth();
-  const int64_t count = last - first, visible = padded(last), row = task.begin + first;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
-  const float* queries = rotated + row * width + head * headDim;
-  const float* above = dOut + row * outWidth + head * headDim;
-  const float* result = out + row * outWidth + head * headDim;
+template <class T>
+struct Inputs {
+  const typename T::Unit* dOut;
+  const typename T::Unit* qkv;
+  const typename T::Unit* out;
+  const float* logSumExp;
+  typename T::Unit* dQkv;
+};
 
-  multiplyPanels<float, false>(count, visible, headDim, {queries, width}, b.keyPanels, panelStride(headDim), b.scores,
-                               b.stride, false);
-  multiplyPanels<float, false>(count, visible, headDim, {above, outWidth}, b.valuePanels, panelStride(headDim),
-                               b.dScores, b.stride, false);
-  for (int64_t q = 0; q < count; q++) {
-    float* p = b.scores + q * b.stride;
-    float* dp = b.dScores + q * b.stride;
-    Vec total{};
-    forEachVec(headDim, [&](int64_t i, auto load, auto) {
-      total += load(above + q * outWidth + i) * load(result + q * outWidth + i);
-    });
-    scoreGradients(p, dp, first + q + 1, visible, scale, logSumExp[head * at.rows + row + q], sumOfLanes(total));
+/** Probabilities p and gradients of scores ds = p · (dp − mean) · scale of one row, kLanes at a time; zero from `count` on. */
+struct RowGradient {
+  const float* scores;
+  const float* dp;
+  int64_t count;
+  float scale, logSumExp, mean;
+
+  void at(int64_t i, Vec& p, Vec& ds) const {
+    p = ds = Vec{};
+    if (i >= count) return;
+    p = exponential(load(scores + i) * scale - logSumExp);
+    ds = p * (load(dp + i) - mean) * scale;
+    if (count - i >= kLanes) return;
+    p = firstLanes(p, count - i, 0.0f);
+    ds = firstLanes(ds, count - i, 0.0f);
   }
-  packTokens(queries, width, count, headDim, b.queryTokens);
-  packTokens(above, outWidth, count, headDim, b.dOutTokens);
-  multiplyPanels<float, true>(last, headDim, count, {b.scores, b.stride}, b.dOutTokens, panelStride(count), b.dValues,
-                              headDim, true);
-  multiplyPanels<float, true>(last, headDim, count, {b.dScores, b.stride}, b.queryTokens, panelStride(count), b.dKeys,
-                              headDim, true);
-  multiplyPanels<float, false>(count, headDim, last, {b.dScores, b.stride}, b.keyTokens, panelStride(task.length),
-                               dQkv + row * width + head * headDim, width, false);
+};
+
+/** Pairs of queries as units [queries][keys], read by column: the left operand of the gradients of keys and values. */
+template <class T>
+void putPairs(typename T::Unit* units, int64_t stride, int64_t query, int64_t key, Vec even, Vec odd) {
+  if constexpr (T::kTerms == 1) {
+    store(units + query * stride + key, T::rounded(even));
+    store(units + (query + 1) * stride + key, T::rounded(odd));
+  } else {
+    storeBits(units + query / 2 * stride + key, bfloat16Pairs(even, odd));
+  }
 }
 
-void backwardTask(const AttentionInputs& at, const AttentionTask& task, const float* dOut, const float* rotated,
-                  const float* out, const float* logSumExp, const int32_t* positions, const RotaryTable& table,
-                  float* dQkv, Scratch& scratch) {
-  const int64_t headDim = at.shape.headDim, width = at.shape.width(), length = task.length;
-  const float* keys = rotated + task.begin * width + (at.shape.heads + task.head) * headDim;
-  const float* values = keys + at.shape.kvHeads * headDim;
+/** What a task computes with; lives in the scratch memory of its thread. */
+template <class T>
+struct Workspace {
+  using Unit = typename T::Unit;
+  KeyValueRows<T> rows;
+  int64_t headDim, units, length, stride, pairStride;
+  /** Keys and values as panels for products with queries and their gradients, and keys as token panels. */
+  Unit* keys;
+  Unit* values;
+  TokenPanels<T, kPanel> keyTokens;
+  /** Of one block of queries. */
+  Unit* queries;
+  TokenPanels<T, kPanel> queryTokens, dOutTokens;
+  float* scores;
+  float* dp;
+  Unit* dScores;
+  Unit* probabilityPairs;
+  Unit* dScorePairs;
+  float* block;
+  /** [length, headDim], summed over the queries of all heads. */
+  float* dKeys;
+  float* dValues;
+
+  Workspace(const AttentionLayout& at, const Task& task, const RotaryTable& table, const Unit* qkv, Scratch& scratch)
+      : rows(at, table, qkv, task.begin, task.kvHead),
+        headDim(rows.headDim),
+        units(unitsOf<T>(headDim)),
+        length(task.length),
+        stride(padded(length)),
+        pairStride(stride + kLanes),
+        keys(scratch.take<Unit>(panelsSize(units, length))),
+        values(scratch.take<Unit>(panelsSize(units, length))),
+        keyTokens(takeTokenPanels<T>(scratch, stride, headDim)),
+        queries(scratch.take<Unit>(kQueries * units)),
+        queryTokens(takeTokenPanels<T>(scratch, kQueries, headDim)),
+        dOutTokens(takeTokenPanels<T>(scratch, kQueries, headDim)),
+        scores(scratch.take<float>(kQueries * stride)),
+        dp(scratch.take<float>(kQueries * stride)),
+        dScores(scratch.take<Unit>(kQueries * unitsOf<T>(stride))),
+        probabilityPairs(scratch.take<Unit>(kQueries * pairStride)),
+        dScorePairs(scratch.take<Unit>(kQueries * pairStride)),
+        block(scratch.take<float>(std::max<int64_t>(kPanel, kQueries) * padded(headDim))),
+        dKeys(scratch.take<float>(length * headDim)),
+        dValues(scratch.take<float>(length * headDim)) {
+    std::fill_n(dKeys, length * headDim, 0.0f);
+    std::fill_n(dValues, length * headDim, 0.0f);
+    for (int64_t first = 0; first < length; first += kPanel) {
+      const int64_t count = std::min<int64_t>(kPanel, length - first), rest = std::max<int64_t>(count - kLanes, 0);
+      const int64_t panel = first / kPanel * panelStride(units);
+      std::fill_n(block, kPanel * headDim, 0.0f);
+      for (int64_t i = 0; i < count; i++) rows.plain(first + i, rows.valueColumn, block + i * headDim);
+      packTransposed<T>(block, count - rest, block + kLanes * headDim, rest, headDim, headDim, values + panel);
+      for (int64_t i = 0; i < count; i++) rows.rotated(first + i, rows.keyColumn, block + i * headDim);
+      packTransposed<T>(block, count - rest, block + kLanes * headDim, rest, headDim, headDim, keys + panel);
+      putTokens<T>(keyTokens, block, first, kPanel, headDim);
+    }
+  }
+};
+
+/** Rows of floats [headDim] turned back by their positions, as an operand. */
+template <class T>
+void storeRotatedBack(const Workspace<T>& work, int64_t token, float* row, typename T::Unit* to) {
+  rotate(row, work.rows.table, work.rows.positions[token], -1.0f, row);
+  packRow<T>(row, work.headDim, to);
+}
+
+/** Queries [first, last) of `head`: adds to dKeys and dValues, writes the gradient of the queries. */
+template <class T>
+void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>& in, int64_t head, int64_t first,
+                   int64_t last, Workspace<T>& work) {
+  using Unit = typename T::Unit;
+  const int64_t headDim = work.headDim, units = work.units, count = last - first, visible = padded(last);
+  const int64_t outStride = rowUnits<T>(at.shape.queryWidth()), queryColumn = head * headDim;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  const Unit* above = in.dOut + (task.begin + first) * outStride + queryColumn / T::kTerms;
+  const Unit* result = in.out + (task.begin + first) * outStride + queryColumn / T::kTerms;
+
+  float means[kQueries];
+  for (int64_t q = 0; q < count; q++) {
+    float* row = work.block + q * headDim;
+    prefetchTerms<T>(above + (q + kRowsAhead) * outStride, 0, headDim);
+    prefetchTerms<T>(result + (q + kRowsAhead) * outStride, 0, headDim);
+    Vec total{};
+    forEachVec(headDim, [&](int64_t i, auto, auto store) {
+      const int64_t left = headDim - i;
+      const Vec d = left >= kLanes ? loadTerms<T>(above + q * outStride, i) : loadTerms<T>(above + q * outStride, i, left);
+      const Vec o = left >= kLanes ? loadTerms<T>(result + q * outStride, i) : loadTerms<T>(result + q * outStride, i, left);
+      store(row + i, d);
+      total += d * o;
+    });
+    means[q] = sumOfLanes(total);
+  }
+  putTokens<T>(work.dOutTokens, work.block, 0, count, headDim);
+  for (int64_t q = 0; q < count; q++) {
+    work.rows.rotated(first + q, queryColumn, work.block + q * headDim);
+    packRow<T>(work.block + q * headDim, headDim, work.queries + q * units);
+  }
+  putTokens<T>(work.queryTokens, work.block, 0, count, headDim);
+
+  multiplyPanels<Unit, false>(count, visible, units, {work.queries, units}, work.keys, panelStride(units), work.scores,
+                              work.stride, false);
+  multiplyPanels<Unit, false>(count, visible, units, {above, outStride}, work.values, panelStride(units), work.dp,
+                              work.stride, false);
+  const float* logSumExp = in.logSumExp + head * at.rows + task.begin + first;
+  for (int64_t q = 0; q < count; q += 2) {
+    const auto rowOf = [&](int64_t q) {
+      return RowGradient{work.scores + q * work.stride, work.dp + q * work.stride, first + q + 1, scale, logSumExp[q],
+                         means[q]};
+    };
+    const bool paired = q + 1 < count;
+    const RowGradient even = rowOf(q), odd = paired ? rowOf(q + 1) : RowGradient{};
+    Unit* dEven = work.dScores + q * unitsOf<T>(work.stride);
+    for (int64_t i = 0; i < visible; i += kLanes) {
+      Vec p0, ds0, p1, ds1;
+      even.at(i, p0, ds0);
+      odd.at(i, p1, ds1);
+      storeTerms<T>(dEven, i, ds0);
+      if (paired) storeTerms<T>(dEven + unitsOf<T>(work.stride), i, ds1);
+      putPairs<T>(work.probabilityPairs, work.pairStride, q, i, p0, p1);
+      putPairs<T>(work.dScorePairs, work.pairStride, q, i, ds0, ds1);
+    }
+  }
+  const int64_t depth = unitsOf<T>(count), height = tileHeight(last);
+  multiplyPanels<Unit, true>(last, headDim, depth, {work.probabilityPairs, work.pairStride}, work.dOutTokens.data,
+                             work.dOutTokens.stride, work.dValues, headDim, true, height, height);
+  multiplyPanels<Unit, true>(last, headDim, depth, {work.dScorePairs, work.pairStride}, work.queryTokens.data,
+                             work.queryTokens.stride, work.dKeys, headDim, true, height, height);
+  multiplyPanels<Unit, false>(count, headDim, unitsOf<T>(visible), {work.dScores, unitsOf<T>(work.stride)},
+                              work.keyTokens.data, work.keyTokens.stride, work.block, headDim, false);
+  for (int64_t q = 0; q < count; q++)
+    storeRotatedBack(work, first + q, work.block + q * headDim,
+                     in.dQkv + (task.begin + first + q) * work.rows.stride + queryColumn / T::kTerms);
+}
+
+template <class T>
+void backwardTask(const AttentionLayout& at, const Task& task, const RotaryTable& table, const Inputs<T>& in,
+                  Scratch& scratch) {
   scratch.reset();
-  Backward b{};
-  b.stride = padded(length);
-  float* keyPanels = scratch.take<float>(panelSize(headDim, length));
-  float* valuePanels = scratch.take<float>(panelSize(headDim, length));
-  float* keyTokens = scratch.take<float>(panelSize(length, headDim));
-  packHeads(keys, width, length, headDim, keyPanels);
-  packHeads(values, width, length, headDim, valuePanels);
-  packTokens(keys, width, length, headDim, keyTokens);
-  b.keyPanels = keyPanels;
-  b.valuePanels = valuePanels;
-  b.keyTokens = keyTokens;
-  b.dKeys = scratch.take<float>(length * headDim);
-  b.dValues = scratch.take<float>(length * headDim);
-  b.queryTokens = scratch.take<float>(panelSize(kQueries, headDim));
-  b.dOutTokens = scratch.take<float>(panelSize(kQueries, headDim));
-  b.scores = scratch.take<float>(kQueries * b.stride);
-  b.dScores = scratch.take<float>(kQueries * b.stride);
-  std::fill_n(b.dKeys, length * headDim, 0.0f);
-  std::fill_n(b.dValues, length * headDim, 0.0f);
-
-  for (int64_t head = task.head * at.shape.group(); head < (task.head + 1) * at.shape.group(); head++)
-    for (int64_t first = 0; first < length; first += kQueries)
-      backwardBlock(at, task, head, first, std::min(length, first + kQueries), dOut, rotated, out, logSumExp, dQkv, b);
-
-  for (int64_t i = 0; i < length; i++) {
-    const int64_t row = task.begin + i, position = positions[row];
-    float* dQueries = dQkv + row * width + task.head * at.shape.group() * headDim;
-    for (int64_t h = 0; h < at.shape.group(); h++)
-      rotate(dQueries + h * headDim, table, position, -1.0f, dQueries + h * headDim);
-    float* dKey = dQkv + row * width + (at.shape.heads + task.head) * headDim;
-    rotate(b.dKeys + i * headDim, table, position, -1.0f, dKey);
-    std::memcpy(dKey + at.shape.kvHeads * headDim, b.dValues + i * headDim,
-                static_cast<size_t>(headDim) * sizeof(float));
+  Workspace<T> work(at, task, table, in.qkv, scratch);
+  for (int64_t head = task.kvHead * at.shape.group(); head < (task.kvHead + 1) * at.shape.group(); head++)
+    for (int64_t first = 0; first < task.length; first += kQueries)
+      backwardBlock<T>(at, task, in, head, first, std::min(task.length, first + kQueries), work);
+  for (int64_t i = 0; i < task.length; i++) {
+    typename T::Unit* row = in.dQkv + (task.begin + i) * work.rows.stride;
+    storeRotatedBack(work, i, work.dKeys + i * work.headDim, row + work.rows.keyColumn / T::kTerms);
+    packRow<T>(work.dValues + i * work.headDim, work.headDim, row + work.rows.valueColumn / T::kTerms);
   }
 }
 
 }  // namespace
 
-/** rows, segments, heads, kvHeads, headDim, theta, dOut, rotated, out, logSumExp, positions, segments, dQkv. */
-void operations::attentionGradient(Engine& engine, Arguments& in) {
-  AttentionInputs at = readShape(in);
-  const int64_t width = at.shape.width();
-  const float* dOut = in.read(at.rows * at.shape.queryWidth());
-  const float* rotated = in.read(at.rows * width);
-  const float* out = in.read(at.rows * at.shape.queryWidth());
-  const float* logSumExp = in.read(at.shape.heads * at.rows);
-  const int32_t* positions = in.read<int32_t>(at.rows);
-  readSegments(in, at);
-  float* dQkv = in.write(at.rows * width);
-  const RotaryTable& table = tableFor(engine, at.shape, at.theta, positions, at.rows);
-
-  std::vector<AttentionTask> tasks;
+template <class T>
+void attendBackward(Engine& engine, const AttentionLayout& at, const typename T::Unit* dOut,
+                    const typename T::Unit* qkv, const typename T::Unit* out, const float* logSumExp,
+                    typename T::Unit* dQkv) {
+  const RotaryTable& table = checkLayout(engine, at);
+  const Inputs<T> in{dOut, qkv, out, logSumExp, dQkv};
+  std::vector<Task> tasks;
   for (int64_t s = 0; s < at.segmentCount; s++) {
     const int64_t begin = at.segments[s], length = at.segments[s + 1] - begin;
     for (int64_t kvHead = 0; kvHead < at.shape.kvHeads && length > 0; kvHead++)
-      tasks.push_back({begin, length, kvHead, 0, length});
+      tasks.push_back({begin, length, kvHead});
   }
   engine.team.parallel(static_cast<int64_t>(tasks.size()), [&](int64_t index, int thread) {
-    backwardTask(at, tasks[static_cast<size_t>(index)], dOut, rotated, out, logSumExp, positions, table, dQkv,
-                 engine.scratchOf(thread));
+    backwardTask<T>(at, tasks[static_cast<size_t>(index)], table, in, engine.scratchOf(thread));
   });
 }
+
+#define MIXTUNE_INSTANTIATE(T)                                                                                    \
+  template void attendBackward<T>(Engine&, const AttentionLayout&, const T::Unit*, const T::Unit*, const T::Unit*, \
+                                  const float*, T::Unit*);
+MIXTUNE_INSTANTIATE(Float)
+MIXTUNE_INSTANTIATE(RoundedFloat)
+#if defined(__AVX512BF16__)
+MIXTUNE_INSTANTIATE(Bfloat16)
+#endif
+#undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -1,36 +1,40 @@
-// Causal attention over packed sequences, in float. Scores exist for a block of queries at a time.
+// The forward pass of attention. Scores exist for a block of queries at a time.
+#include "attention.h"
+
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
-
-#include "attention-blocks.h"
-#include "operations.h"
 
 namespace mixtune {
 
 namespace {
 
 /** Queries whose scores are in memory at once. */
-constexpr int64_t kQueries = 2 * kTileRows;
-/** Queries of one task. */
-constexpr int64_t kTaskQueries = 256;
+constexpr int64_t kQueries = 4 * kTileRows;
+/** Queries of one task: each task packs the keys and values that it needs. */
+constexpr int64_t kTaskQueries = 512;
 
-/** exp(scale · x − shift) of the first `count` of a row of scores, the rest up to `end` zero. Returns the sum. */
-float exponentials(float* scores, int64_t count, int64_t end, float scale, float shift) {
+struct Task {
+  int64_t begin, kvHead, first, last;
+};
+
+/** exp(scale · x − shift) of the first `count` of a row of scores as terms, the rest up to `end` zero. Returns the sum. */
+template <class T>
+float exponentials(const float* scores, int64_t count, int64_t end, float scale, float shift,
+                   typename T::Unit* terms) {
   Vec total{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const Vec p = exponential(load(scores + i) * scale - shift);
-    store(scores + i, p);
+    storeTerms<T>(terms, i, p);
     total += p;
   }
   if (i < count) {
     const Vec p = firstLanes(exponential(load(scores + i) * scale - shift), count - i, 0.0f);
-    store(scores + i, p);
+    storeTerms<T>(terms, i, p);
     total += p;
   }
-  for (i = wholeVectors(count); i < end; i += kLanes) store(scores + i, Vec{});
+  for (i = wholeVectors(count); i < end; i += kLanes) storeTerms<T>(terms, i, Vec{});
   return sumOfLanes(total);
 }
 
@@ -43,81 +47,110 @@ float largest(const float* x, int64_t count) {
   return maxOfLanes(best);
 }
 
-void forwardTask(const AttentionInputs& at, const AttentionTask& task, const float* rotated, float* out,
-                 float* logSumExp, Scratch& scratch) {
-  const int64_t headDim = at.shape.headDim, width = at.shape.width(), outWidth = at.shape.queryWidth();
-  const int64_t kvHead = task.head / at.shape.group();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
-  const float* queries = rotated + task.begin * width + task.head * headDim;
-  const float* keys = rotated + task.begin * width + (at.shape.heads + kvHead) * headDim;
-  const float* values = keys + at.shape.kvHeads * headDim;
-  const int64_t stride = padded(task.last);
-  scratch.reset();
-  float* keyPanels = scratch.take<float>(panelSize(headDim, task.last));
-  float* valuePanels = scratch.take<float>(panelSize(task.last, headDim));
-  float* scores = scratch.take<float>(kQueries * stride);
-  packHeads(keys, width, task.last, headDim, keyPanels);
-  packTokens(values, width, task.last, headDim, valuePanels);
+/** The keys [0, last) as panels for products with queries, the values as token panels. */
+template <class T>
+struct Packed {
+  typename T::Unit* keys;
+  TokenPanels<T, kPanel> values;
 
-  for (int64_t first = task.first; first < task.last; first += kQueries) {
-    const int64_t last = std::min(task.last, first + kQueries), visible = padded(last);
-    float* to = out + (task.begin + first) * outWidth + task.head * headDim;
-    multiplyPanels<float, false>(last - first, visible, headDim, {queries + first * width, width}, keyPanels,
-                                 panelStride(headDim), scores, stride, false);
-    float sums[kQueries + kLanes], shifts[kQueries + kLanes];
-    for (int64_t q = first; q < last; q++) {
-      float* row = scores + (q - first) * stride;
-      shifts[q - first] = largest(row, q + 1) * scale;
-      sums[q - first] = exponentials(row, q + 1, visible, scale, shifts[q - first]);
+  Packed(const KeyValueRows<T>& rows, int64_t last, Scratch& scratch)
+      : keys(scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(rows.headDim), last))),
+        values(takeTokenPanels<T>(scratch, padded(last), rows.headDim)) {
+    const int64_t headDim = rows.headDim, units = unitsOf<T>(headDim);
+    float* block = scratch.take<float>(kPanel * headDim);
+    for (int64_t first = 0; first < last; first += kPanel) {
+      const int64_t count = std::min<int64_t>(kPanel, last - first);
+      for (int64_t i = 0; i < count; i++) rows.rotated(first + i, rows.keyColumn, block + i * headDim);
+      packTransposed<T>(block, std::min<int64_t>(count, kLanes), block + kLanes * headDim,
+                        std::max<int64_t>(count - kLanes, 0), headDim, headDim,
+                        keys + first / kPanel * panelStride(units));
+      for (int64_t i = 0; i < count; i++) rows.plain(first + i, rows.valueColumn, block + i * headDim);
+      std::fill(block + count * headDim, block + kPanel * headDim, 0.0f);
+      putTokens<T>(values, block, first, kPanel, headDim);
     }
-    forEachVec(last - first, [&](int64_t i, auto load, auto store) {
-      store(logSumExp + task.head * at.rows + task.begin + first + i, load(shifts + i) + logarithm(load(sums + i)));
-    });
-    multiplyPanels<float, false>(last - first, headDim, last, {scores, stride}, valuePanels, panelStride(task.last), to,
-                                 outWidth, false);
-    for (int64_t q = 0; q < last - first; q++) {
-      const float inverse = 1.0f / sums[q];
-      forEachVec(headDim, [&](int64_t i, auto load, auto store) {
-        store(to + q * outWidth + i, load(to + q * outWidth + i) * inverse);
+  }
+};
+
+template <class T>
+void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& table, const typename T::Unit* qkv,
+                typename T::Unit* out, float* logSumExp, Scratch& scratch) {
+  using Unit = typename T::Unit;
+  scratch.reset();
+  const KeyValueRows<T> rows(at, table, qkv, task.begin, task.kvHead);
+  const Packed<T> packed(rows, task.last, scratch);
+  const int64_t headDim = rows.headDim, units = unitsOf<T>(headDim), stride = padded(task.last);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  float* scores = scratch.take<float>(kQueries * stride);
+  Unit* probabilities = scratch.take<Unit>(kQueries * unitsOf<T>(stride));
+  Unit* queries = scratch.take<Unit>(kQueries * units);
+  float* result = scratch.take<float>(kQueries * padded(headDim));
+
+  for (int64_t g = 0; g < at.shape.group(); g++) {
+    const int64_t head = task.kvHead * at.shape.group() + g;
+    for (int64_t first = task.first; first < task.last; first += kQueries) {
+      const int64_t last = std::min(task.last, first + kQueries), count = last - first, visible = padded(last);
+      for (int64_t q = 0; q < count; q++) {
+        rows.rotated(first + q, head * headDim, result);
+        packRow<T>(result, headDim, queries + q * units);
+      }
+      multiplyPanels<Unit, false>(count, visible, units, {queries, units}, packed.keys, panelStride(units), scores,
+                                  stride, false);
+      float sums[kQueries + kLanes], shifts[kQueries + kLanes];
+      for (int64_t q = 0; q < count; q++) {
+        const float* row = scores + q * stride;
+        shifts[q] = largest(row, first + q + 1) * scale;
+        sums[q] = exponentials<T>(row, first + q + 1, visible, scale, shifts[q],
+                                  probabilities + q * unitsOf<T>(stride));
+      }
+      forEachVec(count, [&](int64_t i, auto load, auto store) {
+        store(logSumExp + head * at.rows + task.begin + first + i, load(shifts + i) + logarithm(load(sums + i)));
       });
+      multiplyPanels<Unit, false>(count, headDim, unitsOf<T>(visible), {probabilities, unitsOf<T>(stride)},
+                                  packed.values.data, packed.values.stride, result, padded(headDim), false);
+      for (int64_t q = 0; q < count; q++) {
+        float* row = result + q * padded(headDim);
+        const float inverse = 1.0f / sums[q];
+        for (int64_t i = 0; i < headDim; i += kLanes) store(row + i, load(row + i) * inverse);
+        packRow<T>(row, headDim, out + (task.begin + first + q) * rowUnits<T>(at.shape.queryWidth()) +
+                                     head * headDim / T::kTerms);
+      }
     }
   }
 }
 
 }  // namespace
 
-/** rows, segments, heads, kvHeads, headDim, theta, qkv, positions, segments, rotated, out, logSumExp. */
-void operations::attention(Engine& engine, Arguments& in) {
-  AttentionInputs at = readShape(in);
-  const int64_t width = at.shape.width(), rotatedWidth = (at.shape.heads + at.shape.kvHeads) * at.shape.headDim;
-  const float* qkv = in.read(at.rows * width);
-  const int32_t* positions = in.read<int32_t>(at.rows);
-  readSegments(in, at);
-  float* rotated = in.write(at.rows * width);
-  float* out = in.write(at.rows * at.shape.queryWidth());
-  float* logSumExp = in.write(at.shape.heads * at.rows);
-  const RotaryTable& table = tableFor(engine, at.shape, at.theta, positions, at.rows);
+const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at) {
+  for (int64_t s = 0; s < at.segmentCount; s++)
+    if (at.segments[s] > at.segments[s + 1]) throw std::runtime_error("segments are not ascending row offsets");
+  if (at.segments[0] != 0 || at.segments[at.segmentCount] != at.rows)
+    throw std::runtime_error("segments do not cover the rows");
+  return tableFor(engine, at.shape, at.theta, at.positions, at.rows);
+}
 
-  engine.team.ranges(at.rows, 16384 / width + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; row++) {
-      const float* from = qkv + row * width;
-      float* to = rotated + row * width;
-      for (int64_t offset = 0; offset < rotatedWidth; offset += at.shape.headDim)
-        rotate(from + offset, table, positions[row], 1.0f, to + offset);
-      std::memcpy(to + rotatedWidth, from + rotatedWidth, static_cast<size_t>(width - rotatedWidth) * sizeof(float));
-    }
-  });
-
-  std::vector<AttentionTask> tasks;
+template <class T>
+void attend(Engine& engine, const AttentionLayout& at, const typename T::Unit* qkv, typename T::Unit* out,
+            float* logSumExp) {
+  const RotaryTable& table = checkLayout(engine, at);
+  std::vector<Task> tasks;
   for (int64_t s = 0; s < at.segmentCount; s++) {
     const int64_t begin = at.segments[s], length = at.segments[s + 1] - begin;
-    for (int64_t head = 0; head < at.shape.heads; head++)
+    for (int64_t kvHead = 0; kvHead < at.shape.kvHeads; kvHead++)
       for (int64_t first = 0; first < length; first += kTaskQueries)
-        tasks.push_back({begin, length, head, first, std::min(length, first + kTaskQueries)});
+        tasks.push_back({begin, kvHead, first, std::min(length, first + kTaskQueries)});
   }
   engine.team.parallel(static_cast<int64_t>(tasks.size()), [&](int64_t index, int thread) {
-    forwardTask(at, tasks[static_cast<size_t>(index)], rotated, out, logSumExp, engine.scratchOf(thread));
+    attendTask<T>(at, tasks[static_cast<size_t>(index)], table, qkv, out, logSumExp, engine.scratchOf(thread));
   });
 }
+
+#define MIXTUNE_INSTANTIATE(T) \
+  template void attend<T>(Engine&, const AttentionLayout&, const T::Unit*, T::Unit*, float*);
+MIXTUNE_INSTANTIATE(Float)
+MIXTUNE_INSTANTIATE(RoundedFloat)
+#if defined(__AVX512BF16__)
+MIXTUNE_INSTANTIATE(Bfloat16)
+#endif
+#undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -23,6 +23,7 @@ Engine::Engine(int threads, bool bfloat16)
                : bfloat16IsFast() ? Products::kBfloat16
                                   : Products::kRoundedFloat),
       threadScratch_(static_cast<size_t>(threads)),
+      costs_(kOperationCount),
       thread_([this] { serve(); }) {}
 
 Engine::~Engine() {
@@ -92,7 +93,11 @@ void Engine::execute(Command& command) {
       action();
     } else {
       Arguments arguments(command.values, command.count);
+      cost_ = &costs_[static_cast<size_t>(command.operation)];
+      const auto begun = std::chrono::steady_clock::now();
       kOperations[command.operation].run(*this, arguments);
+      cost_->calls++;
+      cost_->seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     }
     size_t held = 0;
     scratch.reset();

@@ -77,6 +77,15 @@ struct Command {
   std::function<void()> action;
 };
 
+/** What one operation has cost so far. Written by the engine thread; exact only after a fence. */
+struct OperationCost {
+  uint64_t calls = 0;
+  double seconds = 0;
+  double flops = 0;
+  /** Bytes that the operation has to move between memory and processor at least, as if caches were cold. */
+  double bytes = 0;
+};
+
 /** cos and sin of position · theta^(−2i / headDim), [position][headDim / 2] each. */
 struct RotaryTable {
   int64_t headDim = 0;
@@ -104,6 +113,14 @@ class Engine {
   Scratch& scratchOf(int thread) { return threadScratch_[static_cast<size_t>(thread)]; }
   const RotaryTable& rotaryTable(int64_t headDim, double theta, int64_t positions);
 
+  /** Adds to the cost of the operation at hand. */
+  void count(double flops, double bytes) {
+    cost_->flops += flops;
+    cost_->bytes += bytes;
+  }
+  /** By operation, in the order of kOperations. */
+  const std::vector<OperationCost>& costs() const { return costs_; }
+
   /** The first failure since the last call, empty when there was none. Engine thread. */
   std::string takeFailure();
 
@@ -121,6 +138,8 @@ class Engine {
   void serve();
 
   std::vector<Scratch> threadScratch_;
+  std::vector<OperationCost> costs_;
+  OperationCost* cost_ = nullptr;
   std::vector<RotaryTable> rotaryTables_;
   std::string failure_;
   std::vector<Command> queue_{kQueue};

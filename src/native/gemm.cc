@@ -1,118 +1,80 @@
 #include "gemm.h"
 
-#include <algorithm>
-
 namespace mixtune {
 
 namespace {
 
-/** Units of the inner dimension that are summed in registers before the result is touched. */
-constexpr int64_t kDepth = 1024;
-/** Bytes of the left operand that stay in the second-level cache while panels pass by. */
-constexpr int64_t kLeftBytes = 512 << 10;
-/** Multiply-adds below which a task is not worth its dispatch. */
-constexpr int64_t kSmallTask = 1 << 18;
-constexpr int64_t kTasksPerThread = 8;
+/** Tokens that are summed in registers before the result is touched: as many as keep the panels of a task in cache. */
+constexpr int64_t kTokenUnits = 1024;
+/** Left panels of a task: they stay in the second-level cache while the right ones pass by. */
+constexpr int64_t kLeftPanels = 4;
 
-int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+/** Rows and, in vectors, columns of a register tile over tokens. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kTokenRows = 8;
+#else
+constexpr int kTokenRows = 4;
+#endif
+constexpr int kTokenVecs = 3;
 
-struct Product {
-  int64_t rows, columns, depth;
-  Matrix left;
-  float* out;
-  int64_t outStride;
-  bool accumulate;
-};
+template <class Unit>
+using TokenTile = void (*)(int64_t units, const Unit* left, const Unit* right, int64_t rightStride, float* sums);
 
-/** How a product is cut into tasks. It has no influence on the result. */
-struct Split {
-  /** Rows of a tile; rows and columns of a task; units of the inner dimension at a time. */
-  int64_t height, rows, columns, depth;
-
-  Split(const Team& team, const Product& p, int64_t units) {
-    height = tileHeight(p.rows);
-    depth = divideUp(units, divideUp(units, kDepth));
-    const int64_t tiles = divideUp(p.rows, height);
-    const int64_t most = std::max<int64_t>(1, kLeftBytes / (depth * 4 * height));
-    const int64_t wanted = team.size() == 1 ? 1 : kTasksPerThread * team.size();
-    const int64_t smallest = std::max<int64_t>(1, kSmallTask / (height * p.columns * p.depth + 1));
-    const int64_t tilesOfTask =
-        std::clamp(divideUp(tiles, wanted), std::min(std::max<int64_t>(smallest, 4), most), most);
-    rows = tilesOfTask * height;
-    const int64_t panels = divideUp(p.columns, kPanel);
-    const int64_t work = std::min(rows, p.rows) * p.columns * p.depth;
-    const int64_t groups = std::min({panels, divideUp(wanted, divideUp(p.rows, rows)), work / kSmallTask});
-    columns = divideUp(panels, std::max<int64_t>(groups, 1)) * kPanel;
-  }
-};
-
-/** `count` rows of the left operand from `row` on, units [k, k + depth), laid out for tiles of `height` rows. */
-template <class T, bool ByColumn>
-Left<typename T::Unit> prepareLeft(const Product& p, int64_t row, int64_t count, int64_t k, int64_t depth,
-                                   int64_t height, Scratch& scratch) {
-  using Unit = typename T::Unit;
-  const int64_t first = k * T::kTerms, terms = std::min(depth * T::kTerms, p.depth - first);
-  if constexpr (ByColumn) {
-    Unit* packed = scratch.take<Unit>(divideUp(count, height) * panelStride(depth, height) + kLanes);
-    packStraight<T>(p.left.data + first * p.left.stride + row, p.left.stride, count, terms, height, packed);
-    return {packed, height};
-  } else if constexpr (T::kConverts) {
-    Unit* packed = scratch.take<Unit>(count * depth);
-    for (int64_t r = 0; r < count; r++)
-      packRow<T>(p.left.data + (row + r) * p.left.stride + first, terms, packed + r * depth);
-    return {packed, depth};
-  } else {
-    return {p.left.data + row * p.left.stride + first, p.left.stride};
-  }
-}
-
-template <class T, bool ByColumn>
-void runTasks(Engine& engine, const Product& p, const typename T::Unit* panels) {
-  const int64_t units = unitsOf<T>(p.depth);
-  const Split split(engine.team, p, units);
-  const int64_t rowTasks = divideUp(p.rows, split.rows), columnTasks = divideUp(p.columns, split.columns);
-  engine.team.parallel(rowTasks * columnTasks, [&](int64_t task, int thread) {
-    const int64_t row = task % rowTasks * split.rows, column = task / rowTasks * split.columns;
-    const int64_t rows = std::min(split.rows, p.rows - row), columns = std::min(split.columns, p.columns - column);
-    Scratch& scratch = engine.scratchOf(thread);
-    for (int64_t k = 0; k < units; k += split.depth) {
-      const int64_t depth = std::min(split.depth, units - k);
-      scratch.reset();
-      const Left<typename T::Unit> left = prepareLeft<T, ByColumn>(p, row, rows, k, depth, split.height, scratch);
-      multiplyPanels<typename T::Unit, ByColumn>(
-          rows, columns, depth, left, panels + column / kPanel * panelStride(units) + k * kPanel, panelStride(units),
-          p.out + row * p.outStride + column, p.outStride, p.accumulate || k > 0, split.height,
-          ByColumn ? panelStride(depth, split.height) : split.height * left.stride);
+/** sums [kTokenRows][Vecs · kLanes] of kTokenRows columns of a left panel with Vecs right panels. */
+template <class Unit, int Vecs>
+void tokenTile(int64_t units, const Unit* left, const Unit* right, int64_t rightStride, float* sums) {
+  Vec sum[kTokenRows][Vecs];
+  for (int r = 0; r < kTokenRows; r++)
+    for (int v = 0; v < Vecs; v++) sum[r][v] = Vec{};
+  for (int64_t k = 0; k < units; k++) {
+    __builtin_prefetch(left + 32 * kLanes);
+    decltype(panelUnits(right)) b[Vecs];
+#pragma GCC unroll 3
+    for (int v = 0; v < Vecs; v++) b[v] = panelUnits(right + v * rightStride);
+#pragma GCC unroll 8
+    for (int r = 0; r < kTokenRows; r++) {
+      const auto a = broadcastUnit(left[r]);
+#pragma GCC unroll 3
+      for (int v = 0; v < Vecs; v++) multiplyAdd(sum[r][v], a, b[v]);
     }
-  });
+    left += kLanes;
+    right += kLanes;
+  }
+  for (int r = 0; r < kTokenRows; r++)
+    for (int v = 0; v < Vecs; v++) store(sums + (r * Vecs + v) * kLanes, sum[r][v]);
 }
 
-template <class T>
-void multiplyPacked(Engine& engine, const Product& p, const typename T::Unit* panels) {
-  if (p.depth == 0) {
-    for (int64_t row = 0; !p.accumulate && row < p.rows; row++) std::fill_n(p.out + row * p.outStride, p.columns, 0.0f);
-  } else if (p.rows > 0 && p.columns > 0) {
-    p.left.transposed ? runTasks<T, true>(engine, p, panels) : runTasks<T, false>(engine, p, panels);
+template <class Unit>
+TokenTile<Unit> tokenTileOf(int64_t vecs) {
+  static constexpr TokenTile<Unit> tiles[] = {tokenTile<Unit, 1>, tokenTile<Unit, 2>, tokenTile<Unit, 3>};
+  return tiles[vecs - 1];
+}
+
+/** Writes or adds `rows` rows of `columns` sums, `stride` apart. */
+void storeSums(const float* sums, int64_t stride, int64_t rows, int64_t columns, float* out, int64_t outStride,
+               bool accumulate) {
+  for (int64_t r = 0; r < rows; r++, sums += stride, out += outStride) {
+    int64_t i = 0;
+    for (; i + kLanes <= columns; i += kLanes) store(out + i, accumulate ? load(out + i) + load(sums + i) : load(sums + i));
+    for (; i < columns; i++) out[i] = accumulate ? out[i] + sums[i] : sums[i];
   }
 }
 
-/** Units that the panels of a right operand [depth, columns] take. */
 template <class T>
-int64_t panelUnits(int64_t depth, int64_t columns) {
-  return divideUp(columns, kPanel) * panelStride(unitsOf<T>(depth));
-}
-
-template <class T>
-void packPanels(Engine& engine, Matrix right, int64_t depth, int64_t columns, typename T::Unit* panels) {
-  const int64_t units = unitsOf<T>(depth), grain = std::max<int64_t>(1, 16384 / (kPanel * std::max<int64_t>(depth, 1)));
-  engine.team.ranges(divideUp(columns, kPanel), grain, [&](int64_t begin, int64_t end, int) {
+void pack(Engine& engine, const float* weight, int64_t depth, int64_t columns, Order order,
+          typename T::Unit* panels) {
+  const int64_t stride = panelStride(unitsOf<T>(depth));
+  const bool halves = order == Order::kPairedHalves;
+  const int64_t outer = halves ? columns / 2 : columns, width = halves ? kLanes : kPanel;
+  const int64_t grain = std::max<int64_t>(1, 16384 / (kPanel * std::max<int64_t>(depth, 1)));
+  engine.team.ranges(divideUp(outer, width), grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t panel = begin; panel < end; panel++) {
-      const int64_t first = panel * kPanel, width = std::min<int64_t>(kPanel, columns - first);
-      typename T::Unit* to = panels + panel * panelStride(units);
-      if (right.transposed)
-        packTransposed<T>(right.data + first * right.stride, right.stride, width, depth, to);
-      else
-        packStraight<T>(right.data + first, right.stride, width, depth, kPanel, to);
+      const int64_t column = panel * width;
+      const float* first = weight + column * depth;
+      const float* second = first + (halves ? outer : kLanes) * depth;
+      const int64_t firsts = std::min<int64_t>(kLanes, outer - column);
+      const int64_t rest = halves ? firsts : std::clamp<int64_t>(outer - column - kLanes, 0, kLanes);
+      packTransposed<T>(first, firsts, second, rest, depth, depth, panels + panel * stride);
     }
   });
 }
@@ -120,33 +82,50 @@ void packPanels(Engine& engine, Matrix right, int64_t depth, int64_t columns, ty
 }  // namespace
 
 template <class T>
-Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t stride, int64_t rows, int64_t depth) {
-  if constexpr (!T::kConverts) {
-    return {data, stride};
-  } else {
-    const int64_t units = unitsOf<T>(depth);
-    auto* packed = engine.scratch.take<typename T::Unit>(rows * units);
-    engine.team.ranges(rows, 32768 / (depth + 1) + 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t row = begin; row < end; row++) packRow<T>(data + row * stride, depth, packed + row * units);
-    });
-    return {packed, units};
-  }
+void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
+                    TokenPanels<T> right, float* out, bool accumulate) {
+  using Unit = typename T::Unit;
+  const int64_t units = unitsOf<T>(tokens);
+  const int64_t depth = divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
+  const int64_t leftTasks = divideUp(rows, kLeftPanels * kLanes), panels = divideUp(columns, kLanes);
+  const int64_t tiles = divideUp(panels, kTokenVecs);
+  const int64_t wanted = engine.team.size() == 1 ? 1 : 8 * engine.team.size();
+  const int64_t groups = std::max<int64_t>(1, std::min(tiles, divideUp(wanted, std::max<int64_t>(leftTasks, 1))));
+  engine.team.parallel(leftTasks * groups, [&](int64_t task, int) {
+    alignas(64) float sums[kTokenRows * kTokenVecs * kLanes];
+    const int64_t firstRow = task / groups * kLeftPanels * kLanes, lastRow = std::min(rows, firstRow + kLeftPanels * kLanes);
+    const int64_t firstTile = task % groups * tiles / groups, lastTile = (task % groups + 1) * tiles / groups;
+    for (int64_t k = 0; k < units || k == 0; k += depth) {
+      const int64_t count = std::min(depth, units - k);
+      for (int64_t tile = firstTile; tile < lastTile; tile++) {
+        // Tiles of nearly equal width: one panel alone would be bound by its loads.
+        const int64_t panel = tile * panels / tiles, vecs = (tile + 1) * panels / tiles - panel;
+        const int64_t column = panel * kLanes, width = std::min(vecs * kLanes, columns - column);
+        const Unit* b = right.data + panel * right.stride + k * kLanes;
+        for (int64_t row = firstRow; row < lastRow; row += kTokenRows) {
+          const Unit* a = left.data + row / kLanes * left.stride + k * kLanes + row % kLanes;
+          tokenTileOf<Unit>(vecs)(count, a, b, right.stride, sums);
+          storeSums(sums, vecs * kLanes, std::min<int64_t>(kTokenRows, lastRow - row), width,
+                    out + row * columns + column, columns, accumulate || k > 0);
+        }
+      }
+    }
+  });
 }
 
 template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::* member, int64_t depth,
-                                     int64_t columns) {
-  PackedCopy& copy = weight->*member;
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
+  PackedCopy& copy = weight->packed;
   if (copy.version != weight->version || copy.rows != depth || copy.columns != columns) {
-    const size_t bytes = static_cast<size_t>(panelUnits<T>(depth, columns)) * sizeof(typename T::Unit);
+    const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
+    const size_t bytes = static_cast<size_t>(size) * sizeof(typename T::Unit);
     if (copy.bytes != bytes) {
       copy.memory = allocateAligned(bytes);
       engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
       copy.bytes = bytes;
     }
-    const bool forward = member == &Block::forward;
-    const Matrix right{reinterpret_cast<const float*>(weight->memory.get()), forward ? depth : columns, forward};
-    packPanels<T>(engine, right, depth, columns, reinterpret_cast<typename T::Unit*>(copy.memory.get()));
+    pack<T>(engine, reinterpret_cast<const float*>(weight->memory.get()), depth, columns, order,
+            reinterpret_cast<typename T::Unit*>(copy.memory.get()));
     copy.version = weight->version;
     copy.rows = depth;
     copy.columns = columns;
@@ -154,33 +133,45 @@ const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy B
   return reinterpret_cast<const typename T::Unit*>(copy.memory.get());
 }
 
-#define MIXTUNE_INSTANTIATE(T)                                                          \
-  template Left<T::Unit> leftRows<T>(Engine&, const float*, int64_t, int64_t, int64_t); \
-  template const T::Unit* weightPanels<T>(Engine&, Block*, PackedCopy Block::*, int64_t, int64_t);
+template <class T>
+const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, int64_t depth, int64_t columns,
+                                           Order order) {
+  const float* source = reinterpret_cast<const float*>(weight->memory.get());
+  const int64_t stride = panelStride(unitsOf<T>(countIn(order, depth)));
+  auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(countIn(order, depth)), columns));
+  // A run of rows at a time: each is read along its whole length, into all panels.
+  const auto packRun = [&](int64_t from, int64_t count, int64_t term) {
+    packStraight<T>(source + from * columns, columns, columns, count, kPanel, stride,
+                    panels + term / T::kTerms * kPanel);
+  };
+  if (order == Order::kAsTheyAre) {
+    const int64_t grain = std::max<int64_t>(2, 32768 / std::max<int64_t>(columns, 1) / 2 * 2);
+    engine.team.ranges(depth, grain, [&](int64_t begin, int64_t end, int) { packRun(begin, end - begin, begin); });
+    return panels;
+  }
+  const int64_t half = depth / 2;
+  engine.team.ranges(half, kLanes, [&](int64_t begin, int64_t end, int) {
+    packRun(begin, end - begin, 2 * begin);
+    packRun(half + begin, end - begin, 2 * begin + kLanes);
+    // Rows that only fill up the last pair meet zeros on the other side, and must be numbers.
+    for (int64_t part = 0; part < 2; part++)
+      for (int64_t unit = unitsOf<T>(end - begin); unit < kLanes / T::kTerms; unit++)
+        for (int64_t panel = 0; panel < divideUp(columns, kPanel); panel++)
+          std::fill_n(panels + panel * stride + ((2 * begin + part * kLanes) / T::kTerms + unit) * kPanel, kPanel,
+                      typename T::Unit{});
+  });
+  return panels;
+}
+
+#define MIXTUNE_INSTANTIATE(T)                                                                                       \
+  template void multiplyTokens<T>(Engine&, int64_t, int64_t, int64_t, TokenPanels<T>, TokenPanels<T>, float*, bool); \
+  template const T::Unit* weightPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                               \
+  template const T::Unit* weightPanelsAcross<T>(Engine&, const Block*, int64_t, int64_t, Order);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)
 #if defined(__AVX512BF16__)
 MIXTUNE_INSTANTIATE(Bfloat16)
 #endif
 #undef MIXTUNE_INSTANTIATE
-
-void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Matrix right, float* out,
-              int64_t outStride, bool accumulate) {
-  inPrecision(engine, [&](auto kind) {
-    using T = decltype(kind);
-    auto* panels = engine.scratch.take<typename T::Unit>(panelUnits<T>(depth, columns));
-    packPanels<T>(engine, right, depth, columns, panels);
-    multiplyPacked<T>(engine, {rows, columns, depth, left, out, outStride, accumulate}, panels);
-  });
-}
-
-void multiplyByWeight(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Block* weight,
-                      PackedCopy Block::* copy, float* out, int64_t outStride, bool accumulate) {
-  inPrecision(engine, [&](auto kind) {
-    using T = decltype(kind);
-    const typename T::Unit* panels = weightPanels<T>(engine, weight, copy, depth, columns);
-    multiplyPacked<T>(engine, {rows, columns, depth, left, out, outStride, accumulate}, panels);
-  });
-}
 
 }  // namespace mixtune

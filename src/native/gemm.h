@@ -1,17 +1,10 @@
-// Matrix products on all threads of the team, in the precision of the engine.
+// Matrix products on all threads of the team. What happens to a finished tile of sums is the caller's: `finish`.
 #pragma once
 
 #include "engine.h"
 #include "pack.h"
 
 namespace mixtune {
-
-/** A float matrix whose element (i, j) is data[i · stride + j], or data[j · stride + i] when transposed. */
-struct Matrix {
-  const float* data;
-  int64_t stride;
-  bool transposed;
-};
 
 /** Calls run(kind), where kind is the Float, RoundedFloat or Bfloat16 that the engine's products are made of. */
 template <class Run>
@@ -30,24 +23,195 @@ void inPrecision(const Engine& engine, const Run& run) {
   }
 }
 
-/** The rows of a left operand as units: the data itself in float, else a copy in scratch. */
-template <class T>
-Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t stride, int64_t rows, int64_t depth);
+inline int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/** The panels of a weight block as the right operand [depth, columns], packed again if the block was written to. */
-template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, PackedCopy Block::* copy, int64_t depth,
-                                     int64_t columns);
+/** How a product by rows is cut into tasks: it has no influence on the result. */
+struct RowSplit {
+  /** Rows of a tile (even, so that a tile holds pairs of tokens); rows and panels of a task. */
+  int64_t height, rows, panels;
 
-/** out [rows, columns] (+)= left [rows, depth] · right [depth, columns]. */
-void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Matrix right, float* out,
-              int64_t outStride, bool accumulate);
+  /** As few tiles as possible of nearly equal and even height. */
+  static int64_t evenHeight(int64_t rows) {
+    const int64_t height = divideUp(rows, std::max<int64_t>(1, divideUp(rows, kTileRows)));
+    return height + height % 2;
+  }
+
+  RowSplit(const Team& team, int64_t rowCount, int64_t panelCount, int64_t units) {
+    constexpr int64_t kLeftBytes = 384 << 10;      // of the left operand, to stay in the second-level cache
+    constexpr int64_t kSmallTask = 1 << 18;        // multiply-adds below which a task is not worth its dispatch
+    constexpr int64_t kTasksPerThread = 8;
+    const int64_t tiles = divideUp(rowCount, kTileRows);
+    height = evenHeight(rowCount);
+    const int64_t wanted = team.size() == 1 ? 1 : kTasksPerThread * team.size();
+    const int64_t most = std::max<int64_t>(1, kLeftBytes / (std::max<int64_t>(units, 1) * 4 * height));
+    const int64_t tilesOfTask = std::clamp<int64_t>(divideUp(tiles, wanted), std::min<int64_t>(4, most), most);
+    rows = tilesOfTask * height;
+    const int64_t rowTasks = divideUp(rowCount, rows);
+    const int64_t work = std::min(rows, rowCount) * panelCount * kPanel * units;
+    const int64_t groups = std::min({panelCount, divideUp(wanted, rowTasks), work / kSmallTask});
+    panels = divideUp(panelCount, std::max<int64_t>(groups, 1));
+  }
+};
+
+/** What a finish does ahead of a tile: prefetches what it will touch. Most touch too little. */
+struct NoPrefetch {
+  void prefetch(int64_t, int64_t, int64_t) const {}
+};
+
+/** A finish for rows and panels counted from an offset. */
+template <class Finish>
+struct OffsetFinish {
+  const Finish& finish;
+  int64_t row, panel;
+
+  void prefetch(int64_t r, int64_t count, int64_t p) const { finish.prefetch(row + r, count, panel + p); }
+  void operator()(int64_t r, int64_t count, int64_t p, const float* sums) const {
+    finish(row + r, count, panel + p, sums);
+  }
+};
 
 /**
- * out [rows, columns] (+)= left [rows, depth] · right, where `right` is a weight block whose panels are kept in `copy`
- * until the block is written to.
+ * Rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first of `panels`
+ * panels, `stride` units apart. finish(row, count, panel, sums) gets the sums of `count` rows from `row` on with one
+ * panel's columns, as [count][kPanel].
  */
-void multiplyByWeight(Engine& engine, int64_t rows, int64_t columns, int64_t depth, Matrix left, Block* weight,
-                      PackedCopy Block::* copy, float* out, int64_t outStride, bool accumulate);
+template <class T, class Finish>
+void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
+                   const typename T::Unit* right, int64_t stride, int64_t height, const Finish& finish) {
+  using Unit = typename T::Unit;
+  alignas(64) float sums[kTileRows * kPanel];
+  for (int64_t panel = 0; panel < panels; panel++)
+    for (int64_t row = 0; row < rows; row += height) {
+      const int64_t count = std::min(height, rows - row);
+      finish.prefetch(row, count, panel);
+      tileOf<Unit, false>(count)(units, {left.data + row * left.stride, left.stride}, right + panel * stride, sums,
+                                 kPanel, kPanel, false);
+      finish(row, count, panel, sums);
+    }
+}
+
+/** The same for all rows, on all threads; the inner dimension is summed in one pass, so the split changes no bits. */
+template <class T, class Finish>
+void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
+                  const typename T::Unit* right, const Finish& finish) {
+  if (rows == 0 || panels == 0) return;
+  const RowSplit split(engine.team, rows, panels, units);
+  const int64_t groups = divideUp(panels, split.panels);
+  engine.team.parallel(divideUp(rows, split.rows) * groups, [&](int64_t task, int) {
+    const int64_t row = task / groups * split.rows, panel = task % groups * split.panels;
+    multiplyTiles<T>(std::min(split.rows, rows - row), std::min(split.panels, panels - panel), units,
+                     {left.data + row * left.stride, left.stride}, right + panel * panelStride(units),
+                     panelStride(units), split.height,
+                     OffsetFinish<Finish>{finish, row, panel});
+  });
+}
+
+/** Finish: the sums as floats, written to or added to out [rows, columns]. */
+struct StoreFloats : NoPrefetch {
+  float* out;
+  int64_t stride, columns;
+  bool accumulate;
+
+  StoreFloats(float* out, int64_t stride, int64_t columns, bool accumulate)
+      : out(out), stride(stride), columns(columns), accumulate(accumulate) {}
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    const int64_t column = panel * kPanel, width = std::min<int64_t>(kPanel, columns - column);
+    for (int64_t r = 0; r < count; r++, sums += kPanel) {
+      float* to = out + (row + r) * stride + column;
+      if (width == kPanel) {
+        store(to, accumulate ? load(to) + load(sums) : load(sums));
+        store(to + kLanes, accumulate ? load(to + kLanes) + load(sums + kLanes) : load(sums + kLanes));
+      } else {
+        for (int64_t i = 0; i < width; i++) to[i] = accumulate ? to[i] + sums[i] : sums[i];
+      }
+    }
+  }
+};
+
+/** Finish: the sums as an operand of the next product. */
+template <class T>
+struct StoreOperand : NoPrefetch {
+  typename T::Unit* out;
+  int64_t stride;
+
+  StoreOperand(typename T::Unit* out, int64_t columns) : out(out), stride(rowUnits<T>(columns)) {}
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    for (int64_t r = row; r < row + count; r++, sums += kPanel)
+      storePanelTerms<T>(out + r * stride, panel * kPanel, load(sums), load(sums + kLanes));
+  }
+};
+
+/** Rows of floats as an operand. */
+template <class T>
+void convertRows(Engine& engine, const float* data, int64_t rows, int64_t depth, typename T::Unit* out) {
+  const int64_t units = rowUnits<T>(depth);
+  engine.team.ranges(rows, 32768 / (depth + 1) + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; row++) packRow<T>(data + row * depth, depth, out + row * units);
+  });
+}
+
+/** Rows of floats as a left operand: the data itself where units are floats as they are, else a copy in scratch. */
+template <class T>
+Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t rows, int64_t depth) {
+  if constexpr (std::is_same_v<T, Float>) {
+    return {data, depth};
+  } else {
+    auto* converted = engine.scratch.take<typename T::Unit>(rows * rowUnits<T>(depth));
+    convertRows<T>(engine, data, rows, depth, converted);
+    return {converted, rowUnits<T>(depth)};
+  }
+}
+
+/** Rows of units [tokens, columns] as token panels in scratch. */
+template <class T>
+TokenPanels<T> tokenPanels(Engine& engine, const typename T::Unit* rows, int64_t stride, int64_t tokens,
+                           int64_t columns) {
+  const TokenPanels<T> panels{engine.scratch.take<typename T::Unit>(TokenPanels<T>::sizeOf(tokens, columns)),
+                              TokenPanels<T>::strideOf(tokens)};
+  constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
+  engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
+    packTokens<T>(rows, stride, tokens, begin, end, panels);
+  });
+  return panels;
+}
+
+/** Room for token panels that a product's finish will fill. */
+template <class T>
+TokenPanels<T> emptyTokenPanels(Engine& engine, int64_t tokens, int64_t columns) {
+  return {engine.scratch.take<typename T::Unit>(TokenPanels<T>::sizeOf(tokens, columns)),
+          TokenPanels<T>::strideOf(tokens)};
+}
+
+/** out [rows, columns] (+)= leftᵀ · right, both token panels [tokens, rows] and [tokens, columns]. */
+template <class T>
+void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
+                    TokenPanels<T> right, float* out, bool accumulate);
+
+/** How the rows of a weight are taken as columns or as terms of the inner dimension. */
+enum class Order {
+  kAsTheyAre,
+  /** kLanes rows of the weight's first half, then the same rows of its second, and so on: gate and up. */
+  kPairedHalves,
+};
+
+/** Terms of the inner dimension, or columns, that `count` rows of a weight are in that order. */
+inline int64_t countIn(Order order, int64_t count) {
+  return order == Order::kAsTheyAre ? count : divideUp(count / 2, kLanes) * kPanel;
+}
+
+/** Panels of `weight` [columns, depth] for left · weightᵀ, packed again if the block was written to. */
+template <class T>
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
+                                     Order columnOrder = Order::kAsTheyAre);
+
+/**
+ * Panels of `weight` [depth, columns] for left · weight, in scratch: every update makes a kept copy stale, so it would
+ * only take memory.
+ */
+template <class T>
+const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, int64_t depth, int64_t columns,
+                                           Order depthOrder = Order::kAsTheyAre);
 
 }  // namespace mixtune

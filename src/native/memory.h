@@ -33,8 +33,7 @@ struct Block {
   AlignedMemory memory;
   /** Raised by every operation that writes; 0 is never a version. */
   uint64_t version = 1;
-  PackedCopy forward;
-  PackedCopy inputGradient;
+  PackedCopy packed;
 };
 
 /**

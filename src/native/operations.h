@@ -23,8 +23,10 @@
   EACH(rmsNormGradient)          \
   EACH(swiglu)                   \
   EACH(swigluGradient)           \
-  EACH(attention)                \
-  EACH(attentionGradient)        \
+  EACH(gatedMlp)                 \
+  EACH(gatedMlpGradient)         \
+  EACH(selfAttention)            \
+  EACH(selfAttentionGradient)    \
   EACH(tokenLogProbs)            \
   EACH(tokenLogProbsGradient)    \
   EACH(crossEntropyWithGradient) \

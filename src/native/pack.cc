@@ -9,45 +9,32 @@ namespace {
 
 /** The first kLanes units of a row that has `terms` terms left, zero beyond them; as bits. */
 template <class T>
-VecBits unitsAlong(const float* source, int64_t terms);
-
-template <>
-inline VecBits unitsAlong<Float>(const float* source, int64_t terms) {
-  return (VecBits)(terms >= kLanes ? load(source) : loadPart(source, terms));
+VecBits unitsAlong(const float* source, int64_t terms) {
+  const Vec first = terms >= kLanes ? load(source) : loadPart(source, std::max<int64_t>(terms, 0));
+  if constexpr (T::kTerms == 1) {
+    return (VecBits)T::rounded(first);
+  } else {
+    const int64_t left = terms - kLanes;
+    const Vec second = left >= kLanes ? load(source + kLanes) : loadPart(source + kLanes, std::max<int64_t>(left, 0));
+    typename T::Unit units[kLanes];
+    storeTerms<T>(units, 0, first);
+    storeTerms<T>(units, kLanes, second);
+    return loadBits(units);
+  }
 }
 
-template <>
-inline VecBits unitsAlong<RoundedFloat>(const float* source, int64_t terms) {
-  return roundToBfloat16(terms >= kLanes ? load(source) : loadPart(source, terms));
-}
-
-template <>
-inline VecBits unitsAlong<Bfloat16>(const float* source, int64_t terms) {
-  const VecBits first = unitsAlong<RoundedFloat>(source, terms);
-  const VecBits second = terms > kLanes ? unitsAlong<RoundedFloat>(source + kLanes, terms - kLanes) : VecBits{};
-  uint16_t halves[2 * kLanes];
-  *reinterpret_cast<UnalignedHalf*>(halves) = __builtin_convertvector(first >> 16, VecHalf);
-  *reinterpret_cast<UnalignedHalf*>(halves + kLanes) = __builtin_convertvector(second >> 16, VecHalf);
-  return loadBits(halves);
-}
-
-/** Units of kLanes columns: from one row, or from two neighbouring ones (`odd` is null where there is none). */
+/** Units of kLanes columns: from one row, or from two neighbouring ones. */
 template <class T>
-VecBits unitsAcross(const float* even, const float* odd);
-
-template <>
-inline VecBits unitsAcross<Float>(const float* even, const float*) {
-  return (VecBits)load(even);
+VecBits unitsAcross(Vec even, Vec odd) {
+  if constexpr (T::kTerms == 1)
+    return (VecBits)T::rounded(even);
+  else
+    return bfloat16Pairs(even, odd);
 }
 
-template <>
-inline VecBits unitsAcross<RoundedFloat>(const float* even, const float*) {
-  return roundToBfloat16(load(even));
-}
-
-template <>
-inline VecBits unitsAcross<Bfloat16>(const float* even, const float* odd) {
-  return bfloat16Pairs(load(even), odd ? load(odd) : Vec{});
+/** The last `left` < kLanes elements of a row, zero beyond and where there is no row. */
+Vec partOf(const float* row, int64_t column, int64_t left) {
+  return row && left > 0 ? loadPart(row + column, left) : Vec{};
 }
 
 /** Exchanges blocks of `Half` lanes between two rows: one step of a transpose. */
@@ -66,28 +53,36 @@ inline void transposeFrom(VecBits (&rows)[kLanes]) {
   if constexpr (Half > 1) transposeFrom<Half / 2>(rows);
 }
 
-}  // namespace
-
+/** kLanes columns of a panel, of which `count` exist. */
 template <class T>
-void packTransposed(const float* source, int64_t stride, int64_t count, int64_t depth, typename T::Unit* out) {
+void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth, typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
-  for (int64_t first = 0; first < kPanel; first += kLanes) {
-    for (int64_t k = 0; k < units; k += kLanes) {
-      VecBits rows[kLanes];
-      for (int64_t i = 0; i < kLanes; i++)
-        rows[i] = first + i < count
-                      ? unitsAlong<T>(source + (first + i) * stride + k * T::kTerms, depth - k * T::kTerms)
-                      : VecBits{};
-      transposeFrom<kLanes / 2>(rows);
-      for (int64_t j = 0; j < kLanes && k + j < units; j++) storeBits(out + (k + j) * kPanel + first, rows[j]);
-    }
+  constexpr int64_t kAhead = 256;  // floats
+  for (int64_t k = 0; k < units; k += kLanes) {
+    VecBits rows[kLanes];
+    for (int64_t i = 0; i < count; i++)
+      for (int64_t line = 0; line < kLanes * T::kTerms; line += 64 / sizeof(float))
+        __builtin_prefetch(source + i * stride + k * T::kTerms + kAhead + line);
+    for (int64_t i = 0; i < kLanes; i++)
+      rows[i] = i < count ? unitsAlong<T>(source + i * stride + k * T::kTerms, depth - k * T::kTerms) : VecBits{};
+    transposeFrom<kLanes / 2>(rows);
+    for (int64_t j = 0; j < kLanes && k + j < units; j++) storeBits(out + (k + j) * kPanel, rows[j]);
   }
 }
 
+}  // namespace
+
 template <class T>
-void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width,
+void packTransposed(const float* source, int64_t first, const float* second, int64_t rest, int64_t stride,
+                    int64_t depth, typename T::Unit* out) {
+  packHalf<T>(source, first, stride, depth, out);
+  packHalf<T>(second, rest, stride, depth, out + kLanes);
+}
+
+template <class T>
+void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, int64_t apart,
                   typename T::Unit* out) {
-  const int64_t units = unitsOf<T>(depth), apart = panelStride(units, width);
+  const int64_t units = unitsOf<T>(depth);
   constexpr int64_t kAhead = 16;  // rows: far enough to hide the way to memory
   for (int64_t k = 0; k < units; k++) {
     const float* even = source + k * T::kTerms * stride;
@@ -95,27 +90,43 @@ void packStraight(const float* source, int64_t stride, int64_t count, int64_t de
     for (int64_t i = 0; i < count; i += 64 / sizeof(float)) __builtin_prefetch(even + i + kAhead * stride);
     typename T::Unit* to = out + k * width;
     for (int64_t first = 0; first < count; first += width, to += apart) {
-      for (int64_t i = 0; i < width; i += kLanes)
-        storeBits(to + i, unitsAcross<T>(even + first + i, odd ? odd + first + i : nullptr));
+      for (int64_t i = 0; i < width; i += kLanes) {
+        const int64_t column = first + i, left = count - column;
+        storeBits(to + i, left >= kLanes ? unitsAcross<T>(load(even + column), odd ? load(odd + column) : Vec{})
+                                         : unitsAcross<T>(partOf(even, column, left), partOf(odd, column, left)));
+      }
+    }
+  }
+}
+
+template <class T>
+void packTokens(const typename T::Unit* rows, int64_t stride, int64_t tokens, int64_t begin, int64_t end,
+                TokenPanels<T> out) {
+  for (int64_t token = 0; token < tokens; token += 2) {
+    const typename T::Unit* even = rows + token * stride;
+    const bool paired = token + 1 < tokens;
+    int64_t column = begin;
+    for (; column + kLanes <= end; column += kLanes)
+      out.put(token, column, loadTerms<T>(even, column), paired ? loadTerms<T>(even + stride, column) : Vec{});
+    if (column < end) {
+      const int64_t rest = end - column;
+      out.put(token, column, loadTerms<T>(even, column, rest),
+              paired ? loadTerms<T>(even + stride, column, rest) : Vec{});
     }
   }
 }
 
 template <class T>
 void packRow(const float* source, int64_t depth, typename T::Unit* out) {
-  const int64_t units = unitsOf<T>(depth);
-  for (int64_t k = 0; k < units; k += kLanes) {
-    const VecBits part = unitsAlong<T>(source + k * T::kTerms, depth - k * T::kTerms);
-    if (k + kLanes <= units)
-      storeBits(out + k, part);
-    else
-      std::memcpy(out + k, &part, static_cast<size_t>(units - k) * sizeof(*out));
-  }
+  int64_t k = 0;
+  for (; k + kLanes <= depth; k += kLanes) storeTerms<T>(out, k, load(source + k));
+  if (k < depth) storeTerms<T>(out, k, loadPart(source + k, depth - k), depth - k);
 }
 
-#define MIXTUNE_INSTANTIATE(T)                                                               \
-  template void packTransposed<T>(const float*, int64_t, int64_t, int64_t, T::Unit*);        \
-  template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, T::Unit*); \
+#define MIXTUNE_INSTANTIATE(T)                                                                                     \
+  template void packTransposed<T>(const float*, int64_t, const float*, int64_t, int64_t, int64_t, T::Unit*);       \
+  template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, int64_t, T::Unit*);              \
+  template void packTokens<T>(const T::Unit*, int64_t, int64_t, int64_t, int64_t, TokenPanels<T>);                 \
   template void packRow<T>(const float*, int64_t, T::Unit*);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)

@@ -1,6 +1,8 @@
 // Layouts of operands for the tiles of a matrix product, in one of three kinds of unit.
 #pragma once
 
+#include <algorithm>
+
 #include "tiles.h"
 
 namespace mixtune {
@@ -10,22 +12,20 @@ struct Float {
   using Unit = float;
   /** Terms of the inner dimension in a unit. */
   static constexpr int64_t kTerms = 1;
-  /** True where a unit is something else than the float that it was made of. */
-  static constexpr bool kConverts = false;
+  static Vec rounded(Vec x) { return x; }
 };
 
 /** Operands rounded to bfloat16 and kept as floats: for processors whose float products are the faster ones. */
 struct RoundedFloat {
   using Unit = float;
   static constexpr int64_t kTerms = 1;
-  static constexpr bool kConverts = true;
+  static Vec rounded(Vec x) { return (Vec)roundToBfloat16(x); }
 };
 
 /** Operands in bfloat16, two terms to a unit: for processors that multiply these faster. */
 struct Bfloat16 {
   using Unit = uint32_t;
   static constexpr int64_t kTerms = 2;
-  static constexpr bool kConverts = true;
 };
 
 template <class T>
@@ -33,28 +33,142 @@ constexpr int64_t unitsOf(int64_t terms) {
   return (terms + T::kTerms - 1) / T::kTerms;
 }
 
-/** Units from one panel (or tile of the left operand) to the next: apart by a cache line, or equal sets would collide.
+/**
+ * Units from one row of an operand to the next: whole panels, so that a panel's columns are one aligned line of memory in
+ * bfloat16 and stores need no tail. What is beyond the columns is undefined.
  */
+template <class T>
+constexpr int64_t rowUnits(int64_t columns) {
+  return (columns + kPanel - 1) / kPanel * kPanel / T::kTerms;
+}
+
+/** Units from one panel to the next: apart by a cache line, or equal sets would collide. */
 inline int64_t panelStride(int64_t units, int64_t width = kPanel) { return units * width + 16; }
 
-/**
- * A panel out[k][kPanel] from `count` rows of the inner dimension: term k of column i is source[i · stride + k].
- * What is beyond `count` becomes zero.
- */
+/** Units that panels of `width` columns take. */
+inline int64_t panelsSize(int64_t units, int64_t columns, int64_t width = kPanel) {
+  return (columns + width - 1) / width * panelStride(units, width);
+}
+
+/** Terms [column, column + kLanes) of a row of units; `column` is even. */
 template <class T>
-void packTransposed(const float* source, int64_t stride, int64_t count, int64_t depth, typename T::Unit* out);
+inline Vec loadTerms(const typename T::Unit* row, int64_t column) {
+  if constexpr (T::kTerms == 1) {
+    return load(row + column);
+  } else {
+    return widened(loadHalves(reinterpret_cast<const uint16_t*>(row) + column));
+  }
+}
+
+/** The same where only `count` < kLanes terms are left: zero beyond. */
+template <class T>
+inline Vec loadTerms(const typename T::Unit* row, int64_t column, int64_t count) {
+  if constexpr (T::kTerms == 1) {
+    return loadPart(row + column, count);
+  } else {
+    uint16_t terms[kLanes] = {};
+    std::memcpy(terms, reinterpret_cast<const uint16_t*>(row) + column, static_cast<size_t>(count) * 2);
+    return loadTerms<T>(reinterpret_cast<const uint32_t*>(terms), 0);
+  }
+}
+
+#if defined(__AVX512BF16__)
+inline VecHalf bfloat16Terms(Vec x) { return (VecHalf)_mm512_cvtneps_pbh((__m512)x); }
+#else
+inline VecHalf bfloat16Terms(Vec x) { return __builtin_convertvector(roundToBfloat16(x) >> 16, VecHalf); }
+#endif
+
+template <class T>
+inline void storeTerms(typename T::Unit* row, int64_t column, Vec x) {
+  if constexpr (T::kTerms == 1)
+    store(row + column, T::rounded(x));
+  else
+    storeHalves(reinterpret_cast<uint16_t*>(row) + column, bfloat16Terms(x));
+}
+
+/** kPanel terms of a row of whole panels. */
+template <class T>
+inline void storePanelTerms(typename T::Unit* row, int64_t column, Vec first, Vec second) {
+#if defined(__AVX512BF16__)
+  if constexpr (T::kTerms == 2) {
+    // One store of a whole line: half of a line would be read from memory first.
+    storeBits(row + column / 2, (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    return;
+  }
+#endif
+  storeTerms<T>(row, column, first);
+  storeTerms<T>(row, column + kLanes, second);
+}
+
+/** The last `count` < kLanes terms of a row; a half unit is filled up with zero, or it would spoil the products. */
+template <class T>
+inline void storeTerms(typename T::Unit* row, int64_t column, Vec x, int64_t count) {
+  if (count <= 0) return;
+  typename T::Unit whole[kLanes];
+  storeTerms<T>(whole, 0, firstLanes(x, count, 0.0f));
+  std::memcpy(row + column / T::kTerms, whole, static_cast<size_t>(unitsOf<T>(count)) * sizeof(*row));
+}
+
+/** Two rows of terms as one row of units that pair them: the first in the lower half. */
+#if defined(__AVX512BF16__)
+inline VecBits bfloat16Pairs(Vec even, Vec odd) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
+                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return (VecBits)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
+}
+#else
+inline VecBits bfloat16Pairs(Vec even, Vec odd) { return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd); }
+#endif
 
 /**
- * Panels or tiles out[tile][k][width], panelStride apart, from rows of the outer dimension: term k of column tile ·
- * width + i is source[k · stride + tile · width + i]. What is beyond `count` is undefined; reads and writes go in whole
- * vectors, so up to kLanes elements beyond the last are touched.
+ * A matrix [tokens, columns] laid out for products over its tokens: panels of `Width` columns, units [tokens][Width] each,
+ * `stride` units apart. With kLanes columns it serves as left and as right operand, with kPanel as right one of a tile.
  */
-template <class T>
-void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width,
-                  typename T::Unit* out);
+template <class T, int Width = kLanes>
+struct TokenPanels {
+  using Unit = typename T::Unit;
+  Unit* data;
+  int64_t stride;
+
+  static int64_t strideOf(int64_t tokens) { return panelStride(unitsOf<T>(tokens + tokens % 2), Width); }
+  static int64_t sizeOf(int64_t tokens, int64_t columns) { return (columns + Width - 1) / Width * strideOf(tokens); }
+
+  /** Columns [column, column + kLanes) of the tokens `token` (even) and the one after it; `column` is a multiple. */
+  void put(int64_t token, int64_t column, Vec even, Vec odd) const {
+    Unit* to = data + column / Width * stride + token / T::kTerms * Width + column % Width;
+    if constexpr (T::kTerms == 1) {
+      store(to, T::rounded(even));
+      store(to + Width, T::rounded(odd));
+    } else {
+      storeBits(to, bfloat16Pairs(even, odd));
+    }
+  }
+};
 
 /** One row of `depth` terms as units. */
 template <class T>
 void packRow(const float* source, int64_t depth, typename T::Unit* out);
+
+/**
+ * A panel out[k][kPanel] whose inner dimension lies along rows of floats: term k of column i is
+ * source[i · stride + k] in the first half of the panel, second[(i − kLanes) · stride + k] in the other.
+ * Of the halves, `first` and `rest` columns exist; the others become zero.
+ */
+template <class T>
+void packTransposed(const float* source, int64_t first, const float* second, int64_t rest, int64_t stride,
+                    int64_t depth, typename T::Unit* out);
+
+/**
+ * Panels out[panel][k][width], `apart` units from each other, whose inner dimension runs across rows of floats: term k
+ * of column panel · width + i is source[k · stride + panel · width + i]. What is beyond `count` columns becomes zero.
+ */
+template <class T>
+void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, int64_t apart,
+                  typename T::Unit* out);
+
+/** Rows of units [tokens, columns] as token panels, for columns [begin, end) in whole panels. */
+template <class T>
+void packTokens(const typename T::Unit* rows, int64_t stride, int64_t tokens, int64_t begin, int64_t end,
+                TokenPanels<T> out);
 
 }  // namespace mixtune

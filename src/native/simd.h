@@ -34,6 +34,8 @@ inline Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(
 inline void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
 inline VecBits loadBits(const void* p) { return *static_cast<const UnalignedBits*>(p); }
 inline void storeBits(void* p, VecBits v) { *static_cast<UnalignedBits*>(p) = v; }
+inline VecHalf loadHalves(const uint16_t* p) { return *reinterpret_cast<const UnalignedHalf*>(p); }
+inline void storeHalves(uint16_t* p, VecHalf v) { *reinterpret_cast<UnalignedHalf*>(p) = v; }
 
 /** x in every lane (subtracting zero keeps the sign of zero and NaN). */
 inline Vec splat(float x) { return x - Vec{}; }
@@ -47,6 +49,15 @@ inline Vec loadPart(const float* p, int64_t count) {
 
 inline void storePart(float* p, Vec v, int64_t count) {
   std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float));
+}
+
+/** Floats from their upper halves: bfloat16. */
+inline Vec widened(VecHalf x) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)x), 16);
+#else
+  return (Vec)(__builtin_convertvector(x, VecBits) << 16);
+#endif
 }
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
@@ -173,8 +184,5 @@ inline VecBits roundToBfloat16(Vec x) {
   const VecBits isNumber = (VecBits)(x == x);
   return (isNumber & rounded & 0xffff0000u) | (~isNumber & 0x7fc00000u);
 }
-
-/** Two bfloat16 numbers in one word, `even` in the lower half: the operand of a two-term dot product. */
-inline VecBits bfloat16Pairs(Vec even, Vec odd) { return (roundToBfloat16(even) >> 16) | roundToBfloat16(odd); }
 
 }  // namespace mixtune

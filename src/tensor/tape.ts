@@ -1,4 +1,5 @@
-import { empty, scope } from './scope.ts';
+import type { GradientTarget } from './backends/backend.ts';
+import { empty, filled, scope } from './scope.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Computes the gradients of a node's inputs from the gradient of its output. */
@@ -15,7 +16,9 @@ export interface Gradients {
   /** False where nothing upstream wants the gradient of `x`. */
   wants(x: Tensor): boolean;
   /** A tensor to write the gradient of `x` into, and whether to add to what is there. */
-  target(x: Tensor): { tensor: Tensor; accumulate: boolean };
+  target(x: Tensor): GradientTarget;
+  /** The same where the gradient of `x` is wanted, else undefined. */
+  targetIfWanted(x: Tensor): GradientTarget | undefined;
   /** Adds a finished gradient of `x`; the tensor may be shared and is not changed. */
   add(x: Tensor, gradient: Tensor): void;
 }
@@ -61,15 +64,16 @@ export class Tape {
 
   /** Adds d(seed · output)/d(leaf) to the gradient of every leaf, and forgets the recording. */
   backward(output: Tensor, seed = 1): void {
+    this.backwardFrom((gradients) => gradients.add(output, filled(output.backend, output.shape, seed)));
+  }
+
+  /** The same from the gradients of recorded tensors that `begin` sets: for a last step that computes them itself. */
+  backwardFrom(begin: (gradients: Gradients) => void): void {
     const pending = new PendingGradients(this.#leaves, this.#tracked);
     const outer = active;
     active = undefined;
     try {
-      scope(() => {
-        const ones = empty(output.backend, output.shape);
-        output.backend.fill(ones, seed);
-        pending.add(output, ones);
-      });
+      scope(() => begin(pending));
       for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
         const { output: y, saved, backward } = node;
         const dOut = pending.take(y);
@@ -108,9 +112,17 @@ class PendingGradients implements Gradients {
     return this.#leaves.has(x) || this.#tracked.has(x);
   }
 
-  target(x: Tensor): { tensor: Tensor; accumulate: boolean } {
+  targetIfWanted(x: Tensor): GradientTarget | undefined {
+    return this.wants(x) ? this.target(x) : undefined;
+  }
+
+  target(x: Tensor): GradientTarget {
     const leaf = this.#leaves.get(x);
-    if (leaf) return { tensor: leaf, accumulate: true };
+    if (leaf) {
+      const accumulate = !leaf.blank;
+      leaf.blank = false;
+      return { tensor: leaf, accumulate };
+    }
     const present = this.#pending.get(x);
     if (!present) {
       const fresh = empty(x.backend, x.shape).retain();
@@ -126,7 +138,9 @@ class PendingGradients implements Gradients {
       this.#pending.set(x, gradient.retain());
       return;
     }
-    x.backend.addScaled(gradient, 1, this.target(x).tensor);
+    const { tensor, accumulate } = this.target(x);
+    if (accumulate) x.backend.addScaled(gradient, 1, tensor);
+    else x.backend.unary('copy', gradient, tensor);
   }
 
   /** Hands the gradient of `x` over to the caller. */

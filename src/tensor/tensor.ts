@@ -1,6 +1,7 @@
 import type { Backend } from './backends/backend.ts';
 
-export type DType = 'f32' | 'i32';
+/** `operand`: rows in the form in which a backend's matrix products take them, in 32-bit words; only kernels read it. */
+export type DType = 'f32' | 'i32' | 'operand';
 export type Shape = readonly number[];
 
 /** A block of memory that a backend owns. What is in it, and where, only the backend knows. */
@@ -19,6 +20,8 @@ export class Tensor {
   readonly shape: Shape;
   readonly size: number;
   readonly dtype: DType;
+  /** True for a gradient that nobody has added to yet: its contents count as zero and the first addition overwrites them. */
+  blank = false;
   readonly #owner: SharedStorage;
 
   constructor(backend: Backend, shape: Shape, owner: SharedStorage) {

@@ -2,7 +2,7 @@ import { type Batch, groupsOfTokens, packSequences, type Sequence } from '../dat
 import type { DataCursor } from '../data/cursor.ts';
 import { RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
-import { crossEntropy } from '../tensor/fused/cross-entropy.ts';
+import { backwardFromCrossEntropy, crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { scope } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -35,9 +35,9 @@ export async function languageModelLoss(
   for (const batch of batches) {
     const weights = new Float32Array(batch.targets.length).fill(1 / trainedTokens);
     const tape = new Tape(leavesOf(optimizer));
-    const loss = tape.record(() => crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights));
-    tape.backward(loss);
-    losses.push(loss);
+    const hidden = tape.record(() => hiddenStates(model, batch));
+    losses.push(backwardFromCrossEntropy(tape, hidden, headOf(model), batch.targets, weights));
+    hidden.release();
   }
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
   return { loss: await sumOnHost(losses, optimizer.step + 1), trainedTokens, tokens };

@@ -6,7 +6,10 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { type UpdateOptions, warmupStepsOf } from './options.ts';
 import { scheduleFactor } from './schedule.ts';
 
-/** A trained model with its moments and the gradients that the tape adds to. All maps have the parameters' names. */
+/**
+ * A trained model with its moments and the gradients that the tape adds to. All maps have the parameters' names. After
+ * an update the gradients are blank: what they hold counts as zero.
+ */
 export interface Optimizer {
   model: Model;
   /** Updates done. */
@@ -51,7 +54,7 @@ export interface UpdateReport {
 }
 
 /**
- * One AdamW update from the gathered gradients, which are zero afterwards. Matrices decay, norm weights do not.
+ * One AdamW update from the gathered gradients, which are blank afterwards. Matrices decay, norm weights do not.
  * A norm that is not finite is an error: the weights are lost, the last saved state is not.
  */
 export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
@@ -62,7 +65,10 @@ export async function update(optimizer: Optimizer, options: UpdateOptions, total
   const learningRate = options.lr * scheduleFactor({ ...options, warmupSteps, totalSteps }, step);
 
   backend.fill(sumOfSquares, 0);
-  for (const gradient of gradients.values()) addSquaredNorm(gradient, sumOfSquares);
+  for (const gradient of gradients.values()) {
+    if (gradient.blank) backend.fill(gradient, 0);
+    addSquaredNorm(gradient, sumOfSquares);
+  }
   for (const [name, parameter] of model.parameters) {
     const [gradient, first, second] = [
       gradients.get(name)!,
@@ -78,7 +84,7 @@ export async function update(optimizer: Optimizer, options: UpdateOptions, total
       step,
       maxNorm: options.clip,
     });
-    backend.fill(gradient, 0);
+    gradient.blank = true;
   }
   optimizer.step = step;
   const gradientNorm = Math.sqrt((await backend.read(sumOfSquares))[0]!);

@@ -1,8 +1,10 @@
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { attention, sequenceLayout } from '../../src/tensor/fused/attention.ts';
+import { sequenceLayout } from '../../src/tensor/fused/attention.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
+import { gatedMlp } from '../../src/tensor/fused/gated-mlp.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
 import { rmsNorm } from '../../src/tensor/fused/rms-norm.ts';
+import { selfAttention } from '../../src/tensor/fused/self-attention.ts';
 import { swiglu } from '../../src/tensor/fused/swiglu.ts';
 import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
 import {
@@ -38,8 +40,8 @@ export interface Case {
   inputs: readonly Shape[];
   /** Inputs in [0.5, 2.5] instead of standard normal, for operations that need them positive. */
   positive?: boolean;
-  /** True for operations whose products are in the backend's precision. */
-  product?: boolean;
+  /** Products in the backend's precision that stand one behind another between an input and the output. */
+  products?: number;
   run: (inputs: readonly Tensor[], backend: Backend) => Tensor;
 }
 
@@ -154,7 +156,7 @@ const matmulCases = (
         [2, ...(transposeB ? [n, k] : [k, n])],
         (a, b) => matmul(a, b, { transposeA, transposeB }),
       ),
-      product: true,
+      products: 1,
     })),
   ),
 );
@@ -167,7 +169,7 @@ const linearCases = (
     [113, 129, 67],
     [300, 40, 1100],
   ] as [number, number, number][]
-).map(([rows, inner, outer]): Case => ({ ...pair('linear', [rows, inner], [outer, inner], linear), product: true }));
+).map(([rows, inner, outer]): Case => ({ ...pair('linear', [rows, inner], [outer, inner], linear), products: 1 }));
 
 interface Heads {
   heads: number;
@@ -175,24 +177,34 @@ interface Heads {
   headDim: number;
 }
 
-const attentionCase = ({ heads, kvHeads, headDim }: Heads, lengths: readonly number[]): Case => {
+const attentionCase = (hidden: number, { heads, kvHeads, headDim }: Heads, lengths: readonly number[]): Case => {
   const rows = lengths.reduce((total, length) => total + length, 0);
   const positions = Int32Array.from(lengths.flatMap((length) => Array.from({ length }, (_, i) => i)));
   const segments = Int32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b, 0))]);
   return {
-    name: `attention ${heads}/${kvHeads} heads of ${headDim}, sequences of ${lengths}`,
-    inputs: [[rows, (heads + 2 * kvHeads) * headDim]],
-    run: ([qkv], backend) =>
-      attention(qkv!, sequenceLayout(backend, positions, segments), { heads, kvHeads, headDim, ropeTheta: 10000 }),
+    name: `selfAttention [${rows}, ${hidden}], ${heads}/${kvHeads} heads of ${headDim}, sequences of ${lengths}`,
+    inputs: [
+      [rows, hidden],
+      [(heads + 2 * kvHeads) * headDim, hidden],
+      [hidden, heads * headDim],
+    ],
+    products: 4,
+    run: ([x, qkv, o], backend) => {
+      const shape = { heads, kvHeads, headDim, ropeTheta: 10000 };
+      // Scores of about 1, as in a model: larger ones magnify what rounding did to queries and keys.
+      const weight = mul(qkv!, 1 / Math.sqrt(hidden));
+      return selfAttention(x!, weight, o!, sequenceLayout(backend, positions, segments), shape);
+    },
   };
 };
 
 const attentionCases = [
-  attentionCase({ heads: 1, kvHeads: 1, headDim: 2 }, [1]),
-  attentionCase({ heads: 4, kvHeads: 2, headDim: 6 }, [3, 1, 33, 7]),
-  attentionCase({ heads: 6, kvHeads: 2, headDim: 32 }, [65, 2, 13]),
-  attentionCase({ heads: 2, kvHeads: 2, headDim: 40 }, [129]),
-  attentionCase({ heads: 2, kvHeads: 1, headDim: 16 }, [300]),
+  attentionCase(1, { heads: 1, kvHeads: 1, headDim: 2 }, [1]),
+  attentionCase(33, { heads: 4, kvHeads: 2, headDim: 6 }, [3, 1, 33, 7]),
+  attentionCase(64, { heads: 6, kvHeads: 2, headDim: 32 }, [65, 2, 13]),
+  attentionCase(24, { heads: 2, kvHeads: 2, headDim: 40 }, [129]),
+  attentionCase(40, { heads: 2, kvHeads: 1, headDim: 64 }, [300, 0, 57]),
+  attentionCase(16, { heads: 1, kvHeads: 1, headDim: 16 }, [530]),
 ];
 
 const normCases = (
@@ -203,6 +215,26 @@ const normCases = (
     [70, 128],
   ] as [number, number][]
 ).map(([rows, hidden]) => pair('rmsNorm', [rows, hidden], [hidden], (x, weight) => rmsNorm(x, weight, 1e-6)));
+
+const mlpCases = (
+  [
+    [1, 1, 1],
+    [13, 33, 37],
+    [70, 128, 352],
+    [300, 40, 171],
+  ] as [number, number, number][]
+).map(
+  ([rows, hidden, intermediate]): Case => ({
+    name: `gatedMlp [${rows}, ${hidden}], intermediate ${intermediate}`,
+    inputs: [
+      [rows, hidden],
+      [2 * intermediate, hidden],
+      [hidden, intermediate],
+    ],
+    products: 2,
+    run: ([x, gateUp, down]) => gatedMlp(x!, mul(gateUp!, 1 / Math.sqrt(hidden)), down!),
+  }),
+);
 
 const swigluCases = [single('swiglu', [1, 2], swiglu), single('swiglu', [13, 2 * 37], swiglu)];
 
@@ -224,7 +256,7 @@ const headCases = (
       [rows, hidden],
       [vocabulary, hidden],
     ],
-    product: true,
+    products: 1,
     run: ([x, head]) => tokenLogProbs(x!, head!, targetsFor(rows, vocabulary)),
   },
   {
@@ -233,7 +265,7 @@ const headCases = (
       [rows, hidden],
       [vocabulary, hidden],
     ],
-    product: true,
+    products: 1,
     run: ([x, head]) => {
       const weights = Float32Array.from({ length: rows }, (_, i) => (i % 7 === 3 ? 0 : 1 / (i + 1)));
       return crossEntropy(x!, head!, targetsFor(rows, vocabulary), weights);
@@ -243,4 +275,4 @@ const headCases = (
 
 /** All of them; the primitives come first. */
 export const primitiveCases = [...unaryCases, ...binaryCases, ...reduceCases, ...movementCases, ...matmulCases];
-export const fusedCases = [...linearCases, ...attentionCases, ...normCases, ...swigluCases, ...headCases];
+export const fusedCases = [...linearCases, ...mlpCases, ...attentionCases, ...normCases, ...swigluCases, ...headCases];

@@ -75,6 +75,38 @@ export interface AttentionShape {
   ropeTheta: number;
 }
 
+/** Where a kernel puts a gradient: written, or added to what is there. */
+export interface GradientTarget {
+  tensor: Tensor;
+  accumulate: boolean;
+}
+
+/** What the gradient of a gated MLP needs of its forward pass; operands, as only kernels read them. */
+export interface SavedMlp {
+  /** x [rows, operandWidth(hidden)] */
+  x: Tensor;
+  /** [rows, 2 · operandWidth(intermediate)] */
+  gateUp: Tensor;
+}
+
+/** What the gradient of self-attention needs of its forward pass. */
+export interface SavedAttention {
+  /** Operands: x [rows, operandWidth(hidden)], queries, keys and values, and what attention gave. */
+  x: Tensor;
+  qkv: Tensor;
+  out: Tensor;
+  /** [heads, rows] */
+  logSumExp: Tensor;
+}
+
+/** Rows that are the tokens of sequences one behind the other. */
+export interface PackedRows {
+  /** [rows] (i32), from 0 in each sequence. */
+  positions: Tensor;
+  /** [sequences + 1] (i32), row offsets; from 0 to the number of rows. */
+  segments: Tensor;
+}
+
 export interface AdamWStep {
   learningRate: number;
   beta1: number;
@@ -118,29 +150,48 @@ export interface FusedKernels {
   swiglu(gateUp: Tensor, out: Tensor): void;
   swigluGradient(dy: Tensor, gateUp: Tensor, dGateUp: Tensor): void;
 
+  /** 32-bit words that a row of `columns` elements takes as an operand of matrix products. */
+  operandWidth(columns: number): number;
+
   /**
-   * Causal attention inside each segment with half-rotation RoPE on queries and keys, scores scaled by 1/√headDim.
-   * qkv [rows, (heads + 2·kvHeads)·headDim] → out [rows, heads·headDim]. `rotated` has the shape of qkv and receives the
-   * rotated queries and keys and the values; `logSumExp` [heads, rows]. Both are what the gradient needs.
+   * y = down · (silu(gate · x) ∘ (up · x)); x, y [rows, hidden], gateUp [2·I, hidden] (gate in the first I rows), down
+   * [hidden, I]. Fills `saved` where it is given.
    */
-  attention(
-    qkv: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    rotated: Tensor,
-    out: Tensor,
-    logSumExp: Tensor,
-    shape: AttentionShape,
+  gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void;
+  gatedMlpGradient(
+    dy: Tensor,
+    saved: SavedMlp,
+    gateUp: Tensor,
+    down: Tensor,
+    dx: GradientTarget | undefined,
+    dGateUp: GradientTarget | undefined,
+    dDown: GradientTarget | undefined,
   ): void;
-  attentionGradient(
-    dOut: Tensor,
-    rotated: Tensor,
-    out: Tensor,
-    logSumExp: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    dQkv: Tensor,
+
+  /**
+   * y = o · attention(qkv · x): causal inside each segment, half-rotation RoPE on queries and keys, scores scaled by
+   * 1/√headDim. x, y [rows, hidden], qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. Fills `saved`
+   * where it is given.
+   */
+  selfAttention(
+    x: Tensor,
+    qkv: Tensor,
+    o: Tensor,
+    rows: PackedRows,
+    y: Tensor,
     shape: AttentionShape,
+    saved?: SavedAttention,
+  ): void;
+  selfAttentionGradient(
+    dy: Tensor,
+    saved: SavedAttention,
+    qkv: Tensor,
+    o: Tensor,
+    rows: PackedRows,
+    shape: AttentionShape,
+    dx: GradientTarget | undefined,
+    dQkv: GradientTarget | undefined,
+    dO: GradientTarget | undefined,
   ): void;
 
   /**
@@ -161,7 +212,7 @@ export interface FusedKernels {
   ): void;
   /**
    * loss [1] = −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]], with its gradients for an upstream gradient of 1
-   * computed in the same pass over the vocabulary: dHidden is overwritten, dHead is added to.
+   * computed in the same pass over the vocabulary.
    */
   crossEntropyWithGradient(
     hidden: Tensor,
@@ -169,8 +220,8 @@ export interface FusedKernels {
     targets: Tensor,
     weights: Tensor,
     loss: Tensor,
-    dHidden: Tensor,
-    dHead: Tensor,
+    dHidden: GradientTarget | undefined,
+    dHead: GradientTarget | undefined,
   ): void;
 
   /**

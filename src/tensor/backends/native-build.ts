@@ -19,6 +19,8 @@ export interface NativeLibrary {
   instructionSet(): string;
   create(threads: number, bfloat16: number): number;
   destroy(engine: number): void;
+  /** 32-bit words of a row of that many columns as an operand of products. */
+  operandWidth(engine: number, columns: number): number;
   allocate(engine: number, bytes: number): number;
   release(engine: number, handle: number): void;
   enqueue(engine: number, operation: number, ...values: number[]): void;
@@ -27,6 +29,8 @@ export interface NativeLibrary {
   sync(engine: number): Promise<void>;
   usedBytes(engine: number): number;
   heldBytes(engine: number): number;
+  /** Fills four numbers for each operation: calls, seconds, 10⁹ flops and 10⁹ bytes since the engine was made. */
+  costs(engine: number, into: Float32Array): Promise<void>;
 }
 
 export interface NativeAvailability {

@@ -1,7 +1,36 @@
 import type { Tensor } from '../tensor.ts';
-import type { AdamWStep, AttentionShape, FusedKernels } from './backend.ts';
+import type {
+  AdamWStep,
+  AttentionShape,
+  FusedKernels,
+  GradientTarget,
+  PackedRows,
+  SavedAttention,
+  SavedMlp,
+} from './backend.ts';
 import { handleOf, weightHandleOf } from './native-arguments.ts';
 import type { NativeLibrary } from './native-build.ts';
+
+/** Whether to add, and the block or 0. */
+function targetOf(target: GradientTarget | undefined): [number, number] {
+  return [Number(target?.accumulate ?? false), handleOf(target?.tensor)];
+}
+
+function layoutOf(
+  { positions, segments }: PackedRows,
+  { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+): number[] {
+  return [
+    positions.size,
+    segments.size - 1,
+    heads,
+    kvHeads,
+    headDim,
+    ropeTheta,
+    handleOf(positions),
+    handleOf(segments),
+  ];
+}
 
 /** The fused operations of the C++ engine; arguments in the order that the operations in src/native document. */
 export class NativeKernels implements FusedKernels {
@@ -69,37 +98,63 @@ export class NativeKernels implements FusedKernels {
       handleOf(dy), handleOf(gateUp), handleOf(dGateUp));
   }
 
-  attention(
-    qkv: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    rotated: Tensor,
-    out: Tensor,
-    logSumExp: Tensor,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
-  ): void {
-    // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.attention!,
-      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta,
-      handleOf(qkv), handleOf(positions), handleOf(segments),
-      handleOf(rotated), handleOf(out), handleOf(logSumExp));
+  operandWidth(columns: number): number {
+    return this.#library.operandWidth(this.#engine, columns);
   }
 
-  attentionGradient(
-    dOut: Tensor,
-    rotated: Tensor,
-    out: Tensor,
-    logSumExp: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    dQkv: Tensor,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+  gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.gatedMlp!, x.shape[0]!, x.shape[1]!, down.shape[1]!,
+      handleOf(x), weightHandleOf(gateUp), weightHandleOf(down), handleOf(y),
+      handleOf(saved?.x), handleOf(saved?.gateUp));
+  }
+
+  gatedMlpGradient(
+    dy: Tensor,
+    saved: SavedMlp,
+    gateUp: Tensor,
+    down: Tensor,
+    dx: GradientTarget | undefined,
+    dGateUp: GradientTarget | undefined,
+    dDown: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.attentionGradient!,
-      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta,
-      handleOf(dOut), handleOf(rotated), handleOf(out), handleOf(logSumExp), handleOf(positions), handleOf(segments),
-      handleOf(dQkv));
+    this.#library.enqueue(this.#engine, this.#op.gatedMlpGradient!, dy.shape[0]!, dy.shape[1]!, down.shape[1]!,
+      handleOf(dy), handleOf(saved.x), handleOf(saved.gateUp), handleOf(gateUp), handleOf(down),
+      ...targetOf(dx), ...targetOf(dGateUp), ...targetOf(dDown));
+  }
+
+  selfAttention(
+    x: Tensor,
+    qkv: Tensor,
+    o: Tensor,
+    rows: PackedRows,
+    y: Tensor,
+    shape: AttentionShape,
+    saved?: SavedAttention,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.selfAttention!, ...layoutOf(rows, shape), x.shape[1]!,
+      handleOf(x), weightHandleOf(qkv), weightHandleOf(o), handleOf(y),
+      handleOf(saved?.x), handleOf(saved?.qkv), handleOf(saved?.out), handleOf(saved?.logSumExp));
+  }
+
+  selfAttentionGradient(
+    dy: Tensor,
+    saved: SavedAttention,
+    qkv: Tensor,
+    o: Tensor,
+    rows: PackedRows,
+    shape: AttentionShape,
+    dx: GradientTarget | undefined,
+    dQkv: GradientTarget | undefined,
+    dO: GradientTarget | undefined,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.selfAttentionGradient!, ...layoutOf(rows, shape), dy.shape[1]!,
+      handleOf(dy), handleOf(saved.x), handleOf(saved.qkv), handleOf(saved.out), handleOf(saved.logSumExp),
+      handleOf(qkv), handleOf(o),
+      ...targetOf(dx), ...targetOf(dQkv), ...targetOf(dO));
   }
 
   tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void {
@@ -132,14 +187,15 @@ export class NativeKernels implements FusedKernels {
     targets: Tensor,
     weights: Tensor,
     loss: Tensor,
-    dHidden: Tensor,
-    dHead: Tensor,
+    dHidden: GradientTarget | undefined,
+    dHead: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.crossEntropyWithGradient!,
       targets.size, head.shape[1]!, head.shape[0]!,
+      Number(dHidden?.accumulate ?? false), Number(dHead?.accumulate ?? false),
       handleOf(hidden), weightHandleOf(head), handleOf(targets), handleOf(weights),
-      handleOf(loss), handleOf(dHidden), handleOf(dHead));
+      handleOf(loss), handleOf(dHidden?.tensor), handleOf(dHead?.tensor));
   }
 
   cachedAttention(

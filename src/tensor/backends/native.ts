@@ -23,6 +23,15 @@ export async function createNativeBackend(options: {
   return new NativeBackend(library, options.precision, options.threads ?? availableParallelism());
 }
 
+export interface OperationCost {
+  operation: string;
+  calls: number;
+  seconds: number;
+  flops: number;
+  /** Moved between memory and processor at least, as if caches were cold; 0 where an operation does not say. */
+  bytes: number;
+}
+
 export class NativeBackend implements Backend {
   readonly name = 'native';
   readonly precision: 'f32' | 'bf16';
@@ -84,6 +93,22 @@ export class NativeBackend implements Backend {
 
   memory(): { used: number; held: number } {
     return { used: this.#library.usedBytes(this.#engine), held: this.#library.heldBytes(this.#engine) };
+  }
+
+  /** What each operation has cost since the backend was opened, once all that was enqueued has run. */
+  async profile(): Promise<OperationCost[]> {
+    const names = Object.keys(this.#op);
+    const numbers = new Float32Array(names.length * 4);
+    await this.#library.costs(this.#engine, numbers);
+    return names.map((operation, index) => {
+      const [calls, seconds, gflop, gigabytes] = numbers.subarray(index * 4) as unknown as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      return { operation, calls, seconds, flops: gflop * 1e9, bytes: gigabytes * 1e9 };
+    });
   }
 
   fill(out: Tensor, value: number): void {

@@ -1,7 +1,6 @@
 import type { AttentionShape, Backend } from '../backends/backend.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
-import { empty, fromHost } from '../scope.ts';
-import { record } from '../tape.ts';
+import { fromHost } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 import { applyRotary, repeatHeads, rotaryTables, softmax } from './rotary.ts';
 
@@ -26,28 +25,9 @@ export function sequenceLayout(backend: Backend, positions: Int32Array, segments
 
 /**
  * Causal attention with rotary positions inside each sequence: softmax(R(q) · R(k)ᵀ / √headDim) · v.
- * qkv [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. No [rows, rows] array is held by the kernel;
- * it saves the rotated queries and keys, the output and the log-sum-exp of each row of scores.
+ * qkv [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim].
  */
 export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionShape): Tensor {
-  const { backend } = qkv;
-  const { fused } = backend;
-  if (!fused.attention || !fused.attentionGradient) return attentionComposition(qkv, layout, shape);
-  const rows = qkv.shape[0]!;
-  const { positionsTensor, segmentsTensor } = layout;
-  const rotated = empty(backend, qkv.shape);
-  const out = empty(backend, [rows, shape.heads * shape.headDim]);
-  const logSumExp = empty(backend, [shape.heads, rows]);
-  fused.attention(qkv, positionsTensor, segmentsTensor, rotated, out, logSumExp, shape);
-  const saved = [rotated, out, logSumExp, positionsTensor, segmentsTensor];
-  return record([qkv], out, saved, (dOut, gradients) => {
-    const dQkv = empty(backend, qkv.shape);
-    fused.attentionGradient?.(dOut, rotated, out, logSumExp, positionsTensor, segmentsTensor, dQkv, shape);
-    gradients.add(qkv, dQkv);
-  });
-}
-
-export function attentionComposition(qkv: Tensor, layout: SequenceLayout, shape: AttentionShape): Tensor {
   const { heads, kvHeads, headDim } = shape;
   const rows = qkv.shape[0]!;
   const tables = rotaryTables(qkv.backend, layout.positions, shape);

@@ -16,7 +16,7 @@ export function linear(x: Tensor, w: Tensor): Tensor {
   }
   const y = empty(x.backend, [rows!, w.shape[0]!]);
   fused.linear(x, w, y);
-  return record([x, w], y, [x], (dy, gradients) => {
+  return record([x, w], y, [x, w], (dy, gradients) => {
     if (gradients.wants(x)) {
       const { tensor, accumulate } = gradients.target(x);
       fused.linearInputGradient?.(dy, w, tensor, accumulate);

@@ -15,8 +15,8 @@ export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   const inverseRms = empty(x.backend, [x.shape[0]!]);
   fused.rmsNorm(x, weight, y, inverseRms, eps);
   return record([x, weight], y, [x, inverseRms], (dy, gradients) => {
-    const dx = gradients.wants(x) ? gradients.target(x) : undefined;
-    const dWeight = gradients.wants(weight) ? gradients.target(weight) : undefined;
+    const dx = gradients.targetIfWanted(x);
+    const dWeight = gradients.targetIfWanted(weight);
     fused.rmsNormGradient?.(
       dy,
       x,

@@ -17,9 +17,9 @@ export function tokenLogProbs(hidden: Tensor, head: Tensor, targets: Int32Array)
   const logProbs = empty(backend, [rows]);
   const logSumExp = empty(backend, [rows]);
   fused.tokenLogProbs(hidden, head, targetsTensor, logProbs, logSumExp);
-  return record([hidden, head], logProbs, [hidden, targetsTensor, logSumExp], (dLogProbs, gradients) => {
-    const dHidden = gradients.wants(hidden) ? gradients.target(hidden) : undefined;
-    const dHead = gradients.wants(head) ? gradients.target(head) : undefined;
+  return record([hidden, head], logProbs, [hidden, head, targetsTensor, logSumExp], (dLogProbs, gradients) => {
+    const dHidden = gradients.targetIfWanted(hidden);
+    const dHead = gradients.targetIfWanted(head);
     fused.tokenLogProbsGradient?.(
       dLogProbs,
       hidden,

@@ -1,0 +1,102 @@
+// Causal attention with rotary positions over packed sequences, between operands of products.
+#pragma once
+
+#include "gemm.h"
+#include "rotary.h"
+
+namespace mixtune {
+
+/** What both passes are given. Rows are tokens; `segments` are the row offsets of the sequences. */
+struct AttentionLayout {
+  int64_t rows;
+  HeadShape shape;
+  double theta;
+  const int32_t* positions;
+  const int32_t* segments;
+  int64_t segmentCount;
+};
+
+/** Throws unless segments ascend within the rows and the head sizes fit together. Returns the table of their angles. */
+const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at);
+
+/**
+ * qkv [rows, (heads + 2·kvHeads)·headDim] → out [rows, heads·headDim], both rows of units, and the log-sum-exp of each
+ * row of scores [heads, rows].
+ */
+template <class T>
+void attend(Engine& engine, const AttentionLayout& at, const typename T::Unit* qkv, typename T::Unit* out,
+            float* logSumExp);
+
+/** The gradient dQkv, from that of out: scores are computed again, a block of queries at a time. */
+template <class T>
+void attendBackward(Engine& engine, const AttentionLayout& at, const typename T::Unit* dOut,
+                    const typename T::Unit* qkv, const typename T::Unit* out, const float* logSumExp,
+                    typename T::Unit* dQkv);
+
+/** Rows of a head lie far apart, which no processor guesses: they are asked for this many rows ahead. */
+constexpr int64_t kRowsAhead = 12;
+
+template <class T>
+inline void prefetchTerms(const typename T::Unit* row, int64_t column, int64_t count) {
+  const char* from = reinterpret_cast<const char*>(row + column / T::kTerms);
+  for (int64_t byte = 0; byte < count * 4 / T::kTerms; byte += 64) __builtin_prefetch(from + byte);
+}
+
+/** Of one sequence and one key-value head: the rows, and where its keys and values stand in them. */
+template <class T>
+struct KeyValueRows {
+  const typename T::Unit* row;
+  int64_t stride, keyColumn, valueColumn, headDim;
+  const int32_t* positions;
+  const RotaryTable& table;
+
+  KeyValueRows(const AttentionLayout& at, const RotaryTable& table, const typename T::Unit* qkv, int64_t begin,
+               int64_t kvHead)
+      : row(qkv + begin * rowUnits<T>(at.shape.width())),
+        stride(rowUnits<T>(at.shape.width())),
+        keyColumn((at.shape.heads + kvHead) * at.shape.headDim),
+        valueColumn(keyColumn + at.shape.kvHeads * at.shape.headDim),
+        headDim(at.shape.headDim),
+        positions(at.positions + begin),
+        table(table) {}
+
+  /** Head `column / headDim` of token i as floats, turned by the token's position. */
+  void rotated(int64_t i, int64_t column, float* to) const {
+    plain(i, column, to);
+    rotate(to, table, positions[i], 1.0f, to);
+  }
+  void plain(int64_t i, int64_t column, float* to) const {
+    const typename T::Unit* from = row + i * stride;
+    prefetchTerms<T>(from + kRowsAhead * stride, column, headDim);
+    int64_t k = 0;
+    for (; k + kLanes <= headDim; k += kLanes) store(to + k, loadTerms<T>(from, column + k));
+    if (k < headDim) storePart(to + k, loadTerms<T>(from, column + k, headDim - k), headDim - k);
+  }
+};
+
+/** Rows of floats [count, headDim] as pairs of tokens from `token` (even) on. */
+template <class T>
+void putTokens(const TokenPanels<T, kPanel>& panels, const float* rows, int64_t token, int64_t count, int64_t headDim) {
+  for (int64_t r = 0; r < count; r += 2)
+    for (int64_t i = 0; i < headDim; i += kLanes) {
+      const int64_t left = headDim - i;
+      const auto part = [&](int64_t row) {
+        if (row >= count) return Vec{};
+        return left >= kLanes ? load(rows + row * headDim + i) : loadPart(rows + row * headDim + i, left);
+      };
+      panels.put(token + r, i, part(r), part(r + 1));
+    }
+}
+
+template <class T>
+TokenPanels<T, kPanel> takeTokenPanels(Scratch& scratch, int64_t tokens, int64_t columns) {
+  using Panels = TokenPanels<T, kPanel>;
+  return {scratch.take<typename T::Unit>(Panels::sizeOf(tokens, columns)), Panels::strideOf(tokens)};
+}
+
+/** Rows of scores are padded to whole panels: what lies beyond the causal limit is computed along and cleared. */
+inline int64_t padded(int64_t count) { return (count + kPanel - 1) / kPanel * kPanel; }
+
+inline int64_t wholeVectors(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+
+}  // namespace mixtune

@@ -1,0 +1,187 @@
+// The gated MLP: down · (silu(gate · x) ∘ (up · x)), with SwiGLU in the epilogues of the products around it.
+#include "gemm.h"
+#include "operations.h"
+
+namespace mixtune {
+
+namespace {
+
+struct Widths {
+  int64_t rows, hidden, intermediate;
+};
+
+/** Rows in which kLanes terms of gate alternate with the same of up, in whole panels: as the products give and take them. */
+template <class T>
+struct GateUp {
+  typename T::Unit* data;
+  int64_t stride;
+
+  typename T::Unit* row(int64_t r) const { return data + r * stride; }
+};
+
+/** Terms of a row of `GateUp`. */
+int64_t gateUpTerms(int64_t intermediate) { return countIn(Order::kPairedHalves, 2 * intermediate); }
+
+/** Finish of the product with gate and up: keeps them (if asked to) and h. */
+template <class T>
+struct SwiGlu {
+  GateUp<T> gateUp;
+  typename T::Unit* h;
+  int64_t stride;
+
+  void prefetch(int64_t row, int64_t count, int64_t panel) const {
+    for (int64_t r = row; r < row + count; r++) {
+      __builtin_prefetch(h + r * stride + panel * kLanes / T::kTerms, 1);
+      if (gateUp.data) __builtin_prefetch(gateUp.row(r) + panel * kPanel / T::kTerms, 1);
+    }
+  }
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    for (int64_t r = row; r < row + count; r++, sums += kPanel) {
+      const Vec gate = load(sums), up = load(sums + kLanes);
+      storeTerms<T>(h + r * stride, panel * kLanes, gate * sigmoid(gate) * up);
+      if (gateUp.data) storePanelTerms<T>(gateUp.row(r), panel * kPanel, gate, up);
+    }
+  }
+};
+
+/**
+ * Finish of dh = dy · down: turns it into the gradients of gate and up, as rows for the input gradient and as token
+ * panels for the weights', and computes h again for the gradient of down.
+ */
+template <class T>
+struct SwiGluGradient {
+  GateUp<T> gateUp, gradient;
+  TokenPanels<T> dGate, dUp, h;
+  int64_t intermediate;
+
+  struct Parts {
+    Vec dGate, dUp, h;
+  };
+
+  void prefetch(int64_t row, int64_t count, int64_t panel) const {
+    for (int64_t r = row; r < row + count; r++)
+      for (int64_t i = 0; i < 2; i++) __builtin_prefetch(gateUp.row(r) + (2 * panel + i) * kPanel / T::kTerms);
+  }
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
+    for (int64_t column = panel * kPanel; column < std::min((panel + 1) * kPanel, intermediate); column += kLanes) {
+      const float* of = sums + column % kPanel;
+      for (int64_t r = 0; r < count; r += 2) {
+        const Parts even = partsOf(row + r, column, load(of + r * kPanel));
+        const Parts odd = r + 1 < count ? partsOf(row + r + 1, column, load(of + (r + 1) * kPanel)) : Parts{};
+        dGate.put(row + r, column, even.dGate, odd.dGate);
+        dUp.put(row + r, column, even.dUp, odd.dUp);
+        h.put(row + r, column, even.h, odd.h);
+      }
+    }
+  }
+
+  Parts partsOf(int64_t row, int64_t column, Vec dh) const {
+    const Vec g = loadTerms<T>(gateUp.row(row), 2 * column), u = loadTerms<T>(gateUp.row(row), 2 * column + kLanes);
+    const Vec s = sigmoid(g), silu = g * s;
+    const Parts parts{dh * u * (s + silu * (1.0f - s)), dh * silu, silu * u};
+    storePanelTerms<T>(gradient.row(row), 2 * column, parts.dGate, parts.dUp);
+    return parts;
+  }
+};
+
+double productFlops(const Widths& at) { return 6.0 * at.rows * at.hidden * at.intermediate; }
+double weightBytes(const Widths& at) { return 6.0 * at.hidden * at.intermediate; }
+
+template <class T>
+void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Block* down, float* y,
+             typename T::Unit* operand, typename T::Unit* saved) {
+  using Unit = typename T::Unit;
+  const int64_t units = unitsOf<T>(at.hidden), hUnits = rowUnits<T>(at.intermediate);
+  Left<Unit> left{operand, rowUnits<T>(at.hidden)};
+  if (operand)
+    convertRows<T>(engine, x, at.rows, at.hidden, operand);
+  else
+    left = leftRows<T>(engine, x, at.rows, at.hidden);
+  Unit* h = engine.scratch.take<Unit>(at.rows * hUnits);
+  const int64_t terms = gateUpTerms(at.intermediate);
+  multiplyRows<T>(engine, at.rows, terms / kPanel, units, left,
+                  weightPanels<T>(engine, gateUp, at.hidden, 2 * at.intermediate, Order::kPairedHalves),
+                  SwiGlu<T>{{saved, terms / T::kTerms}, h, hUnits});
+  multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(at.intermediate), {h, hUnits},
+                  weightPanels<T>(engine, down, at.intermediate, at.hidden),
+                  StoreFloats{y, at.hidden, at.hidden, false});
+}
+
+template <class T>
+void backward(Engine& engine, const Widths& at, const float* dy, typename T::Unit* operand, typename T::Unit* saved,
+              const Block* gateUp, const Block* down, float* dx, bool accumulateDx, float* dGateUp,
+              bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
+  using Unit = typename T::Unit;
+  const int64_t hidden = rowUnits<T>(at.hidden), terms = gateUpTerms(at.intermediate), stride = terms / T::kTerms;
+  Unit* above = engine.scratch.take<Unit>(at.rows * hidden);
+  convertRows<T>(engine, dy, at.rows, at.hidden, above);
+  const GateUp<T> gradient{engine.scratch.take<Unit>(at.rows * stride), stride};
+  const TokenPanels<T> dGate = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
+  const TokenPanels<T> dUp = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
+  const TokenPanels<T> h = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
+  multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kPanel), unitsOf<T>(at.hidden), {above, hidden},
+                  weightPanelsAcross<T>(engine, down, at.hidden, at.intermediate),
+                  SwiGluGradient<T>{{saved, stride}, gradient, dGate, dUp, h, at.intermediate});
+  if (dDown)
+    multiplyTokens<T>(engine, at.hidden, at.intermediate, at.rows,
+                      tokenPanels<T>(engine, above, hidden, at.rows, at.hidden), h, dDown, accumulateDDown);
+  if (dGateUp) {
+    const TokenPanels<T> input = tokenPanels<T>(engine, operand, hidden, at.rows, at.hidden);
+    multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dGate, input, dGateUp, accumulateDGateUp);
+    multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dUp, input, dGateUp + at.intermediate * at.hidden,
+                      accumulateDGateUp);
+  }
+  if (dx)
+    multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(terms), {gradient.data, stride},
+                    weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, Order::kPairedHalves),
+                    StoreFloats{dx, at.hidden, at.hidden, accumulateDx});
+}
+
+}  // namespace
+
+/** rows, hidden, intermediate, x, gateUp, down, y, operand or 0, saved gate and up or 0. */
+void operations::gatedMlp(Engine& engine, Arguments& in) {
+  const Widths at{in.integer(), in.integer(), in.integer()};
+  const float* x = in.read(at.rows * at.hidden);
+  Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
+  Block* down = in.block<float>(at.intermediate * at.hidden);
+  float* y = in.write(at.rows * at.hidden);
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    auto* operand = in.write<typename T::Unit>(at.rows * rowUnits<T>(at.hidden));
+    auto* saved = in.write<typename T::Unit>(at.rows * gateUpTerms(at.intermediate) / T::kTerms);
+    forward<T>(engine, at, x, gateUp, down, y, operand, saved);
+    engine.count(productFlops(at), 8.0 * at.rows * at.hidden + weightBytes(at) + 8.0 * at.rows * at.intermediate);
+  });
+}
+
+/**
+ * rows, hidden, intermediate, dy, operand, saved gate and up, gateUp, down, then dx, dGateUp, dDown, each as accumulate?
+ * and the tensor or 0.
+ */
+void operations::gatedMlpGradient(Engine& engine, Arguments& in) {
+  const Widths at{in.integer(), in.integer(), in.integer()};
+  const float* dy = in.read(at.rows * at.hidden);
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    auto* operand = const_cast<typename T::Unit*>(in.read<typename T::Unit>(at.rows * rowUnits<T>(at.hidden)));
+    auto* saved = const_cast<typename T::Unit*>(
+        in.read<typename T::Unit>(at.rows * gateUpTerms(at.intermediate) / T::kTerms));
+    const Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
+    const Block* down = in.block<float>(at.intermediate * at.hidden);
+    const bool accumulateDx = in.flag();
+    float* dx = in.write(at.rows * at.hidden);
+    const bool accumulateDGateUp = in.flag();
+    float* dGateUp = in.write(2 * at.intermediate * at.hidden);
+    const bool accumulateDDown = in.flag();
+    float* dDown = in.write(at.intermediate * at.hidden);
+    backward<T>(engine, at, dy, operand, saved, gateUp, down, dx, accumulateDx, dGateUp, accumulateDGateUp, dDown,
+                accumulateDDown);
+    engine.count(2 * productFlops(at),
+                 8.0 * at.rows * at.hidden + 4 * weightBytes(at) + 20.0 * at.rows * at.intermediate);
+  });
+}
+
+}  // namespace mixtune

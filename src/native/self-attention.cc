@@ -1,0 +1,118 @@
+// Self-attention as one operation: the product with q, k and v, attention, and the output product, with no pass between.
+#include "attention.h"
+#include "operations.h"
+
+namespace mixtune {
+
+namespace {
+
+AttentionLayout readLayout(Arguments& in) {
+  AttentionLayout at{};
+  at.rows = in.integer();
+  at.segmentCount = in.integer();
+  at.shape.heads = in.integer();
+  at.shape.kvHeads = in.integer();
+  at.shape.headDim = in.integer();
+  at.theta = in.number();
+  at.positions = in.read<int32_t>(at.rows);
+  at.segments = in.read<int32_t>(at.segmentCount + 1);
+  return at;
+}
+
+double productFlops(const AttentionLayout& at, int64_t hidden) {
+  return 2.0 * at.rows * hidden * (at.shape.width() + at.shape.queryWidth());
+}
+
+/** Of the scores and the sums of values that causality leaves. */
+double attentionFlops(const AttentionLayout& at) {
+  double pairs = 0;
+  for (int64_t s = 0; s < at.segmentCount; s++) {
+    const double length = at.segments[s + 1] - at.segments[s];
+    pairs += length * (length + 1) / 2;
+  }
+  return 4.0 * pairs * at.shape.queryWidth();
+}
+
+}  // namespace
+
+/**
+ * rows, segments, heads, kvHeads, headDim, theta, positions, segments, hidden, x, qkv weight, o weight, y, operand or 0,
+ * saved qkv or 0, saved out or 0, logSumExp or 0.
+ */
+void operations::selfAttention(Engine& engine, Arguments& in) {
+  const AttentionLayout at = readLayout(in);
+  const int64_t hidden = in.integer(), width = at.shape.width(), outWidth = at.shape.queryWidth();
+  const float* x = in.read(at.rows * hidden);
+  Block* qkvWeight = in.block<float>(width * hidden);
+  Block* oWeight = in.block<float>(hidden * outWidth);
+  float* y = in.write(at.rows * hidden);
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    using Unit = typename T::Unit;
+    const auto orScratch = [&](Unit* given, int64_t count) { return given ? given : engine.scratch.take<Unit>(count); };
+    const int64_t units = rowUnits<T>(hidden), qkvUnits = rowUnits<T>(width), outUnits = rowUnits<T>(outWidth);
+    Unit* operand = orScratch(in.write<Unit>(at.rows * units), at.rows * units);
+    Unit* qkv = orScratch(in.write<Unit>(at.rows * qkvUnits), at.rows * qkvUnits);
+    Unit* out = orScratch(in.write<Unit>(at.rows * outUnits), at.rows * outUnits);
+    float* logSumExp = in.write(at.shape.heads * at.rows);
+    if (!logSumExp) logSumExp = engine.scratch.take<float>(at.shape.heads * at.rows);
+    convertRows<T>(engine, x, at.rows, hidden, operand);
+    multiplyRows<T>(engine, at.rows, divideUp(width, kPanel), unitsOf<T>(hidden), {operand, units},
+                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>(qkv, width));
+    attend<T>(engine, at, qkv, out, logSumExp);
+    multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(outWidth), {out, outUnits},
+                    weightPanels<T>(engine, oWeight, outWidth, hidden), StoreFloats{y, hidden, hidden, false});
+  });
+  engine.count(productFlops(at, hidden) + attentionFlops(at),
+               8.0 * at.rows * hidden + 2.0 * hidden * (width + outWidth) + 4.0 * at.rows * (width + outWidth));
+}
+
+/**
+ * rows, segments, heads, kvHeads, headDim, theta, positions, segments, hidden, dy, operand, saved qkv, saved out,
+ * logSumExp, qkv weight, o weight, then dx, dQkvWeight, dOWeight, each as accumulate? and the tensor or 0.
+ */
+void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
+  const AttentionLayout at = readLayout(in);
+  const int64_t hidden = in.integer(), width = at.shape.width(), outWidth = at.shape.queryWidth();
+  const float* dy = in.read(at.rows * hidden);
+  inPrecision(engine, [&](auto kind) {
+    using T = decltype(kind);
+    using Unit = typename T::Unit;
+    const int64_t units = rowUnits<T>(hidden), qkvUnits = rowUnits<T>(width), outUnits = rowUnits<T>(outWidth);
+    const Unit* operand = in.read<Unit>(at.rows * units);
+    const Unit* qkv = in.read<Unit>(at.rows * qkvUnits);
+    const Unit* out = in.read<Unit>(at.rows * outUnits);
+    const float* logSumExp = in.read(at.shape.heads * at.rows);
+    const Block* qkvWeight = in.block<float>(width * hidden);
+    const Block* oWeight = in.block<float>(hidden * outWidth);
+    const bool accumulateDx = in.flag();
+    float* dx = in.write(at.rows * hidden);
+    const bool accumulateDQkv = in.flag();
+    float* dQkvWeight = in.write(width * hidden);
+    const bool accumulateDO = in.flag();
+    float* dOWeight = in.write(hidden * outWidth);
+
+    Unit* above = engine.scratch.take<Unit>(at.rows * units);
+    Unit* dOut = engine.scratch.take<Unit>(at.rows * outUnits);
+    Unit* dQkv = engine.scratch.take<Unit>(at.rows * qkvUnits);
+    convertRows<T>(engine, dy, at.rows, hidden, above);
+    multiplyRows<T>(engine, at.rows, divideUp(outWidth, kPanel), unitsOf<T>(hidden), {above, units},
+                    weightPanelsAcross<T>(engine, oWeight, hidden, outWidth),
+                    StoreOperand<T>(dOut, outWidth));
+    attendBackward<T>(engine, at, dOut, qkv, out, logSumExp, dQkv);
+    if (dOWeight)
+      multiplyTokens<T>(engine, hidden, outWidth, at.rows, tokenPanels<T>(engine, above, units, at.rows, hidden),
+                        tokenPanels<T>(engine, out, outUnits, at.rows, outWidth), dOWeight, accumulateDO);
+    if (dQkvWeight)
+      multiplyTokens<T>(engine, width, hidden, at.rows, tokenPanels<T>(engine, dQkv, qkvUnits, at.rows, width),
+                        tokenPanels<T>(engine, operand, units, at.rows, hidden), dQkvWeight, accumulateDQkv);
+    if (dx)
+      multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(width), {dQkv, qkvUnits},
+                      weightPanelsAcross<T>(engine, qkvWeight, width, hidden),
+                      StoreFloats{dx, hidden, hidden, accumulateDx});
+  });
+  engine.count(2 * productFlops(at, hidden) + 2.5 * attentionFlops(at),
+               8.0 * at.rows * hidden + 8.0 * hidden * (width + outWidth) + 8.0 * at.rows * (width + outWidth));
+}
+
+}  // namespace mixtune

@@ -1,0 +1,58 @@
+import type { AttentionShape } from '../backends/backend.ts';
+import { empty } from '../scope.ts';
+import { isTracked, record } from '../tape.ts';
+import type { Tensor } from '../tensor.ts';
+import { attention, type SequenceLayout } from './attention.ts';
+import { linearComposition } from './linear.ts';
+
+/**
+ * Causal self-attention with its projections: o · attention(qkv · x), inside each sequence of the layout.
+ * x [rows, hidden], qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim] → [rows, hidden].
+ * No [rows, rows] array is held: scores exist for a block of queries at a time, and are computed again for the gradient
+ * from x, q, k and v, the result (all in the precision of products) and the log-sum-exp of each row, which are saved.
+ */
+export function selfAttention(
+  x: Tensor,
+  qkv: Tensor,
+  o: Tensor,
+  layout: SequenceLayout,
+  shape: AttentionShape,
+): Tensor {
+  const { backend } = x;
+  const { fused } = backend;
+  if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandWidth)
+    return selfAttentionComposition(x, qkv, o, layout, shape);
+  const [rows, hidden] = x.shape as [number, number];
+  const { heads, kvHeads, headDim } = shape;
+  const [width, outWidth] = [(heads + 2 * kvHeads) * headDim, heads * headDim];
+  if (`${qkv.shape}` !== `${[width, hidden]}` || `${o.shape}` !== `${[hidden, outWidth]}`)
+    throw new Error(`selfAttention: x [${x.shape}], qkv [${qkv.shape}] and o [${o.shape}] do not fit`);
+  const packed = { positions: layout.positionsTensor, segments: layout.segmentsTensor };
+  const y = empty(backend, [rows, hidden]);
+  if (![x, qkv, o].some(isTracked)) {
+    fused.selfAttention(x, qkv, o, packed, y, shape);
+    return y;
+  }
+  const operand = (columns: number): Tensor => empty(backend, [rows, fused.operandWidth!(columns)], 'operand');
+  const saved = {
+    x: operand(hidden),
+    qkv: operand(width),
+    out: operand(outWidth),
+    logSumExp: empty(backend, [heads, rows]),
+  };
+  fused.selfAttention(x, qkv, o, packed, y, shape, saved);
+  return record([x, qkv, o], y, [...Object.values(saved), ...Object.values(packed), qkv, o], (dy, gradients) => {
+    const [dx, dQkv, dO] = [x, qkv, o].map((input) => gradients.targetIfWanted(input));
+    fused.selfAttentionGradient?.(dy, saved, qkv, o, packed, shape, dx, dQkv, dO);
+  });
+}
+
+export function selfAttentionComposition(
+  x: Tensor,
+  qkv: Tensor,
+  o: Tensor,
+  layout: SequenceLayout,
+  shape: AttentionShape,
+): Tensor {
+  return linearComposition(attention(linearComposition(x, qkv), layout, shape), o);
+}
