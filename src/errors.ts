@@ -29,10 +29,13 @@ export class RequestError extends Error {
 export class RunError extends Error {
   override readonly name = 'RunError';
   readonly hint: string | undefined;
+  /** True where the stage's state is what it was before the step that failed, so that it can be saved. */
+  stateIsWhole: boolean;
 
-  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(message: string, options: { hint?: string; cause?: unknown; stateIsWhole?: boolean } = {}) {
     super(message, { cause: options.cause });
     this.hint = options.hint;
+    this.stateIsWhole = options.stateIsWhole ?? false;
   }
 }
 

@@ -25,7 +25,15 @@ export { type PretrainConfig, pretrain, pretrainSchema, pretrainStage } from './
 export { type RewardConfig, reward, rewardSchema, rewardStage } from './stages/reward.ts';
 export { type RlooConfig, rloo, rlooSchema, rlooStage } from './stages/rloo.ts';
 export { type SftConfig, sft, sftSchema, sftStage } from './stages/sft.ts';
-export type { Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stages/stage.ts';
+export {
+  type Metrics,
+  pause,
+  type Sample,
+  type Stage,
+  type StageInput,
+  type StageRun,
+  type StepRecord,
+} from './stages/stage.ts';
 export { type TokenizerConfig, tokenizerStage } from './stages/tokenizer.ts';
 export type { Backend } from './tensor/backends/backend.ts';
 export { type BackendChoice, type BackendRequest, openBackend } from './tensor/backends/open.ts';

@@ -4,24 +4,30 @@ import type { Problem } from '../errors.ts';
 import { removeDirectory, writeDirectoryAtomically } from './atomic.ts';
 import { verifyManifest, writeManifest } from './manifest.ts';
 
-const statePattern = /^state-(\d{6,})$/;
+const statePattern = /^state-(\d{6,})(?:\+(\d+))?$/;
 
-/** Name of the resumable state after `step` steps. */
-export function stateName(step: number): string {
-  return `state-${String(step).padStart(6, '0')}`;
+/** Where a state is: behind a step, and by how many pauses inside the one that follows. */
+export interface StatePlace {
+  step: number;
+  pauses?: number;
+}
+
+/** Name of the resumable state at a place: `state-000012`, or `state-000012+3` in the middle of step 13. */
+export function stateName({ step, pauses = 0 }: StatePlace): string {
+  return `state-${String(step).padStart(6, '0')}${pauses > 0 ? `+${pauses}` : ''}`;
 }
 
 /** Writes a resumable state with its manifest into `node`, all or nothing, and returns its folder. */
 export async function writeState(
   node: string,
-  step: number,
+  place: StatePlace,
   save: (directory: string) => Promise<void>,
   details: Readonly<Record<string, unknown>> = {},
 ): Promise<string> {
-  const directory = join(node, stateName(step));
+  const directory = join(node, stateName(place));
   await writeDirectoryAtomically(directory, async (temporary) => {
     await save(temporary);
-    await writeManifest(temporary, { ...details, step });
+    await writeManifest(temporary, { ...details, step: place.step });
   });
   return directory;
 }
@@ -37,7 +43,7 @@ export async function newestState(
   for (const name of (await stateNames(node)).reverse()) {
     const directory = join(node, name);
     const problems = await verifyManifest(directory);
-    if (problems.length === 0) return { state: { directory, step: stepOf(name) }, skipped };
+    if (problems.length === 0) return { state: { directory, step: placeOf(name).step }, skipped };
     skipped.push(...problems);
   }
   return { state: undefined, skipped };
@@ -54,16 +60,19 @@ export async function rotateStates(node: string, keep: number, keepAlso: readonl
   for (const name of names.slice(0, Math.max(0, names.length - keep))) {
     if (!kept.has(name)) await removeDirectory(join(node, name));
   }
-  const leftovers = (await readdir(node)).filter((name) => /^state-\d+\.tmp-/.test(name));
+  const leftovers = (await readdir(node)).filter((name) => /^state-[\d+]+\.tmp-/.test(name));
   for (const name of leftovers) await rm(join(node, name), { recursive: true, force: true });
 }
 
 /** Oldest first. */
 async function stateNames(node: string): Promise<string[]> {
   const names = await readdir(node).catch(() => []);
-  return names.filter((name) => statePattern.test(name)).sort((a, b) => stepOf(a) - stepOf(b));
+  return names
+    .filter((name) => statePattern.test(name))
+    .sort((a, b) => placeOf(a).step - placeOf(b).step || placeOf(a).pauses - placeOf(b).pauses);
 }
 
-function stepOf(name: string): number {
-  return Number(statePattern.exec(name)![1]);
+function placeOf(name: string): Required<StatePlace> {
+  const [, step, pauses = 0] = statePattern.exec(name)!;
+  return { step: Number(step), pauses: Number(pauses) };
 }

@@ -1,3 +1,4 @@
+import type { Presets } from './presets.ts';
 import type { SchemaKey } from './schema-keys.ts';
 
 /** A Markdown table of keys: name, type, default, meaning. */
@@ -6,6 +7,15 @@ export function keysTable(keys: readonly SchemaKey[]): string {
     [`\`${key.name}\``, key.type, defaultCell(key), key.description].map(escaped).join(' | '),
   );
   return ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row} |`)].join('\n');
+}
+
+/** A Markdown table of presets: a row for each key, a column for each preset. */
+export function presetsTable(presets: Presets): string {
+  const names = Object.keys(presets);
+  const keys = [...new Set(names.flatMap((name) => Object.keys(presets[name]!)))];
+  const rows = keys.map((key) => [`\`${key}\``, ...names.map((name) => String(presets[name]![key] ?? ''))]);
+  const head = ['preset', ...names.map((name) => `\`${name}\``)];
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n');
 }
 
 function defaultCell(key: SchemaKey): string {

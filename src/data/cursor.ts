@@ -37,6 +37,13 @@ export class DataCursor {
     return indices;
   }
 
+  /** Indices of the next `count` rows; at the end of an epoch, the first of the next fill them up. */
+  take(count: number): number[] {
+    const indices: number[] = [];
+    while (indices.length < count) indices.push(...this.next(count - indices.length));
+    return indices;
+  }
+
   state(): CursorState {
     return { rows: this.rows, epoch: this.#epoch, position: this.#position };
   }

@@ -1,4 +1,6 @@
 import type { Backend } from '../tensor/backends/backend.ts';
+import { add, mul } from '../tensor/primitives.ts';
+import { scope } from '../tensor/scope.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { emptyModel, type Model } from './model.ts';
@@ -50,6 +52,15 @@ export function tensorSource(
     }
     return last.data.subarray(place.offset, place.offset + place.size);
   };
+}
+
+/** Moves the weights of `into` towards those of a model of the same shape: into + share · (from − into). */
+export function mixInto(into: Model, from: Model, share: number): void {
+  for (const [name, tensor] of into.parameters) {
+    const source = from.parameters.get(name)!;
+    const mixed = (): Tensor => (share === 1 ? source : add(mul(tensor, 1 - share), mul(source, share)));
+    scope(() => into.backend.unary('copy', mixed(), tensor));
+  }
 }
 
 /** The same weights in new memory. */

@@ -2,7 +2,11 @@ import { z } from 'zod';
 
 /** What the runner itself must remember over a stop, beside the stage's own state. */
 export const progressSchema = z.strictObject({
+  /** Steps that are done. */
   step: z.int(),
+  /** Pauses passed inside the next step, and its working time so far. */
+  pauses: z.int().default(0),
+  pausedSeconds: z.number().default(0),
   /** Working time so far. */
   seconds: z.number(),
   /** False where a stop came between a step and the evaluation or samples that were due behind it. */
@@ -15,7 +19,14 @@ export const progressSchema = z.strictObject({
 
 export type NodeProgress = z.infer<typeof progressSchema>;
 
-export const noProgress: NodeProgress = { step: 0, seconds: 0, measured: true, evaluationsSinceBest: 0 };
+export const noProgress: NodeProgress = {
+  step: 0,
+  pauses: 0,
+  pausedSeconds: 0,
+  seconds: 0,
+  measured: true,
+  evaluationsSinceBest: 0,
+};
 
 /** What the runner does between steps, taken from the keys of the stage's config that say so. */
 export const cadenceSchema = z.object({

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { presetValues } from '../config/presets.ts';
 import type { Origins } from '../config/resolved.ts';
+import { schemaKeys } from '../config/schema-keys.ts';
 import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
 import { formatVersion, type NodeJob } from './job.ts';
@@ -91,7 +93,7 @@ async function makeNode(
   pipeline: Pipeline,
   { baseDirectory, contents }: PlanOptions,
 ): Promise<PlanNode> {
-  const { name, variant, stage, machine, written, config, paths } = version;
+  const { name, variant, stage, machine, written, config } = version;
   const directory = join(name, variant ?? 'shared', `seed-${seed}`);
   const inputs: Record<string, ResolvedInput[]> = {};
   for (const [key, references] of Object.entries(version.references)) {
@@ -133,8 +135,26 @@ async function makeNode(
     inputs: mapValues(inputs, ({ input }) => input),
   };
   const ids = Object.values(inputs).flatMap((list) => list.flatMap(({ node }) => node ?? []));
-  const origins = Object.fromEntries(Object.entries(paths).map(([key, path]) => [key, pipeline.place.origin(path)]));
-  return { job, stage, directory, datasets: version.datasets, inputs: [...new Set(ids)], config, origins };
+  return {
+    job,
+    stage,
+    directory,
+    datasets: version.datasets,
+    inputs: [...new Set(ids)],
+    config,
+    origins: originsOf(version, pipeline),
+  };
+}
+
+/** Keys that were written, those whose values a preset gave, and those that the schema made out of others. */
+function originsOf({ stage, written, config, paths }: StageVersion, { place }: Pipeline): Origins {
+  const withDefault = schemaKeys(stage.schema).flatMap((key) => (key.default === undefined ? [] : [key.name]));
+  const inferred = Object.keys(config).filter((key) => !withDefault.includes(key) && config[key] !== undefined);
+  return Object.fromEntries([
+    ...inferred.map((key) => [key, 'inferred']),
+    ...Object.keys(presetValues(stage.presets, written)).map((key) => [key, `preset ${written.preset}`]),
+    ...Object.entries(paths).map(([key, path]) => [key, place.origin(path)]),
+  ]);
 }
 
 interface ResolvedInput {

@@ -1,4 +1,4 @@
-import { keysTable } from '../config/documentation.ts';
+import { keysTable, presetsTable } from '../config/documentation.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import type { Stage } from '../stages/stage.ts';
 import { machineSchema } from './job.ts';
@@ -18,10 +18,15 @@ export function configReference(stages: readonly Stage[]): string {
   ].join('\n\n')}\n`;
 }
 
-function stageSection({ name, summary, schema, inputs, datasets }: Stage): string[] {
+function stageSection({ name, summary, schema, presets, inputs, datasets }: Stage): string[] {
   const reads = [
     ...Object.entries(inputs).map(([key, { kind, many }]) => `\`${key}\` names ${many ? `${kind}s` : `a ${kind}`}`),
     ...Object.entries(datasets).map(([key, { use }]) => `\`${key}\` names a dataset of ${use} rows`),
   ];
-  return [`## ${name}`, `${summary}.${reads.length > 0 ? ` ${reads.join('; ')}.` : ''}`, keysTable(schemaKeys(schema))];
+  return [
+    `## ${name}`,
+    `${summary}.${reads.length > 0 ? ` ${reads.join('; ')}.` : ''}`,
+    keysTable(schemaKeys(schema)),
+    ...(presets ? [presetsTable(presets)] : []),
+  ];
 }

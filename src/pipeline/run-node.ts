@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
 import { writeManifest } from '../checkpoint/manifest.ts';
-import { RequestError } from '../errors.ts';
-import type { Metrics, Stage, StageRun, StepRecord } from '../stages/stage.ts';
+import { RequestError, RunError } from '../errors.ts';
+import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import type { Machine, NodeJob } from './job.ts';
 import { appendRecord, cutRecords, readRecords } from './metrics-log.ts';
@@ -85,6 +85,9 @@ async function runOpened(
     try {
       await beginLog(session, job, saved, explanation);
       return await runToEnd(session, job, options);
+    } catch (error) {
+      if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await save(session, job);
+      throw error;
     } finally {
       stage.close?.(session.state);
     }
@@ -116,9 +119,15 @@ async function runToEnd(session: Session, job: NodeJob, { stop }: NodeRunOptions
       result = next.value;
       break;
     }
-    recordStep(session, next.value, (Date.now() - begun) / 1000);
+    const seconds = session.progress.pausedSeconds + (Date.now() - begun) / 1000;
+    if (next.value === pause) notePause(session, seconds);
+    else recordStep(session, next.value, seconds);
     // Signals are delivered only when the event loop turns, which a stage that computes in JavaScript never lets it.
     await setImmediate();
+    if (next.value === pause) {
+      if (stop.reason) return stopHere(session, job, stop.reason);
+      continue;
+    }
     const isLast = next.value.step === next.value.totalSteps;
     if (stop.reason && !isLast) return stopHere(session, job, stop.reason);
     await measure(session);
@@ -128,6 +137,11 @@ async function runToEnd(session: Session, job: NodeJob, { stop }: NodeRunOptions
   return finish(session, job, result);
 }
 
+function notePause(session: Session, pausedSeconds: number): void {
+  const { progress } = session;
+  session.progress = { ...progress, pauses: progress.pauses + 1, pausedSeconds, seconds: secondsSince(session) };
+}
+
 function recordStep(session: Session, record: StepRecord, stepSeconds: number): void {
   const seconds = secondsSince(session);
   const { tokens } = record;
@@ -135,7 +149,7 @@ function recordStep(session: Session, record: StepRecord, stepSeconds: number): 
   appendRecord(session.metricsFile, { type: 'step', ...record, seconds, ...speed });
   const { evalEvery, sampleEvery } = session.cadence;
   const measured = !isDue(evalEvery, record.step) && !isDue(sampleEvery, record.step);
-  session.progress = { ...session.progress, step: record.step, seconds, measured };
+  session.progress = { ...session.progress, step: record.step, pauses: 0, pausedSeconds: 0, seconds, measured };
 }
 
 /** Evaluates and samples where it is due at the present step. */
@@ -173,6 +187,10 @@ async function sample({ stage, config, state, run, progress, metricsFile, starte
   if (!stage.sample) return;
   const samples = await stage.sample(config, state, run);
   appendRecord(metricsFile, { type: 'sample', step: progress.step, seconds: (Date.now() - startedAt) / 1000, samples });
+  for (const { prompt, completion, reward } of samples) {
+    const worth = reward === undefined ? '' : ` (reward ${Number(reward.toPrecision(4))})`;
+    run.log(`sample at step ${progress.step}: ${JSON.stringify(prompt)} → ${JSON.stringify(completion)}${worth}`);
+  }
 }
 
 function isPatienceOver({ cadence, progress }: Session): boolean {

@@ -48,8 +48,9 @@ export async function readStages(
     for (const variant of variantsOf(pipeline, name)) {
       const read = readVersion(pipeline, name, variant, stage, options);
       versions.push(read.version);
-      problems.push(...read.problems, ...(await dataProblems(pipeline, read.version, options.contents)));
-      problems.push(...(await directoryProblems(pipeline, read.version)));
+      const own = [...read.problems, ...(await dataProblems(pipeline, read.version, options.contents))];
+      if (own.length === 0) own.push(...(await checkProblems(pipeline, read.version, options)));
+      problems.push(...own, ...(await directoryProblems(pipeline, read.version)));
     }
   }
   const sorted = dependencyOrder(dependenciesOf(pipeline, versions));
@@ -140,7 +141,8 @@ function readReferences(
   const names = Object.keys(pipeline.stages);
   const problems: Problem[] = [];
   const references: Record<string, Reference[]> = {};
-  for (const [key, values] of Object.entries(inputValues(stage, { ...written, ...config }))) {
+  const known = Object.keys(config).length > 0 ? config : written;
+  for (const [key, values] of Object.entries(inputValues(stage, known))) {
     const path = paths[key] ?? ['stages', name, key];
     const { kind } = stage.inputs[key]!;
     references[key] = values.flatMap((value): Reference[] => {
@@ -182,6 +184,18 @@ async function directoryProblems(
     }
   }
   return problems;
+}
+
+/** What the stage itself finds wrong, once its keys and its data can be read. */
+async function checkProblems(
+  pipeline: Pipeline,
+  { name, stage, config, paths }: StageVersion,
+  options: StageOptions,
+): Promise<Problem[]> {
+  const found = (await stage.check?.(config, options)) ?? [];
+  return found.map(({ where = '', message, hint }) =>
+    problemAt(pipeline, paths[where] ?? ['stages', name, where], message, hint),
+  );
 }
 
 async function dataProblems(

@@ -12,14 +12,14 @@ export interface SavedState {
 /** Newest states to keep; two, so that one which turns out damaged leaves another to go on from. */
 const kept = 2;
 
-/** Saves a state under its step and removes the oldest, but never the best. */
+/** Saves a state under its place and removes the oldest, but never the best. */
 export async function saveState(
   nodeDirectory: string,
   progress: NodeProgress,
   write: (directory: string) => Promise<void>,
 ): Promise<string> {
-  const directory = await writeState(nodeDirectory, progress.step, write, { progress });
-  await rotateStates(nodeDirectory, kept, progress.best ? [stateName(progress.best.step)] : []);
+  const directory = await writeState(nodeDirectory, progress, write, { progress });
+  await rotateStates(nodeDirectory, kept, progress.best ? [stateName(progress.best)] : []);
   return directory;
 }
 
@@ -42,5 +42,5 @@ export async function removeStates(nodeDirectory: string): Promise<void> {
 
 /** Where the state of a step is, once it was saved. */
 export function stateDirectory(nodeDirectory: string, step: number): string {
-  return join(nodeDirectory, stateName(step));
+  return join(nodeDirectory, stateName({ step }));
 }

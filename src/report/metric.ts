@@ -61,6 +61,11 @@ const kinds: Readonly<Record<string, MetricKind>> = {
   clipFraction: { label: 'clipped tokens', share: true, meaning: 'share of tokens whose gradient the clipping ended' },
   endRate: { label: 'ended responses', share: true, meaning: 'share of responses that ended by themselves' },
   entropy: { label: 'entropy', meaning: 'how undecided the policy is, in nats a token' },
+  equalGroups: {
+    label: 'prompts without a difference',
+    share: true,
+    meaning: 'share of prompts whose responses all have the same score, so that nothing is learned from them',
+  },
   exactMatch: {
     label: 'exact match',
     better: 'higher',
@@ -114,11 +119,19 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     share: true,
     meaning: 'share of pairs whose preferred answer is the likelier one as a whole',
   },
+  pretrainLoss: { label: 'loss on mixed-in text', meaning: 'cross-entropy of the text that is learned beside' },
   rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
   rejectedReward: { label: 'reward of rejected', linear: true, meaning: 'the same for the other answer' },
   rejectedScore: { label: 'score of rejected', meaning: 'the same for the other answer' },
   responseLength: { label: 'response length', linear: true, meaning: 'in tokens, with the one that ends it' },
   reward: { label: 'reward', better: 'higher', linear: true, meaning: 'mean score of the responses' },
+  schemaReward: {
+    label: 'JSON by the schema',
+    better: 'higher',
+    share: true,
+    meaning: 'share of responses that satisfy it',
+  },
+  score: { label: 'score', linear: true, meaning: 'the reward as it is learned from: scaled, clipped, less penalties' },
   verifiedReward: {
     label: 'verified reward',
     better: 'higher',

@@ -10,7 +10,7 @@ import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../eval
 import { areVerifiable, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
-import { assertSameTokenizer } from './reinforcement.ts';
+import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { DatasetSource, Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 /** What `evaluate` and `compare` can be told about measuring. */
@@ -161,6 +161,6 @@ async function openPlayer({ name, directory }: StageInput, { backend, log }: Sta
 
 /** A judge reads the ids that the players write, so both must mean the same by them. */
 async function openJudge(judge: StageInput, { tokenizer }: Player, { backend }: StageRun): Promise<RewardModel> {
-  await assertSameTokenizer(tokenizer, judge.directory);
+  await assertSameTokenizer(tokenizer, judge.directory, 'judge');
   return loadRewardModel(judge.directory, backend);
 }

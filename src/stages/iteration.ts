@@ -1,171 +1,125 @@
-import type { PromptRow } from '../data/rows.ts';
-import { type Completion, rewardsOf } from '../evaluation/reward-sources.ts';
-import { RandomStream } from '../random.ts';
-import {
-  type Experience,
-  minibatchesOf,
-  type PolicyExample,
-  responseKls,
-  withLogProbs,
-} from '../training/experience.ts';
-import { update } from '../training/optimizer.ts';
+import { mixInto } from '../model/weights.ts';
+import { minibatchesOf, type PolicyExample } from '../training/experience.ts';
+import { type UpdateReport, update } from '../training/optimizer.ts';
 import { type PolicyLoss, policyStep } from '../training/proximal-policy.ts';
-import { type PromptTokens, type Rollout, rollOut } from '../training/rollout.ts';
-import {
-  assertKlBelow,
-  assertSameWeights,
-  assertSampledLogProbs,
-  assertUntouchedPolicy,
-  assertUntouchedRatio,
-  type Baseline,
-  driftWarnings,
-  weightsChecksum,
-} from '../training/rollout-checks.ts';
-import { encodedPrompts, iterationsOf, type ReinforcementConfig, type ReinforcementState } from './reinforcement.ts';
-import type { Metrics, StageRun } from './stage.ts';
+import { assertSameWeights, assertUntouchedRatio, weightsChecksum } from '../training/rollout-checks.ts';
+import { pretrainingStep } from './pretraining-mix.ts';
+import type { Iteration, ReinforcementConfig, ReinforcementState } from './reinforcement.ts';
+import type { Sampled } from './sampling.ts';
+import type { Metrics, StepRecord } from './stage.ts';
 
-/** What one iteration samples, and what there is to report of it. */
-export interface Sampled {
-  experience: Experience[];
-  metrics: Metrics & Baseline & { kl: number; endRate: number };
-  rolloutSeconds: number;
+type Updating = ReinforcementConfig & { passes: number };
+
+/** The iteration that is next or in the middle of its updates, from 1. */
+export function iterationNumber(
+  { passes, minibatches }: Updating,
+  { optimizer, iteration }: ReinforcementState,
+): number {
+  return (optimizer.step - (iteration?.updates.length ?? 0)) / (passes * minibatches) + 1;
 }
 
-/**
- * Samples `samplesPerPrompt` responses to each of the next prompts, rewards them, and computes their log-probabilities
- * under policy and reference. Checks what must hold before the first update.
- */
-export async function sampleExperience(
-  config: ReinforcementConfig & { samplesPerPrompt: number },
-  state: ReinforcementState,
-  run: StageRun,
-  iteration: number,
-): Promise<Sampled> {
-  const { model: policy } = state.optimizer;
-  const { precision } = policy.backend;
+/** An iteration before its first update; `prepare` makes what is learned from out of what was sampled. */
+export async function beginIteration<Example extends PolicyExample>(
+  { experience, metrics, rolloutSeconds }: Sampled,
+  prepare: (experience: Sampled['experience']) => Promise<{ examples: Example[]; metrics: Metrics }>,
+): Promise<Iteration<Example>> {
   const begun = performance.now();
-  const prompts = nextPrompts(state, config.batchSize).flatMap((prompt) =>
-    Array.from({ length: config.samplesPerPrompt }, () => prompt),
-  );
-  const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
-  const rollouts = await rollOut(policy, prompts, { ...config, endId: state.tokenizer.eosId, seed });
-  const scored = await withScores(rollouts, state.rows, config, state);
-  const rolloutSeconds = (performance.now() - begun) / 1000;
-
-  const experience = await withLogProbs(scored.rollouts, policy, state.reference, config.temperature);
-  const samplingDistance = assertSampledLogProbs(experience, precision);
-  if (iteration === 1) assertUntouchedPolicy(experience, precision);
-  const kl = mean(responseKls(experience));
-  assertKlBelow(kl, config.maxKl);
-  const metrics = { ...scored.metrics, kl, entropy: sampledEntropy(experience), samplingDistance };
-  warnOfDrift(state, metrics, run);
-  return { experience, metrics, rolloutSeconds };
-}
-
-/** The prompts of an iteration; at the end of an epoch, the first of the next fill it up. */
-function nextPrompts({ cursor, prompts }: ReinforcementState, count: number): PromptTokens[] {
-  const chosen: PromptTokens[] = [];
-  while (chosen.length < count) chosen.push(...cursor.next(count - chosen.length).map((index) => prompts[index]!));
-  return chosen;
-}
-
-/** The entropy of the policy, estimated from the log-probabilities of what it sampled: mean of −log π, nats a token. */
-function sampledEntropy(experience: readonly Experience[]): number {
-  const all = experience.flatMap(({ logProbs }) => [...logProbs]);
-  return -mean(all);
-}
-
-type Scored = Rollout & Pick<Experience, 'score'>;
-
-async function withScores(
-  rollouts: readonly Rollout[],
-  rows: readonly PromptRow[],
-  { scoreClip = Number.POSITIVE_INFINITY, missingEosPenalty }: ReinforcementConfig,
-  { tokenizer, sources }: Pick<ReinforcementState, 'tokenizer' | 'sources'>,
-): Promise<{ rollouts: Scored[]; metrics: Metrics & Omit<Baseline, 'entropy'> & { endRate: number } }> {
-  const completions = rollouts.map(({ row, prompt, response }): Completion => {
-    const tokens = Int32Array.of(...prompt, ...response);
-    return { row, prompt: rows[row]!, text: tokenizer.decode(response, { skipSpecialTokens: true }), tokens };
-  });
-  const { total, bySource } = await rewardsOf(sources, completions);
-  const scored = rollouts.map((rollout, i): Scored => {
-    const score = Math.max(-scoreClip, Math.min(scoreClip, total[i]!));
-    return { ...rollout, score: rollout.ended ? score : score - missingEosPenalty };
-  });
+  const prepared = await prepare(experience);
+  const updateSeconds = (performance.now() - begun) / 1000;
   return {
-    rollouts: scored,
-    metrics: {
-      reward: mean(scored.map(({ score }) => score)),
-      ...Object.fromEntries([...bySource].map(([name, rewards]) => [name, mean(rewards)])),
-      responseLength: mean(rollouts.map(({ response }) => response.length)),
-      endRate: mean(rollouts.map(({ ended }) => Number(ended))),
-    },
+    examples: prepared.examples,
+    metrics: { ...metrics, ...prepared.metrics },
+    updates: [],
+    rolloutSeconds,
+    updateSeconds,
   };
 }
 
-function warnOfDrift(state: ReinforcementState, now: Baseline & { endRate: number }, { log }: StageRun): void {
-  const { entropy, responseLength, reward } = now;
-  state.baseline ??= { entropy, responseLength, reward };
-  for (const [cause, sentence] of driftWarnings(state.baseline, now)) {
-    if (!state.warned.has(cause)) log(`warning: ${sentence}`);
-    state.warned.add(cause);
-  }
+/** The minibatches of an iteration that are still to be learned from, in the order that the seed and its name decide. */
+export function minibatchesLeft<Example extends PolicyExample>(
+  { examples, updates }: Iteration<Example>,
+  options: Updating & { seed: number; name: string },
+): Generator<Example[]> {
+  return minibatchesOf(examples, options, updates.length);
 }
 
-/** Updates of the policy alone, `minibatches` in each pass; their mean metrics. */
-export async function policyUpdates(
-  examples: readonly PolicyExample[],
+/** Does one update of an iteration and notes what it reports. */
+export async function updateIteration(iteration: Iteration, learn: () => Promise<Metrics>): Promise<void> {
+  const begun = performance.now();
+  iteration.updates.push(await learn());
+  iteration.updateSeconds += (performance.now() - begun) / 1000;
+}
+
+/** A policy step whose ratios are checked where it is the first of its iteration. */
+export async function policyGradient(
+  { optimizer, iteration }: ReinforcementState,
+  minibatch: readonly PolicyExample[],
   loss: PolicyLoss,
-  config: ReinforcementConfig & { passes: number },
-  { optimizer, prompts }: ReinforcementState,
-  { name, seed }: { name: string; seed: number },
 ): Promise<Metrics> {
-  const totalUpdates = iterationsOf(config, prompts.length) * config.passes * config.minibatches;
-  const reports: Metrics[] = [];
-  for (const minibatch of minibatchesOf(examples, { ...config, seed, name })) {
-    const { ratioDistance, ...report } = await policyStep(optimizer, minibatch, loss);
-    if (reports.length === 0) assertUntouchedRatio({ ...report, ratioDistance }, optimizer.model.backend.precision);
-    reports.push({ ...report, ...(await update(optimizer, config, totalUpdates)) });
+  const { ratioDistance, ...report } = await policyStep(optimizer, minibatch, loss);
+  if (iteration?.updates.length === 0) {
+    assertUntouchedRatio({ ...report, ratioDistance }, optimizer.model.backend.precision);
   }
-  return meanMetrics(reports);
+  return report;
 }
 
-/** Greedy responses to held-out prompts: their mean score, what each source gives, lengths and ends. */
-export async function evaluateResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Metrics> {
-  const rows = state.heldOut.slice(0, config.evalRows);
-  if (rows.length === 0) return {};
-  const { tokenizer, optimizer } = state;
-  const options = { ...config, temperature: 0, endId: tokenizer.eosId, seed: 0 };
-  const rollouts = await rollOut(optimizer.model, encodedPrompts(rows, tokenizer), options);
-  return (await withScores(rollouts, rows, config, state)).metrics;
+/** Adds the gradient of text, where there is some to mix in, updates the policy, and lets its average follow. */
+export async function updatePolicy(
+  config: Updating,
+  state: ReinforcementState,
+  { responses, totalUpdates }: { responses: number; totalUpdates: number },
+): Promise<Metrics & UpdateReport> {
+  const { optimizer, pretraining, average } = state;
+  const mixed = pretraining ? await pretrainingStep(optimizer, pretraining, config, responses) : {};
+  const report = await update(optimizer, config, totalUpdates);
+  state.isReferenceFresh = false;
+  if (average && config.averageDecay !== undefined) mixInto(average, optimizer.model, 1 - config.averageDecay);
+  return { ...mixed, ...report };
 }
 
-/** Every so many iterations, and at the end, the reference is compared with what it was. */
-export async function checkReference(state: ReinforcementState, iteration: number, last: number): Promise<void> {
-  if (iteration % 50 !== 0 && iteration !== last) return;
-  assertSameWeights(state.referenceChecksum, await weightsChecksum(state.reference));
+/** Closes an iteration: the reference is checked and may follow the policy. Returns what to record. */
+export async function endIteration(
+  config: Updating,
+  state: ReinforcementState,
+  iteration: Iteration,
+  { step, totalSteps }: { step: number; totalSteps: number },
+): Promise<StepRecord> {
+  if (step % 50 === 0 || step === totalSteps) await checkReference(state);
+  if (config.referenceEvery !== undefined && step % config.referenceEvery === 0) await moveReference(config, state);
+  state.iteration = undefined;
+  return {
+    step,
+    totalSteps,
+    ...iteration.metrics,
+    ...meanMetrics(iteration.updates),
+    ...speeds(iteration, config.passes),
+  };
+}
+
+async function checkReference({ reference, referenceChecksum }: ReinforcementState): Promise<void> {
+  assertSameWeights(referenceChecksum, await weightsChecksum(reference));
+}
+
+async function moveReference({ referenceMix }: ReinforcementConfig, state: ReinforcementState): Promise<void> {
+  await checkReference(state);
+  mixInto(state.reference, state.optimizer.model, referenceMix);
+  state.referenceChecksum = await weightsChecksum(state.reference);
+  state.hasReferenceMoved = true;
+  state.isReferenceFresh = referenceMix === 1;
 }
 
 /** Mean of each metric over the updates of an iteration. */
-export function meanMetrics(updates: readonly Metrics[]): Metrics {
-  const names = Object.keys(updates[0]!);
-  return Object.fromEntries(names.map((name) => [name, mean(updates.map((update) => update[name]!))]));
+function meanMetrics(updates: readonly Metrics[]): Metrics {
+  const meanOf = (name: string): number => updates.reduce((sum, update) => sum + update[name]!, 0) / updates.length;
+  return Object.fromEntries(Object.keys(updates[0]!).map((name) => [name, meanOf(name)]));
 }
 
 /** Tokens and speeds of an iteration, sampling and updating apart. */
-export function speeds(
-  experience: readonly Experience[],
-  rolloutSeconds: number,
-  updating: { seconds: number; passes: number },
-): { tokens: number; rolloutTokensPerSecond: number; updateTokensPerSecond: number } {
-  const tokens = experience.reduce((sum, { response }) => sum + response.length, 0);
+function speeds({ examples, rolloutSeconds, updateSeconds }: Iteration, passes: number): Metrics {
+  const tokens = examples.reduce((sum, { response }) => sum + response.length, 0);
   return {
     tokens,
     rolloutTokensPerSecond: tokens / rolloutSeconds,
-    updateTokensPerSecond: (tokens * updating.passes) / updating.seconds,
+    updateTokensPerSecond: (tokens * passes) / updateSeconds,
   };
-}
-
-function mean(x: readonly number[]): number {
-  return x.reduce((a, b) => a + b, 0) / x.length;
 }

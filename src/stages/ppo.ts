@@ -4,16 +4,28 @@ import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { rewardModelFrom } from '../checkpoint/reward-model.ts';
-import { answerPrompts } from '../evaluation/exact-match.ts';
+import { type Problem, RequestError } from '../errors.ts';
 import { adaptedCoefficient } from '../losses/adaptive-kl.ts';
 import { explainedVariance } from '../losses/clipped-value.ts';
+import { klKinds } from '../losses/kl.ts';
 import { type Model, scoreHeadOf } from '../model/model.ts';
 import { copyModel } from '../model/weights.ts';
-import { minibatchesOf, withAdvantages } from '../training/experience.ts';
+import { type PpoExample, withAdvantages } from '../training/experience.ts';
 import { type Optimizer, update } from '../training/optimizer.ts';
-import { policyStep, valueStep } from '../training/proximal-policy.ts';
+import {
+  type PolicyMetrics,
+  policyStep,
+  sharedStep,
+  type ValueMetrics,
+  valueStep,
+} from '../training/proximal-policy.ts';
 import { ofEachResponse, responseValues } from '../training/responses.ts';
-import { assertRewardAtEnd, assertUntouchedRatio } from '../training/rollout-checks.ts';
+import {
+  assertReturnsEndInRewards,
+  assertRewardAtEnd,
+  assertUntouchedRatio,
+  assertUntouchedValues,
+} from '../training/rollout-checks.ts';
 import {
   loadTrainingState,
   newTrainingState,
@@ -21,40 +33,59 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
-import { checkReference, evaluateResponses, meanMetrics, sampleExperience, speeds } from './iteration.ts';
+import { loadValueHead, saveValueHead, withValueHead } from '../training/value-head.ts';
+import {
+  beginIteration,
+  endIteration,
+  iterationNumber,
+  minibatchesLeft,
+  updateIteration,
+  updatePolicy,
+} from './iteration.ts';
+import { ppoPresets } from './ppo-presets.ts';
 import {
   closeReinforcement,
   iterationsOf,
-  klKind,
   openReinforcement,
   type ReinforcementState,
-  reinforcementOptions,
+  reinforcementProblems,
+  reinforcementSchema,
+  resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { sampleCount } from './samples.ts';
-import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
+import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
+import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
-export const ppoSchema = z.strictObject({
-  ...reinforcementOptions,
-  samplesPerPrompt: z.int().positive().default(1).describe('responses to each prompt'),
-  passes: z.int().positive().default(4).describe('passes over the responses of an iteration (PPO epochs)'),
-  valueLr: z.number().positive().default(9e-6).describe('peak learning rate of the critic'),
-  klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
-  klKind: klKind.default('k1').describe('estimate of the KL of a token'),
-  klTarget: z.number().positive().optional().describe('KL in nats a response that the coefficient is adapted to'),
-  klHorizon: z.number().positive().default(10_000).describe('responses in which the coefficient may change e-fold'),
-  clipRange: z.number().positive().default(0.2).describe('how far the ratio may go from 1'),
-  valueClip: z.number().positive().default(0.2).describe('how far a value may go from what it was'),
-  gamma: z.number().min(0).max(1).default(1).describe('what the next reward counts'),
-  lambda: z.number().min(0).max(1).default(0.95).describe('of GAE: 0 trusts the critic, 1 the sampled returns'),
-  whitenRewards: z.boolean().default(false).describe('divide rewards by their deviation before GAE'),
-});
+export const ppoSchema = reinforcementSchema(
+  {
+    samplesPerPrompt: z.int().positive().default(1).describe('responses to each prompt'),
+    passes: z.int().positive().default(4).describe('passes over the responses of an iteration (PPO epochs)'),
+    critic: z
+      .enum(['auto', 'reward', 'policy', 'shared'])
+      .default('auto')
+      .describe(
+        "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where there is one, else policy",
+      ),
+    valueLr: z.number().positive().default(9e-6).describe('peak learning rate of a critic of its own'),
+    valueWeight: z.number().positive().default(0.1).describe('what the loss of values counts on a shared trunk'),
+    klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
+    klKind: z.enum(klKinds).default('k1').describe('estimate of the KL of a token'),
+    klTarget: z.number().positive().optional().describe('KL in nats a response that the coefficient is adapted to'),
+    klHorizon: z.number().positive().default(10_000).describe('responses in which the coefficient may change e-fold'),
+    clipRange: z.number().positive().default(0.2).describe('how far the ratio may go from 1'),
+    valueClip: z.number().positive().default(0.2).describe('how far a value may go from what it was'),
+    gamma: z.number().min(0).max(1).default(1).describe('what the next reward counts'),
+    lambda: z.number().min(0).max(1).default(0.95).describe('of GAE: 0 trusts the critic, 1 the sampled returns'),
+    whitenRewards: z.boolean().default(false).describe('divide rewards by their deviation before GAE'),
+  },
+  ppoPresets,
+);
 
 export type PpoConfig = z.infer<typeof ppoSchema>;
 
-export interface PpoState extends ReinforcementState {
-  /** Values are its scores of every token. */
-  critic: Optimizer;
+export interface PpoState extends ReinforcementState<PpoExample> {
+  /** A critic of its own, whose values are its scores of every token; without one they are those of a head on the policy. */
+  critic: Optimizer | undefined;
   /** What `klTarget` has made of it. */
   klCoefficient: number;
 }
@@ -64,98 +95,142 @@ export async function* ppo(
   config: PpoConfig,
   state: PpoState,
   run: StageRun,
-): AsyncGenerator<StepRecord, { steps: number }> {
-  const { optimizer: policy, critic } = state;
-  const { precision } = run.backend;
+): AsyncGenerator<StepRecord | typeof pause, { steps: number }> {
+  const { critic } = state;
   const totalSteps = iterationsOf(config, state.prompts.length);
-  const updates = config.passes * config.minibatches;
+  const totalUpdates = totalSteps * config.passes * config.minibatches;
 
-  for (let step = policy.step / updates + 1; step <= totalSteps; step++) {
-    const { klCoefficient } = state;
-    const { experience, metrics, rolloutSeconds } = await sampleExperience(config, state, run, step);
-    const begun = performance.now();
-    const values = await ofEachResponse(experience, (packed) => responseValues(critic.model, packed));
-    const examples = withAdvantages(experience, values, { ...config, klCoefficient });
-    assertRewardAtEnd(examples, { ...config, klCoefficient, endId: state.tokenizer.eosId });
-
-    const reports: Metrics[] = [];
-    for (const minibatch of minibatchesOf(examples, { ...config, seed: run.seed, name: `ppo/${step}` })) {
-      const { ratioDistance, ...report } = await policyStep(policy, minibatch, policyLossOf(config));
-      if (reports.length === 0) assertUntouchedRatio({ ...report, ratioDistance }, precision);
-      const valueLoss = await valueStep(critic, minibatch, config.valueClip);
-      const { learningRate, gradientNorm } = await update(policy, config, totalSteps * updates);
-      await update(critic, { ...config, lr: config.valueLr }, totalSteps * updates);
-      reports.push({ ...report, valueLoss, learningRate, gradientNorm });
+  for (let step = iterationNumber(config, state); step <= totalSteps; step++) {
+    state.iteration ??= await beginIteration(await sampleExperience(config, state, run, step), async (experience) => {
+      const { klCoefficient } = state;
+      const values = await ofEachResponse(experience, (packed) => responseValues(valueModelOf(state), packed));
+      const examples = withAdvantages(experience, values, { ...config, klCoefficient });
+      assertRewardAtEnd(examples, { ...config, klCoefficient });
+      assertReturnsEndInRewards(examples);
+      return { examples, metrics: { klCoefficient, ...explained(examples) } };
+    });
+    const { iteration } = state;
+    for (const minibatch of minibatchesLeft(iteration, { ...config, seed: run.seed, name: `ppo/${step}` })) {
+      yield pause;
+      await updateIteration(iteration, async () => {
+        const gradients = await gradientStep(config, state, minibatch);
+        const report = reported(gradients, minibatch, state);
+        const updated = await updatePolicy(config, state, { responses: minibatch.length, totalUpdates });
+        if (!critic) return { ...report, ...updated };
+        const { gradientNorm } = await update(critic, { ...config, lr: config.valueLr }, totalUpdates);
+        return { ...report, ...updated, valueGradientNorm: gradientNorm };
+      });
     }
     if (config.klTarget !== undefined) {
       const target = { target: config.klTarget, horizon: config.klHorizon };
-      state.klCoefficient = adaptedCoefficient(klCoefficient, metrics.kl, experience.length, target);
+      const { kl } = iteration.metrics;
+      state.klCoefficient = adaptedCoefficient(state.klCoefficient, kl!, iteration.examples.length, target);
     }
-    await checkReference(state, step, totalSteps);
-
-    const returns = examples.flatMap((example) => [...example.returns]);
-    const explained = explainedVariance(
-      values.flatMap((value) => [...value]),
-      returns,
-    );
-    yield {
-      step,
-      totalSteps,
-      ...metrics,
-      ...meanMetrics(reports),
-      ...(Number.isFinite(explained) ? { explainedVariance: explained } : {}),
-      klCoefficient,
-      ...speeds(experience, rolloutSeconds, { seconds: (performance.now() - begun) / 1000, passes: config.passes }),
-    };
+    yield await endIteration(config, state, iteration, { step, totalSteps });
   }
   return { steps: totalSteps };
 }
 
-const policyLossOf = ({ clipRange, temperature, maxNewTokens }: PpoConfig) => ({
-  clip: { low: clipRange, high: clipRange },
-  temperature,
-  maxNewTokens,
-  weighting: 'token' as const,
-});
+const valueModelOf = ({ critic, optimizer }: PpoState): Model => (critic ?? optimizer).model;
+
+/** Adds the gradients of policy and values, each to its own optimiser or, on a shared trunk, both to the policy's. */
+async function gradientStep(
+  { clipRange, valueClip, valueWeight, ...config }: PpoConfig,
+  { optimizer, critic }: PpoState,
+  minibatch: readonly PpoExample[],
+): Promise<PolicyMetrics & ValueMetrics> {
+  const loss = { ...config, clip: { low: clipRange, high: clipRange }, weighting: 'token' as const };
+  if (!critic) return sharedStep(optimizer, minibatch, loss, { clip: valueClip, weight: valueWeight });
+  return { ...(await policyStep(optimizer, minibatch, loss)), ...(await valueStep(critic, minibatch, valueClip)) };
+}
+
+/** Checks what must hold in the first minibatch of an iteration, and leaves only what is to be reported. */
+function reported(
+  { ratioDistance, valueDistance, ...report }: PolicyMetrics & ValueMetrics,
+  minibatch: readonly PpoExample[],
+  { optimizer, iteration }: PpoState,
+): Metrics {
+  const { precision } = optimizer.model.backend;
+  if (iteration?.updates.length === 0) {
+    assertUntouchedRatio({ ratioDistance, clipFraction: report.clipFraction }, precision);
+    assertUntouchedValues(valueDistance, minibatch, precision);
+  }
+  return report;
+}
+
+/** Not a number, and so left out, where all returns are equal. */
+function explained(examples: readonly PpoExample[]): Metrics {
+  const all = (of: (example: PpoExample) => Float64Array): number[] => examples.flatMap((example) => [...of(example)]);
+  const variance = explainedVariance(
+    all(({ values }) => values),
+    all(({ returns }) => returns),
+  );
+  return Number.isFinite(variance) ? { explainedVariance: variance } : {};
+}
 
 export const ppoStage: Stage<PpoConfig, PpoState> = {
   name: 'ppo',
   summary: 'align a model to rewards of its own responses, with a critic (PPO)',
   schema: ppoSchema,
+  presets: ppoPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
-  datasets: { data: { use: 'prompt' } },
-  files: ['rewardFunction'],
+  datasets: { data: { use: 'prompt' }, pretrainData: { use: 'text', optional: true } },
+  files: ['rewardFunction', 'jsonSchema'],
+  check: async (config, run) => [...criticProblems(config), ...(await reinforcementProblems(config, run))],
   async open(config, run, from) {
-    const state = await openReinforcement(config, run, from);
-    const { tokenizer, rewardModel, prompts } = state;
-    paddingIdOf(tokenizer);
-    const data = { rows: prompts.length, seed: run.seed };
-    if (from) {
-      const { optimizer: critic } = await loadTrainingState(join(from, 'critic'), run.backend, data, tokenizer);
-      const { klCoefficient } = JSON.parse(await readFile(join(from, 'ppo.json'), 'utf8'));
-      return { ...state, critic, klCoefficient };
+    const problems = criticProblems(config);
+    if (problems.length > 0) throw new RequestError(problems);
+    const state = await openReinforcement<PpoExample>(config, run, from);
+    const saved = from ? JSON.parse(await readFile(join(from, 'ppo.json'), 'utf8')) : undefined;
+    const klCoefficient: number = saved?.klCoefficient ?? config.klCoefficient;
+    if (config.critic === 'shared') {
+      const optimizer = withValueHead(state.optimizer);
+      if (from) await loadValueHead(optimizer, join(from, valueHeadFile));
+      return { ...state, optimizer, critic: undefined, klCoefficient };
     }
-    const model = rewardModel ? copyModel(rewardModel.model) : await freshCritic(run);
-    const { optimizer: critic } = newTrainingState(model, data, tokenizer);
-    return { ...state, critic, klCoefficient: config.klCoefficient };
+    return { ...state, critic: await openCritic(config, state, run, from), klCoefficient };
   },
   run: ppo,
   async save(state, directory) {
     await saveReinforcement(state, directory);
-    await mkdir(join(directory, 'critic'));
-    await saveTrainingState(criticState(state), join(directory, 'critic'));
     await writeFile(join(directory, 'ppo.json'), `${JSON.stringify({ klCoefficient: state.klCoefficient })}\n`);
+    const critic = criticStateOf(state);
+    if (!critic) return saveValueHead(state.optimizer, join(directory, valueHeadFile));
+    await mkdir(join(directory, criticFolder));
+    await saveTrainingState(critic, join(directory, criticFolder));
   },
-  finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
+  finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
-  sample: ({ maxNewTokens }, { optimizer, tokenizer, heldOut, rows }) =>
-    answerPrompts(optimizer.model, tokenizer, [...heldOut, ...rows].slice(0, sampleCount), { maxNewTokens }),
+  sample: sampleResponses,
   close(state) {
-    releaseTrainingState(criticState(state));
+    const critic = criticStateOf(state);
+    if (critic) releaseTrainingState(critic);
     closeReinforcement(state);
   },
 };
+
+const [criticFolder, valueHeadFile] = ['critic', 'value-head.safetensors'];
+
+function criticProblems({ critic, reward }: PpoConfig): Problem[] {
+  if (critic !== 'reward' || reward !== undefined) return [];
+  return [
+    { where: 'critic', message: 'there is no reward model to begin as', hint: 'set `reward`, or `critic: policy`' },
+  ];
+}
+
+async function openCritic(
+  { critic }: PpoConfig,
+  { tokenizer, rewardModel, prompts }: ReinforcementState,
+  run: StageRun,
+  from: string | undefined,
+): Promise<Optimizer> {
+  paddingIdOf(tokenizer);
+  const data = { rows: prompts.length, seed: run.seed };
+  if (from) return (await loadTrainingState(join(from, criticFolder), run.backend, data, tokenizer)).optimizer;
+  const model = rewardModel && critic !== 'policy' ? copyModel(rewardModel.model) : await freshCritic(run);
+  return newTrainingState(model, data, tokenizer).optimizer;
+}
 
 /** The policy's decoder under a head of zeros: values begin at 0, as in OpenAI's code (Huang et al. 2024). */
 async function freshCritic({ inputs, backend, seed }: StageRun): Promise<Model> {
@@ -164,8 +239,5 @@ async function freshCritic({ inputs, backend, seed }: StageRun): Promise<Model> 
   return model;
 }
 
-const criticState = ({ critic, cursor, tokenizer }: PpoState): TrainingState => ({
-  optimizer: critic,
-  cursor,
-  tokenizer,
-});
+const criticStateOf = ({ critic, cursor, tokenizer }: PpoState): TrainingState | undefined =>
+  critic && { optimizer: critic, cursor, tokenizer };

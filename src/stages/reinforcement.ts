@@ -1,29 +1,18 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import { z } from 'zod';
-import { loadModel } from '../checkpoint/load-model.ts';
-import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
-import { openSplits } from '../data/dataset.ts';
-import { checkTokenIds, encodePrompt } from '../data/encode.ts';
-import type { PromptRow } from '../data/rows.ts';
+import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { type Presets, withPresets } from '../config/presets.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import {
-  checkAnswers,
-  functionReward,
-  loadRewardFunction,
-  modelReward,
-  type RewardSource,
-  verifications,
-  verifiedReward,
-} from '../evaluation/reward-sources.ts';
-import { klKinds } from '../losses/kl.ts';
+import { noMoments, type RunningMoments } from '../losses/running-moments.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import { copyModel } from '../model/weights.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Baseline } from '../training/drift.ts';
+import type { PolicyExample } from '../training/experience.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
-import type { PromptTokens } from '../training/rollout.ts';
-import { type Baseline, weightsChecksum } from '../training/rollout-checks.ts';
+import { weightsChecksum } from '../training/rollout-checks.ts';
 import {
   loadTrainingState,
   newTrainingState,
@@ -31,37 +20,40 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
-import type { StageRun } from './stage.ts';
+import { openPretrainingMix, type PretrainingMix, pretrainingMixOptions } from './pretraining-mix.ts';
+import { openPrompts, type Prompts, promptOptions } from './prompts.ts';
+import { openRewards, type Rewards, rewardOptions, rewardProblems, withRewardFile } from './rewards.ts';
+import type { Metrics, StageRun } from './stage.ts';
 
 const { accumulate, ...training } = trainingOptions({ epochs: 1, batchSize: 32, lr: 3e-6, warmup: 0, weightDecay: 0 });
 
 /** What the stages that learn from their own responses (`ppo`, `rloo`, `grpo`) can be told. */
 export const reinforcementOptions = {
   from: z.string().describe('policy and reference: a stage or a Hugging Face directory'),
-  data: z.string().describe('prompts, with answers where they are verified'),
-  reward: z.string().optional().describe('reward model: a stage or a Hugging Face directory'),
-  rewardWeight: z.number().default(1).describe('what the rewards of the reward model are multiplied by'),
-  verify: z
-    .enum(['none', ...verifications])
-    .default('none')
-    .describe('reward 1 for the answer of the row: the same text, the same last number, or a regular expression'),
-  verifyWeight: z.number().default(1).describe('what the rewards of verified answers are multiplied by'),
-  rewardFunction: z
-    .string()
-    .optional()
-    .describe('JavaScript file whose default export is (prompt, completion, answer) => number'),
-  rewardFunctionWeight: z.number().default(1).describe('what the rewards of the function are multiplied by'),
-  scoreClip: z.number().positive().optional().describe('largest absolute score, the sum of all rewards'),
-  missingEosPenalty: z.number().nonnegative().default(1).describe('taken off the score of a response that is cut off'),
+  ...promptOptions,
+  ...rewardOptions,
   temperature: z.number().positive().default(1).describe('of sampling, and of the log-probabilities that are trained'),
   minibatches: z.int().positive().default(1).describe('updates in a pass over the responses of an iteration'),
-  maxNewTokens: z.int().positive().default(48).describe('tokens of a response, at most'),
-  onTooLong: z
-    .enum(['error', 'drop'])
-    .default('error')
-    .describe('what to do with prompts that leave no room for maxNewTokens in the context of the model'),
+  entropyCoefficient: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe('what the entropy of a token counts against its loss'),
   maxKl: z.number().positive().default(50).describe('KL to the reference, in nats a response, that ends training'),
-  holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
+  referenceEvery: z.int().positive().optional().describe('iterations after which the reference follows the policy'),
+  referenceMix: z
+    .number()
+    .positive()
+    .max(1)
+    .default(1)
+    .describe('how far it does: 1 = it becomes the policy, 0.008 = a moving average of decay 0.992'),
+  averageDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .optional()
+    .describe('decay of a moving average over the updates of the policy, which becomes the result; InstructGPT: 0.992'),
+  ...pretrainingMixOptions,
   ...training,
   steps: training.steps.describe('iterations of sampling and updating; alternative to epochs'),
   epochs: training.epochs.describe('passes over the prompts; ignored when steps is given'),
@@ -71,25 +63,57 @@ export const reinforcementOptions = {
   saveEvery: training.saveEvery.describe('iterations between saved states'),
 };
 
-export const klKind = z.enum(klKinds);
-
 export type ReinforcementConfig = z.infer<z.ZodObject<typeof reinforcementOptions>>;
 
-export interface ReinforcementState extends TrainingState {
-  /** Frozen. */
+/** How often each response is learned from, and how many there are to a prompt. */
+interface Passes {
+  samplesPerPrompt: number;
+  passes: number;
+}
+
+/** The schema of a stage that learns from its own responses: the keys of all of them, its own, and its presets. */
+export function reinforcementSchema<Shape extends z.ZodRawShape>(
+  own: Shape,
+  presets: Presets<keyof (Shape & typeof reinforcementOptions) & string>,
+) {
+  return z.preprocess(withRewardFile, withPresets({ ...reinforcementOptions, ...own }, presets));
+}
+
+/** An iteration that has begun: what it learns from, and how far it is. */
+export interface Iteration<Example extends PolicyExample = PolicyExample> {
+  examples: readonly Example[];
+  /** What there is to report of the responses. */
+  metrics: Metrics;
+  /** What there is to report of each update that is done. */
+  updates: Metrics[];
+  rolloutSeconds: number;
+  updateSeconds: number;
+}
+
+/** All that decides what comes next. */
+export interface ReinforcementState<Example extends PolicyExample = PolicyExample>
+  extends TrainingState,
+    Prompts,
+    Rewards {
+  /** Frozen, but for `referenceEvery`. */
   reference: Model;
-  /** SHA-256 of the reference's weights as it was opened. */
+  /** SHA-256 of its weights as it was opened or last followed the policy. */
   referenceChecksum: string;
-  rewardModel: RewardModel | undefined;
-  sources: readonly RewardSource[];
-  rows: readonly PromptRow[];
-  /** Of the rows that fit into the context. */
-  prompts: readonly PromptTokens[];
-  heldOut: readonly PromptRow[];
+  /** True where it is no longer the model that the stage began with. */
+  hasReferenceMoved: boolean;
+  /** True where it has the policy's weights, until the next update. */
+  isReferenceFresh: boolean;
+  /** Moving average of the policy's weights. */
+  average: Model | undefined;
+  pretraining: PretrainingMix | undefined;
+  /** Of all scores so far. */
+  scoreMoments: RunningMoments;
   /** What the first iteration was like. */
   baseline: Baseline | undefined;
   /** Causes of drift that were told already. */
   warned: Set<string>;
+  /** The iteration that is not at its end yet. */
+  iteration: Iteration<Example> | undefined;
 }
 
 /** Iterations of the whole stage. */
@@ -97,140 +121,92 @@ export function iterationsOf(config: ReinforcementConfig, prompts: number): numb
   return totalStepsOf({ ...config, accumulate: 1 }, prompts);
 }
 
+/** What is wrong with the config and its files and can be known before any work; `where` is a key. */
+export async function reinforcementProblems(
+  config: ReinforcementConfig & Passes,
+  { baseDirectory }: Pick<StageRun, 'baseDirectory'>,
+): Promise<Problem[]> {
+  return [...minibatchProblems(config), ...(await rewardProblems(config, baseDirectory))];
+}
+
+function minibatchProblems({ batchSize, samplesPerPrompt, minibatches }: ReinforcementConfig & Passes): Problem[] {
+  const responses = batchSize * samplesPerPrompt;
+  if (minibatches <= responses && responses > 1) return [];
+  const message = `${responses} responses an iteration (batchSize × samplesPerPrompt) cannot be cut into ${minibatches} minibatches`;
+  return [{ where: 'minibatches', message, hint: 'raise batchSize; an iteration needs two responses or more' }];
+}
+
+const files = { small: 'reinforcement.json', iteration: 'iteration.bin', reference: 'reference', average: 'average' };
+
 /** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
-export async function openReinforcement(
-  config: ReinforcementConfig & { samplesPerPrompt: number },
+export async function openReinforcement<Example extends PolicyExample>(
+  config: ReinforcementConfig & Passes,
   run: StageRun,
   from?: string,
-): Promise<ReinforcementState> {
-  checkMinibatches(config);
+): Promise<ReinforcementState<Example>> {
+  const problems = minibatchProblems(config);
+  if (problems.length > 0) throw new RequestError(problems);
   const start = run.inputs.from![0]!.directory;
   const tokenizer = await loadTokenizer(start);
-  const { train: rows, heldOut: everyHeldOut } = await openSplits(config.data, 'prompt', {
-    ...run,
-    holdOut: config.holdOut,
-  });
-  const rewardDirectory = run.inputs.reward?.[0]?.directory;
-  if (rewardDirectory) await assertSameTokenizer(tokenizer, rewardDirectory);
-  const rewardModel = rewardDirectory ? await loadRewardModel(rewardDirectory, run.backend) : undefined;
-  const sources = await rewardSources(config, run, rewardModel, [...rows, ...everyHeldOut]);
+  const rewards = await openRewards(config, run, tokenizer);
+  const saved = from ? JSON.parse(await readFile(join(from, files.small), 'utf8')) : undefined;
+  const modelIn = async (directory: string): Promise<Model> => (await loadModel(directory, run.backend)).model;
 
-  const { model: reference } = await loadModel(start, run.backend);
-  const prompts = fittingPrompts(rows, tokenizer, reference, config);
-  const heldOut = fittingPrompts(everyHeldOut, tokenizer, reference, config).map(({ row }) => everyHeldOut[row]!);
-  if (prompts.length === 0) throw new RequestError({ where: config.data, message: 'no prompt fits into the context' });
-  const dropped = rows.length + everyHeldOut.length - prompts.length - heldOut.length;
-  const left = dropped > 0 ? `, ${dropped} too long and left out` : '';
-  run.log(`${config.data}: ${prompts.length} prompts, ${heldOut.length} held out${left}`);
-
-  const data = { rows: prompts.length, seed: run.seed };
+  const hasReferenceMoved: boolean = saved?.hasReferenceMoved ?? false;
+  const reference = await modelIn(from && hasReferenceMoved ? join(from, files.reference) : start);
+  const prompts = await openPrompts(config, run, { tokenizer, model: reference.config });
+  const pretraining = await openPretrainingMix(config, run, { tokenizer, model: reference, from: saved?.pretraining });
+  const data = { rows: prompts.prompts.length, seed: run.seed };
   const state = from
     ? await loadTrainingState(from, run.backend, data, tokenizer)
     : newTrainingState(copyModel(reference), data, tokenizer);
-  const referenceChecksum = await weightsChecksum(reference);
-  const { baseline } = from ? JSON.parse(await readFile(join(from, baselineFile), 'utf8')) : { baseline: undefined };
+  const openAverage = async (): Promise<Model> => (from ? modelIn(join(from, files.average)) : copyModel(reference));
   return {
     ...state,
+    ...prompts,
+    ...rewards,
     reference,
-    referenceChecksum,
-    rewardModel,
-    sources,
-    rows,
-    prompts,
-    heldOut,
-    baseline,
-    warned: new Set(),
+    referenceChecksum: await weightsChecksum(reference),
+    hasReferenceMoved,
+    isReferenceFresh: saved?.isReferenceFresh ?? true,
+    average: config.averageDecay === undefined ? undefined : await openAverage(),
+    pretraining,
+    scoreMoments: saved?.scoreMoments ?? noMoments,
+    baseline: saved?.baseline,
+    warned: new Set(saved?.warned),
+    iteration: from ? deserialize(await readFile(join(from, files.iteration))) : undefined,
   };
 }
 
-const baselineFile = 'baseline.json';
-
 export async function saveReinforcement(state: ReinforcementState, directory: string): Promise<void> {
   await saveTrainingState(state, directory);
-  await writeFile(join(directory, baselineFile), `${JSON.stringify({ baseline: state.baseline })}\n`);
+  const small = {
+    hasReferenceMoved: state.hasReferenceMoved,
+    isReferenceFresh: state.isReferenceFresh,
+    scoreMoments: state.scoreMoments,
+    pretraining: state.pretraining?.cursor.state(),
+    baseline: state.baseline,
+    warned: [...state.warned],
+  };
+  await writeFile(join(directory, files.small), `${JSON.stringify(small)}\n`);
+  await writeFile(join(directory, files.iteration), serialize(state.iteration));
+  const models: [string, Model | undefined][] = [
+    [files.reference, state.hasReferenceMoved ? state.reference : undefined],
+    [files.average, state.average],
+  ];
+  for (const [name, model] of models) {
+    if (!model) continue;
+    await mkdir(join(directory, name));
+    await saveModel(join(directory, name), model, state);
+  }
 }
 
-function checkMinibatches(config: ReinforcementConfig & { samplesPerPrompt: number }): void {
-  const responses = config.batchSize * config.samplesPerPrompt;
-  if (config.minibatches <= responses && responses > 1) return;
-  const message = `${responses} responses an iteration (batchSize × samplesPerPrompt) cannot be cut into ${config.minibatches} minibatches`;
-  throw new RequestError({
-    where: 'minibatches',
-    message,
-    hint: 'raise batchSize; an iteration needs two responses or more',
-  });
-}
+/** The policy that is the result so far. */
+export const resultOf = ({ average, optimizer }: ReinforcementState): Model => average ?? optimizer.model;
 
 export function closeReinforcement(state: ReinforcementState): void {
   releaseTrainingState(state);
   releaseModel(state.reference);
+  if (state.average) releaseModel(state.average);
   if (state.rewardModel) releaseModel(state.rewardModel.model);
-}
-
-export const encodedPrompts = (rows: readonly PromptRow[], tokenizer: Tokenizer): PromptTokens[] =>
-  rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
-
-async function rewardSources(
-  config: ReinforcementConfig,
-  { baseDirectory }: StageRun,
-  rewardModel: RewardModel | undefined,
-  rows: readonly PromptRow[],
-): Promise<RewardSource[]> {
-  const sources: RewardSource[] = [];
-  if (rewardModel) sources.push(modelReward(rewardModel, config.rewardWeight));
-  if (config.verify !== 'none') {
-    checkAnswers(rows, config.verify, config.data);
-    sources.push(verifiedReward(config.verify, config.verifyWeight));
-  }
-  if (config.rewardFunction !== undefined) {
-    const reward = await loadRewardFunction(resolve(baseDirectory, config.rewardFunction));
-    sources.push(functionReward(reward, config.rewardFunctionWeight));
-  }
-  if (sources.length > 0) return sources;
-  throw new RequestError({
-    message: 'nothing gives a reward',
-    hint: 'set `verify: exact`, `reward: STAGE OR DIRECTORY` or `rewardFunction: ./reward.js`',
-  });
-}
-
-/** A reward model reads the ids that the policy writes, so both must mean the same by them. */
-export async function assertSameTokenizer(tokenizer: Tokenizer, rewardDirectory: string): Promise<void> {
-  const other = await loadTokenizer(rewardDirectory);
-  if (other.fingerprint === tokenizer.fingerprint) return;
-  const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
-  const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
-  if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
-  const name = (id: number, from: Tokenizer): string => JSON.stringify(from.idToToken(id) ?? '(none)');
-  throw new RequestError({
-    where: 'reward',
-    message:
-      different === undefined
-        ? 'the reward model has another chat template than the policy'
-        : `the reward model has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
-    hint: 'train the reward model from a model with the tokenizer of the policy',
-  });
-}
-
-/** The prompts that leave room for a response; too long ones are an error unless they may be dropped. */
-function fittingPrompts(
-  rows: readonly PromptRow[],
-  tokenizer: Tokenizer,
-  { config: { maxLength, vocabSize } }: Model,
-  { data, maxNewTokens, onTooLong }: ReinforcementConfig,
-): PromptTokens[] {
-  const prompts = encodedPrompts(rows, tokenizer);
-  const isTooLong = ({ tokens }: PromptTokens): boolean => tokens.length + maxNewTokens > maxLength;
-  const tooLong = prompts.filter(isTooLong);
-  if (tooLong.length > 0 && onTooLong === 'error') {
-    const problems = tooLong.slice(0, 5).map(({ row, tokens }): Problem => {
-      const message = `row ${row + 1}: a prompt of ${tokens.length} tokens and ${maxNewTokens} new ones are more than the model's ${maxLength}`;
-      return { where: data, message };
-    });
-    const hint = `${tooLong.length} of ${prompts.length} prompts are too long; set \`onTooLong: drop\` or lower maxNewTokens`;
-    throw new RequestError([...problems.slice(0, -1), { ...problems.at(-1)!, hint }]);
-  }
-  const fitting = prompts.filter((prompt) => !isTooLong(prompt));
-  const sequences = fitting.map(({ tokens }) => ({ tokens, trained: new Uint8Array(tokens.length) }));
-  checkTokenIds(sequences, tokenizer, vocabSize);
-  return fitting;
 }

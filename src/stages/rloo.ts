@@ -1,27 +1,52 @@
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
-import { answerPrompts } from '../evaluation/exact-match.ts';
 import { rlooAdvantages } from '../losses/rloo.ts';
-import { responseKls, withGroupAdvantages } from '../training/experience.ts';
-import { checkReference, evaluateResponses, policyUpdates, sampleExperience, speeds } from './iteration.ts';
+import { equalGroups, responseKls, withGroupAdvantages } from '../training/experience.ts';
+import {
+  beginIteration,
+  endIteration,
+  iterationNumber,
+  minibatchesLeft,
+  policyGradient,
+  updateIteration,
+  updatePolicy,
+} from './iteration.ts';
 import {
   closeReinforcement,
   iterationsOf,
   openReinforcement,
   type ReinforcementState,
-  reinforcementOptions,
+  reinforcementProblems,
+  reinforcementSchema,
+  resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { sampleCount } from './samples.ts';
-import type { Stage, StageRun, StepRecord } from './stage.ts';
+import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
+import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
-export const rlooSchema = z.strictObject({
-  ...reinforcementOptions,
-  samplesPerPrompt: z.int().min(2).default(4).describe('responses to each prompt'),
-  passes: z.int().positive().default(1).describe('passes over the responses of an iteration'),
-  klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
-  clipRange: z.number().positive().default(0.2).describe('how far the ratio may go from 1'),
-});
+/** TRL's `RLOOConfig`. */
+export const rlooPresets = {
+  trl: {
+    klCoefficient: 0.05,
+    samplesPerPrompt: 2,
+    lr: 1e-6,
+    clipRange: 0.2,
+    passes: 1,
+    temperature: 1,
+    maxNewTokens: 256,
+    missingEosPenalty: 0,
+  },
+};
+
+export const rlooSchema = reinforcementSchema(
+  {
+    samplesPerPrompt: z.int().min(2).default(4).describe('responses to each prompt'),
+    passes: z.int().positive().default(1).describe('passes over the responses of an iteration'),
+    klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
+    clipRange: z.number().positive().default(0.2).describe('how far the ratio may go from 1'),
+  },
+  rlooPresets,
+);
 
 export type RlooConfig = z.infer<typeof rlooSchema>;
 
@@ -33,23 +58,29 @@ export async function* rloo(
   config: RlooConfig,
   state: ReinforcementState,
   run: StageRun,
-): AsyncGenerator<StepRecord, { steps: number }> {
+): AsyncGenerator<StepRecord | typeof pause, { steps: number }> {
   const totalSteps = iterationsOf(config, state.prompts.length);
-  const updates = config.passes * config.minibatches;
-  const { clipRange, temperature, maxNewTokens } = config;
+  const totalUpdates = totalSteps * config.passes * config.minibatches;
+  const { clipRange } = config;
   // Σ over tokens, not their mean: the gradient of log π of the whole response.
-  const loss = { clip: { low: clipRange, high: clipRange }, temperature, maxNewTokens, weighting: 'constant' as const };
+  const loss = { ...config, clip: { low: clipRange, high: clipRange }, weighting: 'constant' as const };
 
-  for (let step = state.optimizer.step / updates + 1; step <= totalSteps; step++) {
-    const { experience, metrics, rolloutSeconds } = await sampleExperience(config, state, run, step);
-    const begun = performance.now();
-    const kls = responseKls(experience);
-    const rewards = experience.map(({ score }, i) => score - config.klCoefficient * kls[i]!);
-    const examples = withGroupAdvantages(experience, rewards, config.samplesPerPrompt, rlooAdvantages);
-    const report = await policyUpdates(examples, loss, config, state, { name: `rloo/${step}`, seed: run.seed });
-    await checkReference(state, step, totalSteps);
-    const updating = { seconds: (performance.now() - begun) / 1000, passes: config.passes };
-    yield { step, totalSteps, ...metrics, ...report, ...speeds(experience, rolloutSeconds, updating) };
+  for (let step = iterationNumber(config, state); step <= totalSteps; step++) {
+    state.iteration ??= await beginIteration(await sampleExperience(config, state, run, step), async (experience) => {
+      const kls = responseKls(experience);
+      const rewards = experience.map(({ score }, i) => score - config.klCoefficient * kls[i]!);
+      const examples = withGroupAdvantages(experience, rewards, config.samplesPerPrompt, rlooAdvantages);
+      return { examples, metrics: { equalGroups: equalGroups(experience, config.samplesPerPrompt) } };
+    });
+    const { iteration } = state;
+    for (const minibatch of minibatchesLeft(iteration, { ...config, seed: run.seed, name: `rloo/${step}` })) {
+      yield pause;
+      await updateIteration(iteration, async () => {
+        const report = await policyGradient(state, minibatch, loss);
+        return { ...report, ...(await updatePolicy(config, state, { responses: minibatch.length, totalUpdates })) };
+      });
+    }
+    yield await endIteration(config, state, iteration, { step, totalSteps });
   }
   return { steps: totalSteps };
 }
@@ -58,16 +89,17 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   name: 'rloo',
   summary: 'align a model to rewards of several responses to a prompt, without a critic (RLOO)',
   schema: rlooSchema,
+  presets: rlooPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
-  datasets: { data: { use: 'prompt' } },
-  files: ['rewardFunction'],
+  datasets: { data: { use: 'prompt' }, pretrainData: { use: 'text', optional: true } },
+  files: ['rewardFunction', 'jsonSchema'],
+  check: reinforcementProblems,
   open: openReinforcement,
   run: rloo,
   save: saveReinforcement,
-  finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
+  finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
-  sample: ({ maxNewTokens }, { optimizer, tokenizer, heldOut, rows }) =>
-    answerPrompts(optimizer.model, tokenizer, [...heldOut, ...rows].slice(0, sampleCount), { maxNewTokens }),
+  sample: sampleResponses,
   close: closeReinforcement,
 };

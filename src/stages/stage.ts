@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import type { Presets } from '../config/presets.ts';
 import type { Use } from '../data/rows.ts';
+import type { Problem } from '../errors.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 
 /** What a stage reports after each step; numbers only, so that every chart and table can show them. */
@@ -11,6 +13,12 @@ export interface StepRecord {
   [metric: string]: number | undefined;
 }
 
+/**
+ * What a stage yields in the middle of a step where its state is whole: the runner may save and stop there, and there is
+ * nothing to record yet.
+ */
+export const pause = Symbol('pause');
+
 export type Metrics = Record<string, number>;
 
 /** A prompt, what the model made of it, and the right answer where there is one. */
@@ -18,6 +26,8 @@ export interface Sample {
   prompt: string;
   completion: string;
   expected?: string;
+  /** What the completion is worth, where the stage learns from rewards. */
+  reward?: number;
 }
 
 /** What the runner gives a stage. A stage never knows where it runs. */
@@ -68,6 +78,8 @@ export interface Stage<
   /** One line for `--help`. */
   summary: string;
   schema: z.ZodType<Config>;
+  /** What the schema's key `preset` can name, where it has one. */
+  presets?: Presets;
   /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
   inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */
@@ -78,9 +90,11 @@ export interface Stage<
   sources?(config: Config): readonly DatasetSource[];
   /** Config keys that name files of a user's own, such as code, whose content decides the result too. */
   files?: readonly string[];
+  /** What is wrong with the config and its files and can be known before anything runs; `where` is a key. */
+  check?(config: Config, run: Pick<StageRun, 'baseDirectory'>): Promise<readonly Problem[]>;
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
-  run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord, Result>;
+  run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord | typeof pause, Result>;
   /** Writes the state into an empty directory; absent for stages that are simply run again. */
   save?(state: State, directory: string): Promise<void>;
   /** Writes the result (a Hugging Face directory for model stages) into an empty directory. */

@@ -21,6 +21,7 @@ export interface Experience extends Rollout {
 export interface PolicyExample extends Rollout {
   logProbs: Float64Array;
   reference: Float64Array;
+  /** [tokens] */
   advantages: Float64Array;
 }
 
@@ -44,6 +45,14 @@ export async function withLogProbs<R extends Rollout>(
   return rollouts.map((rollout, i) => ({ ...rollout, logProbs: logProbs[i]!, reference: referenced[i]! }));
 }
 
+/** What policy and critic learn from in PPO. */
+export interface PpoExample extends Experience, PolicyExample, ValueExample {
+  /** KL everywhere, the score on the last token. */
+  rewards: Float64Array;
+  /** The same, whitened where that was asked for. */
+  learnedRewards: Float64Array;
+}
+
 export interface AdvantageOptions {
   klCoefficient: number;
   klKind: KlKind;
@@ -60,7 +69,7 @@ export function withAdvantages(
   experience: readonly Experience[],
   values: readonly Float64Array[],
   { klCoefficient, klKind, gamma, lambda, whitenRewards }: AdvantageOptions,
-): (Experience & PolicyExample & ValueExample & { rewards: Float64Array })[] {
+): PpoExample[] {
   const plain = experience.map((response) => tokenRewards(response, klCoefficient, klKind));
   const rewards = whitenRewards ? whitenTogether(plain, 'keep') : plain;
   const estimates = rewards.map((reward, i) =>
@@ -74,6 +83,7 @@ export function withAdvantages(
     ...response,
     values: values[i]!,
     rewards: plain[i]!,
+    learnedRewards: rewards[i]!,
     returns: estimates[i]!.returns,
     advantages: advantages[i]!,
   }));
@@ -96,6 +106,15 @@ export function withGroupAdvantages(
   });
 }
 
+/** Share of the groups whose responses all have the same score, so that nothing can be learned from them. */
+export function equalGroups(experience: readonly Pick<Experience, 'score'>[], samples: number): number {
+  const firsts = experience.filter((_, i) => i % samples === 0);
+  const equal = firsts.filter(({ score }, group) =>
+    experience.slice(group * samples, (group + 1) * samples).every((response) => response.score === score),
+  );
+  return equal.length / firsts.length;
+}
+
 function whitenTogether(parts: readonly Float64Array[], mean: 'remove' | 'keep'): Float64Array[] {
   const all = parts.flatMap((part) => [...part]);
   const whitened = whiten(all, new Uint8Array(all.length).fill(1), mean);
@@ -111,16 +130,18 @@ export function responseKls(experience: readonly Pick<Experience, 'logProbs' | '
   return experience.map(({ logProbs, reference }) => klEstimates('k1', logProbs, reference).reduce((a, b) => a + b, 0));
 }
 
-/** The examples in a new order for each pass, cut into `minibatches` parts that differ by one in size at most. */
+/**
+ * The examples in a new order for each pass, cut into `minibatches` parts that differ by one in size at most; the first `done` of
+ * all parts are left out.
+ */
 export function* minibatchesOf<E>(
   examples: readonly E[],
   { passes, minibatches, seed, name }: { passes: number; minibatches: number; seed: number; name: string },
+  done = 0,
 ): Generator<E[]> {
-  for (let pass = 0; pass < passes; pass++) {
-    const order = new RandomStream(seed, `${name}/pass-${pass}`).shuffle([...examples]);
-    for (let part = 0; part < minibatches; part++) {
-      const bound = (index: number): number => Math.floor((index * order.length) / minibatches);
-      yield order.slice(bound(part), bound(part + 1));
-    }
+  for (let part = done; part < passes * minibatches; part++) {
+    const order = new RandomStream(seed, `${name}/pass-${Math.floor(part / minibatches)}`).shuffle([...examples]);
+    const bound = (index: number): number => Math.floor((index * order.length) / minibatches);
+    yield order.slice(bound(part % minibatches), bound((part % minibatches) + 1));
   }
 }

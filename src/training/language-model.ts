@@ -22,25 +22,27 @@ export function nextMicroBatches<Row>(
 
 /**
  * Cross-entropy of an accumulation window, divided by the trained tokens of the whole window, so that (8 × 1) and
- * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient to the optimiser's.
+ * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient, times `scale`, to the optimiser's.
  */
 export async function languageModelLoss(
   optimizer: Optimizer,
   microBatches: readonly (readonly Sequence[])[],
+  scale = 1,
 ): Promise<{ loss: number; trainedTokens: number; tokens: number }> {
   const { model } = optimizer;
   const batches = microBatches.map(packSequences);
   const trainedTokens = batches.reduce((sum, batch) => sum + batch.trainedTokens, 0);
   const losses: Tensor[] = [];
   for (const batch of batches) {
-    const weights = new Float32Array(batch.targets.length).fill(1 / trainedTokens);
+    const weights = new Float32Array(batch.targets.length).fill(scale / trainedTokens);
     const tape = new Tape(leavesOf(optimizer));
     const hidden = tape.record(() => hiddenStates(model, batch));
     losses.push(backwardFromCrossEntropy(tape, hidden, headOf(model), batch.targets, weights));
     hidden.release();
   }
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
-  return { loss: await sumOnHost(losses, optimizer.step + 1), trainedTokens, tokens };
+  const loss = (await sumOnHost(losses, optimizer.step + 1)) / scale;
+  return { loss, trainedTokens, tokens };
 }
 
 /** The sum of scalars of a step, which are released; not finite is an error. */

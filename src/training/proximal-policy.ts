@@ -1,15 +1,27 @@
 import { clipFraction, clippedPolicyLoss, type PolicyClip } from '../losses/clipped-policy.ts';
 import { clippedValueLoss } from '../losses/clipped-value.ts';
+import { tokenEntropies } from '../losses/entropy.ts';
 import { type TokenWeighting, tokenWeights } from '../losses/grpo.ts';
 import { type KlKind, klEstimates, klPenalty } from '../losses/kl.ts';
-import { add, mul, reshape, sum } from '../tensor/primitives.ts';
+import { headOf, type Model, scoreHeadOf } from '../model/model.ts';
+import { scores } from '../model/score-head.ts';
+import type { HostArray } from '../tensor/backends/backend.ts';
+import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
+import { add, mul, reshape, sub, sum } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { PolicyExample, ValueExample } from './experience.ts';
 import { sumOnHost } from './language-model.ts';
 import { leavesOf, type Optimizer } from './optimizer.ts';
-import { packResponses, responseGroups, responseLogProbs, responseValues } from './responses.ts';
+import {
+  assertOnlyResponses,
+  atTemperature,
+  type PackedResponses,
+  packResponses,
+  responseGroups,
+  responseStates,
+} from './responses.ts';
 
 export interface PolicyLoss {
   clip: PolicyClip;
@@ -21,6 +33,8 @@ export interface PolicyLoss {
   maxNewTokens: number;
   /** A KL term in the loss, as in GRPO; PPO has it in the rewards. */
   kl?: { kind: KlKind; coefficient: number };
+  /** What the entropy of each token's distribution counts against its loss. */
+  entropyCoefficient?: number;
 }
 
 export interface PolicyMetrics {
@@ -33,58 +47,169 @@ export interface PolicyMetrics {
   ratioDistance: number;
 }
 
+export interface ValueMetrics {
+  valueLoss: number;
+  /** Largest distance of a value from what it was before the first update. */
+  valueDistance: number;
+}
+
 /** Loss of a minibatch of responses under the clipped surrogate. Adds its gradient to the optimiser's. */
 export async function policyStep(
   optimizer: Optimizer,
   examples: readonly PolicyExample[],
-  { clip, temperature, weighting, maxNewTokens, kl }: PolicyLoss,
+  loss: PolicyLoss,
 ): Promise<PolicyMetrics> {
   const { model } = optimizer;
-  const weights = weighted(examples, weighting, maxNewTokens);
   const losses: Tensor[] = [];
   const newLogProbs: number[] = [];
-  for (const group of responseGroups(weights)) {
-    const tokens = (of: (example: (typeof weights)[number]) => Float64Array): Tensor =>
-      fromHost(model.backend, joined(group.map(of)));
+  for (const group of responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))) {
     const tape = new Tape(leavesOf(optimizer));
-    const [loss, logProbs] = tape.record((): [Tensor, Tensor] => {
-      const logProbs = responseLogProbs(model, packResponses(group), temperature);
-      const surrogate = clippedPolicyLoss(
-        logProbs,
-        tokens(({ logProbs }) => logProbs),
-        tokens(({ advantages }) => advantages),
-        clip,
-      );
-      const penalty =
-        kl &&
-        mul(
-          klPenalty(
-            kl.kind,
-            logProbs,
-            tokens(({ reference }) => reference),
-          ),
-          kl.coefficient,
-        );
-      const perToken = penalty ? add(surrogate, penalty) : surrogate;
-      return [
-        total(
-          mul(
-            perToken,
-            tokens(({ weights }) => weights),
-          ),
-        ),
-        logProbs,
-      ];
+    const [policyLoss, logProbs] = tape.record(() => {
+      const packed = packResponses(group);
+      return policyTerms(model, responseStates(model, packed), packed, group, loss);
     });
-    tape.backward(loss);
-    losses.push(loss);
-    newLogProbs.push(...(await model.backend.read(logProbs)));
-    logProbs.release();
+    tape.backward(policyLoss);
+    losses.push(policyLoss);
+    newLogProbs.push(...(await readOf(logProbs)));
   }
+  return policyMetrics(await sumOnHost(losses, optimizer.step + 1), newLogProbs, examples, loss);
+}
+
+/** Clipped squared error of the critic, mean over the tokens of a minibatch. Adds its gradient to the optimiser's. */
+export async function valueStep(
+  critic: Optimizer,
+  examples: readonly ValueExample[],
+  valueClip: number,
+): Promise<ValueMetrics> {
+  const { model } = critic;
+  const losses: Tensor[] = [];
+  const newValues: number[] = [];
+  for (const group of responseGroups(examples)) {
+    const tape = new Tape(leavesOf(critic));
+    const [valueLoss, values] = tape.record(() =>
+      valueTerms(model, responseStates(model, packResponses(group)), group, {
+        clip: valueClip,
+        tokens: tokensOf(examples),
+      }),
+    );
+    tape.backward(valueLoss);
+    losses.push(valueLoss);
+    newValues.push(...(await readOf(values)));
+  }
+  return valueMetrics(await sumOnHost(losses, critic.step + 1), newValues, examples);
+}
+
+/**
+ * Both losses over one trunk: policy + `weight` · value, where the optimiser's model has a score head beside its language head.
+ * Adds the gradient to the optimiser's.
+ */
+export async function sharedStep(
+  optimizer: Optimizer,
+  examples: readonly (PolicyExample & ValueExample)[],
+  loss: PolicyLoss,
+  { clip: valueClip, weight }: { clip: number; weight: number },
+): Promise<PolicyMetrics & ValueMetrics> {
+  const { model } = optimizer;
+  const losses: { policy: Tensor; value: Tensor }[] = [];
+  const newLogProbs: number[] = [];
+  const newValues: number[] = [];
+  for (const group of responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))) {
+    const tape = new Tape(leavesOf(optimizer));
+    const [total, policy, logProbs, value, values] = tape.record((): Tensor[] => {
+      const packed = packResponses(group);
+      const states = responseStates(model, packed);
+      const policyPart = policyTerms(model, states, packed, group, loss);
+      const valuePart = valueTerms(model, states, group, { clip: valueClip, tokens: tokensOf(examples) });
+      return [add(policyPart[0], mul(valuePart[0], weight)), ...policyPart, ...valuePart];
+    }) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    tape.backward(total);
+    total.release();
+    losses.push({ policy, value });
+    newLogProbs.push(...(await readOf(logProbs)));
+    newValues.push(...(await readOf(values)));
+  }
+  const step = optimizer.step + 1;
+  const policyLoss = await sumOnHost(
+    losses.map(({ policy }) => policy),
+    step,
+  );
+  const valueLoss = await sumOnHost(
+    losses.map(({ value }) => value),
+    step,
+  );
+  return {
+    ...policyMetrics(policyLoss, newLogProbs, examples, loss),
+    ...valueMetrics(valueLoss, newValues, examples),
+  };
+}
+
+type Weighted<E> = E & { weights: Float64Array };
+
+/** The policy's loss of a group, [1], and the log-probabilities of its tokens, [tokens]. */
+function policyTerms(
+  model: Model,
+  states: Tensor,
+  { tokens }: PackedResponses,
+  group: readonly Weighted<PolicyExample>[],
+  { clip, temperature, kl, entropyCoefficient = 0 }: PolicyLoss,
+): [loss: Tensor, logProbs: Tensor] {
+  const ofGroup = (of: (example: Weighted<PolicyExample>) => Float64Array): Tensor =>
+    fromHost(model.backend, joined(group.map(of)));
+  const scaled = atTemperature(states, temperature);
+  const logProbs = tokenLogProbs(scaled, headOf(model), tokens);
+  assertOnlyResponses(logProbs.size, group);
+  const old = ofGroup((example) => example.logProbs);
+  const advantages = ofGroup((example) => example.advantages);
+  let perToken = clippedPolicyLoss(logProbs, old, advantages, clip);
+  if (kl) {
+    const reference = ofGroup((example) => example.reference);
+    perToken = add(perToken, mul(klPenalty(kl.kind, logProbs, reference), kl.coefficient));
+  }
+  if (entropyCoefficient > 0) {
+    perToken = sub(perToken, mul(tokenEntropies(scaled, headOf(model)), entropyCoefficient));
+  }
+  return [
+    total(
+      mul(
+        perToken,
+        ofGroup(({ weights }) => weights),
+      ),
+    ),
+    logProbs,
+  ];
+}
+
+/** The critic's loss of a group as its share of the mean over `tokens`, [1], and the values of its tokens, [tokens]. */
+function valueTerms(
+  model: Model,
+  states: Tensor,
+  group: readonly ValueExample[],
+  { clip, tokens }: { clip: number; tokens: number },
+): [loss: Tensor, values: Tensor] {
+  const ofGroup = (of: (example: ValueExample) => Float64Array): Tensor =>
+    fromHost(model.backend, joined(group.map(of)));
+  const values = scores(states, scoreHeadOf(model));
+  assertOnlyResponses(values.size, group);
+  const old = ofGroup((example) => example.values);
+  const perToken = clippedValueLoss(
+    values,
+    old,
+    ofGroup(({ returns }) => returns),
+    clip,
+  );
+  return [total(mul(perToken, 1 / tokens)), values];
+}
+
+function policyMetrics(
+  policyLoss: number,
+  newLogProbs: readonly number[],
+  examples: readonly PolicyExample[],
+  { clip }: PolicyLoss,
+): PolicyMetrics {
   const oldLogProbs = joined(examples.map(({ logProbs }) => logProbs));
   const advantages = joined(examples.map((example) => example.advantages));
   return {
-    policyLoss: await sumOnHost(losses, optimizer.step + 1),
+    policyLoss,
     clipFraction: clipFraction(newLogProbs, oldLogProbs, advantages, clip),
     approximateKl: mean(klEstimates('k3', oldLogProbs, newLogProbs)),
     ratioDistance: newLogProbs.reduce(
@@ -94,40 +219,34 @@ export async function policyStep(
   };
 }
 
-/** Clipped squared error of the critic, mean over the tokens of a minibatch. Adds its gradient to the optimiser's. */
-export async function valueStep(
-  optimizer: Optimizer,
+function valueMetrics(
+  valueLoss: number,
+  newValues: readonly number[],
   examples: readonly ValueExample[],
-  valueClip: number,
-): Promise<number> {
-  const { model } = optimizer;
-  const count = examples.reduce((sum, { response }) => sum + response.length, 0);
-  const losses: Tensor[] = [];
-  for (const group of responseGroups(examples)) {
-    const tokens = (of: (example: ValueExample) => Float64Array): Tensor =>
-      fromHost(model.backend, joined(group.map(of)));
-    const tape = new Tape(leavesOf(optimizer));
-    const loss = tape.record(() => {
-      const values = responseValues(model, packResponses(group));
-      const perToken = clippedValueLoss(
-        values,
-        tokens(({ values }) => values),
-        tokens(({ returns }) => returns),
-        valueClip,
-      );
-      return total(mul(perToken, 1 / count));
-    });
-    tape.backward(loss);
-    losses.push(loss);
-  }
-  return sumOnHost(losses, optimizer.step + 1);
+): ValueMetrics {
+  const oldValues = joined(examples.map(({ values }) => values));
+  const valueDistance = newValues.reduce((far, value, i) => Math.max(far, Math.abs(value - oldValues[i]!)), 0);
+  return { valueLoss, valueDistance };
 }
+
+/** Entropies need all logits of a group at once, 128 MiB of them at most. */
+function tokensAtOnce({ config }: Model, { entropyCoefficient = 0 }: PolicyLoss): number | undefined {
+  return entropyCoefficient > 0 ? Math.min(8192, Math.ceil(2 ** 25 / config.vocabSize)) : undefined;
+}
+
+async function readOf(tensor: Tensor): Promise<HostArray> {
+  const values = await tensor.backend.read(tensor);
+  tensor.release();
+  return values;
+}
+
+const tokensOf = (examples: readonly ValueExample[]): number =>
+  examples.reduce((sum, { response }) => sum + response.length, 0);
 
 function weighted<E extends PolicyExample>(
   examples: readonly E[],
-  weighting: TokenWeighting,
-  maxNewTokens: number,
-): (E & { weights: Float64Array })[] {
+  { weighting, maxNewTokens }: PolicyLoss,
+): Weighted<E>[] {
   const lengths = examples.map(({ response }) => response.length);
   const weights = tokenWeights(lengths, weighting, maxNewTokens);
   return examples.map((example, i) => ({ ...example, weights: new Float64Array(lengths[i]!).fill(weights[i]!) }));

@@ -1,4 +1,5 @@
 import { type Batch, groupsOfTokens, packSequences } from '../data/batch.ts';
+import { RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
@@ -31,15 +32,23 @@ export function packResponses(responses: readonly Response[]): PackedResponses {
   return { input, rows, tokens: rows.map((row) => input.targets[row]!) };
 }
 
+/** Final hidden states of the rows that predict the tokens, [tokens, hidden]. */
+export function responseStates(model: Model, { input, rows }: PackedResponses): Tensor {
+  return gather(hiddenStates(model, input), fromHost(model.backend, rows));
+}
+
+/** Hidden states at the temperature of sampling: logits of them are the logits divided by it. */
+export const atTemperature = (states: Tensor, temperature: number): Tensor =>
+  temperature === 1 ? states : mul(states, 1 / temperature);
+
 /** log π(token | what stands before it) at the temperature of sampling, [tokens]. */
-export function responseLogProbs(policy: Model, { input, rows, tokens }: PackedResponses, temperature: number): Tensor {
-  const hidden = gather(hiddenStates(policy, input), fromHost(policy.backend, rows));
-  return tokenLogProbs(temperature === 1 ? hidden : mul(hidden, 1 / temperature), headOf(policy), tokens);
+export function responseLogProbs(policy: Model, packed: PackedResponses, temperature: number): Tensor {
+  return tokenLogProbs(atTemperature(responseStates(policy, packed), temperature), headOf(policy), packed.tokens);
 }
 
 /** V of the state before each token: the prompt and the response so far, [tokens]. */
-export function responseValues(critic: Model, { input, rows }: PackedResponses): Tensor {
-  return scores(gather(hiddenStates(critic, input), fromHost(critic.backend, rows)), scoreHeadOf(critic));
+export function responseValues(critic: Model, packed: PackedResponses): Tensor {
+  return scores(responseStates(critic, packed), scoreHeadOf(critic));
 }
 
 /** What `compute` gives for the tokens of each response, without gradients. */
@@ -52,6 +61,7 @@ export async function ofEachResponse(
     const tensor = scope(() => compute(packResponses(group)), { adopt: false });
     const values = await tensor.backend.read(tensor);
     tensor.release();
+    assertOnlyResponses(values.length, group);
     let start = 0;
     for (const { response } of group) {
       results.push(Float64Array.from(values.subarray(start, start + response.length)));
@@ -62,6 +72,15 @@ export async function ofEachResponse(
 }
 
 /** Consecutive responses whose prompts and tokens go through a model together. */
-export function responseGroups<R extends Response>(responses: readonly R[]): Generator<R[]> {
-  return groupsOfTokens(responses, 8192, ({ prompt, response }) => prompt.length + response.length);
+export function responseGroups<R extends Response>(responses: readonly R[], tokensAtOnce = 8192): Generator<R[]> {
+  return groupsOfTokens(responses, tokensAtOnce, ({ prompt, response }) => prompt.length + response.length);
+}
+
+/** Prompts, and whatever else a batch holds, must not be among the tokens that are learned from. */
+export function assertOnlyResponses(tokens: number, responses: readonly Response[]): void {
+  const expected = responses.reduce((sum, { response }) => sum + response.length, 0);
+  if (tokens === expected) return;
+  throw new RunError(`numbers of ${tokens} tokens were computed for responses of ${expected} tokens`, {
+    hint: 'the mask lets tokens of prompts or padding through, or hides tokens of responses',
+  });
 }

@@ -3,7 +3,7 @@ import { RunError } from '../errors.ts';
 import { type KlKind, klEstimates } from '../losses/kl.ts';
 import type { Model } from '../model/model.ts';
 import type { Precision } from '../tensor/backends/backend.ts';
-import type { Experience } from './experience.ts';
+import type { Experience, PpoExample } from './experience.ts';
 import type { PolicyMetrics } from './proximal-policy.ts';
 
 /** How far numbers may be apart that are equal but for rounding. */
@@ -58,28 +58,93 @@ export function assertUntouchedRatio(
   );
 }
 
-/** The score is in the reward of the last token, the end token where there is one, and the KL penalty is everywhere else. */
-export function assertRewardAtEnd(
-  examples: readonly (Experience & { rewards: Float64Array })[],
-  { klCoefficient, klKind, endId }: { klCoefficient: number; klKind: KlKind; endId: number | undefined },
+/** A response ends with its first end token or is cut off: nothing that stands behind the end may be learned from. */
+export function assertNothingBehindEnd(
+  rollouts: readonly Pick<Experience, 'row' | 'response' | 'ended'>[],
+  endId: number | undefined,
 ): void {
-  for (const { row, rewards, response, ended, logProbs, reference, score } of examples) {
-    const penalties = klEstimates(klKind, logProbs, reference);
-    const last = response.length - 1;
-    const isAtEnd = response.every((token, t) => {
-      const expected = (t === last ? score : 0) - klCoefficient * penalties[t]!;
-      return (
-        (token === endId) === (t === last && ended) && Math.abs(rewards[t]! - expected) <= 1e-6 * (1 + Math.abs(score))
-      );
-    });
-    if (isAtEnd && rewards.length === response.length) continue;
-    throw new RunError(`the reward of the response to row ${row + 1} is not on its last token`, {
-      hint: 'a response ends with its first end token, and its score belongs there',
+  for (const { row, response, ended } of rollouts) {
+    const first = endId === undefined ? -1 : response.indexOf(endId);
+    if (first === (ended ? response.length - 1 : -1) && response.length > 0) continue;
+    throw new RunError(`the response to row ${row + 1} goes on behind its end token, or was cut off and has one`, {
+      hint: 'what stands behind the end is padding and must be left out of the loss',
     });
   }
 }
 
-/** The reference is frozen. */
+/** No number that the updates will learn from is NaN or infinite. */
+export function assertFinite(
+  experience: readonly Pick<Experience, 'row' | 'logProbs' | 'reference' | 'score'>[],
+): void {
+  for (const { row, logProbs, reference, score } of experience) {
+    const broken = Object.entries({ logProbs, reference, score: [score] }).find(
+      ([, numbers]) => !Array.from(numbers).every(Number.isFinite),
+    );
+    if (!broken) continue;
+    const names: Record<string, string> = {
+      logProbs: 'log-probability under the policy',
+      reference: 'log-probability under the reference',
+      score: 'score',
+    };
+    throw new RunError(`the response to row ${row + 1} has a ${names[broken[0]]} that is no finite number`, {
+      hint: 'the weights have diverged, or the reward model gives no numbers; lower lr, and go on from an earlier state',
+    });
+  }
+}
+
+/**
+ * In the first minibatch of an iteration the critic is the one whose values the advantages were made of: values of the same
+ * tokens are the same.
+ */
+export function assertUntouchedValues(
+  valueDistance: number,
+  examples: readonly Pick<PpoExample, 'values'>[],
+  precision: Precision,
+): void {
+  const largest = examples
+    .flatMap(({ values }) => [...values])
+    .reduce((far, value) => Math.max(far, Math.abs(value)), 0);
+  if (valueDistance <= 10 * tolerances[precision] * (1 + largest)) return;
+  throw new RunError(
+    `in the first minibatch the critic's values must be those of the advantages; one is off by ${valueDistance.toPrecision(3)}`,
+    { hint: 'the values stand one token off, or are of other weights or responses' },
+  );
+}
+
+/** V behind the end of a response is 0, so the return of its last token is its reward. */
+export function assertReturnsEndInRewards(
+  examples: readonly Pick<PpoExample, 'row' | 'returns' | 'learnedRewards'>[],
+): void {
+  for (const { row, returns, learnedRewards } of examples) {
+    const [last, reward] = [returns.at(-1)!, learnedRewards.at(-1)!];
+    if (Math.abs(last - reward) <= 1e-6 * (1 + Math.abs(reward))) continue;
+    throw new RunError(
+      `the return of the last token of the response to row ${row + 1} is ${last}, but its reward is ${reward}`,
+      { hint: 'values stand one token off: V behind the end of a response is 0' },
+    );
+  }
+}
+
+/** The score is in the reward of the last token, and the KL penalty is everywhere. */
+export function assertRewardAtEnd(
+  examples: readonly PpoExample[],
+  { klCoefficient, klKind }: { klCoefficient: number; klKind: KlKind },
+): void {
+  for (const { row, rewards, response, logProbs, reference, score } of examples) {
+    const penalties = klEstimates(klKind, logProbs, reference);
+    const last = response.length - 1;
+    const isAtEnd = rewards.every((reward, t) => {
+      const expected = (t === last ? score : 0) - klCoefficient * penalties[t]!;
+      return Math.abs(reward - expected) <= 1e-6 * (1 + Math.abs(score));
+    });
+    if (isAtEnd && rewards.length === response.length) continue;
+    throw new RunError(`the reward of the response to row ${row + 1} is not on its last token`, {
+      hint: 'the score of a response belongs to its last token, and nothing but the KL penalty to the others',
+    });
+  }
+}
+
+/** The reference is frozen, but for its synchronisations. */
 export function assertSameWeights(before: string, after: string): void {
   if (before === after) return;
   throw new RunError('the weights of the reference have changed while the policy was trained', {
@@ -94,43 +159,10 @@ export async function weightsChecksum({ parameters, backend }: Model): Promise<s
   return hash.digest('hex');
 }
 
-/** What an iteration is compared with to see drift. */
-export interface Baseline {
-  entropy: number;
-  responseLength: number;
-  reward: number;
-}
-
 /** The stop rule: KL of whole responses beyond which the policy has left the reference. */
 export function assertKlBelow(kl: number, maxKl: number): void {
   if (kl <= maxKl) return;
   throw new RunError(`KL to the reference is ${kl.toFixed(1)} nats a response, above maxKl ${maxKl}`, {
     hint: 'lower lr or passes, raise klCoefficient or set klTarget; the last saved state is untouched',
   });
-}
-
-/** Sentences about what has drifted since the first iteration; by cause, so that each is said once. */
-export function driftWarnings(first: Baseline, now: Baseline & { endRate: number }): Map<string, string> {
-  const warnings = new Map<string, string>();
-  const lengthened = now.responseLength / first.responseLength;
-  if (now.entropy < 0.1 * first.entropy) {
-    warnings.set(
-      'entropy',
-      `entropy has fallen from ${first.entropy.toFixed(3)} to ${now.entropy.toFixed(3)} nats a token: the policy hardly explores any more; raise klCoefficient or temperature`,
-    );
-  }
-  if (lengthened > 1.5 || lengthened < 0.5) {
-    const hacking = now.reward > first.reward ? ' while the reward rose: look whether length alone is rewarded' : '';
-    warnings.set(
-      'length',
-      `responses went from ${first.responseLength.toFixed(1)} to ${now.responseLength.toFixed(1)} tokens${hacking}`,
-    );
-  }
-  if (now.endRate < 0.5) {
-    warnings.set(
-      'ends',
-      `${(100 * (1 - now.endRate)).toFixed(0)} % of the responses were cut off: raise maxNewTokens or missingEosPenalty`,
-    );
-  }
-  return warnings;
 }

@@ -50,7 +50,7 @@ describe('states', () => {
     const node = await temporaryFolder();
     expect(await newestState(node)).toEqual({ state: undefined, skipped: [] });
     expect(await newestState(join(node, 'not-there'))).toEqual({ state: undefined, skipped: [] });
-    for (const step of [5, 1_000_000, 999_999]) await writeState(node, step, save);
+    for (const step of [5, 1_000_000, 999_999]) await writeState(node, { step }, save);
     expect((await newestState(node)).state?.step).toBe(1_000_000);
     await rm(join(node, 'state-1000000', 'weights'));
     await mkdir(join(node, 'state-2000000'));
@@ -62,9 +62,20 @@ describe('states', () => {
     ]);
   });
 
+  test('one in the middle of a step is newer than the one behind the step before, and older than the next', async () => {
+    const node = await temporaryFolder();
+    const places = [{ step: 2, pauses: 10 }, { step: 2 }, { step: 2, pauses: 9 }];
+    for (const place of places) await writeState(node, place, save);
+    expect((await newestState(node)).state).toEqual({ step: 2, directory: join(node, 'state-000002+10') });
+    await writeState(node, { step: 3 }, save);
+    expect((await newestState(node)).state?.step).toBe(3);
+    await rotateStates(node, 2, ['state-000002']);
+    expect((await readdir(node)).sort()).toEqual(['state-000002', 'state-000002+10', 'state-000003']);
+  });
+
   test('a state whose saving fails is not there at all', async () => {
     const node = await temporaryFolder();
-    const failing = writeState(node, 1, async (directory) => {
+    const failing = writeState(node, { step: 1 }, async (directory) => {
       await save(directory);
       throw new Error('disk full');
     });
@@ -74,7 +85,7 @@ describe('states', () => {
 
   test('rotation keeps the newest, the best, the last and what it is told to', async () => {
     const node = await temporaryFolder();
-    for (let step = 1; step <= 8; step++) await writeState(node, step, save);
+    for (let step = 1; step <= 8; step++) await writeState(node, { step }, save);
     await symlink('state-000002', join(node, 'best'));
     await symlink('state-000003', join(node, 'last'));
     await mkdir(join(node, 'state-000001.tmp-4194305-0123abcd'));

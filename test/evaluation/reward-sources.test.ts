@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { PromptRow } from '../../src/data/rows.ts';
+import { schemaCheck } from '../../src/evaluation/json-schema.ts';
+import { rewardsOneByOne } from '../../src/evaluation/reward-function.ts';
 import {
+  answerProblems,
   type Completion,
-  checkAnswers,
   functionReward,
   rewardsOf,
+  schemaReward,
   type Verification,
   verifiedReward,
 } from '../../src/evaluation/reward-sources.ts';
@@ -37,15 +40,67 @@ describe('verified answers', () => {
 
   test('that cannot be verified are told by row, and how many there are', () => {
     const rows = [asked('1'), asked(), asked('('), asked('2'), ...Array.from({ length: 9 }, () => asked())];
-    expect(() => checkAnswers(rows, 'exact', 'mine')).toThrow(/row 2: has no answer[\s\S]+and 5 more rows/);
-    expect(() => checkAnswers(rows.slice(2, 4), 'regex', 'mine')).toThrow(/row 1: Invalid regular expression/);
-    expect(() => checkAnswers(rows.slice(2, 4), 'number', 'mine')).toThrow(/row 1: no number in the answer/);
-    expect(() => checkAnswers([asked('1'), asked('2')], 'number', 'mine')).not.toThrow();
+    const problems = answerProblems(rows, 'exact').map(({ message }) => message);
+    expect(problems).toHaveLength(5);
+    expect(problems[0]).toBe('row 2: has no answer to verify');
+    expect(problems[4]).toMatch(/and 5 more rows/);
+    const messageOf = (kind: Verification) => answerProblems(rows.slice(2, 4), kind)[0]!.message;
+    expect(messageOf('regex')).toMatch(/row 1: Invalid regular expression/);
+    expect(messageOf('number')).toMatch(/row 1: no number in the answer/);
+    expect(messageOf('schema')).toMatch(/row 1: .*JSON/);
+    expect(answerProblems([asked('1'), asked('2')], 'number')).toEqual([]);
+  });
+});
+
+describe('a JSON schema', () => {
+  const order = {
+    type: 'object',
+    properties: { item: { enum: ['tea', 'bread'] }, count: { type: 'integer', minimum: 1 } },
+    required: ['item', 'count'],
+    additionalProperties: false,
+  };
+  const text = JSON.stringify(order);
+
+  test.each([
+    ['{"item": "tea", "count": 2}', 1],
+    [' \n{"count": 1, "item": "bread"} ', 1],
+    ['{"item": "tea"}', 0],
+    ['{"item": "coffee", "count": 2}', 0],
+    ['{"item": "tea", "count": 0.5}', 0],
+    ['{"item": "tea", "count": 2, "now": true}', 0],
+    ['Here it is: {"item": "tea", "count": 2}', 0],
+    ['', 0],
+  ])('%j gives %d, from the row and from a file', async (completed, reward) => {
+    expect(await verifiedReward('schema', 1).rewardsOf([completion(completed, text)])).toEqual([reward]);
+    expect(await schemaReward(schemaCheck(text), 1).rewardsOf([completion(completed)])).toEqual([reward]);
+  });
+
+  test('has references, conditions and both drafts', () => {
+    const list = schemaCheck(
+      '{"$defs": {"n": {"required": ["v"], "properties": {"next": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"}',
+    );
+    expect([list('{"v": 1, "next": {"v": 2}}'), list('{"v": 1, "next": {}}')]).toEqual([true, false]);
+    const old = schemaCheck(
+      '{"$schema": "http://json-schema.org/draft-07/schema#", "if": {"required": ["a"]}, "then": {"required": ["b"]}}',
+    );
+    expect([old('{"a": 1, "b": 2}'), old('{"a": 1}'), old('{}')]).toEqual([true, false, true]);
+  });
+
+  test.each([
+    ['{"type": "strnig"}', /type/],
+    ['{"propertees": {}}', /unknown keyword: "propertees"/],
+    ['[1]', /a JSON schema is an object/],
+    ['{', /JSON/],
+  ])('that is none is refused: %s', (wrong, message) => {
+    expect(() => schemaCheck(wrong)).toThrow(message);
   });
 });
 
 test('several sources are summed by weight, and told apart', async () => {
-  const length = functionReward(async (_, text) => text.length, 0.5);
+  const length = functionReward(
+    rewardsOneByOne(async (_, text) => text.length),
+    0.5,
+  );
   const { total, bySource } = await rewardsOf([verifiedReward('exact', 2), length], [completion('yes', 'yes')]);
   expect(total).toEqual([2 * 1 + 0.5 * 3]);
   expect(Object.fromEntries(bySource)).toEqual({ verifiedReward: [1], functionReward: [3] });

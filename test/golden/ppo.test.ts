@@ -1,39 +1,56 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Model, releaseModel } from '../../src/model/model.ts';
+import { adaptedCoefficient } from '../../src/losses/adaptive-kl.ts';
+import type { KlKind } from '../../src/losses/kl.ts';
+import { noMoments, scaledScores, withValues } from '../../src/losses/running-moments.ts';
+import { type Model, releaseModel, scoreHeadOf } from '../../src/model/model.ts';
 import { copyModel, readModel, tensorSource } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { withAdvantages, withLogProbs } from '../../src/training/experience.ts';
-import { newOptimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
-import { policyStep, valueStep } from '../../src/training/proximal-policy.ts';
+import { responseKls, withAdvantages, withLogProbs } from '../../src/training/experience.ts';
+import { languageModelLoss } from '../../src/training/language-model.ts';
+import { newOptimizer, type Optimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
+import { policyStep, sharedStep, valueStep } from '../../src/training/proximal-policy.ts';
 import { ofEachResponse, responseValues } from '../../src/training/responses.ts';
+import { withValueHead } from '../../src/training/value-head.ts';
 import { trainingBackends } from './backends.ts';
 import { largestDifference, largestRelativeDifference, readFixture } from './fixtures.ts';
 import { goldenModel, modelNames } from './runs.ts';
 
-type Metric = 'policyLoss' | 'valueLoss' | 'clipFraction' | 'gradientNorm' | 'valueGradientNorm';
+/** Metrics by name, a number for each update. */
+type Run = Record<string, number[]>;
+
+interface Settings {
+  value_clip: number;
+  kl_kind: KlKind;
+  whiten_rewards: boolean;
+  kl_target: [target: number, horizon: number] | null;
+  pretrain_weight: number | null;
+  entropy_coefficient: number;
+  shared_value_weight: number | null;
+  score_clip: number | null;
+}
 
 interface PpoFixture {
   temperature: number;
   advantages: { klCoefficient: number; gamma: number; lambda: number };
   clip: number;
-  valueClip: number;
-  optimiser: {
-    beta1: number;
-    beta2: number;
-    epsilon: number;
-    weightDecay: number;
-    lr: number;
-    valueLr: number;
-    clip: number;
-  };
+  optimiser: Record<'beta1' | 'beta2' | 'epsilon' | 'weightDecay' | 'lr' | 'valueLr' | 'clip', number>;
   /** Updates of each iteration. */
   updates: number[];
   scoreHead: number[];
   iterations: { prompt: number[]; response: number[]; score: number }[][];
-  runs: Record<(typeof modelNames)[number], Record<Metric, number[]>>;
+  /** Texts mixed into each update. */
+  windows: number[][][];
+  settings: Record<string, Settings>;
+  runs: Record<string, Record<(typeof modelNames)[number], Run>>;
 }
 
 const fixture = await readFixture<PpoFixture>('ppo.json');
+const cases = Object.keys(fixture.settings).flatMap((setting) => modelNames.map((name) => ({ setting, name })));
+
+const notHeld = ['approximateKl', 'ratioDistance', 'valueDistance'];
+
+/** Those that may be 0 are held to an absolute bound. */
+const nearZero = ['policyLoss', 'clipFraction'];
 
 // Rounded products move ratios over the edge of the clipping, so bfloat16 has no run to be held to.
 describe.each(trainingBackends.filter(({ name }) => !name.includes('bf16')))(
@@ -45,58 +62,108 @@ describe.each(trainingBackends.filter(({ name }) => !name.includes('bf16')))(
     });
     afterAll(() => backend.dispose());
 
-    test.each(modelNames)('%s: five updates of policy and critic on fixed rollouts', async (name) => {
-      const measured = await ppoRun(await goldenModel(name, backend));
-      const expected = fixture.runs[name];
-      for (const key of ['valueLoss', 'gradientNorm', 'valueGradientNorm'] as const) {
-        expect(largestRelativeDifference(measured[key], expected[key]), key).toBeLessThan(bound);
-      }
-      for (const key of ['policyLoss', 'clipFraction'] as const) {
-        expect(largestDifference(measured[key], expected[key]), key).toBeLessThan(bound);
-      }
-    });
+    test.each(cases)(
+      '$setting, $name: five updates of policy and critic on fixed rollouts',
+      async ({ setting, name }) => {
+        const measured = await ppoRun(await goldenModel(name, backend), fixture.settings[setting]!);
+        const expected = fixture.runs[setting]![name];
+        expect(Object.keys(measured).sort()).toEqual(Object.keys(expected).sort());
+        for (const [key, numbers] of Object.entries(expected)) {
+          const distance = nearZero.includes(key) ? largestDifference : largestRelativeDifference;
+          expect(distance(measured[key]!, numbers), key).toBeLessThan(bound);
+        }
+      },
+    );
   },
 );
 
-async function ppoRun(reference: Model): Promise<Record<Metric, number[]>> {
-  const { temperature, clip, valueClip, optimiser } = fixture;
-  const [policy, critic] = [newOptimizer(copyModel(reference)), newOptimizer(await criticFrom(reference))];
+async function ppoRun(reference: Model, settings: Settings): Promise<Run> {
+  const { temperature, clip, optimiser } = fixture;
+  const isShared = settings.shared_value_weight !== null;
+  const policy = isShared ? withHead(newOptimizer(copyModel(reference))) : newOptimizer(copyModel(reference));
+  const critic = isShared ? undefined : newOptimizer(await criticFrom(reference));
   const options = { ...optimiser, schedule: 'constant' as const, warmup: 0, minLr: 1 };
-  const loss = { clip: { low: clip, high: clip }, temperature, weighting: 'token' as const, maxNewTokens: 8 };
-  const measured = { policyLoss: [], valueLoss: [], clipFraction: [], gradientNorm: [], valueGradientNorm: [] };
-  const note = (metrics: Record<Metric, number>): void => {
-    for (const [key, values] of Object.entries(measured)) (values as number[]).push(metrics[key as Metric]);
+  const loss = {
+    clip: { low: clip, high: clip },
+    temperature,
+    weighting: 'token' as const,
+    maxNewTokens: 8,
+    entropyCoefficient: settings.entropy_coefficient,
   };
+  const texts = fixture.windows.values();
+  const measured: Run = {};
+  let [moments, { klCoefficient }] = [noMoments, fixture.advantages];
   for (const [i, rows] of fixture.iterations.entries()) {
-    const rollouts = rows.map(({ prompt, response, score }, row) => ({
+    const plain = rows.map(({ score }) => score);
+    moments = withValues(moments, plain);
+    const scores =
+      settings.score_clip === null ? plain : clipped(scaledScores(plain, moments, 'standard'), settings.score_clip);
+    const rollouts = rows.map(({ prompt, response }, row) => ({
       row,
       prompt: Int32Array.from(prompt),
       response: Int32Array.from(response),
       ended: true,
       sampledLogProbs: new Float64Array(),
-      score,
+      score: scores[row]!,
     }));
     const experience = await withLogProbs(rollouts, policy.model, reference, temperature);
-    const values = await ofEachResponse(experience, (packed) => responseValues(critic.model, packed));
+    const values = await ofEachResponse(experience, (packed) => responseValues((critic ?? policy).model, packed));
     const examples = withAdvantages(experience, values, {
       ...fixture.advantages,
-      klKind: 'k1',
-      whitenRewards: false,
+      klCoefficient,
+      klKind: settings.kl_kind,
+      whitenRewards: settings.whiten_rewards,
     });
     for (let turn = 0; turn < fixture.updates[i]!; turn++) {
-      const report = await policyStep(policy, examples, loss);
-      const valueLoss = await valueStep(critic, examples, valueClip);
-      const { gradientNorm } = await update(policy, options, 5);
-      const criticUpdate = await update(critic, { ...options, lr: optimiser.valueLr }, 5);
-      note({ ...report, valueLoss, gradientNorm, valueGradientNorm: criticUpdate.gradientNorm });
+      const report: Record<string, number> = critic
+        ? { ...(await policyStep(policy, examples, loss)), ...(await valueStep(critic, examples, settings.value_clip)) }
+        : {
+            ...(await sharedStep(policy, examples, loss, {
+              clip: settings.value_clip,
+              weight: settings.shared_value_weight!,
+            })),
+          };
+      report.klCoefficient = klCoefficient;
+      if (settings.pretrain_weight !== null) {
+        const windows = texts.next().value!.map((tokens) => textOf(tokens));
+        report.pretrainLoss = (await languageModelLoss(policy, [windows], settings.pretrain_weight)).loss;
+      }
+      report.gradientNorm = (await update(policy, options, 5)).gradientNorm;
+      if (critic) {
+        report.valueGradientNorm = (await update(critic, { ...options, lr: optimiser.valueLr }, 5)).gradientNorm;
+      }
+      for (const [key, number] of Object.entries(report)) {
+        if (!notHeld.includes(key)) measured[key] = [...(measured[key] ?? []), number];
+      }
+    }
+    if (settings.kl_target) {
+      const [target, horizon] = settings.kl_target;
+      const kls = responseKls(experience);
+      const kl = kls.reduce((a, b) => a + b, 0) / kls.length;
+      klCoefficient = adaptedCoefficient(klCoefficient, kl, rows.length, { target, horizon });
     }
   }
-  for (const optimizer of [policy, critic]) {
+  for (const optimizer of critic ? [policy, critic] : [policy]) {
     releaseOptimizer(optimizer);
     releaseModel(optimizer.model);
   }
   releaseModel(reference);
   return measured;
+}
+
+const clipped = (scores: readonly number[], bound: number): number[] =>
+  scores.map((score) => Math.max(-bound, Math.min(bound, score)));
+
+const textOf = (tokens: readonly number[]) => ({
+  tokens: Int32Array.from(tokens),
+  trained: new Uint8Array(tokens.length).fill(1, 1),
+});
+
+/** The policy with the score head of the fixture beside its own. */
+function withHead(optimizer: Optimizer): Optimizer {
+  const shared = withValueHead(optimizer);
+  shared.model.backend.write(scoreHeadOf(shared.model), Float32Array.from(fixture.scoreHead));
+  return shared;
 }
 
 /** The decoder of the policy under the score head of the fixture. */

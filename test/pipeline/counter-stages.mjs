@@ -2,14 +2,18 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
+import { RunError } from '../../dist/errors.js';
 import { RandomStream } from '../../dist/random.js';
+import { pause } from '../../dist/stages/stage.js';
 
 const keys = {
   steps: z.int().positive().default(10).describe('numbers to draw'),
   scale: z.number().default(1).describe('factor of each number'),
+  parts: z.int().positive().default(1).describe('numbers of a step, with a pause between two'),
   kind: z.enum(['plain', 'fancy']).default('plain').describe('kind of counting'),
-  pause: z.number().min(0).default(0).describe('milliseconds that a step takes'),
+  pause: z.number().min(0).default(0).describe('milliseconds that a number takes'),
   failAt: z.int().optional().describe('step at which it throws'),
+  refuseAt: z.int().optional().describe('step at which it throws before anything has changed'),
   dieAt: z.int().optional().describe('step at which the process is killed'),
   evalEvery: z.int().optional().describe('steps between evaluations'),
   sampleEvery: z.int().optional().describe('steps between samples'),
@@ -30,17 +34,22 @@ const count = {
   async open(_config, run, from) {
     appendFileSync(join(run.directory, 'opened.txt'), `${process.pid} ${process.ppid}\n`);
     if (from) {
-      const { step, sum, counter } = JSON.parse(readFileSync(join(from, 'count.json'), 'utf8'));
-      return { step, sum, stream: new RandomStream(run.seed, 'count', counter) };
+      const { step, part, sum, counter } = JSON.parse(readFileSync(join(from, 'count.json'), 'utf8'));
+      return { step, part, sum, stream: new RandomStream(run.seed, 'count', counter) };
     }
     const input = run.inputs.from?.[0];
     const sum = input ? JSON.parse(readFileSync(join(input.directory, 'config.json'), 'utf8')).sum : 0;
-    return { step: 0, sum, stream: new RandomStream(run.seed, 'count') };
+    return { step: 0, part: 0, sum, stream: new RandomStream(run.seed, 'count') };
   },
   async *run(config, state, run) {
     while (state.step < config.steps) {
-      if (config.pause) await setTimeout(config.pause);
-      state.sum += config.scale * state.stream.uniform();
+      if (state.step + 1 === config.refuseAt) throw new RunError('the counter refuses', { stateIsWhole: true });
+      for (; state.part < config.parts; state.part++) {
+        if (state.part > 0) yield pause;
+        if (config.pause) await setTimeout(config.pause);
+        state.sum += config.scale * state.stream.uniform();
+      }
+      state.part = 0;
       state.step++;
       if (state.step === config.failAt) throw new Error('the counter was told to fail');
       if (state.step === config.dieAt && !existsSync(join(run.directory, 'died.txt'))) {
@@ -51,8 +60,8 @@ const count = {
     }
     return { sum: state.sum };
   },
-  async save({ step, sum, stream }, directory) {
-    writeFileSync(join(directory, 'count.json'), JSON.stringify({ step, sum, counter: stream.counter }));
+  async save({ step, part, sum, stream }, directory) {
+    writeFileSync(join(directory, 'count.json'), JSON.stringify({ step, part, sum, counter: stream.counter }));
   },
   async finish(_config, { step, sum }, directory) {
     writeFileSync(join(directory, 'config.json'), JSON.stringify({ step, sum }));

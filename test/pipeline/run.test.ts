@@ -199,6 +199,28 @@ stages:
     },
   );
 
+  it('in the middle of a step saves what is done of it', async () => {
+    const slow = 'name: demo\nstages:\n  first: { run: count, steps: 2, parts: 30, pause: 20 }\n';
+    const outcome = async () => {
+      const kept = (await records(node())).map(({ seconds, tokensPerSecond, time, peakRssBytes, ...rest }) => rest);
+      return { kept, first: await result('first/shared/seed-1') };
+    };
+    await run(slow);
+    const uninterrupted = await outcome();
+    await rm(out, { recursive: true });
+    await writeFile(join(folder, 'demo.yaml'), slow);
+    const running = startCounter(folder, 'run', 'demo.yaml');
+    await untilStep(node(), 1);
+    running.child.kill('SIGINT');
+    expect((await running.ended).status).toBe(130);
+    expect((await records(node())).at(-1)).toMatchObject({ type: 'stopped', step: 1 });
+    expect((await readdir(node())).filter((name) => name.startsWith('state-'))).toEqual([
+      expect.stringMatching(/^state-000001\+\d+$/),
+    ]);
+    expect((await run(slow)).status).toBe(0);
+    expect(await outcome()).toEqual(uninterrupted);
+  });
+
   it('reaches a node whose parent was killed: it saves and ends by itself', async () => {
     const running = startCounter(folder, 'run', 'demo.yaml');
     await untilStep(node(), 5);
@@ -221,6 +243,14 @@ stages:
     expect(await readFile(join(node(), 'log.txt'), 'utf8')).toMatch(/going on from .*state-0000[123]0/);
     expect(await trace()).toEqual(whole);
   });
+});
+
+it('a step that fails before it has changed anything loses nothing', async () => {
+  const refused = await run('name: demo\nstages:\n  a: { run: count, steps: 9, refuseAt: 6 }\n');
+  expect(refused.status).toBe(1);
+  expect((await readdir(join(out, 'a/shared/seed-1'))).filter((name) => name.startsWith('state-'))).toEqual([
+    'state-000005',
+  ]);
 });
 
 describe('a node that is at work', () => {

@@ -3,16 +3,17 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { saveModel } from '../../src/checkpoint/load-model.ts';
+import { loadModel, saveModel } from '../../src/checkpoint/load-model.ts';
 import { rewardModelFrom } from '../../src/checkpoint/reward-model.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
-import { grpoStage } from '../../src/stages/grpo.ts';
-import { type PpoConfig, type PpoState, ppoStage } from '../../src/stages/ppo.ts';
-import type { ReinforcementState } from '../../src/stages/reinforcement.ts';
-import { rlooStage } from '../../src/stages/rloo.ts';
-import type { Stage, StageInput, StageRun, StepRecord } from '../../src/stages/stage.ts';
+import { grpoSchema, grpoStage } from '../../src/stages/grpo.ts';
+import { type PpoConfig, type PpoState, ppoSchema, ppoStage } from '../../src/stages/ppo.ts';
+import { ppoPresets } from '../../src/stages/ppo-presets.ts';
+import { type ReinforcementState, resultOf } from '../../src/stages/reinforcement.ts';
+import { type RlooConfig, rlooStage } from '../../src/stages/rloo.ts';
+import { pause, type Stage, type StageInput, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
@@ -48,14 +49,35 @@ beforeAll(async () => {
   releaseModel(scoring);
   await writeFile(join(directory, 'prompts.jsonl'), questions.map((row) => `${JSON.stringify(row)}\n`).join(''));
   await writeFile(join(directory, 'no-answers.jsonl'), '{"prompt":"How much?","answer":"1"}\n{"prompt":"How many?"}\n');
+  await writeFile(join(directory, 'empty.jsonl'), '');
   await writeFile(join(directory, 'long.jsonl'), `${JSON.stringify({ prompt: 'word '.repeat(2000) })}\n`);
   const mixed = ['short', 'word '.repeat(2000), 'brief'].map((prompt) => `${JSON.stringify({ prompt })}\n`);
   await writeFile(join(directory, 'mixed.jsonl'), mixed.join(''));
+  await writeFile(join(directory, 'text.txt'), text);
   await writeFile(join(directory, 'letters.js'), letters);
-  await writeFile(join(directory, 'nothing.js'), 'export default () => Number.NaN;');
-  await writeFile(join(directory, 'text.js'), 'export default () => "good";');
-  await writeFile(join(directory, 'throws.js'), 'export default () => { throw new Error("out of order"); };');
-  await writeFile(join(directory, 'no-function.js'), 'export default 3;');
+  const functions: Record<string, string> = {
+    'nothing.js': 'export default () => Number.NaN;',
+    'text.js': 'export default () => "good";',
+    'throws.js': 'export default () => { throw new Error("out of order"); };',
+    'later-nothing.js': 'export default (_, text) => (text === "" ? 0 : Number.NaN);',
+    'later-text.js': 'export default async (_, text) => (text === "" ? 0 : "good");',
+    'later-throws.js': 'export default (_, text) => { if (text !== "") throw new Error("out of order"); return 0; };',
+    'too-many.js': 'export const rewards = () => [1, 2, 3];',
+    'too-few.js': 'export const rewards = (responses) => responses.slice(0, 1).map(() => 1);',
+    'one-nothing.js': 'export const rewards = (responses) => responses.map((_, i) => (i === 2 ? undefined : 1));',
+    'no-list.js': 'export const rewards = () => 1;',
+    'one.js': 'export default () => 1;',
+    'no-function.js': 'export default 3;',
+    'flaky.js': `${letters.replace('=>', '=> { if (globalThis.mixtuneJudgeIsDown) throw new Error("judge is down"); return').replace(/;$/, '}')}`,
+    'letters.ts': `import { count } from './count.ts';
+enum Letter { Rewarded = 'e' }
+export default (_prompt: string, completion: string): number => count(completion, Letter.Rewarded);`,
+    'count.ts': 'export const count = (text: string, letter: string): number => text.split(letter).length - 1;',
+    'broken.ts': 'export default (prompt: string => 3;',
+    'short.json': JSON.stringify({ type: 'object', required: ['answer'], properties: { answer: { type: 'number' } } }),
+    'wrong.json': '{"type": "numbre"}',
+  };
+  for (const [name, content] of Object.entries(functions)) await writeFile(join(directory, name), content);
 });
 
 afterAll(async () => {
@@ -63,20 +85,50 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
+/** Everything that the state has to hold beside the policy: text, a moving reference and average, moments of scores. */
+const more = {
+  pretrainData: 'text.txt',
+  pretrainLength: 16,
+  referenceEvery: 1,
+  referenceMix: 0.5,
+  averageDecay: 0.9,
+  entropyCoefficient: 0.01,
+  scoreScale: 'standard',
+  scoreClip: 2,
+};
+
 const cases: [string, () => Promise<Run>][] = [
   ['ppo', () => opened(ppoStage, { ...common, passes: 2, minibatches: 2, valueLr: 1e-3, klTarget: 1, klHorizon: 20 })],
-  ['rloo', () => opened(rlooStage, { ...common, samplesPerPrompt: 2, minibatches: 2 })],
-  ['grpo', () => opened(grpoStage, { ...common, samplesPerPrompt: 3, clipHigher: 0.28, weighting: 'token' })],
+  [
+    'ppo on a shared trunk',
+    () => opened(ppoStage, { ...common, ...more, critic: 'shared', passes: 2, minibatches: 2, whitenRewards: true }),
+  ],
+  ['rloo', () => opened(rlooStage, { ...common, ...more, samplesPerPrompt: 2, minibatches: 3 })],
+  [
+    'grpo',
+    () => opened(grpoStage, { ...common, samplesPerPrompt: 3, minibatches: 2, clipHigher: 0.28, weighting: 'token' }),
+  ],
 ];
 
 describe.each(cases)('%s', (_, open) => {
   test('stopped between iterations and resumed, ends with the bits of an uninterrupted run', async () => {
     const whole = await (await open()).upTo(3);
     const first = await (await open()).upTo(1);
-    const second = await (await open()).upTo(3, first.saved);
+    const second = await (await open()).upTo(3, { from: first.saved });
     expect([...first.records, ...second.records]).toEqual(whole.records);
     expect(second.weights).toEqual(whole.weights);
     expect(whole.weights).not.toEqual(first.weights);
+  });
+
+  test('stopped in the middle of an iteration, twice, too', async () => {
+    const whole = await (await open()).upTo(3);
+    const inFirst = await (await open()).upTo(1, { pauses: 2 });
+    const inSecond = await (await open()).upTo(2, { from: inFirst.saved, pauses: 1 });
+    const rest = await (await open()).upTo(3, { from: inSecond.saved });
+    expect(inFirst.records).toEqual([]);
+    expect(inFirst.weights).not.toBe(inSecond.weights);
+    expect([...inSecond.records, ...rest.records]).toEqual(whole.records);
+    expect(rest.weights).toEqual(whole.weights);
   });
 
   test('before the first update nothing is clipped, KL is 0, and sampling and training agree', async () => {
@@ -118,6 +170,16 @@ describe('what is wrong is said', () => {
     ['answers without a number', { verify: 'number', data: 'no-answers.jsonl' }, undefined, 'row 2: has no answer'],
     ['prompts beyond the context', { data: 'long.jsonl' }, undefined, "more than the model's"],
     ['a module without a function', { rewardFunction: 'no-function.js' }, undefined, 'no function as its default'],
+    ['a schema that is none', { jsonSchema: 'wrong.json' }, undefined, 'jsonSchema: schema is invalid'],
+    ['weights that are all 0', { rewardFunctionWeight: 0 }, undefined, 'every source of rewards has the weight 0'],
+    ['a critic from no reward model', { critic: 'reward' }, undefined, 'there is no reward model to begin as'],
+    [
+      'windows beyond the context',
+      { pretrainData: 'text.txt', pretrainLength: 4096 },
+      undefined,
+      'but the model takes',
+    ],
+    ['no prompts at all', { data: 'empty.jsonl' }, undefined, 'empty'],
     ['a module that is not there', { rewardFunction: 'nowhere.js' }, undefined, 'cannot be loaded'],
     ['a reward model with another tokenizer', {}, 'other-reward', 'another tokenizer'],
     ['a language model as reward model', {}, 'start', 'has no score head'],
@@ -131,23 +193,60 @@ describe('what is wrong is said', () => {
   });
 
   test.each([
-    ['nothing.js', 'gave null (NaN)'],
+    ['nothing.js', 'gave NaN'],
     ['text.js', 'gave "good"'],
     ['throws.js', 'out of order'],
-  ])('a reward function that fails names the row: %s', async (rewardFunction, message) => {
+    ['too-many.js', 'gave 3 rewards'],
+    ['no-list.js', 'gave 1, no list of numbers'],
+    ['broken.ts', 'cannot be loaded'],
+  ])('before anything is started, of a reward function that always fails: %s', async (rewardFunction, message) => {
+    await expect(opened(ppoStage, { ...common, rewardFunction })).rejects.toMatchObject({
+      name: 'RequestError',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test.each([
+    ['later-nothing.js', /row \d.*gave NaN/],
+    ['later-text.js', /row \d.*gave "good"/],
+    ['later-throws.js', /row \d.*out of order/],
+    ['too-few.js', /4 responses, the first to row \d.*gave 1 rewards/],
+    ['one-nothing.js', /row \d.*gave undefined/],
+  ])('a reward function that fails later names the row: %s', async (rewardFunction, message) => {
     const run = await opened(ppoStage, { ...common, rewardFunction });
     await expect(run.upTo(1)).rejects.toMatchObject({
       name: 'RunError',
-      message: expect.stringMatching(new RegExp(`row \\d.*${message.replace(/[()]/g, '\\$&')}`)),
+      message: expect.stringMatching(message),
+      stateIsWhole: true,
     });
+  });
+
+  test('nothing is lost by a reward function that fails: the state is that of before the step', async () => {
+    const options = { ...common, rewardFunction: 'flaky.js', passes: 2 };
+    const whole = await (await opened(ppoStage, options)).upTo(3);
+    const { config, state, run } = await opened(ppoStage, options);
+    const saved = await mkdtemp(join(directory, 'failed-'));
+    await expect(async () => {
+      for await (const record of ppoStage.run(config as PpoConfig, state as PpoState, run)) {
+        Object.assign(globalThis, { mixtuneJudgeIsDown: record !== pause && record.step === 1 });
+      }
+    }).rejects.toThrow(/row \d.*judge is down/);
+    await ppoStage.save!(state as PpoState, saved);
+    ppoStage.close!(state as PpoState);
+    Object.assign(globalThis, { mixtuneJudgeIsDown: false });
+    const rest = await (await opened(ppoStage, options)).upTo(3, { from: saved });
+    expect(rest.records).toEqual(whole.records.slice(1));
+    expect(rest.weights).toBe(whole.weights);
   });
 
   test('a reference that changes', async () => {
     const { config, state, run } = await opened(ppoStage, { ...common, steps: 2 });
     const steps = ppoStage.run(config as PpoConfig, state as PpoState, run);
-    await steps.next();
+    for (let record = await steps.next(); record.value === pause; record = await steps.next());
     backend.fill(state.reference.parameters.get('model.norm.weight')!, 1.001);
-    await expect(steps.next()).rejects.toThrow('the weights of the reference have changed');
+    await expect(async () => {
+      for await (const _ of steps);
+    }).rejects.toThrow('the weights of the reference have changed');
     ppoStage.close!(state as PpoState);
   });
 
@@ -172,6 +271,19 @@ describe('reward model and verified answers', () => {
     expect(modelReward).not.toBe(0);
   });
 
+  test('a source of weight 0 judges and is not learned from', async () => {
+    const options = { ...common, verify: 'number', verifyWeight: 0, jsonSchema: 'short.json' };
+    const [record] = (await (await opened(ppoStage, options)).upTo(1)).records;
+    expect(record!.reward).toBe(record!.functionReward! + record!.schemaReward!);
+    expect(record!.verifiedReward).toBeGreaterThanOrEqual(0);
+  });
+
+  test('a file of code as `reward` is a reward function, in TypeScript as in JavaScript', async () => {
+    const options = { ...common, rewardFunction: undefined, reward: 'letters.ts' };
+    const { records } = await (await opened(ppoStage, options)).upTo(1);
+    expect(records).toEqual((await (await opened(ppoStage, common)).upTo(1)).records);
+  });
+
   test('prompts that are too long may be left out', async () => {
     const run = await opened(ppoStage, { ...common, data: 'mixed.jsonl', onTooLong: 'drop', batchSize: 2 });
     expect(run.state.prompts.map(({ row }) => row)).toEqual([0, 2]);
@@ -187,12 +299,137 @@ describe('reward model and verified answers', () => {
   });
 });
 
+describe('named switches', () => {
+  const recordsOf = async (options: Record<string, unknown>, reward?: string) =>
+    (await (await opened(ppoStage, { ...common, valueLr: 1e-3, ...options }, reward)).upTo(2)).records;
+
+  test('scores are scaled, then clipped, then less the penalty of a missing end', async () => {
+    const [record] = await recordsOf({ scoreScale: 'standard', scoreClip: 0.1, missingEosPenalty: 5 });
+    expect(Math.abs(record!.score! + 5 * (1 - record!.endRate!))).toBeLessThanOrEqual(0.1 + 1e-12);
+    expect(record!.reward).toBe(record!.functionReward);
+  });
+
+  test('the critic begins as the reward model, as the policy, or as a head on the policy', async () => {
+    const stateOf = async (options: Record<string, unknown>, reward?: string) => {
+      const { state } = await opened(ppoStage, { ...common, ...options }, reward);
+      const { critic, optimizer, rewardModel } = state as PpoState;
+      const read = async (model: Model | undefined, name: string) =>
+        model && [...(await backend.read(model.parameters.get(name)!))];
+      const trunk = 'model.layers.0.mlp.down_proj.weight';
+      const found = {
+        head: await read((critic ?? optimizer).model, 'score.weight'),
+        rewardHead: await read(rewardModel?.model, 'score.weight'),
+        isTrunkOfPolicy:
+          `${await read((critic ?? optimizer).model, trunk)}` === `${await read(optimizer.model, trunk)}`,
+        isShared: critic === undefined,
+      };
+      ppoStage.close!(state as PpoState);
+      return found;
+    };
+    const asReward = await stateOf({ critic: 'auto' }, 'reward');
+    expect(asReward.head).toEqual(asReward.rewardHead);
+    expect(await stateOf({ critic: 'reward' }, 'reward')).toEqual(asReward);
+    for (const critic of ['policy', 'shared']) {
+      const { head, isTrunkOfPolicy, isShared } = await stateOf({ critic }, 'reward');
+      expect(new Set(head)).toEqual(new Set([0]));
+      expect([isTrunkOfPolicy, isShared]).toEqual([true, critic === 'shared']);
+    }
+  });
+
+  test('values are learned on a shared trunk too, and the result is a plain language model', async () => {
+    const always = { rewardFunction: 'one.js', lambda: 1, klCoefficient: 0, critic: 'shared', valueClip: 9 };
+    const { records } = await (await opened(ppoStage, { ...common, ...always, lr: 3e-3, epochs: 6 })).upTo(8);
+    expect(records[0]!.valueLoss).toBeGreaterThan(0.2);
+    expect(records.at(-1)!.valueLoss).toBeLessThan(0.05);
+    const { config, state } = await opened(ppoStage, { ...common, critic: 'shared' });
+    const final = await mkdtemp(join(directory, 'final-'));
+    await ppoStage.finish(config as PpoConfig, state as PpoState, final);
+    const { model } = await loadModel(final, backend);
+    expect(model.parameters.has('score.weight')).toBe(false);
+    releaseModel(model);
+    ppoStage.close!(state as PpoState);
+  });
+
+  test('text that is mixed in holds the loss on it down', async () => {
+    const pretrainLossOf = async (pretrainWeight: number) =>
+      (await recordsOf({ pretrainData: 'text.txt', pretrainLength: 32, pretrainWeight, passes: 4 })).at(-1)!
+        .pretrainLoss!;
+    expect(await pretrainLossOf(20)).toBeLessThan((await pretrainLossOf(1e-9)) - 0.05);
+  });
+
+  test('an entropy bonus keeps the policy undecided', async () => {
+    const entropyOf = async (entropyCoefficient: number) =>
+      (
+        await (await opened(rlooStage, { ...common, samplesPerPrompt: 2, entropyCoefficient, epochs: 6 })).upTo(10)
+      ).records.at(-1)!.entropy!;
+    expect(await entropyOf(2)).toBeGreaterThan((await entropyOf(0)) + 0.005);
+  });
+
+  test('the reference follows the policy, at once or in part, and the KL is that to where it is', async () => {
+    const options = { ...common, samplesPerPrompt: 2, lr: 5e-3 };
+    const klOf = async (more: Record<string, unknown>) =>
+      (await (await opened(rlooStage, { ...options, ...more })).upTo(3)).records.map(({ kl }) => kl!);
+    const still = await klOf({});
+    const following = await klOf({ referenceEvery: 1 });
+    const half = await klOf({ referenceEvery: 1, referenceMix: 0.5 });
+    expect(following).toEqual([0, 0, 0]);
+    expect(Math.abs(half[1]!)).toBeGreaterThan(0);
+    expect(Math.abs(half[1]!)).toBeLessThan(Math.abs(still[1]!));
+  });
+
+  test('a moving average of the policy is the result', async () => {
+    const run = await opened(rlooStage, { ...common, samplesPerPrompt: 2, averageDecay: 0.5, epochs: 1 });
+    const { state, config } = run;
+    const norm = 'model.norm.weight';
+    const first = [...(await backend.read(state.optimizer.model.parameters.get(norm)!))];
+    for await (const _ of rlooStage.run(config as RlooConfig, state, run.run));
+    const last = [...(await backend.read(state.optimizer.model.parameters.get(norm)!))];
+    const average = [...(await backend.read(resultOf(state).parameters.get(norm)!))];
+    // Two updates of a half each: ¼ · first + ¼ · between + ½ · last, and between is near both.
+    const share = (average[0]! - first[0]!) / (last[0]! - first[0]!);
+    expect(share).toBeGreaterThan(0.4);
+    expect(share).toBeLessThan(0.95);
+    rlooStage.close!(state);
+  });
+
+  test('rewards that are whitened and k3 change what is learned, and nothing else at first', async () => {
+    const [plain] = await recordsOf({});
+    for (const options of [{ whitenRewards: true }, { klKind: 'k3' }, { klKind: 'abs' }]) {
+      const records = await recordsOf(options);
+      expect(records[0]!.reward).toBe(plain!.reward);
+      expect(records[1]).not.toEqual((await recordsOf({}))[1]);
+    }
+  });
+});
+
+describe('presets', () => {
+  const written = { from: 'start', data: 'prompts.jsonl', verify: 'exact' };
+
+  test.each(Object.keys(ppoPresets))('%s gives defaults that written keys override', (preset) => {
+    const values: Record<string, unknown> = ppoPresets[preset as keyof typeof ppoPresets];
+    expect(ppoSchema.parse({ ...written, preset })).toMatchObject(values);
+    expect(ppoSchema.parse({ ...written, preset, clipRange: 0.3 })).toMatchObject({ ...values, clipRange: 0.3 });
+  });
+
+  test('that are unknown are refused by name', () => {
+    expect(() => ppoSchema.parse({ ...written, preset: 'trll' })).toThrow(/lm-human-preferences/);
+  });
+
+  test('of GRPO are its corrections', () => {
+    expect(grpoSchema.parse({ ...written, preset: 'dapo' })).toMatchObject({ clipHigher: 0.28, weighting: 'token' });
+    expect(grpoSchema.parse({ ...written, preset: 'dr-grpo' })).toMatchObject({ scale: 'none', weighting: 'constant' });
+  });
+});
+
 interface Run {
   config: unknown;
   state: ReinforcementState;
   run: StageRun;
-  /** Goes on to the end of an iteration, from a saved state where one is given. */
-  upTo(step: number, from?: string): Promise<{ records: StepRecord[]; weights: string; saved: string }>;
+  /** Goes on to the end of an iteration, or so many pauses into it (not the one that is gone on with), from a saved state where one is given. */
+  upTo(
+    step: number,
+    options?: { from?: string; pauses?: number },
+  ): Promise<{ records: StepRecord[]; weights: string; saved: string }>;
 }
 
 async function opened<Config, State extends ReinforcementState>(
@@ -216,12 +453,18 @@ async function opened<Config, State extends ReinforcementState>(
   const state = await stage.open(config, run);
   return { config, state, run, upTo };
 
-  async function upTo(step: number, from?: string) {
+  async function upTo(step: number, { from, pauses = Number.POSITIVE_INFINITY }: Parameters<Run['upTo']>[1] = {}) {
     const present = from ? await stage.open(config, run, from) : state;
     if (from) stage.close!(state);
     const records: StepRecord[] = [];
     try {
+      let paused = 0;
       for await (const record of stage.run(config, present, run)) {
+        if (record === pause) {
+          if (++paused >= pauses && (step === 1 || records.length > 0)) break;
+          continue;
+        }
+        paused = 0;
         const { rolloutTokensPerSecond: _, updateTokensPerSecond: __, ...numbers } = record;
         records.push(numbers);
         if (record.step === step) break;

@@ -11,7 +11,7 @@ import { dpoStage } from '../../src/stages/dpo.ts';
 import { pretrainStage } from '../../src/stages/pretrain.ts';
 import { rewardStage } from '../../src/stages/reward.ts';
 import { sftStage } from '../../src/stages/sft.ts';
-import type { Stage, StageInput, StageRun, StepRecord } from '../../src/stages/stage.ts';
+import { pause, type Stage, type StageInput, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
@@ -112,6 +112,7 @@ async function runOf<Config, State extends TrainingState, Result extends Record<
   const state = await stage.open(config, run, from);
   const records: StepRecord[] = [];
   for await (const record of stage.run(config, state, run)) {
+    if (record === pause) continue;
     records.push(record);
     if (record.step === stopAt) break;
   }

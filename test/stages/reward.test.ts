@@ -12,7 +12,7 @@ import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
 import { exportStage } from '../../src/stages/export.ts';
 import { type RewardState, rewardStage } from '../../src/stages/reward.ts';
-import type { StageRun, StepRecord } from '../../src/stages/stage.ts';
+import { pause, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { loadTokenizer } from '../../src/tokenizer/open.ts';
@@ -65,7 +65,9 @@ async function opened(options: Record<string, unknown>, messages: string[] = [])
 async function trained(options: Record<string, unknown>) {
   const stage = await opened(options);
   const records: StepRecord[] = [];
-  for await (const record of rewardStage.run(stage.config, stage.state, stage.run)) records.push(record);
+  for await (const record of rewardStage.run(stage.config, stage.state, stage.run)) {
+    if (record !== pause) records.push(record);
+  }
   return { ...stage, records };
 }
 

@@ -1,17 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packSequences } from '../../src/data/batch.ts';
+import { generalisedAdvantages } from '../../src/losses/advantages.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { copyModel, readModel, tensorSource } from '../../src/model/weights.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { withAdvantages, withGroupAdvantages, withLogProbs } from '../../src/training/experience.ts';
+import { type Experience, withAdvantages, withGroupAdvantages, withLogProbs } from '../../src/training/experience.ts';
 import { newOptimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
-import { policyStep } from '../../src/training/proximal-policy.ts';
+import { policyStep, valueStep } from '../../src/training/proximal-policy.ts';
+import { assertOnlyResponses, ofEachResponse, packResponses, responseValues } from '../../src/training/responses.ts';
 import { rollOut } from '../../src/training/rollout.ts';
 import {
+  assertFinite,
+  assertKlBelow,
+  assertNothingBehindEnd,
+  assertReturnsEndInRewards,
   assertRewardAtEnd,
   assertSampledLogProbs,
+  assertUntouchedPolicy,
   assertUntouchedRatio,
-  driftWarnings,
+  assertUntouchedValues,
 } from '../../src/training/rollout-checks.ts';
 
 const prompts = [Int32Array.of(3), Int32Array.of(1, 2, 3, 4, 5), Int32Array.of(7, 18), Int32Array.of(9, 9, 9)];
@@ -33,14 +42,14 @@ beforeAll(async () => {
 
 afterAll(() => releaseModel(policy));
 
-async function experienceAt(temperatures: { sampling: number; training: number }) {
+async function experienceAt(temperatures: { sampling: number; training: number }, reference = policy) {
   const rollouts = await rollOut(
     policy,
     prompts.map((tokens, row) => ({ row, tokens })),
     { temperature: temperatures.sampling, maxNewTokens: 12, endId, seed: 3 },
   );
   const scored = rollouts.map((rollout, i) => ({ ...rollout, score: i }));
-  return withLogProbs(scored, policy, policy, temperatures.training);
+  return withLogProbs(scored, policy, reference, temperatures.training);
 }
 
 describe('sampling and training', () => {
@@ -86,41 +95,137 @@ describe('the first minibatch', () => {
   }
 });
 
-describe('the score', () => {
-  test('is in the reward of the last token', async () => {
-    const examples = await rewardedExamples();
-    assertRewardAtEnd(examples, { ...advantageOptions, endId });
-    expect(examples.map(({ rewards }) => rewards.at(-1))).toEqual([0, 1, 2, 3]);
-  });
-
-  test('one token earlier is an error', async () => {
-    const examples = (await rewardedExamples()).map((example) => {
+describe('a run that is broken on purpose is ended by what finds its cause', () => {
+  test('a reward one token too early', async () => {
+    const examples = (await ppoExamples()).map((example) => {
       const rewards = example.rewards.map((_, t) => (t === example.rewards.length - 2 ? example.score : 0));
       return { ...example, rewards };
     });
-    expect(() => assertRewardAtEnd(examples, { ...advantageOptions, endId })).toThrow('is not on its last token');
+    expect(() => assertRewardAtEnd(examples, advantageOptions)).toThrow('is not on its last token');
+    assertRewardAtEnd(await ppoExamples(), advantageOptions);
   });
 
-  test('of a response that goes on behind its end token is an error', async () => {
-    const examples = (await rewardedExamples()).map((example) => ({
+  test('a reward on the last token of another response', async () => {
+    const examples = await ppoExamples();
+    const swapped = examples.map((example, i) => ({ ...example, score: examples[(i + 1) % examples.length]!.score }));
+    expect(() => assertRewardAtEnd(swapped, advantageOptions)).toThrow('is not on its last token');
+  });
+
+  test('a stale reference', async () => {
+    const stale = copyModel(policy);
+    stale.backend.fill(stale.parameters.get('model.norm.weight')!, 0.9);
+    const experience = await experienceAt({ sampling: 1, training: 1 }, stale);
+    expect(() => assertUntouchedPolicy(experience, 'f64')).toThrow(
+      'before the first update the policy is the reference',
+    );
+    releaseModel(stale);
+    assertUntouchedPolicy(await experienceAt({ sampling: 1, training: 1 }), 'f64');
+  });
+
+  test('stale log-probabilities of the policy', async () => {
+    const optimizer = newOptimizer(policy);
+    const stale = (await ppoExamples()).map((example) => ({
       ...example,
-      response: example.response.with(0, endId),
+      logProbs: example.logProbs.map((x) => x - 0.01),
     }));
-    expect(() => assertRewardAtEnd(examples, { ...advantageOptions, endId })).toThrow('is not on its last token');
+    const report = await policyStep(optimizer, stale, firstLoss);
+    expect(() => assertUntouchedRatio(report, 'f64')).toThrow('all ratios must be 1; one is off by 0.01');
+    releaseOptimizer(optimizer);
   });
 
-  async function rewardedExamples() {
+  test('padding behind the end that is learned from', async () => {
+    const rollouts = await experienceAt({ sampling: 1, training: 1 });
+    assertNothingBehindEnd(rollouts, endId);
+    const padded = rollouts.map((rollout) => ({
+      ...rollout,
+      response: Int32Array.of(...rollout.response, endId, endId),
+    }));
+    expect(() => assertNothingBehindEnd(padded, endId)).toThrow('goes on behind its end token');
+    const asEnded = rollouts.map((rollout) => ({ ...rollout, ended: true }));
+    expect(() => assertNothingBehindEnd(asEnded, endId)).toThrow('goes on behind its end token');
+  });
+
+  test('tokens of prompts in the loss', () => {
+    const responses = [{ prompt: Int32Array.of(1, 2, 3), response: Int32Array.of(4, 5) }];
+    assertOnlyResponses(packResponses(responses).rows.length, responses);
+    const all = packSequences([{ tokens: Int32Array.of(1, 2, 3, 4, 5), trained: new Uint8Array(5).fill(1, 1) }]);
+    expect(() => assertOnlyResponses(all.trainedTokens, responses)).toThrow(
+      '4 tokens were computed for responses of 2',
+    );
+  });
+
+  test.each(['before', 'behind'])('values that stand one token %s their own', async (where) => {
+    const critic = newOptimizer(await criticOf(policy));
+    const experience = await experienceAt({ sampling: 1, training: 1 });
+    const values = await ofEachResponse(experience, (packed) => responseValues(critic.model, packed));
+    const right = withAdvantages(experience, values, advantageOptions);
+    assertUntouchedValues((await valueStep(critic, right, 0.2)).valueDistance, right, 'f64');
+    const shift = where === 'before' ? 1 : -1;
+    const shifted = values.map((value) => value.map((_, t) => value[t + shift] ?? 0));
+    const wrong = withAdvantages(experience, shifted, advantageOptions);
+    const { valueDistance } = await valueStep(critic, wrong, 0.2);
+    expect(() => assertUntouchedValues(valueDistance, wrong, 'f64')).toThrow(
+      "the critic's values must be those of the advantages",
+    );
+    releaseOptimizer(critic);
+    releaseModel(critic.model);
+  });
+
+  test('a value behind the end of a response', async () => {
+    const examples = await ppoExamples();
+    assertReturnsEndInRewards(examples);
+    const wrong = examples.map((example) => {
+      const { rewards, values } = example;
+      return { ...example, ...generalisedAdvantages({ rewards, values, discount: 1, lambda: 0.95, finalValue: 0.5 }) };
+    });
+    expect(() => assertReturnsEndInRewards(wrong)).toThrow('is 0.5, but its reward is 0');
+  });
+
+  test('a NaN, wherever it comes from', async () => {
+    const [first, second] = await experienceAt({ sampling: 1, training: 1 });
+    assertFinite([first!, second!]);
+    const damaged: [Partial<Experience>, string][] = [
+      [{ logProbs: first!.logProbs.with(0, Number.NaN) }, 'row 1 has a log-probability under the policy'],
+      [{ reference: first!.reference.with(0, -Infinity) }, 'row 1 has a log-probability under the reference'],
+      [{ score: Number.NaN }, 'row 1 has a score that is no finite number'],
+    ];
+    for (const [damage, message] of damaged) {
+      expect(() => assertFinite([second!, { ...first!, ...damage }])).toThrow(message);
+    }
+    const optimizer = newOptimizer(policy);
+    const examples = (await ppoExamples()).map((example) => ({
+      ...example,
+      advantages: example.advantages.map(() => Number.NaN),
+    }));
+    await expect(policyStep(optimizer, examples, firstLoss)).rejects.toThrow('the loss of step 1 is NaN');
+    releaseOptimizer(optimizer);
+  });
+
+  test('a policy that has run away from the reference', () => {
+    assertKlBelow(9.9, 10);
+    expect(() => assertKlBelow(10.1, 10)).toThrow('KL to the reference is 10.1 nats a response, above maxKl 10');
+  });
+
+  const firstLoss = { clip: { low: 0.2, high: 0.2 }, temperature: 1, weighting: 'token' as const, maxNewTokens: 12 };
+
+  async function ppoExamples() {
     const experience = await experienceAt({ sampling: 1, training: 1 });
     const values = experience.map(({ response }) => new Float64Array(response.length));
     return withAdvantages(experience, values, advantageOptions);
   }
 });
 
-test('drift is said by cause', () => {
-  const first = { entropy: 1, responseLength: 10, reward: 0, endRate: 1 };
-  expect([...driftWarnings(first, first).keys()]).toEqual([]);
-  expect([...driftWarnings(first, { ...first, entropy: 0.05 }).keys()]).toEqual(['entropy']);
-  expect([...driftWarnings(first, { ...first, endRate: 0.2 }).keys()]).toEqual(['ends']);
-  const hacked = driftWarnings(first, { ...first, responseLength: 20, reward: 1 });
-  expect(hacked.get('length')).toContain('whether length alone is rewarded');
+test('what else a batch holds contributes nothing: each response alone has the numbers that it has among others', async () => {
+  const experience = await experienceAt({ sampling: 1, training: 1 });
+  const alone = await Promise.all(experience.map((one) => withLogProbs([one], policy, policy, 1)));
+  expect(alone.flat().map(({ logProbs }) => logProbs)).toEqual(experience.map(({ logProbs }) => logProbs));
 });
+
+/** The decoder of the policy under a head of other weights than 0. */
+function criticOf(model: Model): Promise<Model> {
+  const config = { ...model.config, tieWordEmbeddings: false, head: 'score' as const };
+  const read = tensorSource(model.config, model.parameters);
+  return readModel(config, model.backend, async (name, into) => {
+    into.set(name === 'score.weight' ? into.map((_, i) => Math.sin(i)) : await read(name));
+  });
+}

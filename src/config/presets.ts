@@ -1,0 +1,22 @@
+import { z } from 'zod';
+
+/** By name, the values that a known implementation or paper gives to keys. */
+export type Presets<Key extends string = string> = Readonly<Record<string, Readonly<Partial<Record<Key, unknown>>>>>;
+
+/** An object schema with a key `preset`, whose values stand in for keys that are not given. */
+export function withPresets<Shape extends z.ZodRawShape>(shape: Shape, presets: Presets<keyof Shape & string>) {
+  const preset = z
+    .enum(Object.keys(presets))
+    .optional()
+    .describe('defaults of a known implementation or paper, for the keys that are not given');
+  const schema = z.strictObject({ preset, ...shape });
+  return z.preprocess((written) => ({ ...Object(written), ...presetValues(presets, written) }), schema);
+}
+
+/** What the preset that `written` names gives to keys that it does not give itself. */
+export function presetValues(presets: Presets | undefined, written: unknown): Readonly<Record<string, unknown>> {
+  const keys: Readonly<Record<string, unknown>> = Object(written);
+  const name = keys.preset;
+  const values = typeof name === 'string' && presets && Object.hasOwn(presets, name) ? presets[name]! : {};
+  return Object.fromEntries(Object.entries(values).filter(([key]) => keys[key] === undefined));
+}

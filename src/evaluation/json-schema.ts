@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { Ajv } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { RequestError } from '../errors.ts';
+
+/** True where a text is JSON and satisfies the schema. */
+export type SchemaCheck = (text: string) => boolean;
+
+/**
+ * Compiles a JSON Schema, draft 2020-12 or, where `$schema` says so, draft 7. Unknown keywords are errors, `format` is a
+ * note that is not checked (as the draft has it).
+ * @throws Error where the text is no JSON or no schema
+ */
+export function schemaCheck(schemaText: string): SchemaCheck {
+  const schema: unknown = JSON.parse(schemaText);
+  if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema))) {
+    throw new Error('a JSON schema is an object');
+  }
+  const isDraft7 = typeof schema === 'object' && /draft-0[67]\//.test(String(Object(schema).$schema));
+  const options = { strictTypes: false, strictTuples: false, validateFormats: false, logger: false } as const;
+  const satisfies = (isDraft7 ? new Ajv(options) : new Ajv2020(options)).compile(schema);
+  return (text) => {
+    try {
+      return satisfies(JSON.parse(text));
+    } catch {
+      return false;
+    }
+  };
+}
+
+/** The check of a schema file. @throws RequestError */
+export async function loadSchemaCheck(path: string): Promise<SchemaCheck> {
+  try {
+    return schemaCheck(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new RequestError({
+      where: path,
+      message: (error as Error).message,
+      hint: 'the file must hold a JSON schema',
+    });
+  }
+}

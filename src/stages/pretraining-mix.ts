@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import type { Sequence } from '../data/batch.ts';
+import { type CursorState, DataCursor } from '../data/cursor.ts';
+import { openSplits } from '../data/dataset.ts';
+import { encodeText } from '../data/encode.ts';
+import { RequestError } from '../errors.ts';
+import type { Model } from '../model/model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { languageModelLoss } from '../training/language-model.ts';
+import type { Optimizer } from '../training/optimizer.ts';
+import type { Metrics, StageRun } from './stage.ts';
+
+/** A language-model loss on text beside that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al. 2022). */
+export const pretrainingMixOptions = {
+  pretrainData: z.string().optional().describe('text whose loss is added to that of each update (PPO-ptx)'),
+  pretrainWeight: z.number().positive().default(0.05).describe('what that loss, a mean over tokens, is multiplied by'),
+  pretrainRatio: z.number().positive().default(1).describe('windows of that text for each response of an update'),
+  pretrainLength: z.int().min(2).default(256).describe('tokens of such a window'),
+};
+
+type MixConfig = z.infer<z.ZodObject<typeof pretrainingMixOptions>>;
+
+export interface PretrainingMix {
+  windows: readonly (readonly Sequence[])[];
+  /** Which window is next. */
+  cursor: DataCursor;
+}
+
+/** The windows of the text that the config names, if it names one; `from` is where a saved state was. */
+export async function openPretrainingMix(
+  { pretrainData, pretrainLength }: MixConfig,
+  run: StageRun,
+  { tokenizer, model, from }: { tokenizer: Tokenizer; model: Model; from: CursorState | undefined },
+): Promise<PretrainingMix | undefined> {
+  if (pretrainData === undefined) return undefined;
+  const { maxLength } = model.config;
+  if (pretrainLength > maxLength) {
+    const message = `windows of ${pretrainLength} tokens, but the model takes ${maxLength}`;
+    throw new RequestError({ where: 'pretrainLength', message });
+  }
+  const { train } = await openSplits(pretrainData, 'text', { ...run, holdOut: 0 });
+  const windows = encodeText(train, tokenizer, { length: pretrainLength });
+  run.log(`${pretrainData}: ${windows.length} windows of text beside the prompts`);
+  const cursor = new DataCursor(windows.length, run.seed);
+  if (from) cursor.restore(from);
+  return { windows, cursor };
+}
+
+/** Tokens in a pass. */
+const tokensAtOnce = 8192;
+
+/** Loss of the next windows, without its weight. Adds the weighted gradient to the optimiser's. */
+export async function pretrainingStep(
+  optimizer: Optimizer,
+  { windows, cursor }: PretrainingMix,
+  { pretrainWeight, pretrainRatio, pretrainLength }: MixConfig,
+  responses: number,
+): Promise<Metrics> {
+  const chosen = cursor.take(Math.max(1, Math.round(pretrainRatio * responses))).map((index) => windows[index]!);
+  const size = Math.max(1, Math.floor(tokensAtOnce / pretrainLength));
+  const batches = Array.from({ length: Math.ceil(chosen.length / size) }, (_, i) =>
+    chosen.slice(i * size, (i + 1) * size).flat(),
+  );
+  const { loss } = await languageModelLoss(optimizer, batches, pretrainWeight);
+  return { pretrainLoss: loss };
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { openSplits } from '../data/dataset.ts';
+import { checkTokenIds, encodePrompt } from '../data/encode.ts';
+import type { PromptRow } from '../data/rows.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { PromptTokens } from '../training/rollout.ts';
+import type { StageRun } from './stage.ts';
+
+export const promptOptions = {
+  data: z.string().describe('prompts, with answers where they are verified'),
+  maxNewTokens: z.int().positive().default(48).describe('tokens of a response, at most'),
+  onTooLong: z
+    .enum(['error', 'drop'])
+    .default('error')
+    .describe('what to do with prompts that leave no room for maxNewTokens in the context of the model'),
+  holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
+};
+
+type PromptConfig = z.infer<z.ZodObject<typeof promptOptions>>;
+
+export interface Prompts {
+  /** To learn from, as they were read. */
+  rows: readonly PromptRow[];
+  /** Those of them that fit into the context. */
+  prompts: readonly PromptTokens[];
+  heldOut: readonly PromptRow[];
+}
+
+/** Reads prompts and leaves those out that are too long, or refuses them. @throws RequestError */
+export async function openPrompts(
+  config: PromptConfig,
+  run: StageRun,
+  { tokenizer, model }: { tokenizer: Tokenizer; model: ModelConfig },
+): Promise<Prompts> {
+  const { train: rows, heldOut } = await openSplits(config.data, 'prompt', { ...run, holdOut: config.holdOut });
+  const prompts = fittingPrompts(rows, tokenizer, model, config);
+  const fitting = fittingPrompts(heldOut, tokenizer, model, config).map(({ row }) => heldOut[row]!);
+  if (prompts.length === 0) throw new RequestError({ where: config.data, message: 'no prompt fits into the context' });
+  const dropped = rows.length + heldOut.length - prompts.length - fitting.length;
+  const left = dropped > 0 ? `, ${dropped} too long and left out` : '';
+  run.log(`${config.data}: ${prompts.length} prompts, ${fitting.length} held out${left}`);
+  return { rows, prompts, heldOut: fitting };
+}
+
+export const encodedPrompts = (rows: readonly PromptRow[], tokenizer: Tokenizer): PromptTokens[] =>
+  rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
+
+/** The prompts that leave room for a response; too long ones are an error unless they may be dropped. */
+function fittingPrompts(
+  rows: readonly PromptRow[],
+  tokenizer: Tokenizer,
+  { maxLength, vocabSize }: ModelConfig,
+  { data, maxNewTokens, onTooLong }: PromptConfig,
+): PromptTokens[] {
+  const prompts = encodedPrompts(rows, tokenizer);
+  const isTooLong = ({ tokens }: PromptTokens): boolean => tokens.length + maxNewTokens > maxLength;
+  const tooLong = prompts.filter(isTooLong);
+  if (tooLong.length > 0 && onTooLong === 'error') {
+    const problems = tooLong.slice(0, 5).map(({ row, tokens }): Problem => {
+      const message = `row ${row + 1}: a prompt of ${tokens.length} tokens and ${maxNewTokens} new ones are more than the model's ${maxLength}`;
+      return { where: data, message };
+    });
+    const hint = `${tooLong.length} of ${prompts.length} prompts are too long; set \`onTooLong: drop\` or lower maxNewTokens`;
+    throw new RequestError([...problems.slice(0, -1), { ...problems.at(-1)!, hint }]);
+  }
+  const fitting = prompts.filter((prompt) => !isTooLong(prompt));
+  const sequences = fitting.map(({ tokens }) => ({ tokens, trained: new Uint8Array(tokens.length) }));
+  checkTokenIds(sequences, tokenizer, vocabSize);
+  return fitting;
+}

@@ -1,0 +1,31 @@
+import { RequestError } from '../errors.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+const models = { reward: 'reward model', reference: 'reference', judge: 'judge' };
+
+/**
+ * A reward model or a reference reads the ids that the policy writes, so both must mean the same by them.
+ * @throws RequestError at the key `where`
+ */
+export async function assertSameTokenizer(
+  tokenizer: Tokenizer,
+  directory: string,
+  where: keyof typeof models,
+): Promise<void> {
+  const other = await loadTokenizer(directory);
+  if (other.fingerprint === tokenizer.fingerprint) return;
+  const model = models[where];
+  const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
+  const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
+  if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
+  const name = (id: number, from: Tokenizer): string => JSON.stringify(from.idToToken(id) ?? '(none)');
+  throw new RequestError({
+    where,
+    message:
+      different === undefined
+        ? `the ${model} has another chat template than the policy`
+        : `the ${model} has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
+    hint: `give a ${model} that was trained from a model with the tokenizer of the policy`,
+  });
+}

@@ -1,0 +1,185 @@
+import type { PromptRow } from '../data/rows.ts';
+import { RunError } from '../errors.ts';
+import { type Completion, rewardsOf } from '../evaluation/reward-sources.ts';
+import { scaledScores, withValues } from '../losses/running-moments.ts';
+import { RandomStream } from '../random.ts';
+import { type Baseline, driftWarnings, type Estimate, estimateOf } from '../training/drift.ts';
+import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
+import { type Rollout, rollOut } from '../training/rollout.ts';
+import {
+  assertFinite,
+  assertKlBelow,
+  assertNothingBehindEnd,
+  assertSampledLogProbs,
+  assertUntouchedPolicy,
+} from '../training/rollout-checks.ts';
+import { encodedPrompts } from './prompts.ts';
+import { type ReinforcementConfig, type ReinforcementState, resultOf } from './reinforcement.ts';
+import type { RewardConfig } from './rewards.ts';
+import { sampleCount } from './samples.ts';
+import type { Metrics, Sample, StageRun } from './stage.ts';
+
+/** Responses that are rewarded, and what there is to report of them. */
+export interface Sampled {
+  experience: Experience[];
+  metrics: Metrics & { kl: number };
+  rolloutSeconds: number;
+}
+
+/**
+ * Samples `samplesPerPrompt` responses to each of the next prompts, rewards them, and computes their log-probabilities
+ * under policy and reference. Checks what must hold before the first update. Where a reward fails, nothing has changed.
+ */
+export async function sampleExperience(
+  config: ReinforcementConfig & { samplesPerPrompt: number },
+  state: ReinforcementState,
+  run: StageRun,
+  iteration: number,
+): Promise<Sampled> {
+  const { model: policy } = state.optimizer;
+  const { precision } = policy.backend;
+  const { eosId } = state.tokenizer;
+  const begun = performance.now();
+  const place = state.cursor.state();
+  const prompts = state.cursor
+    .take(config.batchSize)
+    .flatMap((index) => Array.from({ length: config.samplesPerPrompt }, () => state.prompts[index]!));
+  const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
+  const rollouts = await rollOut(policy, prompts, { ...config, endId: eosId, seed });
+  assertNothingBehindEnd(rollouts, eosId);
+  const rewarded = await withRewards(rollouts, state.rows, state).catch((error: unknown) => {
+    state.cursor.restore(place);
+    if (error instanceof RunError) error.stateIsWhole = true;
+    throw error;
+  });
+  state.scoreMoments = withValues(
+    state.scoreMoments,
+    rewarded.map(({ reward }) => reward),
+  );
+  const scored = withScores(rewarded, config, state);
+  const rolloutSeconds = (performance.now() - begun) / 1000;
+
+  const experience = await withLogProbs(scored, policy, state.reference, config.temperature);
+  assertFinite(experience);
+  const samplingDistance = assertSampledLogProbs(experience, precision);
+  if (state.isReferenceFresh) assertUntouchedPolicy(experience, precision);
+  const kl = mean(responseKls(experience));
+  assertKlBelow(kl, config.maxKl);
+  const entropy = sampledEntropy(experience);
+  const metrics = {
+    ...responseMetrics(scored),
+    score: mean(scored.map(({ score }) => score)),
+    kl,
+    entropy,
+    samplingDistance,
+  };
+  warnOfDrift(state, { entropy, ...estimates(scored) }, run);
+  return { experience, metrics, rolloutSeconds };
+}
+
+/** Greedy responses to held-out prompts: their mean reward, what each source gives, lengths and ends. */
+export async function evaluateResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Metrics> {
+  const rows = state.heldOut.slice(0, config.evalRows);
+  if (rows.length === 0) return {};
+  return responseMetrics(await greedyResponses(config, state, rows));
+}
+
+/** Greedy responses to the first prompts, held-out ones where there are some, and what they are worth. */
+export async function sampleResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Sample[]> {
+  const rows = [...state.heldOut, ...state.rows].slice(0, sampleCount);
+  return (await greedyResponses(config, state, rows)).map(({ row, text, reward }) => {
+    const { prompt, answer } = rows[row]!;
+    const expected = answer === undefined ? {} : { expected: answer };
+    return { prompt: prompt.at(-1)!.content, completion: text, ...expected, reward };
+  });
+}
+
+async function greedyResponses(
+  config: ReinforcementConfig,
+  state: ReinforcementState,
+  rows: readonly PromptRow[],
+): Promise<Rewarded[]> {
+  const options = { ...config, temperature: 0, endId: state.tokenizer.eosId, seed: 0 };
+  return withRewards(await rollOut(resultOf(state), encodedPrompts(rows, state.tokenizer), options), rows, state);
+}
+
+interface Rewarded extends Rollout {
+  text: string;
+  /** Weighted sum of all sources. */
+  reward: number;
+  /** What each source gives by itself. */
+  sources: Readonly<Record<string, number>>;
+}
+
+async function withRewards(
+  rollouts: readonly Rollout[],
+  rows: readonly PromptRow[],
+  { tokenizer, sources }: Pick<ReinforcementState, 'tokenizer' | 'sources'>,
+): Promise<Rewarded[]> {
+  const completions = rollouts.map(({ row, prompt, response }): Completion => {
+    const tokens = Int32Array.of(...prompt, ...response);
+    return { row, prompt: rows[row]!, text: tokenizer.decode(response, { skipSpecialTokens: true }), tokens };
+  });
+  const { total, bySource } = await rewardsOf(sources, completions);
+  return rollouts.map((rollout, i) => ({
+    ...rollout,
+    text: completions[i]!.text,
+    reward: total[i]!,
+    sources: Object.fromEntries([...bySource].map(([name, rewards]) => [name, rewards[i]!])),
+  }));
+}
+
+/** What is learned from: rewards scaled, then clipped, then less the penalty of a missing end. */
+function withScores<R extends Rewarded>(
+  rewarded: readonly R[],
+  { scoreScale, scoreClip = Number.POSITIVE_INFINITY, missingEosPenalty }: RewardConfig,
+  { scoreMoments }: Pick<ReinforcementState, 'scoreMoments'>,
+): (R & Pick<Experience, 'score'>)[] {
+  const scaled = scaledScores(
+    rewarded.map(({ reward }) => reward),
+    scoreMoments,
+    scoreScale,
+  );
+  return rewarded.map((response, i) => {
+    const score = Math.max(-scoreClip, Math.min(scoreClip, scaled[i]!));
+    return { ...response, score: response.ended ? score : score - missingEosPenalty };
+  });
+}
+
+function estimates(rewarded: readonly Rewarded[]): Omit<Baseline, 'entropy'> & { endRate: number } {
+  const names = Object.keys(rewarded[0]!.sources);
+  const sourceEstimates = names.map((name): [string, Estimate] => [
+    name,
+    estimateOf(rewarded.map(({ sources }) => sources[name]!)),
+  ]);
+  return {
+    reward: estimateOf(rewarded.map(({ reward }) => reward)),
+    sources: Object.fromEntries(sourceEstimates),
+    responseLength: mean(rewarded.map(({ response }) => response.length)),
+    endRate: mean(rewarded.map(({ ended }) => Number(ended))),
+  };
+}
+
+function responseMetrics(rewarded: readonly Rewarded[]): Metrics {
+  const { reward, sources, responseLength, endRate } = estimates(rewarded);
+  const bySource = Object.entries(sources).map(([name, { mean }]) => [name, mean]);
+  return { reward: reward.mean, ...Object.fromEntries(bySource), responseLength, endRate };
+}
+
+/** The entropy of the policy, estimated from the log-probabilities of what it sampled: mean of −log π, nats a token. */
+function sampledEntropy(experience: readonly Experience[]): number {
+  return -mean(experience.flatMap(({ logProbs }) => [...logProbs]));
+}
+
+function warnOfDrift(state: ReinforcementState, now: Baseline & { endRate: number }, { log }: StageRun): void {
+  const { endRate, ...present } = now;
+  state.baseline ??= present;
+  for (const [cause, sentence] of driftWarnings(state.baseline, now)) {
+    if (!state.warned.has(cause)) log(`warning: ${sentence}`);
+    state.warned.add(cause);
+  }
+}
+
+function mean(x: readonly number[]): number {
+  return x.reduce((a, b) => a + b, 0) / x.length;
+}

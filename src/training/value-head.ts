@@ -1,0 +1,52 @@
+import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
+import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
+import { filled } from '../tensor/scope.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Optimizer } from './optimizer.ts';
+
+const head = 'score.weight';
+
+/**
+ * The same optimiser with a score head of zeros beside the policy's language head: values are read from the policy's own trunk
+ * and begin at 0. The head is no part of the policy's checkpoint.
+ */
+export function withValueHead(optimizer: Optimizer): Optimizer {
+  const { model } = optimizer;
+  const { hiddenSize } = model.config;
+  const zeros = (): [string, Tensor] => [head, filled(model.backend, [1, hiddenSize], 0)];
+  return {
+    ...optimizer,
+    model: { ...model, parameters: new Map([...model.parameters, zeros()]) },
+    firstMoments: new Map([...optimizer.firstMoments, zeros()]),
+    secondMoments: new Map([...optimizer.secondMoments, zeros()]),
+    gradients: new Map([...optimizer.gradients, zeros()]),
+  };
+}
+
+/** The head and its moments, by the names that they have in a file. */
+function tensorsOf({ model, firstMoments, secondMoments }: Optimizer): Map<string, Tensor> {
+  return new Map([
+    ['weight', model.parameters.get(head)!],
+    ['firstMoment', firstMoments.get(head)!],
+    ['secondMoment', secondMoments.get(head)!],
+  ]);
+}
+
+export async function saveValueHead(optimizer: Optimizer, file: string): Promise<void> {
+  const tensors = tensorsOf(optimizer);
+  const specs = [...tensors].map(([name, { shape }]) => ({ name, shape, dtype: 'F32' as const }));
+  await writeSafetensors(file, specs, async (name) => {
+    const tensor = tensors.get(name)!;
+    return Float32Array.from(await tensor.backend.read(tensor));
+  });
+}
+
+/** Reads what `saveValueHead` wrote into an optimiser that `withValueHead` made. */
+export async function loadValueHead(optimizer: Optimizer, file: string): Promise<void> {
+  const store = await openSafetensors(file);
+  for (const [name, tensor] of tensorsOf(optimizer)) {
+    const values = new Float32Array(tensor.size);
+    await store.readFloat32(name, values);
+    tensor.backend.write(tensor, values);
+  }
+}
