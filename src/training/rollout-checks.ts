@@ -6,8 +6,8 @@ import type { Precision } from '../tensor/backends/backend.ts';
 import type { Experience, PpoExample } from './experience.ts';
 import type { PolicyMetrics } from './proximal-policy.ts';
 
-/** How far numbers may be apart that are equal but for rounding. */
-export const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.01 };
+/** How far numbers may be apart that are equal but for rounding. In bf16 it adds up: 0.018 in SmolLM2's 30 layers. */
+export const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.04 };
 
 /**
  * Sampling (over a key-value cache) and training (packed) are two ways through the same model: their log-probabilities are
