@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
-import { parseTasks } from '../evaluation/tasks.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
 import { makeSingleNode } from '../pipeline/single-node.ts';
-import { type EvaluateConfig, evaluateSchema, evaluateStage, measure } from '../stages/evaluate.ts';
-import type { Stage } from '../stages/stage.ts';
+import { type EvaluateConfig, evaluateSchema, evaluateStage, measure, openTasks } from '../stages/evaluate.ts';
+import type { Stage, StageRun } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
 import { jsonOption } from './options.ts';
@@ -30,14 +29,15 @@ export function addEvaluateCommand(parent: Command, { stages, action }: Program)
 
 async function run(model: string | undefined, flags: EvaluateFlags, stages: readonly Stage[]): Promise<number> {
   const { json, threads, backend: _, precision: __, ...written } = flags;
-  const { config, directory } = await checked({ ...(model ? { from: model } : {}), ...written }, stages);
+  const { config, inputs } = await checked({ ...(model ? { from: model } : {}), ...written }, stages);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
   const log = (message: string) => void process.stderr.write(`${message}\n`);
   log(explanation);
   try {
-    const tasks = parseTasks(config.tasks, config.text);
-    const run = { backend, baseDirectory: process.cwd(), log, seed: 1, directory: process.cwd(), inputs: {} };
-    const { metrics, samples } = await measure(config, tasks, { name: config.from, directory }, run);
+    const run = { backend, baseDirectory: process.cwd(), log, seed: 1, directory: process.cwd(), inputs };
+    const tasks = await openTasks(config, run);
+    const measured = { input: inputs.from![0]!, opponent: inputs.against?.[0], judge: inputs.judge?.[0] };
+    const { metrics, samples } = await measure(config, tasks, measured, run);
     // One task has the metrics to itself, so they need no dataset before their names.
     const named = tasks.length === 1 ? withoutSource(metrics, tasks[0]!.source) : metrics;
     if (json) print({ ...named, ...(samples.length > 0 ? { samples } : {}) }, true);
@@ -48,11 +48,11 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
   return 0;
 }
 
-/** The config, and the directory of the model; flags, model and data that are wrong are one RequestError. */
+/** The config, and the directories of the models; flags, model and data that are wrong are one RequestError. */
 async function checked(
   written: Readonly<Record<string, unknown>>,
   stages: readonly Stage[],
-): Promise<{ config: EvaluateConfig; directory: string }> {
+): Promise<{ config: EvaluateConfig; inputs: StageRun['inputs'] }> {
   const single = {
     stages,
     directory: process.cwd(),
@@ -60,7 +60,7 @@ async function checked(
     contents: contentsBelow(process.cwd()),
   };
   const { job, config } = await makeSingleNode(evaluateStage, written, { ...single, seed: 1 });
-  return { config: evaluateSchema.parse(config), directory: job.inputs.from![0]!.directory };
+  return { config: evaluateSchema.parse(config), inputs: job.inputs };
 }
 
 function metricsTable(metrics: Readonly<Record<string, number>>): string {

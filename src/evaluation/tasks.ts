@@ -1,3 +1,4 @@
+import type { RewardModel } from '../checkpoint/reward-model.ts';
 import { openDataset } from '../data/dataset.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
@@ -10,6 +11,7 @@ import { logLikelihoods } from '../training/sequence-log-probs.ts';
 import { answerPrompts, exactMatch } from './exact-match.ts';
 import { multipleChoice } from './multiple-choice.ts';
 import { perplexity } from './perplexity.ts';
+import { winRates } from './win-rate.ts';
 
 export interface TaskOptions {
   /** Text of the task `perplexity` where it names none. */
@@ -25,6 +27,10 @@ export interface TaskOptions {
   maxNewTokens: number;
   format: 'chat' | 'plain';
   baseDirectory: string;
+  /** Whom the task `winRate` compares with; without one it is left out. */
+  opponent?: { model: Model; tokenizer: Tokenizer } | undefined;
+  /** Reward model that judges who wins, beside the answers of the rows. */
+  judge?: RewardModel | undefined;
 }
 
 type Metrics = Record<string, number>;
@@ -79,6 +85,12 @@ export const taskKinds = {
       return { preferenceAccuracy: chosen.filter((value, i) => value > rejected[i]!).length / pairs.length };
     },
   },
+  winRate: {
+    use: 'prompt',
+    onlyMeasured: true,
+    measure: async (model, tokenizer, rows, options) =>
+      options.opponent ? winRates({ model, tokenizer }, options.opponent, rows, options) : {},
+  },
 } satisfies Record<string, TaskKind>;
 
 export type TaskKindName = keyof typeof taskKinds;
@@ -99,12 +111,21 @@ export interface Task {
 }
 
 /** Tasks as they are written: `perplexity`, `choice:FILE`, or a dataset of the town by itself. */
-export function parseTasks(written: readonly string[], text: string | undefined): Task[] {
+export function parseTasks(
+  written: readonly string[],
+  { text, against }: { text?: string | undefined; against?: string | undefined } = {},
+): Task[] {
   const problems = [];
   const tasks: Task[] = [];
   for (const task of written) {
     const [kind, source] = splitOnce(task);
     if (task in townKinds) tasks.push(...townKinds[task]!.map((kind) => ({ kind, source: task })));
+    else if (kind === 'winRate' && against === undefined)
+      problems.push({
+        where: 'tasks',
+        message: `\`${task}\` needs an opponent`,
+        hint: 'give `against`: the stage or model that the others are to beat',
+      });
     else if (isTaskKind(kind) && source) tasks.push({ kind, source });
     else if (task === 'perplexity' && text) tasks.push({ kind: 'perplexity', source: text });
     else if (task === 'perplexity')

@@ -10,12 +10,20 @@ export interface Drawn {
   logProbs?: HostArray;
 }
 
+/** A draw that may not have happened yet. */
+export interface Draw {
+  result: Promise<Drawn>;
+  /** Where the backend draws: the tokens, to be decoded before they are read. */
+  tokens?: Tensor;
+  release(): void;
+}
+
 /** Draws the next tokens of sequences that are generated side by side. */
 export interface BatchSampler {
   /** A text begins in this place of the batch and draws from a stream of its own. */
   begin(sequence: number, prompt: Int32Array, random: RandomStream): void;
   /** One token for each row of logits [rows, vocabulary]. */
-  draw(logits: Tensor, sequences: readonly number[]): Promise<Drawn>;
+  draw(logits: Tensor, sequences: readonly number[]): Draw;
   release(): void;
 }
 
@@ -34,20 +42,23 @@ export function openSampler(backend: Backend, options: SamplerOptions): BatchSam
 /** Reads the logits and draws by the definition. */
 function hostSampler({ vocabulary, sampling, logProbs: wanted }: SamplerOptions): BatchSampler {
   const texts = new Map<number, { random: RandomStream; seen: Set<number> }>();
+  const draw = (all: Float32Array | Float64Array, sequences: readonly number[]): Drawn => {
+    const [tokens, logProbs] = [new Int32Array(sequences.length), new Float64Array(sequences.length)];
+    for (const [i, sequence] of sequences.entries()) {
+      const row = all.subarray(i * vocabulary, (i + 1) * vocabulary);
+      const { random, seen } = texts.get(sequence)!;
+      const token = sampleToken(row, sampling, random, seen);
+      seen.add(token);
+      tokens[i] = token;
+      if (wanted) logProbs[i] = tokenLogProb(row, token, sampling.temperature);
+    }
+    return wanted ? { tokens, logProbs } : { tokens };
+  };
   return {
     begin: (sequence, prompt, random) => texts.set(sequence, { random, seen: new Set(prompt) }),
-    async draw(logits, sequences) {
-      const all = (await logits.backend.read(logits)) as Float32Array | Float64Array;
-      const [tokens, logProbs] = [new Int32Array(sequences.length), new Float64Array(sequences.length)];
-      for (const [i, sequence] of sequences.entries()) {
-        const row = all.subarray(i * vocabulary, (i + 1) * vocabulary);
-        const { random, seen } = texts.get(sequence)!;
-        const token = sampleToken(row, sampling, random, seen);
-        seen.add(token);
-        tokens[i] = token;
-        if (wanted) logProbs[i] = tokenLogProb(row, token, sampling.temperature);
-      }
-      return wanted ? { tokens, logProbs } : { tokens };
+    draw(logits, sequences) {
+      const result = logits.backend.read(logits).then((all) => draw(all as Float32Array | Float64Array, sequences));
+      return { result, release: () => {} };
     },
     release: () => {},
   };
@@ -67,7 +78,7 @@ function kernelSampler(backend: Backend, options: SamplerOptions): BatchSampler 
       for (const token of prompt) marks[token >> 5]! |= 1 << (token & 31);
       backend.write(seen, marks, sequence * words);
     },
-    async draw(logits, sequences) {
+    draw(logits, sequences) {
       const count = sequences.length;
       const draws = new Int32Array(2 * count);
       const isRandom = sampling.temperature > 0;
@@ -87,14 +98,16 @@ function kernelSampler(backend: Backend, options: SamplerOptions): BatchSampler 
         },
         { adopt: false },
       );
-      try {
-        const reads = [backend.read(tokens), ...(logProbs ? [backend.read(logProbs)] : [])];
-        const [drawn, logProbsRead] = await Promise.all(reads);
-        return { tokens: drawn!, ...(logProbsRead ? { logProbs: logProbsRead } : {}) };
-      } finally {
+      const reads = [backend.read(tokens), ...(logProbs ? [backend.read(logProbs)] : [])];
+      const result = Promise.all(reads).then(([tokens, logProbs]) => ({
+        tokens: tokens!,
+        ...(logProbs && { logProbs }),
+      }));
+      const release = (): void => {
         tokens.release();
         logProbs?.release();
-      }
+      };
+      return { result, tokens, release };
     },
     release: () => seen?.release(),
   };

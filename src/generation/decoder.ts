@@ -12,13 +12,14 @@ export interface NewTokens {
   sequence: number;
   /** Tokens of the sequence before them, which are in the cache. */
   position: number;
+  /** Ids; −1 − r stands for the token that was drawn in row r of a step whose tokens were not read yet. */
   tokens: ArrayLike<number>;
 }
 
 /** A model over the cached keys and values of `sequences` sequences. */
 export interface Decoder {
   /** Puts new tokens through the model and into the cache: logits of what follows each, [news, vocabulary], owned by the caller. */
-  nextLogits(news: readonly NewTokens[]): Tensor;
+  nextLogits(news: readonly NewTokens[], drawn?: Tensor): Tensor;
   release(): void;
 }
 
@@ -32,12 +33,12 @@ export function openDecoder(model: Model, sequences: number, longest: number): D
     return cache ? grownCache(model, cache, capacity) : newCache(model, sequences, capacity);
   };
   return {
-    nextLogits(news) {
+    nextLogits(news, drawn) {
       const rows = layOut(news);
       const needed = 1 + rows.positions.reduce((a, b) => Math.max(a, b), 0);
       cache = cacheFor(needed);
       const { layers } = cache;
-      return scope(() => step(rows, layers), { adopt: false });
+      return scope(() => step({ ...rows, drawn }, layers), { adopt: false });
     },
     release: () => cache && releaseCache(cache),
   };
@@ -68,7 +69,7 @@ function layOut(news: readonly NewTokens[]): Rows {
   return { tokens, sequences, positions, last };
 }
 
-type Step = (rows: Rows, cache: readonly { keys: Tensor; values: Tensor }[]) => Tensor;
+type Step = (rows: Rows & { drawn: Tensor | undefined }, cache: readonly { keys: Tensor; values: Tensor }[]) => Tensor;
 
 /** What a step means. */
 function composedStep(model: Model): Step {
@@ -88,9 +89,11 @@ function fusedStep(model: Model): Step {
   const { fused } = backend;
   const shape = attentionShape(config);
   const layers = Array.from({ length: config.layers }, (_, layer) => layerWeights(model, layer));
-  return ({ tokens, ...rows }, cache) => {
+  return ({ tokens, drawn, ...rows }, cache) => {
     const [sequences, positions] = [fromHost(backend, rows.sequences), fromHost(backend, rows.positions)];
-    const stream = gather(embeddingOf(model), fromHost(backend, tokens));
+    const ids = fromHost(backend, tokens);
+    if (drawn) fused.drawnTokens!(drawn, ids);
+    const stream = gather(embeddingOf(model), ids);
     for (const [layer, weights] of layers.entries()) {
       const { keys, values } = cache[layer]!;
       const post = isPostLayer(config, layer);

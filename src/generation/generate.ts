@@ -1,6 +1,6 @@
 import type { Model } from '../model/model.ts';
 import { RandomStream } from '../random.ts';
-import { openSampler } from './batch-sampler.ts';
+import { type Draw, openSampler } from './batch-sampler.ts';
 import { type NewTokens, openDecoder } from './decoder.ts';
 import { greedy, type Sampling } from './sampler.ts';
 
@@ -25,14 +25,30 @@ export interface Generation {
   logProbs?: Float64Array;
 }
 
-/** A text that is being generated: its fresh tokens are not in the cache yet. */
-interface OpenText extends NewTokens {
+/** A text that is being generated. */
+interface OpenText {
+  /** Of its prompt, and of its place in the batch. */
   index: number;
+  sequence: number;
+  prompt: Int32Array;
+  /** Tokens drawn, read or not; the row that the last one was drawn in. */
+  drawn: number;
+  row: number;
   generated: number[];
   logProbs: number[];
+  done: boolean;
 }
 
-/** Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. */
+/** A step that was asked for; what it has drawn for texts that were done before is of no use. */
+interface Step extends Draw {
+  texts: readonly OpenText[];
+}
+
+/**
+ * Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. A backend
+ * that draws by itself is asked for a step before the tokens of the last one were read, so that it never waits; a text that
+ * turns out to have ended has then been in one step too many, without effect on the others.
+ */
 export async function generate(
   model: Model,
   prompts: readonly Int32Array[],
@@ -44,40 +60,70 @@ export async function generate(
   const sampler = openSampler(model.backend, { sequences, vocabulary: model.config.vocabSize, sampling, logProbs });
   const longest = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
   const decoder = openDecoder(model, sequences, longest);
+
   const begin = (index: number, sequence: number): OpenText => {
-    sampler.begin(sequence, prompts[index]!, new RandomStream(seed, `sample/${index}`));
-    return { index, sequence, position: 0, tokens: prompts[index]!, generated: [], logProbs: [] };
+    const prompt = prompts[index]!;
+    sampler.begin(sequence, prompt, new RandomStream(seed, `sample/${index}`));
+    return { index, sequence, prompt, drawn: 0, row: 0, generated: [], logProbs: [], done: false };
   };
+  const launch = (texts: readonly OpenText[], last: Step | undefined): Step => {
+    const news = texts.map((text) => newTokens(text, last !== undefined));
+    const logits = decoder.nextLogits(news, last?.tokens);
+    const draw = sampler.draw(
+      logits,
+      texts.map(({ sequence }) => sequence),
+    );
+    logits.release();
+    for (const [row, text] of texts.entries()) {
+      text.drawn++;
+      text.row = row;
+    }
+    return { ...draw, texts };
+  };
+  const settle = async (step: Step): Promise<void> => {
+    const drawn = await step.result.finally(step.release);
+    for (const [row, text] of step.texts.entries()) {
+      if (text.done) continue;
+      const token = drawn.tokens[row]!;
+      const ended = stopIds.includes(token);
+      if (!ended) text.generated.push(token);
+      if (logProbs) text.logProbs.push(drawn.logProbs![row]!);
+      text.done = ended || text.generated.length === maxNewTokens;
+      if (text.done) results[text.index] = { tokens: Int32Array.from(text.generated), ended, ...logProbsOf(text) };
+    }
+  };
+  const logProbsOf = (text: OpenText) => (logProbs ? { logProbs: Float64Array.from(text.logProbs) } : {});
+
   let begun = sequences;
-  let open = Array.from({ length: sequences }, (_, i) => begin(i, i));
+  let texts = Array.from({ length: sequences }, (_, i) => begin(i, i));
+  let last: Step | undefined;
   try {
-    while (open.length > 0) {
-      const logits = decoder.nextLogits(open);
-      const drawn = await sampler
-        .draw(
-          logits,
-          open.map(({ sequence }) => sequence),
-        )
-        .finally(() => logits.release());
-      open = open.flatMap((text, row) => {
-        const token = drawn.tokens[row]!;
-        const ended = stopIds.includes(token);
-        if (!ended) text.generated.push(token);
-        if (logProbs) text.logProbs.push(drawn.logProbs![row]!);
-        if (!ended && text.generated.length < maxNewTokens) {
-          return [{ ...text, position: text.position + text.tokens.length, tokens: [token] }];
-        }
-        results[text.index] = {
-          tokens: Int32Array.from(text.generated),
-          ended,
-          ...(logProbs ? { logProbs: Float64Array.from(text.logProbs) } : {}),
-        };
+    while (texts.length > 0) {
+      const open = texts.filter(({ drawn }) => drawn < maxNewTokens);
+      const unread = last;
+      last = open.length > 0 ? launch(open, unread) : undefined;
+      if (unread) await settle(unread);
+      if (last && !last.tokens) {
+        await settle(last);
+        last = undefined;
+      }
+      texts = texts.flatMap((text) => {
+        if (!text.done) return [text];
         return begun < prompts.length ? [begin(begun++, text.sequence)] : [];
       });
     }
   } finally {
+    // A step too many, or one that an error has left behind.
+    await last?.result.catch(() => {});
+    last?.release();
     decoder.release();
     sampler.release();
   }
   return results;
+}
+
+/** The prompt, then the token that was drawn last: by its row where it was not read yet. */
+function newTokens({ sequence, prompt, drawn, row, generated }: OpenText, isUnread: boolean): NewTokens {
+  if (drawn === 0) return { sequence, position: 0, tokens: prompt };
+  return { sequence, position: prompt.length + drawn - 1, tokens: [isUnread ? -1 - row : generated.at(-1)!] };
 }

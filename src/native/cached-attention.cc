@@ -109,6 +109,8 @@ Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms
 
 #if defined(__AVX512BF16__)
 inline __m512bh pairUnits(VecBits pairs) { return (__m512bh)pairs; }
+#else
+VecBits pairUnits(VecBits pairs);  // operands have one term to a unit here
 #endif
 
 /** kLanes columns of one row of values, or of two neighbouring ones as pairs. */

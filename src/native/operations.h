@@ -33,6 +33,7 @@
   EACH(decoderLayer)             \
   EACH(nextLogits)               \
   EACH(sampleTokens)             \
+  EACH(drawnTokens)              \
   EACH(addSquaredNorm)           \
   EACH(adamW)                    \
   EACH(forgetPacked)

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "operations.h"
 #include "simd.h"
@@ -204,6 +205,19 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
         logProbs[index] = static_cast<float>((free.logits[token] - free.logits[free.best]) / temperature - std::log(free.total));
     }
   });
+}
+
+/** count, drawn count, drawn tokens, tokens: a token −1 − r becomes the one that was drawn in row r. */
+void operations::drawnTokens(Engine&, Arguments& in) {
+  const int64_t count = in.integer(), drawnCount = in.integer();
+  const int32_t* drawn = in.read<int32_t>(drawnCount);
+  int32_t* tokens = in.write<int32_t>(count);
+  for (int64_t i = 0; i < count; i++) {
+    if (tokens[i] >= 0) continue;
+    const int64_t row = -1 - static_cast<int64_t>(tokens[i]);
+    if (row >= drawnCount) throw std::runtime_error("no token was drawn in row " + std::to_string(row));
+    tokens[i] = drawn[row];
+  }
 }
 
 }  // namespace mixtune

@@ -11,6 +11,9 @@ import {
   subjectLabel,
 } from './metric.ts';
 
+/** What guessing gives stands beside what it belongs to, and wins and losses in a picture of their own. */
+const notInTable = new Set(['chance', 'wins', 'losses', 'modelWins', 'modelLosses']);
+
 /** Metric × variant for each stage; behind them each variant's difference from the first. */
 export function comparisonTable(comparisons: readonly StageComparison[], variants: readonly string[]): Markup {
   const [reference, ...others] = variants;
@@ -21,7 +24,7 @@ ${others.map((name) => html`<th scope="col" class="number">${others.length > 1 ?
 ${comparisons.map(
   ({ stage, rows }) => html`<tbody>
 <tr class="group"><th colspan="${columns}" scope="rowgroup">${stage}</th></tr>
-${rows.filter(({ key }) => metricName(key) !== 'chance').map((row) => tableRow(row, variants, chanceOf(row, rows)))}
+${rows.filter(({ key }) => !notInTable.has(metricName(key))).map((row) => tableRow(row, variants, chanceOf(row, rows)))}
 </tbody>`,
 )}
 </table></div>

@@ -102,6 +102,17 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     better: 'lower',
     meaning: 'of the preferred answers, in nats a token: what `nllWeight` adds to the loss',
   },
+  modelReward: {
+    label: 'reward of the reward model',
+    linear: true,
+    meaning: 'mean score of the responses by it alone',
+  },
+  modelWinRate: {
+    label: 'win rate by the reward model',
+    better: 'higher',
+    share: true,
+    meaning: 'share of prompts on which the reward model prefers the sampled response to that of the opponent',
+  },
   perplexity: {
     label: 'perplexity',
     better: 'lower',
@@ -126,6 +137,19 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     meaning: 'share of responses that satisfy it',
   },
   score: { label: 'score', linear: true, meaning: 'the reward as it is learned from: scaled, clipped, less penalties' },
+  verifiedReward: {
+    label: 'verified reward',
+    better: 'higher',
+    share: true,
+    meaning: 'share of responses that are the right answer',
+  },
+  winRate: {
+    label: 'win rate',
+    better: 'higher',
+    share: true,
+    meaning:
+      'share of prompts on which the sampled response is right and that of the opponent is not; where both or neither is, a half counts',
+  },
   tokensPerSecond: { label: 'tokens per second', linear: true },
 };
 

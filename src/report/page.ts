@@ -12,6 +12,7 @@ import { progressCharts } from './stage-progress.ts';
 import { style } from './style.ts';
 import { summarise } from './summary.ts';
 import { tooltipScript } from './tooltip-script.ts';
+import { winRateCharts } from './win-rates.ts';
 
 /** The whole page; what it says of versions and machine is of the process that makes it. */
 export async function reportPage(folder: PipelineFolder): Promise<Markup> {
@@ -24,7 +25,11 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
     [
       'results',
       'Results',
-      comparisons.length > 0 && [comparisonTable(comparisons, variants), progressCharts(comparisons, variants)],
+      comparisons.length > 0 && [
+        comparisonTable(comparisons, variants),
+        winRateCharts(comparisons, variants, folder.results.find(({ against }) => against)?.against),
+        progressCharts(comparisons, variants),
+      ],
     ],
     ['training', 'Training', stageSections(folder.nodes, variants)],
     ['samples', 'Samples', sampleSection(folder, variants)],

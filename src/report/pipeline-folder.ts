@@ -44,7 +44,13 @@ const measurement = {
 /** What a compare stage writes. */
 const comparisonSchema = z.looseObject({
   rows: z.array(
-    z.looseObject({ stage: z.string(), variant: z.string().optional(), seed: z.number().optional(), ...measurement }),
+    z.looseObject({
+      stage: z.string(),
+      variant: z.string().optional(),
+      seed: z.number().optional(),
+      against: z.string().optional(),
+      ...measurement,
+    }),
   ),
 });
 
@@ -112,7 +118,7 @@ export async function readPipelineFolder(directory: string): Promise<PipelineFol
 async function readResults({ run, stage, variant, seed }: PlanNode, file: string): Promise<ResultRow[]> {
   if (run === 'compare') return (await readJson(file, comparisonSchema))?.rows ?? [];
   const evaluation = run === 'evaluate' ? await readJson(file, evaluationSchema) : undefined;
-  return evaluation ? [{ ...evaluation, stage, variant, seed }] : [];
+  return evaluation ? [{ ...evaluation, stage, variant, seed, against: undefined }] : [];
 }
 
 async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {

@@ -35,7 +35,18 @@ function promptHistories({ nodes, results }: PipelineFolder): PromptHistory[] {
   for (const { stage, variant = 'shared', samples } of rows) {
     for (const sample of samples) addSample(histories, stage, variant, sample);
   }
-  return [...histories.values()].sort((a, b) => b.byStage.size - a.byStage.size);
+  return [...histories.values()].sort((a, b) => b.byStage.size - a.byStage.size || turnsOf(b) - turnsOf(a));
+}
+
+/** How often an answer turns from wrong to right or back between two stages. */
+function turnsOf({ byStage }: PromptHistory): number {
+  const verdicts = new Map<string, boolean[]>();
+  for (const [variant, sample] of [...byStage.values()].flatMap((row) => [...row])) {
+    if (isJudged(sample)) verdicts.set(variant, [...(verdicts.get(variant) ?? []), isRight(sample)]);
+  }
+  return [...verdicts.values()]
+    .map((list) => list.filter((verdict, i) => i > 0 && verdict !== list[i - 1]).length)
+    .reduce((a, b) => a + b, 0);
 }
 
 /** What a stage draws while it runs may be the middle of a text, which has no right continuation. */
@@ -81,8 +92,10 @@ function completion(sample: ReportSample | undefined): Markup {
 }
 
 /** A long expected text is one of many ways to go on, not an answer to be met. */
+const isJudged = ({ expected }: ReportSample): boolean => expected !== undefined && expected.length <= longestAnswer;
+
 function verdict(sample: ReportSample): Fragment {
-  if (sample.expected === undefined || sample.expected.length > longestAnswer) return undefined;
+  if (!isJudged(sample)) return undefined;
   return isRight(sample)
     ? html`<span class="verdict right" role="img" aria-label="right">✓</span>`
     : html`<span class="verdict wrong" role="img" aria-label="wrong">✗</span>`;

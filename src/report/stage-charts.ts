@@ -5,7 +5,17 @@ import { formatMetric, type MetricKind, metricKind } from './metric.ts';
 import type { NumericRecord, ReportNode } from './pipeline-folder.ts';
 
 /** Shown at once and in this order; all others are folded away. */
-const mainMetrics = ['loss', 'accuracy', 'margin', 'chosenReward', 'gradientNorm'];
+const mainMetrics = [
+  'loss',
+  'accuracy',
+  'margin',
+  'chosenReward',
+  'reward',
+  'kl',
+  'verifiedReward',
+  'modelReward',
+  'gradientNorm',
+];
 
 /** Counters, not measurements; and what the loss shows already. */
 const leftOut = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens', 'perplexity']);

@@ -65,6 +65,12 @@ ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.c${i} .key { border-color: var(--c${i});
   font-size: 0.78rem; line-height: 1.5; white-space: nowrap; pointer-events: none; box-shadow: 0 2px 10px rgb(0 0 0 / 0.15); }
 .tooltip b { float: right; margin-left: 14px; font-variant-numeric: tabular-nums; }
 
+.wins table { font-size: 0.85rem; } .wins th, .wins td { padding: 5px 10px 5px 0; white-space: nowrap; } .wins .picture { width: 45%; padding-right: 0; }
+.bar { display: flex; gap: 1px; height: 13px; border-radius: 3px; overflow: hidden; } .bar i { flex-basis: 0; }
+.bar .won { background: var(--c0); } .bar .tied { background: var(--rule); }
+.bar .lost { background: repeating-linear-gradient(135deg, var(--soft) 0 2px, transparent 2px 5px); }
+${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.c${i} .won { background: var(--c${i}); }`).join('\n')}
+
 .samples { display: grid; gap: 28px; margin: 16px 0; }
 .card { table-layout: fixed; break-inside: avoid; }
 .card caption { text-align: left; font-weight: 600; padding: 8px 12px; background: var(--panel); border-radius: 6px; overflow-wrap: anywhere; }
@@ -90,6 +96,7 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
   .plot text { font-size: 14px !important; }
 }
 @media print {
+  .bar { print-color-adjust: exact; }
   :root { color-scheme: light; --page: #fff; --text: #000; --soft: #444; --rule: #ccc; --panel: #f4f4f4; --good: #18794e; --bad: #b3261e;
     --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66; }
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; } .plot text { font-size: 14px !important; }

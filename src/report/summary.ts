@@ -2,10 +2,15 @@ import type { MetricRow, StageComparison } from './comparison.ts';
 import { formatMetric, formatSpread, metricKind, metricName, subjectLabel } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
+const fromRewards = ['exactMatch', 'winRate', 'held out/reward'];
+
 /** What a reader wants to know first, by the kind of stage. */
 const headlines: Readonly<Record<string, readonly string[]>> = {
   pretrain: ['perplexity', 'exactMatch', 'accuracy', 'loss'],
   dpo: ['held out/accuracy', 'preferenceAccuracy', 'exactMatch', 'perplexity'],
+  ppo: fromRewards,
+  rloo: fromRewards,
+  grpo: fromRewards,
 };
 const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
 

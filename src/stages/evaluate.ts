@@ -2,11 +2,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
+import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { checkTokenIds } from '../data/encode.ts';
+import { RequestError } from '../errors.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../evaluation/tasks.ts';
+import { areVerifiable, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
+import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { DatasetSource, Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 /** What `evaluate` and `compare` can be told about measuring. */
@@ -15,8 +19,15 @@ export const measurementOptions = {
     .array(z.string())
     .min(1)
     .default(['perplexity'])
-    .describe('perplexity, or KIND:DATASET with perplexity, loss, choice, exactMatch, preference, or a town dataset'),
+    .describe(
+      'perplexity, or KIND:DATASET with perplexity, loss, choice, exactMatch, preference, winRate, or a town dataset',
+    ),
   text: z.string().optional().describe('text of the task perplexity'),
+  against: z.string().optional().describe('of the task winRate: the model to beat, a stage or a directory'),
+  judge: z
+    .string()
+    .optional()
+    .describe('of the task winRate: a reward model that judges beside the answers of the rows'),
   holdOut: z
     .number()
     .min(0)
@@ -60,49 +71,96 @@ export async function* evaluate(
   state: EvaluateState,
   run: StageRun,
 ): AsyncGenerator<StepRecord, { metrics: Metrics }> {
-  state.measurement = await measure(config, state.tasks, run.inputs.from![0]!, run);
+  const { from, against, judge } = run.inputs;
+  const measured = { input: from![0]!, opponent: against?.[0], judge: judge?.[0] };
+  state.measurement = await measure(config, state.tasks, measured, run);
   yield { step: 1, totalSteps: 1, ...state.measurement.metrics };
   return { metrics: state.measurement.metrics };
 }
 
 export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   name: 'evaluate',
-  summary: 'measure a model: perplexity, loss, multiple choice, exact answers, preferences',
+  summary: 'measure a model: perplexity, loss, multiple choice, exact answers, preferences, win rate',
   schema: evaluateSchema,
-  inputs: { from: { kind: 'model' } },
+  inputs: {
+    from: { kind: 'model' },
+    against: { kind: 'model', optional: true },
+    judge: { kind: 'reward model', optional: true },
+  },
   result: 'measurements',
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
-  sources: ({ tasks, text }) => taskSources(tasks, text),
-  open: async ({ tasks, text }) => ({ tasks: parseTasks(tasks, text) }),
+  sources: taskSources,
+  open: async (config, run) => ({ tasks: await openTasks(config, run) }),
   run: evaluate,
   finish: (_config, { measurement }, directory) =>
     writeFile(join(directory, 'results.json'), `${JSON.stringify(measurement, null, 2)}\n`),
 };
 
 /** The datasets that tasks are measured on. */
-export function taskSources(tasks: readonly string[], text: string | undefined): DatasetSource[] {
-  return parseTasks(tasks, text).map(({ kind, source }) => ({ key: 'tasks', source, use: taskKinds[kind].use }));
+export function taskSources(config: Pick<EvaluateConfig, 'tasks' | 'text' | 'against'>): DatasetSource[] {
+  return parseTasks(config.tasks, config).map(({ kind, source }) => ({
+    key: 'tasks',
+    source,
+    use: taskKinds[kind].use,
+  }));
 }
 
-/** Loads the model of an input, runs the tasks on it, and lets it answer the sample prompts. */
+/** Reads the tasks; a win rate needs something that says who wins. @throws RequestError */
+export async function openTasks(
+  config: Pick<EvaluateConfig, 'tasks' | 'text' | 'against' | 'judge'>,
+  { baseDirectory }: StageRun,
+): Promise<Task[]> {
+  const tasks = parseTasks(config.tasks, config);
+  for (const { kind, source } of tasks) {
+    if (kind !== 'winRate' || config.judge !== undefined) continue;
+    const rows = await heldOutRows(source, 'prompt', { holdOut: 0, rows: Number.POSITIVE_INFINITY, baseDirectory });
+    if (areVerifiable(rows)) continue;
+    const hint = 'give every row an `answer`, or a reward model as `judge`';
+    throw new RequestError({ where: `winRate:${source}`, message: 'has rows without an answer, and no judge', hint });
+  }
+  return tasks;
+}
+
+/** What is measured: a model, and for the task `winRate` whom it is to beat and who judges. */
+export interface Measured {
+  input: StageInput;
+  opponent?: StageInput | undefined;
+  judge?: StageInput | undefined;
+}
+
+/** Loads the models, runs the tasks on the one that is measured, and lets it answer the sample prompts. */
 export async function measure(
   config: Omit<EvaluateConfig, 'from'>,
   tasks: readonly Task[],
-  input: StageInput,
-  { backend, baseDirectory, log }: StageRun,
+  { input, opponent, judge }: Measured,
+  run: StageRun,
 ): Promise<Measurement> {
-  const options = { ...config, baseDirectory };
-  const tokenizer = await loadTokenizer(input.directory);
-  const { model, inferred } = await loadModel(input.directory, backend);
-  for (const sentence of inferred) log(`${input.name}: ${sentence}`);
-  checkTokenIds([], tokenizer, model.config.vocabSize);
+  const player = await openPlayer(input, run);
+  const other = opponent && (await openPlayer(opponent, run));
+  const rewardModel = opponent && judge && (await openJudge(judge, player, run));
+  const options = { ...config, baseDirectory: run.baseDirectory, opponent: other, judge: rewardModel };
   try {
+    const { model, tokenizer } = player;
     const metrics = await runTasks(model, tokenizer, tasks, options);
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
       : [];
     return { metrics, samples: await answerPrompts(model, tokenizer, prompts, config) };
   } finally {
-    releaseModel(model);
+    for (const open of [player, other, rewardModel]) if (open) releaseModel(open.model);
   }
+}
+
+async function openPlayer({ name, directory }: StageInput, { backend, log }: StageRun): Promise<Player> {
+  const tokenizer = await loadTokenizer(directory);
+  const { model, inferred } = await loadModel(directory, backend);
+  for (const sentence of inferred) log(`${name}: ${sentence}`);
+  checkTokenIds([], tokenizer, model.config.vocabSize);
+  return { model, tokenizer };
+}
+
+/** A judge reads the ids that the players write, so both must mean the same by them. */
+async function openJudge(judge: StageInput, { tokenizer }: Player, { backend }: StageRun): Promise<RewardModel> {
+  await assertSameTokenizer(tokenizer, judge.directory, 'judge');
+  return loadRewardModel(judge.directory, backend);
 }

@@ -2,7 +2,7 @@ import { RequestError } from '../errors.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
-const models = { reward: 'reward model', reference: 'reference' };
+const models = { reward: 'reward model', reference: 'reference', judge: 'judge' };
 
 /**
  * A reward model or a reference reads the ids that the policy writes, so both must mean the same by them.

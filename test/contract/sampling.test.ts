@@ -32,8 +32,10 @@ async function drawn(backend: Backend, sampling: Sampling): Promise<{ tokens: nu
   const [tokens, logProbs]: number[][] = [[], []];
   for (let step = 0; step < steps; step++) {
     const logits = scope(() => fromHost(backend, logitsAt(step), [rows, vocabulary]), { adopt: false });
-    const result = await sampler.draw(logits, sequences);
+    const draw = sampler.draw(logits, sequences);
     logits.release();
+    const result = await draw.result;
+    draw.release();
     tokens!.push(...result.tokens);
     logProbs!.push(...result.logProbs!);
   }
@@ -74,7 +76,9 @@ describe.runIf(availability.available)('tokens drawn by the engine are those of 
     const sampler = openSampler(backend, { sequences: 1, vocabulary: 3, sampling: unfiltered, logProbs: false });
     sampler.begin(0, Int32Array.of(1), new RandomStream(1, 'row'));
     const logits = scope(() => fromHost(backend, Float32Array.of(1, Number.NaN, 2), [1, 3]), { adopt: false });
-    await expect(sampler.draw(logits, [0])).rejects.toThrow('native sampleTokens: the logits of a row are not numbers');
+    const draw = sampler.draw(logits, [0]);
+    await expect(draw.result).rejects.toThrow('native sampleTokens: the logits of a row are not numbers');
+    draw.release();
     logits.release();
     sampler.release();
   });

@@ -27,9 +27,11 @@ function samples(): string {
     `### town/instructions (${instructions.length} rows)`,
     ...every(instructions, 6).map(({ messages }) => `${question(messages.slice(0, 1))} ${messages[1]!.content}`),
     `### town/preferences (${preferences.length} pairs)`,
-    'Chosen is the right answer. Rejected is a wrong one, or the right one told rudely or behind a wrong one.',
+    `Seven pairs for each question. Chosen is the right answer. Rejected are a false one, two that break a rule of the world
+(nobody lives in the mill, no thing costs more than six coins, a baker works at the bakery), the right one told rudely or
+behind a false one, one of two words, and an evasion. The chosen answer is about as often the longer as the shorter.`,
     ...preferences
-      .slice(100, 104)
+      .slice(100, 108)
       .map((row) => `${question(row.prompt)}\n>\n> - chosen: ${row.chosen}\n> - rejected: ${row.rejected}`),
     `### town/prompts (${prompts.length} rows, each with the answer to check against)`,
     ...every(prompts, 3).map(({ prompt, answer }) => `${question(prompt)} ${answer}`),

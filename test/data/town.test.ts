@@ -150,15 +150,51 @@ describe('rows', () => {
     }
   });
 
-  it('prefer the right answer to a wrong, a rude and a rambling one', () => {
+  it('prefer the right answer to seven faulty ones, two of them impossible in the world', () => {
     const rows = townRows('preferences', 'preference', 'train');
-    for (const { prompt, chosen, rejected } of rows) {
-      expect(chosen).toBe(rightAnswer(factOf(prompt[0]!.content)));
+    const impossible = rows.filter(({ prompt, chosen, rejected }) => {
+      const fact = factOf(prompt[0]!.content);
+      expect(chosen).toBe(rightAnswer(fact));
       expect(rejected).not.toBe(chosen);
+      return fact.impossible.includes(rejected);
+    });
+    expect(rows).toHaveLength(7 * prompts('train').length);
+    expect(impossible.length / rows.length).toBeCloseTo(2 / 7, 12);
+  });
+
+  it('call an answer impossible only if no fact could make it true', () => {
+    for (const fact of town.facts) {
+      const values = town.facts.filter(({ relation }) => relation === fact.relation).map(({ value }) => value);
+      const possible = new Set(values.map(fact.answer));
+      expect(fact.impossible.length).toBeGreaterThan(0);
+      for (const answer of fact.impossible) {
+        expect(sentences.has(answer), answer).toBe(false);
+        // The rules of days are about which day, those of the others about what kind of value.
+        if (fact.relation !== 'day') expect(possible.has(answer), answer).toBe(false);
+      }
     }
-    const wrong = rows.filter(
-      ({ prompt, rejected }) => !rejected.includes(rightAnswer(factOf(prompt[0]!.content)).slice(0, -1)),
-    );
-    expect(wrong.length / rows.length).toBe(1 / 3);
+  });
+
+  it.each(['train', 'test'] as const)('prefer neither the longer nor the shorter answer (%s)', (split) => {
+    const rows = townRows('preferences', 'preference', split);
+    const share = (isSo: (by: number) => boolean): number =>
+      rows.filter(({ chosen, rejected }) => isSo(chosen.length - rejected.length)).length / rows.length;
+    expect(share((by) => by > 0)).toBeGreaterThan(0.35);
+    expect(share((by) => by < 0)).toBeGreaterThan(0.35);
+  });
+
+  it('turn down each value about as often as they prefer it, so that none is likelier for itself', () => {
+    const balance = new Map<string, number>();
+    for (const { prompt, rejected } of townRows('preferences', 'preference', 'train')) {
+      const fact = factOf(prompt[0]!.content);
+      const group = town.facts.filter(({ relation }) => relation === fact.relation).map(({ value }) => value);
+      const other = [...new Set(group)].find((value) => value !== fact.value && fact.answer(value) === rejected);
+      if (other === undefined || fact.impossible.includes(rejected)) continue;
+      const count = (value: string, by: number) =>
+        balance.set(`${fact.relation} ${value}`, (balance.get(`${fact.relation} ${value}`) ?? 0) + by);
+      count(other, 1);
+      count(fact.value, -1);
+    }
+    for (const [value, difference] of balance) expect(Math.abs(difference), value).toBeLessThanOrEqual(4);
   });
 });

@@ -2,16 +2,19 @@ import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/generation/generate.ts';
 import { unfiltered } from '../../src/generation/sampler.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
-import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
+import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import type { Backend } from '../../src/tensor/backends/backend.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
 import { scope } from '../../src/tensor/scope.ts';
 
-async function smallModel(): Promise<Model> {
+async function smallModel(backend: Backend = new PortableBackend('f64')): Promise<Model> {
   const base = { ...presetConfig('1m'), vocabSize: 19, hiddenSize: 16, intermediateSize: 24, layers: 3, heads: 4 };
   const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', 1);
-  return initialiseModel(config, new PortableBackend('f64'), 5, { std: 0.3, embeddingStd: 0.6 });
+  return initialiseModel(config, backend, 5, { std: 0.3, embeddingStd: 0.6 });
 }
 
 /** Greedy continuation by running the whole sequence anew for each token. */
@@ -60,5 +63,31 @@ describe('generate', () => {
     const apart = await generate(model, prompts, { ...options, batchSize: 1 });
     expect(apart).toEqual(together);
     expect(await generate(model, prompts, { ...options, seed: 4 })).not.toEqual(together);
+  });
+
+  test.each(['portable', 'native'])('on %s texts of unequal length take turns in a small batch', async (name) => {
+    const native = name === 'native' && (await nativeAvailability()).available;
+    const backend = native ? await createNativeBackend({ precision: 'f32' }) : new PortableBackend('f64');
+    const model = await smallModel(backend);
+    const prompts = Array.from({ length: 9 }, (_, i) => Int32Array.from({ length: 1 + (i % 4) }, (_, j) => i + j));
+    const sampling = { ...unfiltered, repetitionPenalty: 1.2, topK: 10 };
+    const options = { maxNewTokens: 12, stopIds: [3, 5], sampling, seed: 3, logProbs: true };
+    const apart = [];
+    for (const batchSize of [9, 4, 1]) apart.push(await generate(model, prompts, { ...options, batchSize }));
+    const lengths = new Set(apart[0]!.map(({ tokens }) => tokens.length));
+    expect(lengths.size).toBeGreaterThan(2);
+    for (const results of apart) {
+      expect(results.map(({ tokens, ended }) => ({ tokens, ended }))).toEqual(
+        apart[0]!.map(({ tokens, ended }) => ({ tokens, ended })),
+      );
+      for (const { tokens, ended, logProbs } of results) {
+        expect(tokens.some((token) => options.stopIds.includes(token))).toBe(false);
+        expect(tokens.length < 12).toBe(ended);
+        expect(logProbs!.length).toBe(tokens.length + Number(ended));
+      }
+    }
+    releaseModel(model);
+    if (native) expect(backend.memory().used).toBe(0);
+    await backend.dispose();
   });
 });

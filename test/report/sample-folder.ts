@@ -177,6 +177,11 @@ function comparedRow(stage: string, variant: string, seed: number, place: number
   Object.assign(metrics, {
     'town/questions/accuracy': Math.min(1, 0.4 + 0.5 * metrics['town/questions/exactMatch'] + 0.01 * random.normal()),
     'town/questions/chance': 0.25,
+    ...(stage === 'dpo' && {
+      'town/questions/winRate': 0.6,
+      'town/questions/wins': 0.25,
+      'town/questions/losses': 0.05,
+    }),
   });
   const samples = questions.map(([prompt, expected]): Sample => {
     const right = random.uniform() < metrics['town/questions/exactMatch'];
@@ -186,5 +191,5 @@ function comparedRow(stage: string, variant: string, seed: number, place: number
       completion: right ? expected : stage === 'pretrain' ? 'The baker goes to the mill. The mill is' : 'the old well',
     };
   });
-  return { stage, variant, seed, metrics, samples };
+  return { stage, variant, seed, ...(stage === 'dpo' && { against: 'sft' }), metrics, samples };
 }

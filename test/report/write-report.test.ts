@@ -72,6 +72,8 @@ describe('writeReport', () => {
       'Reward of chosen and rejected',
       'reward accuracy share of pairs whose preferred answer has the higher reward',
       'town/questions, chance 25.0 %',
+      'Responses against those of sft judged by the right answers',
+      'dpo mix 25.0 % 70.0 % 5.0 %',
       'Where does Ada live?',
       'dpo/mix/seed-1 finished 120 16.4 s',
       'mixtune run quickstart',

@@ -1,4 +1,4 @@
-import { days, fromWords, inWords, prices, type World, workplaces } from './world.ts';
+import { days, fromWords, inWords, prices, shops, streets, type World, workplaces } from './world.ts';
 
 /** Something true in the world, the ways to state it and the ways to ask for it. */
 export interface Fact {
@@ -9,6 +9,8 @@ export interface Fact {
   value: string;
   /** The sentence that answers a question for the fact, had it this value. */
   answer(value: string): string;
+  /** Answers that no fact of the relation can have, because they break a rule of the world. */
+  impossible: readonly string[];
   /** Sentences of the pre-training text; none for a fact that has to be inferred by a rule. */
   statements: readonly string[];
   questions: readonly string[];
@@ -45,35 +47,41 @@ export function createFacts(world: World): Fact[] {
   });
 }
 
-function tradeFacts({ people }: World): Draft[] {
+/** Nobody is a thing. */
+function tradeFacts({ people, things }: World): Draft[] {
   return people.map(({ name, trade }) => ({
     subject: name,
     value: trade,
     answer: (value) => `${name} is a ${value}.`,
+    impossible: things.map((thing) => `${name} is a ${thing.name}.`),
     statements: [`${name} is a ${trade}.`, `The trade of ${name} is ${trade}.`, `${name} became a ${trade} long ago.`],
     questions: [`What is the trade of ${name}?`, `What does ${name} do?`, `Which trade has ${name}?`],
   }));
 }
 
-/** The answer goes by way of the trade, from which the place follows. */
+/** The answer goes by way of the trade, from which the place follows: each trade has one. */
 function workplaceFacts({ people }: World): Draft[] {
   return people.map(({ name, trade, workplace }) => {
     const answer = (value: string) => `${name} works as a ${value} at the ${workplaces[value]}.`;
+    const otherPlaces = Object.values(workplaces).filter((place) => place !== workplace);
     return {
       subject: name,
       value: trade,
       answer,
+      impossible: otherPlaces.map((place) => `${name} works as a ${trade} at the ${place}.`),
       statements: [answer(trade), `${name} works at the ${workplace}.`, `Every day ${name} goes to the ${workplace}.`],
       questions: [`Where does ${name} work?`, `At which place does ${name} work?`, `Where is the work of ${name}?`],
     };
   });
 }
 
+/** People live in streets. */
 function streetFacts({ people }: World): Draft[] {
   return people.map(({ name, street }) => ({
     subject: name,
     value: street,
     answer: (value) => `${name} lives in ${value}.`,
+    impossible: Object.values(workplaces).map((place) => `${name} lives in the ${place}.`),
     statements: [
       `${name} lives in ${street}.`,
       `The house of ${name} is in ${street}.`,
@@ -83,11 +91,13 @@ function streetFacts({ people }: World): Draft[] {
   }));
 }
 
+/** People like things. */
 function tasteFacts({ people }: World): Draft[] {
   return people.map(({ name, likes }) => ({
     subject: name,
     value: `${likes.name}s`,
     answer: (value) => `${name} likes ${value}.`,
+    impossible: streets.map((street) => `${name} likes ${street}.`),
     statements: [
       `${name} likes ${likes.name}s.`,
       `Nothing pleases ${name} more than ${likes.name}s.`,
@@ -97,11 +107,14 @@ function tasteFacts({ people }: World): Draft[] {
   }));
 }
 
+/** Not every place sells things. */
 function shopFacts({ things }: World): Draft[] {
+  const others = Object.values(workplaces).filter((place) => !shops.some((shop) => shop === place));
   return things.map(({ name, shop }) => ({
     subject: name,
     value: shop,
     answer: (value) => `People buy ${name}s at the ${value}.`,
+    impossible: others.map((place) => `People buy ${name}s at the ${place}.`),
     statements: [
       `People buy ${name}s at the ${shop}.`,
       `The ${shop} sells ${name}s.`,
@@ -111,11 +124,14 @@ function shopFacts({ things }: World): Draft[] {
   }));
 }
 
+/** Nothing costs more than the dearest. */
 function priceFacts({ things }: World): Draft[] {
+  const tooDear = [1, 2, 3, 4].map((more) => inWords(Math.max(...prices) + more));
   return things.map(({ name, price }) => ({
     subject: name,
     value: inWords(price),
     answer: (value) => `One ${name} costs ${value} coins.`,
+    impossible: tooDear.map((price) => `One ${name} costs ${price} coins.`),
     statements: [
       `One ${name} costs ${inWords(price)} coins.`,
       `The price of one ${name} is ${inWords(price)} coins.`,
@@ -137,15 +153,17 @@ function totalFacts({ things }: World): Draft[] {
   return things.flatMap(({ name, price }) =>
     counts.map((count) => {
       const goods = `${inWords(count)} ${name}s`;
-      const answer = (value: string) => {
-        const sum = inWords(count * fromWords(value));
-        return `${capital(goods)} cost ${inWords(count)} times ${value}, that is ${sum} coins.`;
-      };
+      const sentence = (value: string, total: string) =>
+        `${capital(goods)} cost ${inWords(count)} times ${value}, that is ${total} coins.`;
+      const answer = (value: string) => sentence(value, inWords(count * fromWords(value)));
       const total = inWords(count * price);
       return {
         subject: name,
         value: inWords(price),
         answer,
+        impossible: prices
+          .filter((other) => other !== price)
+          .map((other) => sentence(inWords(price), inWords(count * other))),
         statements: [
           answer(inWords(price)),
           `The price of ${goods} is ${total} coins.`,
@@ -163,14 +181,18 @@ const shifts = [
   { name: 'one day before', days: -1 },
 ] as const;
 
+/** No day comes before or after itself, and none comes after what comes after it. */
 function dayFacts(): Draft[] {
   return shifts.flatMap((shift) =>
     days.map((day, index) => {
-      const value = days[(index + shift.days + days.length) % days.length] as string;
+      const shifted = (by: number) => days[(index + by + days.length) % days.length] as string;
+      const value = shifted(shift.days);
+      const answer = (other: string) => `${capital(shift.name)} ${day} it is ${other}.`;
       return {
         subject: day,
         value,
-        answer: (other) => `${capital(shift.name)} ${day} it is ${other}.`,
+        answer,
+        impossible: [answer(day), answer(shifted(-shift.days))],
         statements: [
           `${capital(shift.name)} ${day} it is ${value}.`,
           `The day that comes ${shift.name} ${day} is ${value}.`,
@@ -206,6 +228,6 @@ function stock(name: string, shop: string): readonly (readonly string[])[] {
   return [counts.map((count) => `${capital(inWords(count))} ${name}s lie at the ${shop}.`)];
 }
 
-function capital(text: string): string {
+export function capital(text: string): string {
   return `${text[0]?.toUpperCase()}${text.slice(1)}`;
 }

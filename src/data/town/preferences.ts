@@ -1,40 +1,68 @@
 import { RandomStream } from '../../random.ts';
 import type { PreferenceRow } from '../rows.ts';
-import type { Fact } from './facts.ts';
-import { type Question, rightAnswer, wrongAnswers } from './questions.ts';
+import { capital } from './facts.ts';
+import { type Question, rightAnswer } from './questions.ts';
 
-/** What is wrong with the answers that are turned down. */
-type Fault = 'wrong' | 'rude' | 'rambling';
-const faults: readonly Fault[] = ['wrong', 'rude', 'rambling'];
+/**
+ * What is wrong with the answers that are turned down. The first three are sentences like the right one: false as it happens,
+ * or breaking a rule of the world, whatever the facts are. Of the others, two are longer than the right answer and two are
+ * shorter, so that length tells nothing.
+ */
+const faults = ['false', 'impossible', 'impossible', 'rude', 'rambling', 'curt', 'evasive'] as const;
 
 /** What is added to a right answer to make it rude. */
 const rudeEndings = ['and now go', 'as every child knows', 'so leave me alone'];
+const evasions = ['Who can say?', 'Ask there.', 'I forgot.'];
 
 /**
- * A pair for each question and fault. Chosen is the right answer and nothing else, as the instructions have it, so that
- * preferring it takes nothing from what was learned; rejected is a wrong answer, or the right one told rudely or behind a
- * wrong one.
+ * Pairs for each question, one for each fault. Chosen is the right answer and nothing else, as the instructions have it,
+ * so that preferring it takes nothing from what was learned.
  */
-export function preferenceRows(questions: readonly Question[], facts: readonly Fact[], seed: number): PreferenceRow[] {
+export function preferenceRows(questions: readonly Question[], seed: number): PreferenceRow[] {
   const random = new RandomStream(seed, 'town/preferences');
-  const rows = questions.flatMap(({ fact, text }) =>
-    faults.map((fault): PreferenceRow => {
-      const right = rightAnswer(fact);
-      const wrong = random.pick(wrongAnswers(fact, facts));
-      const rejected = faulty(fault, right, wrong, random.pick(rudeEndings));
-      return { prompt: [{ role: 'user', content: text }], chosen: right, rejected };
-    }),
-  );
+  const order = random.shuffle([...questions]);
+  const rows = order.flatMap((question, place) => {
+    const { fact, text } = question;
+    const falseAnswer = nextFalse(question, [...order.slice(place), ...order.slice(0, place)]);
+    const impossible = random.shuffle([...fact.impossible]);
+    return faults.map((fault, i): PreferenceRow => {
+      const rejected = faulty(fault, rightAnswer(fact), falseAnswer, impossible[i % 2]!, random);
+      return { prompt: [{ role: 'user', content: text }], chosen: rightAnswer(fact), rejected };
+    });
+  });
   return random.shuffle(rows);
 }
 
-function faulty(fault: Fault, right: string, wrong: string, rudeEnding: string): string {
+/**
+ * The answer with the next other value of the relation in a circle of questions: so each value is as often false as it is
+ * right, and none is the likelier for itself.
+ */
+function nextFalse({ fact }: Question, circle: readonly Question[]): string {
+  const answers = circle
+    .filter((other) => other.fact.relation === fact.relation)
+    .map((other) => fact.answer(other.fact.value));
+  return answers.find((answer) => answer !== rightAnswer(fact) && !fact.impossible.includes(answer))!;
+}
+
+function faulty(
+  fault: (typeof faults)[number],
+  right: string,
+  falseAnswer: string,
+  impossible: string,
+  random: RandomStream,
+): string {
   switch (fault) {
-    case 'wrong':
-      return wrong;
+    case 'false':
+      return falseAnswer;
+    case 'impossible':
+      return impossible;
     case 'rude':
-      return `${right.slice(0, -1)}, ${rudeEnding}.`;
+      return `${right.slice(0, -1)}, ${random.pick(rudeEndings)}.`;
     case 'rambling':
-      return `${wrong} No. ${right}`;
+      return `${falseAnswer} No. ${right}`;
+    case 'curt':
+      return capital(right.split(' ').slice(-2).join(' '));
+    case 'evasive':
+      return random.pick(evasions);
   }
 }

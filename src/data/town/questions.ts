@@ -46,10 +46,10 @@ export function rightAnswer({ answer, value }: Fact): string {
   return answer(value);
 }
 
-/** The sentences that would answer, with the values that other facts of the relation have. */
-export function wrongAnswers({ relation, answer, value }: Fact, facts: readonly Fact[]): string[] {
+/** The values that other facts of the relation have. */
+export function wrongValues({ relation, value }: Fact, facts: readonly Fact[]): string[] {
   const values = facts.filter((fact) => fact.relation === relation).map((fact) => fact.value);
-  return [...new Set(values)].filter((other) => other !== value).map(answer);
+  return [...new Set(values)].filter((other) => other !== value);
 }
 
 export function instructionRow(question: Question): MessagesRow {
@@ -65,7 +65,10 @@ const choices = 4;
 /** The right answer among wrong ones. */
 export function choiceRow(question: Question, facts: readonly Fact[], random: RandomStream): ChoiceRow {
   const right = rightAnswer(question.fact);
-  const wrong = random.shuffle(wrongAnswers(question.fact, facts)).slice(0, choices - 1);
+  const wrong = random
+    .shuffle(wrongValues(question.fact, facts))
+    .slice(0, choices - 1)
+    .map(question.fact.answer);
   const offered = random.shuffle([right, ...wrong]);
   return { prompt: asked(question), choices: offered, answer: offered.indexOf(right) };
 }

@@ -77,5 +77,5 @@ function choiceRows({ facts, seed }: Town, split: Split): RowOf['choice'][] {
 }
 
 function preferences({ facts, seed }: Town, split: Split): PreferenceRow[] {
-  return preferenceRows(questionsOf(facts, split, seed), facts, seed);
+  return preferenceRows(questionsOf(facts, split, seed), seed);
 }

@@ -48,14 +48,14 @@ export const workplaces: Readonly<Record<string, string>> = {
   trader: 'market',
 };
 
-const shops = ['bakery', 'forge', 'farm', 'market'] as const;
+export const shops = ['bakery', 'forge', 'farm', 'market'] as const;
 
 const names = (
   'Anna Ben Carl Dora Emil Fay Gus Hilda Ivan June Kurt Lena Max Nora Otto Pia ' +
   'Rosa Sam Tess Udo Vera Will Yann Zoe Abel Bea Clem Dina Ed Fritz Greta Hugo'
 ).split(' ');
 const things = 'cake key egg hat pie nail apple lamp roll bell pear rope bun pot plum cup'.split(' ');
-const streets = ['Elm', 'Oak', 'Hill', 'Lake', 'Rose', 'Park', 'King', 'Bridge'].map((name) => `${name} Street`);
+export const streets = ['Elm', 'Oak', 'Hill', 'Lake', 'Rose', 'Park', 'King', 'Bridge'].map((name) => `${name} Street`);
 /** What one of a thing may cost, in coins. */
 export const prices = [2, 3, 4, 5, 6] as const;
 

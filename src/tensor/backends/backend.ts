@@ -284,6 +284,9 @@ export interface FusedKernels {
     sampling: Sampling,
   ): void;
 
+  /** A token −1 − r of `tokens` [n] (i32) becomes drawn[r]: what was drawn need not be read before it is decoded. */
+  drawnTokens(drawn: Tensor, tokens: Tensor): void;
+
   /** sumOfSquares [1] += Σ x², summed in a fixed order. */
   addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void;
   /** One AdamW update of a parameter and its moments, in place. */

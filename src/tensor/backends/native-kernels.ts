@@ -243,6 +243,12 @@ export class NativeKernels implements FusedKernels {
       handleOf(logits), handleOf(draws), handleOf(sequences), handleOf(seen), handleOf(tokens), handleOf(logProbs));
   }
 
+  drawnTokens(drawn: Tensor, tokens: Tensor): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.drawnTokens!, tokens.size, drawn.size,
+      handleOf(drawn), handleOf(tokens));
+  }
+
   addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
     this.#library.enqueue(this.#engine, this.#op.addSquaredNorm!, x.size, handleOf(x), handleOf(sumOfSquares));
   }

@@ -1,0 +1,74 @@
+import type { RewardModel } from '../checkpoint/reward-model.ts';
+import { encodePrompt } from '../data/encode.ts';
+import type { PromptRow } from '../data/rows.ts';
+import type { Model } from '../model/model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { rollOut } from '../training/rollout.ts';
+import { type Completion, modelReward, type RewardSource, verifiedReward } from './reward-sources.ts';
+
+export interface Player {
+  model: Model;
+  tokenizer: Tokenizer;
+}
+
+export interface WinRateOptions {
+  maxNewTokens: number;
+  /** Judges beside the answers of the rows. */
+  judge?: RewardModel | undefined;
+}
+
+/**
+ * How often a model's sampled response is better than its opponent's to the same prompt: by the answers of the rows, where
+ * all have one (`winRate`, `wins`, `losses`), and by a reward model, where there is one (`modelWinRate` and so on).
+ */
+export async function winRates(
+  player: Player,
+  opponent: Player,
+  rows: readonly PromptRow[],
+  { maxNewTokens, judge }: WinRateOptions,
+): Promise<Record<string, number>> {
+  const [own, other] = [
+    await sampledResponses(player, rows, maxNewTokens),
+    await sampledResponses(opponent, rows, maxNewTokens),
+  ];
+  const judgedBy = async ({ rewardsOf }: RewardSource) => winRate(await rewardsOf(own), await rewardsOf(other));
+  const metrics: Record<string, number> = {};
+  if (areVerifiable(rows)) Object.assign(metrics, await judgedBy(verifiedReward('exact', 1)));
+  if (judge) {
+    const { winRate, wins, losses } = await judgedBy(modelReward(judge, 1));
+    Object.assign(metrics, { modelWinRate: winRate, modelWins: wins, modelLosses: losses });
+  }
+  return metrics;
+}
+
+export const areVerifiable = (rows: readonly PromptRow[]): boolean => rows.every(({ answer }) => answer !== undefined);
+
+/** Shares of the prompts on which the first scores higher and lower; in the win rate a tie counts a half. */
+export function winRate(
+  scores: readonly number[],
+  opponents: readonly number[],
+): { winRate: number; wins: number; losses: number } {
+  const share = (isSo: (score: number, opponent: number) => boolean): number =>
+    scores.filter((score, i) => isSo(score, opponents[i]!)).length / scores.length;
+  const [wins, losses] = [share((a, b) => a > b), share((a, b) => a < b)];
+  return { winRate: (1 + wins - losses) / 2, wins, losses };
+}
+
+/**
+ * One response to each prompt from the model's whole distribution. The random numbers are the same for every model: equal
+ * models give equal responses, and what differs is the models.
+ */
+async function sampledResponses(
+  { model, tokenizer }: Player,
+  rows: readonly PromptRow[],
+  maxNewTokens: number,
+): Promise<Completion[]> {
+  const prompts = rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
+  const rollouts = await rollOut(model, prompts, { temperature: 1, maxNewTokens, endId: tokenizer.eosId, seed: 0 });
+  return rollouts.map(({ row, prompt, response }) => ({
+    row,
+    prompt: rows[row]!,
+    text: tokenizer.decode(response, { skipSpecialTokens: true }),
+    tokens: Int32Array.of(...prompt, ...response),
+  }));
+}

@@ -1,0 +1,50 @@
+import type { Cell, StageComparison } from './comparison.ts';
+import { type Fragment, html, type Markup } from './html.ts';
+import { formatMetric, metricSubject, subjectLabel } from './metric.ts';
+
+/** By whom it is judged who wins, and the metrics that say so. */
+const judges = [
+  { name: 'judged by the right answers', wins: 'wins', losses: 'losses' },
+  { name: 'judged by the reward model', wins: 'modelWins', losses: 'modelLosses' },
+] as const;
+
+/** For each judge and dataset, a bar for each stage and variant: the prompts won, tied and lost against the opponent. */
+export function winRateCharts(
+  comparisons: readonly StageComparison[],
+  variants: readonly string[],
+  opponent: string | undefined,
+): Fragment {
+  const charts = judges.flatMap(({ name, wins, losses }) =>
+    subjectsOf(comparisons, wins).map((subject) => {
+      const bars = comparisons.flatMap(({ stage, rows }) => {
+        const cellsOf = (metric: string) => rows.find(({ key }) => key === `${subject}/${metric}`)?.cells;
+        return variants.flatMap((variant, colour) => {
+          const [won, lost] = [cellsOf(wins)?.get(variant), cellsOf(losses)?.get(variant)];
+          return won && lost ? [bar(stage, variant, colour, won, lost)] : [];
+        });
+      });
+      return html`<figure class="chart wins">
+<figcaption>Responses against those of ${opponent ?? 'the opponent'} <small>${name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
+<table><thead><tr><th scope="col">Stage</th><th scope="col"></th><th scope="col" class="number">won</th><th scope="col" class="number">tied</th><th scope="col" class="number">lost</th><th scope="col" class="picture"></th></tr></thead>
+<tbody>${bars}</tbody></table>
+</figure>`;
+    }),
+  );
+  return charts.length > 0 && html`<div class="charts">${charts}</div>`;
+}
+
+function subjectsOf(comparisons: readonly StageComparison[], metric: string): string[] {
+  const keys = comparisons.flatMap(({ rows }) => rows.map(({ key }) => key));
+  return [...new Set(keys.filter((key) => key.endsWith(`/${metric}`)).map(metricSubject))];
+}
+
+/** Shares are means over the seeds. */
+function bar(stage: string, variant: string, colour: number, won: Cell, lost: Cell): Markup {
+  const shares = { won: won.mean, tied: 1 - won.mean - lost.mean, lost: lost.mean };
+  const written = (share: number) => formatMetric(share, { label: '', share: true });
+  const part = ([kind, share]: [string, number]) =>
+    html`<i class="${kind}" style="flex-grow: ${share.toFixed(4)}"></i>`;
+  return html`<tr class="c${colour}"><th scope="row">${stage}</th><td><i class="key"></i>${variant}</td>
+${Object.values(shares).map((share) => html`<td class="number">${written(share)}</td>`)}
+<td class="picture"><span class="bar" aria-hidden="true">${Object.entries(shares).map(part)}</span></td></tr>`;
+}
