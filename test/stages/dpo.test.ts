@@ -207,7 +207,7 @@ describe('a broken run is caught:', () => {
   });
 
   test('chosen answers sink together with the others', async () => {
-    const options = { data: 'lengthened.jsonl', epochs: 3, lr: 1e-3 };
+    const options = { data: 'lengthened.jsonl', epochs: 3, lr: 3e-3 };
     await writeRows(
       'lengthened.jsonl',
       pairs.map(({ prompt, chosen }) => ({ prompt, chosen, rejected: `${chosen.slice(0, -1)}!` })),

@@ -140,9 +140,9 @@ async function compile(command: string, units: readonly string[], path: string):
   const folder = `${path}.build`;
   await rm(folder, { recursive: true, force: true }); // of a process that was killed
   await mkdir(folder);
+  const queue = new PQueue({ concurrency: availableParallelism() });
   try {
     const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
-    const queue = new PQueue({ concurrency: availableParallelism() });
     const objects = await queue.addAll(
       units.map((unit, index) => async () => {
         const object = join(folder, `${index}.o`);
@@ -154,6 +154,9 @@ async function compile(command: string, units: readonly string[], path: string):
     await runCompiler(command, [...linkFlags(), ...objects, '-o', library]);
     await rename(library, path);
   } finally {
+    // Where one unit failed, others may still be writing.
+    queue.clear();
+    await queue.onIdle();
     await rm(folder, { recursive: true, force: true });
   }
 }
