@@ -21,8 +21,6 @@
   EACH(linearWeightGradient)     \
   EACH(rmsNorm)                  \
   EACH(rmsNormGradient)          \
-  EACH(swiglu)                   \
-  EACH(swigluGradient)           \
   EACH(gatedMlp)                 \
   EACH(gatedMlpGradient)         \
   EACH(selfAttention)            \

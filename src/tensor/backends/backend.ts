@@ -170,10 +170,6 @@ export interface FusedKernels {
     accumulateDWeight: boolean,
   ): void;
 
-  /** gateUp [rows, 2·I] (gate in the first I columns, up in the last) → silu(gate) · up [rows, I]. */
-  swiglu(gateUp: Tensor, out: Tensor): void;
-  swigluGradient(dy: Tensor, gateUp: Tensor, dGateUp: Tensor): void;
-
   /** 32-bit words that a row of `columns` elements takes as an operand of matrix products. */
   operandWidth(columns: number): number;
 

@@ -89,17 +89,6 @@ export class NativeKernels implements FusedKernels {
       handleOf(dy), handleOf(x), handleOf(weight), handleOf(inverseRms), handleOf(dx), handleOf(dWeight));
   }
 
-  swiglu(gateUp: Tensor, out: Tensor): void {
-    const [rows, width] = [out.shape[0]!, out.shape[1]!];
-    this.#library.enqueue(this.#engine, this.#op.swiglu!, rows, width, handleOf(gateUp), handleOf(out));
-  }
-
-  swigluGradient(dy: Tensor, gateUp: Tensor, dGateUp: Tensor): void {
-    // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.swigluGradient!, dy.shape[0]!, dy.shape[1]!,
-      handleOf(dy), handleOf(gateUp), handleOf(dGateUp));
-  }
-
   operandWidth(columns: number): number {
     return this.#library.operandWidth(this.#engine, columns);
   }

@@ -2,7 +2,7 @@ import { empty } from '../scope.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { linearComposition } from './linear.ts';
-import { swigluComposition } from './swiglu.ts';
+import { swiglu } from './swiglu.ts';
 
 /**
  * The MLP of Llama: down · (silu(gate · x) ∘ (up · x)) (Shazeer 2020, eq. 6).
@@ -35,5 +35,5 @@ export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor): Tensor {
 }
 
 export function gatedMlpComposition(x: Tensor, gateUp: Tensor, down: Tensor): Tensor {
-  return linearComposition(swigluComposition(linearComposition(x, gateUp)), down);
+  return linearComposition(swiglu(linearComposition(x, gateUp)), down);
 }
