@@ -61,4 +61,23 @@ template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
                const typename T::Unit* queries, typename T::Unit* out, Scratch& scratch);
 
+/** Positions that a single row's task covers: long contexts are split, always at the same places. */
+constexpr int64_t kPositionsAtOnce = 256;
+
+/** Of one query over some positions: its largest score, and the sum of exp(score − largest). */
+struct Softmax {
+  float largest, sum;
+};
+
+/**
+ * The `group` query heads of one row that share a key-value head, over at most kPositionsAtOnce neighbouring positions
+ * from offset `from` of the cache on: Σ exp(score − largest) · value of each head [group, headDim], and its softmax.
+ */
+template <class T>
+void attendPositions(const Cache<T>& cache, int64_t from, int64_t count, int64_t group, const typename T::Unit* queries,
+                     float* out, Softmax* softmaxes);
+
+/** Joins the parts of one head, `apart` heads from each other, in order of their positions. Returns the softmax's sum. */
+float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out);
+
 }  // namespace mixtune
