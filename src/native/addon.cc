@@ -1,76 +1,25 @@
 // The Node-API glue: numbers and typed arrays in, numbers and promises out.
 #include <node_api.h>
 
-#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "engine.h"
-#include "gemm.h"
+#include "cached-attention.h"
 #include "operations.h"
+#include "script-values.h"
+#include "session.h"
 #include "simd.h"
 
 namespace mixtune {
 
 namespace {
 
-/** Raised when Node-API has an exception pending already or when the script passed something impossible. */
-struct CallFailed {
-  std::string message;
-};
-
-void check(napi_status status, const char* what) {
-  if (status != napi_ok) throw CallFailed{what};
-}
-
-/** An engine and its way back to the script. */
-struct Session {
-  std::unique_ptr<Engine> engine;
-  napi_threadsafe_function reached = nullptr;
-  int waiting = 0;
-};
-
-/** A promise that waits for a place in the queue. */
-struct Fence {
-  Session* session;
-  napi_deferred deferred;
-  napi_ref array = nullptr;
-  std::string failure;
-};
-
 /** What belongs to one environment (the main thread or a worker). */
 struct Instance {
   std::vector<std::unique_ptr<Session>> sessions;
 };
-
-std::string textOfInstructionSet() {
-  if (bfloat16IsFast()) return "AVX-512 with bfloat16";
-#if defined(__AVX512F__)
-  return "AVX-512";
-#elif defined(__AVX2__) && defined(__FMA__)
-  return "AVX2";
-#elif defined(__AVX__)
-  return "AVX";
-#elif defined(__aarch64__)
-  return "NEON";
-#else
-  return "baseline";
-#endif
-}
-
-double numberOf(napi_env env, napi_value value) {
-  double number = 0;
-  check(napi_get_value_double(env, value, &number), "a number was expected");
-  return number;
-}
-
-napi_value numberValue(napi_env env, double number) {
-  napi_value value;
-  check(napi_create_double(env, number, &value), "no number");
-  return value;
-}
 
 /** The arguments of a call. */
 struct Call {
@@ -96,99 +45,45 @@ struct Call {
   Block* block(size_t index) const { return reinterpret_cast<Block*>(static_cast<uintptr_t>(number(index))); }
 };
 
-struct Bytes {
-  void* data;
-  size_t length;
-};
-
-Bytes bytesOf(napi_env env, napi_value array) {
-  napi_typedarray_type type;
-  size_t length = 0;
-  void* data = nullptr;
-  check(napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), "a typed array was expected");
-  if (type != napi_float32_array && type != napi_int32_array) throw CallFailed{"a 32-bit typed array was expected"};
-  return {data, length * 4};
+std::string textOfInstructionSet() {
+  if (bfloat16IsFast()) return "AVX-512 with bfloat16";
+#if defined(__AVX512F__)
+  return "AVX-512";
+#elif defined(__AVX2__) && defined(__FMA__)
+  return "AVX2";
+#elif defined(__AVX__)
+  return "AVX";
+#elif defined(__aarch64__)
+  return "NEON";
+#else
+  return "baseline";
+#endif
 }
-
-napi_value undefinedValue(napi_env env) {
-  napi_value value;
-  napi_get_undefined(env, &value);
-  return value;
-}
-
-/** On the script thread, for each fence that was reached. */
-void settle(napi_env env, napi_value, void*, void* data) {
-  std::unique_ptr<Fence> fence(static_cast<Fence*>(data));
-  if (!env) return;
-  if (--fence->session->waiting == 0) napi_unref_threadsafe_function(env, fence->session->reached);
-  if (fence->array) napi_delete_reference(env, fence->array);
-  if (fence->failure.empty()) {
-    napi_resolve_deferred(env, fence->deferred, undefinedValue(env));
-    return;
-  }
-  napi_value message, error;
-  napi_create_string_utf8(env, fence->failure.data(), fence->failure.size(), &message);
-  napi_create_error(env, nullptr, message, &error);
-  napi_reject_deferred(env, fence->deferred, error);
-}
-
-/** A promise that settles once everything enqueued so far, and then `action`, has run. */
-napi_value enqueueFence(napi_env env, Session& session, napi_ref array, std::function<void()> action) {
-  napi_value promise;
-  Fence* fence = new Fence{&session, nullptr, array, {}};
-  check(napi_create_promise(env, &fence->deferred, &promise), "no promise");
-  if (session.waiting++ == 0) napi_ref_threadsafe_function(env, session.reached);
-  session.engine->enqueue([&session, fence, action = std::move(action)] {
-    if (action) action();
-    fence->failure = session.engine->takeFailure();
-    napi_call_threadsafe_function(session.reached, fence, napi_tsfn_blocking);
-  });
-  return promise;
-}
-
-void endSession(void* data) { static_cast<Session*>(data)->engine.reset(); }
 
 /** () → names of the operations; an operation's number is its index. */
 napi_value operationNames(Call& call) {
   napi_value names;
   check(napi_create_array_with_length(call.env, kOperationCount, &names), "no array");
   for (int i = 0; i < kOperationCount; i++) {
-    napi_value name;
-    check(napi_create_string_utf8(call.env, kOperations[i].name, NAPI_AUTO_LENGTH, &name), "no string");
+    const napi_value name = textValue(call.env, kOperations[i].name);
     check(napi_set_element(call.env, names, static_cast<uint32_t>(i), name), "no element");
   }
   return names;
 }
 
 /** () → the instruction set that the products use. */
-napi_value instructionSet(Call& call) {
-  napi_value text;
-  check(napi_create_string_utf8(call.env, textOfInstructionSet().c_str(), NAPI_AUTO_LENGTH, &text), "no string");
-  return text;
-}
+napi_value instructionSet(Call& call) { return textValue(call.env, textOfInstructionSet()); }
 
 /** (threads, bfloat16 as 0 or 1) → number of a new engine. */
 napi_value create(Call& call) {
-  auto session = std::make_unique<Session>();
-  napi_value name;
-  check(napi_create_string_utf8(call.env, "mixtune engine", NAPI_AUTO_LENGTH, &name), "no string");
-  check(napi_create_threadsafe_function(call.env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle,
-                                        &session->reached),
-        "no thread-safe function");
-  check(napi_unref_threadsafe_function(call.env, session->reached), "no thread-safe function");
-  session->engine = std::make_unique<Engine>(static_cast<int>(call.number(0)), call.number(1) != 0);
-  // Hooks run last in, first out: this one ends the engine's threads before the thread-safe function above goes away.
-  check(napi_add_env_cleanup_hook(call.env, endSession, session.get()), "no clean-up hook");
-  call.instance->sessions.push_back(std::move(session));
-  return numberValue(call.env, static_cast<double>(call.instance->sessions.size() - 1));
+  auto& sessions = call.instance->sessions;
+  sessions.push_back(openSession(call.env, static_cast<int>(call.number(0)), call.number(1) != 0));
+  return numberValue(call.env, static_cast<double>(sessions.size() - 1));
 }
 
 /** (engine): ends its threads; what is still queued is dropped. */
 napi_value destroy(Call& call) {
-  Session& session = call.session();
-  napi_remove_env_cleanup_hook(call.env, endSession, &session);
-  session.engine.reset();
-  napi_release_threadsafe_function(session.reached, napi_tsfn_abort);
+  closeSession(call.env, call.session());
   call.instance->sessions[static_cast<size_t>(call.number(0))].reset();
   return undefinedValue(call.env);
 }
@@ -199,6 +94,23 @@ napi_value operandWidth(Call& call) {
   inPrecision(*call.session().engine,
               [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.number(1))); });
   return numberValue(call.env, static_cast<double>(words));
+}
+
+/**
+ * (engine, head size, tokens) → panels and 32-bit words of one, of the keys and of the values of one head of a cache, as one
+ * array of four.
+ */
+napi_value cacheLayout(Call& call) {
+  napi_value layout = nullptr;
+  napi_create_array_with_length(call.env, 4, &layout);
+  inPrecision(*call.session().engine, [&](auto kind) {
+    const int64_t headDim = static_cast<int64_t>(call.number(1)), tokens = static_cast<int64_t>(call.number(2));
+    const Cache<decltype(kind)> cache{nullptr, nullptr, 1, headDim, divideUp(tokens, kPanel)};
+    const int64_t sizes[] = {cache.keyPanels, cache.keyStride(), cache.valuePanels(), cache.valueStride()};
+    for (uint32_t i = 0; i < 4; i++)
+      napi_set_element(call.env, layout, i, numberValue(call.env, static_cast<double>(sizes[i])));
+  });
+  return layout;
 }
 
 /** (engine, bytes) → handle of a block. */
@@ -321,6 +233,7 @@ NAPI_MODULE_INIT() {
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
   define<operandWidth>(env, exports, "operandWidth", instance);
+  define<cacheLayout>(env, exports, "cacheLayout", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);
   define<enqueue>(env, exports, "enqueue", instance);

@@ -2,214 +2,82 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
-#include <utility>
 
 namespace mixtune {
 
 namespace {
 
-/** Positions of one task: long contexts are split, always at the same places, and the parts joined in order. */
-constexpr int64_t kChunk = 256;
 /** Rows of one sequence from which on its queries are taken in blocks. */
 constexpr int64_t kRun = 8;
 /** Rows of such a block. */
 constexpr int64_t kRunBlock = 4 * kTileRows;
-/** Query heads that read a value together. */
-constexpr int64_t kHeadsAtOnce = 4;
 
+/** Some neighbouring rows of a sequence, or positions [first, last) for a single row; and one key-value head. */
 struct Task {
   int64_t row, count, kvHead, first, last;
   /** Number of the first of the parts that the row's heads are joined from; −1 where there is only this one. */
   int64_t part;
 };
 
-/** Lane i of the result is the sum of the lanes of rows[i]; rows is changed. */
-template <int Half, int... Lane>
-inline void sumPairs(Vec (&rows)[kLanes], std::integer_sequence<int, Lane...>) {
-#pragma GCC unroll 16
-  for (int i = 0; i < Half; i++) {
-    const Vec a = rows[i], b = rows[i + Half];
-    rows[i] = __builtin_shufflevector(a, b, (Lane & Half ? kLanes + Lane : Lane)...) +
-              __builtin_shufflevector(a, b, (Lane & Half ? kLanes + Lane - Half : Lane + Half)...);
-  }
-}
-
-template <int Half = kLanes / 2>
-inline Vec sumsOfLanes(Vec (&rows)[kLanes]) {
-  sumPairs<Half>(rows, std::make_integer_sequence<int, kLanes>());
-  if constexpr (Half > 1) return sumsOfLanes<Half / 2>(rows);
-  return rows[0];
-}
-
-/** kLanes units of a row, zero from `count` on. */
-template <class Unit>
-inline auto unitsFrom(const Unit* row, int64_t count) {
-  if (count >= kLanes) return panelUnits(row);
-  Unit part[kLanes] = {};
-  std::memcpy(part, row, static_cast<size_t>(count) * sizeof(Unit));
-  return panelUnits(part);
-}
-
-template <class Unit>
-Vec dot(const Unit* a, const Unit* b, int64_t units) {
-  Vec sum{};
-  for (int64_t i = 0; i < units; i += kLanes) multiplyAdd(sum, unitsFrom(a + i, units - i), unitsFrom(b + i, units - i));
-  return sum;
-}
-
-/** The same for kLanes rows b, in lane i for row i, with its lanes summed. */
-template <class Unit>
-Vec dots(const Unit* a, const Unit* b, int64_t units, int64_t stride) {
-  Vec sums[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= units; i += kLanes) {
-    const auto part = panelUnits(a + i);
-#pragma GCC unroll 16
-    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, panelUnits(b + j * stride + i));
-  }
-  if (i < units) {
-    const auto part = unitsFrom(a + i, units - i);
-#pragma GCC unroll 16
-    for (int j = 0; j < kLanes; j++) multiplyAdd(sums[j], part, unitsFrom(b + j * stride + i, units - i));
-  }
-  return sumsOfLanes(sums);
-}
-
-/** scores[k] = query · keys[k] for `count` keys of `units` units. */
-template <class Unit>
-void scoreKeys(const Unit* query, const Unit* keys, int64_t units, int64_t stride, int64_t count, float* scores) {
-  int64_t k = 0;
-  for (; k + kLanes <= count; k += kLanes) store(scores + k, dots(query, keys + k * stride, units, stride));
-  for (; k < count; k++) scores[k] = sumOfLanes(dot(query, keys + k * stride, units));
-}
-
-struct Softmax {
-  float largest, sum;
-};
-
-/** exp(score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
-template <class T>
-Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms) {
-  constexpr float lowest = -std::numeric_limits<float>::infinity();
-  Vec best = splat(lowest), total{};
-  const auto part = [&](int64_t i, float rest) {
-    return i + kLanes <= count ? load(scores + i) : firstLanes(loadPart(scores + i, count - i), count - i, rest);
-  };
-  for (int64_t i = 0; i < count; i += kLanes) best = maximum(part(i, lowest), best);
-  const float largest = maxOfLanes(best);
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const Vec p = T::exponential(part(i, lowest) - largest);
-    storeTerms<T>(terms, i, p);
-    total += p;
-  }
-  return {largest, sumOfLanes(total)};
-}
-
 #if defined(__AVX512BF16__)
-inline __m512bh pairUnits(VecBits pairs) { return (__m512bh)pairs; }
-#else
-VecBits pairUnits(VecBits pairs);  // operands have one term to a unit here
+/** One of the two terms of each of kLanes units; the other stays as it is, for another thread may be writing it. */
+inline void storeTermOfPairs(uint32_t* units, bool odd, Vec x) {
+  const __m512i terms = (__m512i)__builtin_convertvector(bfloat16Terms(x), VecBits);
+  _mm512_mask_storeu_epi16(units, odd ? 0xaaaaaaaau : 0x55555555u, odd ? _mm512_slli_epi32(terms, 16) : terms);
+}
 #endif
 
-/** kLanes columns of one row of values, or of two neighbouring ones as pairs. */
+/** Columns [column, column + kLanes) of one token. */
 template <class T>
-inline auto valueUnits(const typename T::Unit* row, int64_t stride, int64_t column, int64_t count, bool pair) {
+void putToken(const TokenPanels<T, kPanel>& panels, int64_t token, int64_t column, Vec x) {
+  auto* to = panels.data + column / kPanel * panels.stride + token / T::kTerms * kPanel + column % kPanel;
   if constexpr (T::kTerms == 1) {
-    return headTerms<T>(row, column, count);
+    store(to, T::rounded(x));
   } else {
-    const VecBits even = (VecBits)headTerms<T>(row, column, count);
-    const VecBits odd = pair ? (VecBits)headTerms<T>(row + stride, column, count) : VecBits{};
-    return pairUnits((even >> 16) | odd);
+#if defined(__AVX512BF16__)
+    storeTermOfPairs(to, token % 2 != 0, x);
+#endif
   }
 }
 
-/** out[h] = Σ weights[h][k] · values[k] for Heads heads and Vecs vectors of the head's dimension from `column` on. */
-template <class T, int Heads, int Vecs>
-void sumValues(const typename T::Unit* weights, const typename T::Unit* values, int64_t stride, int64_t count,
-               int64_t column, int64_t headDim, float* out) {
-  Vec sums[Heads][Vecs] = {};
-  const int64_t rest = headDim - column - (Vecs - 1) * kLanes;
-  for (int64_t k = 0; k < count; k += T::kTerms) {
-#pragma GCC unroll 4
-    for (int v = 0; v < Vecs; v++) {
-      const auto value = valueUnits<T>(values + k * stride, stride, column + v * kLanes, v + 1 < Vecs ? kLanes : rest,
-                                       k + 1 < count);
-#pragma GCC unroll 4
-      for (int h = 0; h < Heads; h++) multiplyAdd(sums[h][v], broadcastUnit(weights[h * kChunk + k / T::kTerms]), value);
-    }
-  }
-  for (int h = 0; h < Heads; h++)
-    for (int v = 0; v < Vecs; v++) {
-      float* to = out + h * headDim + column + v * kLanes;
-      v + 1 < Vecs || rest >= kLanes ? store(to, sums[h][v]) : storePart(to, sums[h][v], rest);
-    }
-}
-
-template <class T, int Heads>
-void sumValuesOf(const typename T::Unit* weights, const typename T::Unit* values, int64_t stride, int64_t count,
-                 int64_t headDim, float* out) {
-  constexpr decltype(&sumValues<T, Heads, 1>) sums[] = {sumValues<T, Heads, 1>, sumValues<T, Heads, 2>,
-                                                        sumValues<T, Heads, 3>, sumValues<T, Heads, 4>};
-  for (int64_t column = 0; column < headDim; column += 4 * kLanes) {
-    const int64_t vecs = std::min<int64_t>(divideUp(headDim - column, kLanes), 4);
-    sums[vecs - 1](weights, values, stride, count, column, headDim, out);
-  }
-}
-
-/** One row's heads of a key-value head over positions [first, last): unnormalised sums, and the softmax of each. */
+/** Puts a key and a value, [headDim] each, into the cache; `units` is room for a key. */
 template <class T>
-void attendPositions(const NewRows& rows, const Cache<T>& cache, const Task& task, const typename T::Unit* queries,
-                     float* out, Softmax* softmaxes) {
-  const int64_t headDim = cache.headDim, stride = cache.stride(), group = rows.shape.group();
-  const int64_t from = cache.offset(rows.sequences[task.row], task.kvHead, task.first), count = task.last - task.first;
-  float scores[kChunk];
-  typename T::Unit weights[kHeadsAtOnce * kChunk];
-  for (int64_t h = 0; h < group; h += kHeadsAtOnce) {
-    const int64_t heads = std::min(group - h, kHeadsAtOnce);
-    for (int64_t j = 0; j < heads; j++) {
-      scoreKeys(queries + (h + j) * stride, cache.keys + from, cache.units(), stride, count, scores);
-      softmaxes[h + j] = exponentials<T>(scores, count, weights + j * kChunk);
-    }
-    constexpr decltype(&sumValuesOf<T, 1>) sums[] = {sumValuesOf<T, 1>, sumValuesOf<T, 2>, sumValuesOf<T, 3>,
-                                                     sumValuesOf<T, 4>};
-    sums[heads - 1](weights, cache.values + from, stride, count, headDim, out + h * headDim);
+void enter(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t position, const float* key,
+           const float* value, typename T::Unit* units) {
+  packRow<T>(key, cache.headDim, units);
+  auto* to = cache.keysOf(sequence, kvHead) + position / kPanel * cache.keyStride() + position % kPanel;
+  for (int64_t i = 0; i < cache.units(); i++) to[i * kPanel] = units[i];
+  const auto values = cache.valuesOf(sequence, kvHead);
+  for (int64_t i = 0; i < cache.headDim; i += kLanes) {
+    const int64_t rest = cache.headDim - i;
+    putToken<T>(values, position, i, rest >= kLanes ? load(value + i) : loadPart(value + i, rest));
   }
-}
-
-/** Joins the parts of one head, `apart` heads from each other, in order of their positions. Returns the softmax's sum. */
-float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out) {
-  float largest = softmaxes[0].largest, total = 0;
-  for (int64_t i = 1; i < parts; i++) largest = std::max(largest, softmaxes[i * apart].largest);
-  std::fill_n(out, headDim, 0.0f);
-  for (int64_t i = 0; i < parts; i++) {
-    const float factor = std::exp(softmaxes[i * apart].largest - largest);
-    total += factor * softmaxes[i * apart].sum;
-    const float* part = sums + i * apart * headDim;
-    forEachVec(headDim, [&](int64_t d, auto load, auto store) { store(out + d, load(out + d) + load(part + d) * factor); });
-  }
-  return total;
 }
 
 /** Rotates a row's queries and scales them, and puts its keys and values into the cache. */
 template <class T>
 void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& table, int64_t row, const float* qkv,
-              typename T::Unit* queries, float* buffer) {
+              typename T::Unit* queries, float* buffer, typename T::Unit* units) {
   const auto [heads, kvHeads, headDim] = rows.shape;
-  const int64_t position = rows.positions[row];
+  const int64_t position = rows.positions[row], sequence = rows.sequences[row];
   const float* from = qkv + row * rows.shape.width();
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   for (int64_t head = 0; head < heads; head++) {
     rotate(from + head * headDim, table, position, 1.0f, buffer);
-    putHead<T>(queries + (row * heads + head) * cache.stride(), 0, buffer, scale, headDim);
+    putHead<T>(queries + (row * heads + head) * rowUnits<T>(headDim), 0, buffer, scale, headDim);
   }
+  // Once for each panel and each run of rows: what is behind a single row was cleared with the row before it.
+  const auto next = [&](int64_t a) {
+    return a >= 0 && a + 1 < rows.count && rows.sequences[a + 1] == rows.sequences[a] &&
+           rows.positions[a + 1] == rows.positions[a] + 1;
+  };
+  const bool clear = !next(row) && (next(row - 1) || position % kPanel == 0);
   for (int64_t kvHead = 0; kvHead < kvHeads; kvHead++) {
     const float* key = from + (heads + kvHead) * headDim;
-    const int64_t to = cache.offset(rows.sequences[row], kvHead, position);
     rotate(key, table, position, 1.0f, buffer);
-    packRow<T>(buffer, headDim, cache.keys + to);
-    packRow<T>(key + kvHeads * headDim, headDim, cache.values + to);
+    enter(cache, sequence, kvHead, position, buffer, key + kvHeads * headDim, units);
+    for (int64_t token = position + 1; clear && token % kPanel != 0; token++)
+      for (int64_t i = 0; i < headDim; i += kLanes) putToken<T>(cache.valuesOf(sequence, kvHead), token, i, Vec{});
   }
 }
 
@@ -240,14 +108,14 @@ struct Tasks {
         for (int64_t i = row; i < end; i++) {
           const int64_t length = rows.positions[i] + 1, chunks = chunksOf(rows, i);
           positions += length;
-          for (int64_t first = 0; first < length; first += kChunk)
-            *single++ = {i, 1, kvHead, first, std::min(length, first + kChunk), chunks > 1 ? parts++ : -1};
+          for (int64_t first = 0; first < length; first += kPositionsAtOnce)
+            *single++ = {i, 1, kvHead, first, std::min(length, first + kPositionsAtOnce), chunks > 1 ? parts++ : -1};
         }
       }
     });
   }
 
-  static int64_t chunksOf(const NewRows& rows, int64_t row) { return rows.positions[row] / kChunk + 1; }
+  static int64_t chunksOf(const NewRows& rows, int64_t row) { return rows.positions[row] / kPositionsAtOnce + 1; }
 
   /** visit(row, end) for rows that are neighbours in one sequence. */
   template <class Visit>
@@ -267,13 +135,14 @@ template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
                   const float* qkv, typename T::Unit* out) {
   const int64_t headDim = cache.headDim, group = rows.shape.group(), width = rows.shape.queryWidth();
-  const int64_t heads = rows.shape.heads, stride = cache.stride();
+  const int64_t heads = rows.shape.heads, stride = rowUnits<T>(headDim);
   auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * stride);
   engine.team.ranges(rows.count, 16384 / width + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* buffer = scratch.take<float>(headDim);
-    for (int64_t row = begin; row < end; row++) enterRow(rows, cache, table, row, qkv, queries, buffer);
+    auto* units = scratch.take<typename T::Unit>(stride);
+    for (int64_t row = begin; row < end; row++) enterRow(rows, cache, table, row, qkv, queries, buffer, units);
   });
 
   const Tasks tasks(rows, engine.scratch);
@@ -297,12 +166,13 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
     for (int64_t index = begin; index < end; index++) {
       const Task& task = tasks.all[tasks.runs + index];
       const auto* query = queries + (task.row * heads + task.kvHead * group) * stride;
-      if (task.part >= 0) {
-        attendPositions(rows, cache, task, query, partSums + task.part * group * headDim,
-                        partSoftmaxes + task.part * group);
-        continue;
-      }
-      attendPositions(rows, cache, task, query, sums, softmaxes);
+      const bool part = task.part >= 0;
+      const Task& next = tasks.all[tasks.runs + std::min(index + 1, end - 1)];
+      const auto* ahead = cache.keysOf(rows.sequences[next.row], next.kvHead) + next.first / kPanel * cache.keyStride();
+      attendPositions(cache, rows.sequences[task.row], task.kvHead, task.first, task.last, group, query, ahead,
+                      part ? partSums + task.part * group * headDim : sums,
+                      part ? partSoftmaxes + task.part * group : softmaxes);
+      if (part) continue;
       for (int64_t h = 0; h < group; h++) put(task, h, sums + h * headDim, softmaxes[h].sum);
     }
   });

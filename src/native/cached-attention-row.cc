@@ -1,0 +1,184 @@
+// Attention of one new token: the query heads of a key-value head over a part of what its sequence holds.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cached-attention.h"
+
+namespace mixtune {
+
+namespace {
+
+/** Query heads that read a value together. */
+constexpr int64_t kHeadsAtOnce = 4;
+
+/** Units of a line of cache. */
+template <class T>
+constexpr int64_t kLine = 64 / sizeof(typename T::Unit);
+
+/**
+ * scores[h][position] = query h · key for Heads queries, `queryStride` units apart, and Panels neighbouring panels of keys:
+ * so many sums that one need not wait for the one before it. Asks memory for the values of these positions meanwhile.
+ */
+template <class T, int Heads, int Panels>
+void scorePanels(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
+                 int64_t units, const TokenPanels<T, kPanel>& values, int64_t valuePanels, float* scores) {
+  Vec sums[Panels][2][Heads] = {};
+  const int64_t lines = divideUp(Panels * kPanel / T::kTerms * kPanel / kLine<T>, units);
+  for (int64_t k = 0; k < units; k++) {
+    for (int64_t v = 0; v < valuePanels; v++)
+      for (int64_t line = k * lines; line < (k + 1) * lines; line++)
+        __builtin_prefetch(values.data + v * values.stride + line * kLine<T>);
+    decltype(broadcastUnit(queries[0])) query[Heads];
+#pragma GCC unroll 4
+    for (int h = 0; h < Heads; h++) query[h] = broadcastUnit(queries[h * queryStride + k]);
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; p++)
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; half++) {
+        const auto key = panelUnits(keys + p * keyStride + k * kPanel + half * kLanes);
+#pragma GCC unroll 4
+        for (int h = 0; h < Heads; h++) multiplyAdd(sums[p][half][h], query[h], key);
+      }
+  }
+  for (int p = 0; p < Panels; p++)
+    for (int half = 0; half < 2; half++)
+      for (int h = 0; h < Heads; h++)
+        store(scores + h * kPositionsAtOnce + p * kPanel + half * kLanes, sums[p][half][h]);
+}
+
+template <class T, int Heads>
+void scoreKeys(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
+               int64_t units, int64_t panels, const TokenPanels<T, kPanel>& values, int64_t valuePanels, float* scores) {
+  const auto from = [&](int64_t p) {
+    return TokenPanels<T, kPanel>{values.data + p * kPanel / T::kTerms * kPanel, values.stride};
+  };
+  constexpr int kTogether = Heads == 1 ? 4 : Heads == 2 ? 2 : 1;
+  int64_t p = 0;
+  for (; p + kTogether <= panels; p += kTogether)
+    scorePanels<T, Heads, kTogether>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p),
+                                        valuePanels, scores + p * kPanel);
+  for (; p < panels; p++)
+    scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p), valuePanels,
+                                scores + p * kPanel);
+}
+
+/** exp(score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
+template <class T>
+Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms) {
+  constexpr float lowest = -std::numeric_limits<float>::infinity();
+  Vec best = splat(lowest), total{};
+  const auto part = [&](int64_t i, float rest) {
+    return i + kLanes <= count ? load(scores + i) : firstLanes(load(scores + i), count - i, rest);
+  };
+  for (int64_t i = 0; i < count; i += kLanes) best = maximum(part(i, lowest), best);
+  const float largest = maxOfLanes(best);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const Vec p = T::exponential(part(i, lowest) - largest);
+    storeTerms<T>(terms, i, p);
+    total += p;
+  }
+  return {largest, sumOfLanes(total)};
+}
+
+/**
+ * out[h] = Σ weights[h][position] · value for Heads heads and Vecs vectors of a panel of values, in Turns sums of which one
+ * need not wait for the one before it. Asks memory for what lies from `ahead` on meanwhile.
+ */
+template <class T, int Heads, int Vecs, int Turns>
+void sumPanel(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t columns,
+              int64_t headDim, const typename T::Unit* ahead, float* out) {
+  Vec sums[Turns][Heads][Vecs] = {};
+  const auto add = [&](int64_t k, int turn) {
+    __builtin_prefetch(ahead + k * kPanel);
+    if constexpr (kPanel > kLine<T>) __builtin_prefetch(ahead + k * kPanel + kLine<T>);
+    decltype(panelUnits(values)) value[Vecs];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vecs; v++) value[v] = panelUnits(values + k * kPanel + v * kLanes);
+#pragma GCC unroll 4
+    for (int h = 0; h < Heads; h++) {
+      const auto weight = broadcastUnit(weights[h * kPositionsAtOnce + k]);
+#pragma GCC unroll 2
+      for (int v = 0; v < Vecs; v++) multiplyAdd(sums[turn][h][v], weight, value[v]);
+    }
+  };
+  int64_t k = 0;
+  for (; k + Turns <= units; k += Turns)
+#pragma GCC unroll 8
+    for (int turn = 0; turn < Turns; turn++) add(k + turn, turn);
+  for (; k < units; k++) add(k, 0);
+  for (int h = 0; h < Heads; h++)
+    for (int v = 0; v < Vecs; v++) {
+      Vec total = sums[0][h][v];
+      for (int turn = 1; turn < Turns; turn++) total += sums[turn][h][v];
+      const int64_t rest = columns - v * kLanes;
+      float* to = out + h * headDim + v * kLanes;
+      rest >= kLanes ? store(to, total) : storePart(to, total, rest);
+    }
+}
+
+template <class T, int Heads>
+void sumValues(const typename T::Unit* weights, const TokenPanels<T, kPanel>& values, int64_t first, int64_t units,
+               int64_t headDim, const typename T::Unit* ahead, float* out) {
+  constexpr int kTurns = Heads == 1 ? 4 : Heads == 2 ? 2 : 1;
+  for (int64_t column = 0; column < headDim; column += kPanel) {
+    const int64_t columns = std::min<int64_t>(headDim - column, kPanel);
+    const auto* panel = values.data + column / kPanel * values.stride + first / T::kTerms * kPanel;
+    (columns > kLanes ? sumPanel<T, Heads, 2, kTurns> : sumPanel<T, Heads, 1, kTurns>)(weights, panel, units, columns,
+                                                                                      headDim, ahead, out + column);
+    ahead += units * kPanel;
+  }
+}
+
+/** All of it for Heads query heads. */
+template <class T, int Heads>
+void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last,
+                 const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes) {
+  alignas(64) float scores[Heads * kPositionsAtOnce];
+  alignas(64) typename T::Unit weights[Heads * kPositionsAtOnce];
+  const int64_t count = last - first, queryStride = rowUnits<T>(cache.headDim);
+  const auto* keys = cache.keysOf(sequence, kvHead) + first / kPanel * cache.keyStride();
+  const auto values = cache.valuesOf(sequence, kvHead);
+  scoreKeys<T, Heads>(queries, queryStride, keys, cache.keyStride(), cache.units(), divideUp(count, kPanel),
+                      {values.data + first / T::kTerms * kPanel, values.stride}, cache.valuePanels(), scores);
+  for (int h = 0; h < Heads; h++)
+    softmaxes[h] = exponentials<T>(scores + h * kPositionsAtOnce, count, weights + h * kPositionsAtOnce);
+  sumValues<T, Heads>(weights, values, first, unitsOf<T>(count), cache.headDim, ahead, out);
+}
+
+}  // namespace
+
+template <class T>
+void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last, int64_t group,
+                     const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes) {
+  constexpr decltype(&attendHeads<T, 1>) attend[] = {attendHeads<T, 1>, attendHeads<T, 2>, attendHeads<T, 3>,
+                                                     attendHeads<T, 4>};
+  for (int64_t h = 0; h < group; h += kHeadsAtOnce)
+    attend[std::min(group - h, kHeadsAtOnce) - 1](cache, sequence, kvHead, first, last,
+                                                  queries + h * rowUnits<T>(cache.headDim), ahead,
+                                                  out + h * cache.headDim, softmaxes + h);
+}
+
+float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out) {
+  float largest = softmaxes[0].largest, total = 0;
+  for (int64_t i = 1; i < parts; i++) largest = std::max(largest, softmaxes[i * apart].largest);
+  std::fill_n(out, headDim, 0.0f);
+  for (int64_t i = 0; i < parts; i++) {
+    const float factor = std::exp(softmaxes[i * apart].largest - largest);
+    total += factor * softmaxes[i * apart].sum;
+    const float* part = sums + i * apart * headDim;
+    forEachVec(headDim, [&](int64_t d, auto load, auto store) { store(out + d, load(out + d) + load(part + d) * factor); });
+  }
+  return total;
+}
+
+#define MIXTUNE_INSTANTIATE(T)                                                                                  \
+  template void attendPositions<T>(const Cache<T>&, int64_t, int64_t, int64_t, int64_t, int64_t, const T::Unit*, const T::Unit*, float*, Softmax*);
+MIXTUNE_INSTANTIATE(Float)
+MIXTUNE_INSTANTIATE(RoundedFloat)
+#if defined(__AVX512BF16__)
+MIXTUNE_INSTANTIATE(Bfloat16)
+#endif
+#undef MIXTUNE_INSTANTIATE
+
+}  // namespace mixtune

@@ -1,0 +1,58 @@
+// Values of the script: what a call was given, read with an error where it is something else, and what it returns.
+#pragma once
+
+#include <node_api.h>
+
+#include <string>
+
+namespace mixtune {
+
+/** Raised when Node-API has an exception pending already or when the script passed something impossible. */
+struct CallFailed {
+  std::string message;
+};
+
+inline void check(napi_status status, const char* what) {
+  if (status != napi_ok) throw CallFailed{what};
+}
+
+inline double numberOf(napi_env env, napi_value value) {
+  double number = 0;
+  check(napi_get_value_double(env, value, &number), "a number was expected");
+  return number;
+}
+
+struct Bytes {
+  void* data;
+  size_t length;
+};
+
+/** The memory of an Int32Array or Float32Array. */
+inline Bytes bytesOf(napi_env env, napi_value array) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  check(napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), "a typed array was expected");
+  if (type != napi_float32_array && type != napi_int32_array) throw CallFailed{"a 32-bit typed array was expected"};
+  return {data, length * 4};
+}
+
+inline napi_value numberValue(napi_env env, double number) {
+  napi_value value;
+  check(napi_create_double(env, number, &value), "no number");
+  return value;
+}
+
+inline napi_value textValue(napi_env env, const std::string& text) {
+  napi_value value;
+  check(napi_create_string_utf8(env, text.data(), text.size(), &value), "no string");
+  return value;
+}
+
+inline napi_value undefinedValue(napi_env env) {
+  napi_value value;
+  check(napi_get_undefined(env, &value), "no value");
+  return value;
+}
+
+}  // namespace mixtune
