@@ -103,8 +103,9 @@ function verdict(sample: ReportSample): Fragment {
 
 function reward({ reward }: ReportSample): Fragment {
   if (reward === undefined) return undefined;
-  const sign = reward < 0 ? '−' : '+';
-  return html`<span class="reward" aria-label="reward ${reward.toFixed(1)}">${sign}${Math.abs(reward).toFixed(1)}</span>`;
+  const size = Math.abs(reward).toFixed(1);
+  const sign = Number(size) === 0 ? '±' : reward < 0 ? '−' : '+';
+  return html`<span class="reward" aria-label="reward ${reward.toFixed(1)}">${sign}${size}</span>`;
 }
 
 function clipped(text: string): string {
