@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readFinite } from '../checkpoint/finite.ts';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
@@ -64,7 +65,7 @@ export async function loadTrainingState(
   optimizer.step = counters.step;
   for (const moments of momentNames) {
     const store = await openSafetensors(join(directory, `${moments}.safetensors`));
-    const stored = await readModel(model.config, backend, (name, into) => store.readFloat32(name, into));
+    const stored = await readModel(model.config, backend, (name, into) => readFinite(store, name, into));
     copyTensors(stored, optimizer[moments]);
     releaseModel(stored);
   }
