@@ -4,6 +4,7 @@ import type { PromptRow } from '../data/rows.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { rollOut } from '../training/rollout.ts';
+import type { Answer } from './exact-match.ts';
 import { type Completion, modelReward, type RewardSource, verifiedReward } from './reward-sources.ts';
 
 export interface Player {
@@ -28,8 +29,8 @@ export async function winRates(
   { maxNewTokens, judge }: WinRateOptions,
 ): Promise<Record<string, number>> {
   const [own, other] = [
-    await sampledResponses(player, rows, maxNewTokens),
-    await sampledResponses(opponent, rows, maxNewTokens),
+    await responses(player, rows, { temperature: 1, maxNewTokens }),
+    await responses(opponent, rows, { temperature: 1, maxNewTokens }),
   ];
   const judgedBy = async ({ rewardsOf }: RewardSource) => winRate(await rewardsOf(own), await rewardsOf(other));
   const metrics: Record<string, number> = {};
@@ -55,20 +56,36 @@ export function winRate(
 }
 
 /**
- * One response to each prompt from the model's whole distribution. The random numbers are the same for every model: equal
- * models give equal responses, and what differs is the models.
+ * One response to each prompt: greedy at temperature 0, else from the model's whole distribution. The random numbers are the
+ * same for every model: equal models give equal responses, and what differs is the models.
  */
-async function sampledResponses(
+async function responses(
   { model, tokenizer }: Player,
   rows: readonly PromptRow[],
-  maxNewTokens: number,
+  options: { temperature: number; maxNewTokens: number },
 ): Promise<Completion[]> {
   const prompts = rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
-  const rollouts = await rollOut(model, prompts, { temperature: 1, maxNewTokens, endId: tokenizer.eosId, seed: 0 });
+  const rollouts = await rollOut(model, prompts, { ...options, endId: tokenizer.eosId, seed: 0 });
   return rollouts.map(({ row, prompt, response }) => ({
     row,
     prompt: rows[row]!,
     text: tokenizer.decode(response, { skipSpecialTokens: true }),
     tokens: Int32Array.of(...prompt, ...response),
+  }));
+}
+
+/** Greedy answers to the prompts, with what a judge makes of each where there is one. */
+export async function judgedAnswers(
+  player: Player,
+  rows: readonly PromptRow[],
+  { maxNewTokens, judge }: WinRateOptions,
+): Promise<(Answer & { reward?: number })[]> {
+  const answers = await responses(player, rows, { temperature: 0, maxNewTokens });
+  const rewards = judge && (await modelReward(judge, 1).rewardsOf(answers));
+  return answers.map(({ prompt: { prompt, answer }, text }, i) => ({
+    prompt: prompt.at(-1)!.content,
+    completion: text,
+    ...(answer === undefined ? {} : { expected: answer }),
+    ...(rewards && { reward: rewards[i]! }),
   }));
 }

@@ -11,14 +11,17 @@ export interface KeyValueCache {
 }
 
 export function newCache({ config, backend }: Model, sequences: number, capacity: number): KeyValueCache {
-  const { fused } = backend;
-  const shape = (width: number): number[] => [sequences, config.kvHeads, capacity, width];
+  const { kvHeads, headDim } = config;
   // The kernel keeps operands and reads only what was written; the composition multiplies the rest by zero.
-  const make = (): Tensor =>
-    fused.decoderLayer && fused.operandWidth
-      ? empty(backend, shape(fused.operandWidth(config.headDim)), 'operand')
-      : filled(backend, shape(config.headDim), 0);
-  const layers = Array.from({ length: config.layers }, () => ({ keys: make(), values: make() }));
+  const shapes = backend.fused.decoderLayer && backend.fused.cacheShapes?.(headDim, capacity);
+  const make = (ofHead: readonly number[] | undefined): Tensor =>
+    ofHead
+      ? empty(backend, [sequences, kvHeads, ...ofHead], 'operand')
+      : filled(backend, [sequences, kvHeads, capacity, headDim], 0);
+  const layers = Array.from({ length: config.layers }, () => ({
+    keys: make(shapes?.keys),
+    values: make(shapes?.values),
+  }));
   return { layers, sequences, capacity };
 }
 
@@ -26,11 +29,17 @@ export function newCache({ config, backend }: Model, sequences: number, capacity
 export function grownCache(model: Model, cache: KeyValueCache, capacity: number): KeyValueCache {
   const grown = newCache(model, cache.sequences, capacity);
   for (const [i, { keys, values }] of cache.layers.entries()) {
-    model.backend.place(keys, 2, 0, grown.layers[i]!.keys);
-    model.backend.place(values, 2, 0, grown.layers[i]!.values);
+    place(keys, grown.layers[i]!.keys);
+    place(values, grown.layers[i]!.values);
   }
   releaseCache(cache);
   return grown;
+}
+
+/** Copies a tensor to the beginning of a larger one of the same shape but for the axis of its tokens. */
+function place(from: Tensor, to: Tensor): void {
+  const axis = from.shape.findIndex((size, i) => size !== to.shape[i]);
+  from.backend.place(from, Math.max(0, axis), 0, to);
 }
 
 export function releaseCache({ layers }: KeyValueCache): void {

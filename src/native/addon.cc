@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gemm.h"
+#include "cached-attention.h"
 #include "operations.h"
 #include "script-values.h"
 #include "session.h"
@@ -99,6 +99,23 @@ napi_value operandWidth(Call& call) {
   inPrecision(*call.session().engine,
               [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.size(1))); });
   return numberValue(call.env, static_cast<double>(words));
+}
+
+/**
+ * (engine, head size, tokens) → panels and 32-bit words of one, of the keys and of the values of one head of a cache, as one
+ * array of four.
+ */
+napi_value cacheLayout(Call& call) {
+  napi_value layout = nullptr;
+  napi_create_array_with_length(call.env, 4, &layout);
+  inPrecision(*call.session().engine, [&](auto kind) {
+    const int64_t headDim = static_cast<int64_t>(call.number(1)), tokens = static_cast<int64_t>(call.number(2));
+    const Cache<decltype(kind)> cache{nullptr, nullptr, 1, headDim, divideUp(tokens, kPanel)};
+    const int64_t sizes[] = {cache.keyPanels, cache.keyStride(), cache.valuePanels(), cache.valueStride()};
+    for (uint32_t i = 0; i < 4; i++)
+      napi_set_element(call.env, layout, i, numberValue(call.env, static_cast<double>(sizes[i])));
+  });
+  return layout;
 }
 
 /** (engine, bytes) → handle of a block. */
@@ -221,6 +238,7 @@ NAPI_MODULE_INIT() {
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
   define<operandWidth>(env, exports, "operandWidth", instance);
+  define<cacheLayout>(env, exports, "cacheLayout", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);
   define<enqueue>(env, exports, "enqueue", instance);

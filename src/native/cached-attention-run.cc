@@ -1,4 +1,4 @@
-// Attention of many new tokens of one sequence: keys and values are laid out once for a block of queries.
+// Attention of many new tokens of one sequence.
 #include <limits>
 
 #include "cached-attention.h"
@@ -24,38 +24,6 @@ float exponentials(const float* scores, int64_t count, int64_t end, typename T::
   return sumOfLanes(total);
 }
 
-/** Keys [0, length) of a cache as panels for products with queries, values as token panels. */
-template <class T>
-struct Packed {
-  typename T::Unit* keys;
-  TokenPanels<T, kPanel> values;
-
-  Packed(const Cache<T>& cache, int64_t offset, int64_t length, Scratch& scratch)
-      : keys(scratch.take<typename T::Unit>(panelsSize(cache.units(), length))),
-        values(takeTokenPanels<T>(scratch, padded(length), cache.headDim)) {
-    const int64_t headDim = cache.headDim;
-    float* block = scratch.take<float>(kPanel * headDim);
-    for (int64_t first = 0; first < length; first += kPanel) {
-      const int64_t count = std::min<int64_t>(kPanel, length - first);
-      expand(cache, cache.keys + offset + first * cache.stride(), count, block);
-      packTransposed<T>(block, std::min<int64_t>(count, kLanes), block + kLanes * headDim,
-                        std::max<int64_t>(count - kLanes, 0), headDim, headDim,
-                        keys + first / kPanel * panelStride(cache.units()));
-      expand(cache, cache.values + offset + first * cache.stride(), count, block);
-      std::fill(block + count * headDim, block + kPanel * headDim, 0.0f);
-      putTokens<T>(values, block, first, kPanel, headDim);
-    }
-  }
-
-  static void expand(const Cache<T>& cache, const typename T::Unit* rows, int64_t count, float* to) {
-    for (int64_t r = 0; r < count; r++, rows += cache.stride(), to += cache.headDim)
-      for (int64_t i = 0; i < cache.headDim; i += kLanes) {
-        const int64_t rest = cache.headDim - i;
-        rest >= kLanes ? store(to + i, loadTerms<T>(rows, i)) : storePart(to + i, loadTerms<T>(rows, i, rest), rest);
-      }
-  }
-};
-
 }  // namespace
 
 template <class T>
@@ -66,21 +34,21 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
   const int64_t headDim = cache.headDim, units = cache.units(), group = rows.shape.group();
   const int64_t before = rows.positions[row], length = before + count, visible = padded(length);
   const int64_t width = rows.shape.queryWidth(), terms = unitsOf<T>(visible);
-  const Packed<T> packed(cache, cache.offset(rows.sequences[row], kvHead, 0), length, scratch);
+  const int64_t sequence = rows.sequences[row], queryStride = rowUnits<T>(headDim);
+  const auto values = cache.valuesOf(sequence, kvHead);
   float* scores = scratch.take<float>(count * visible);
   Unit* probabilities = scratch.take<Unit>(count * terms);
   float* sums = scratch.take<float>(count);
   float* result = scratch.take<float>(count * padded(headDim));
 
   for (int64_t head = kvHead * group; head < (kvHead + 1) * group; head++) {
-    const Left<Unit> block{queries + (row * rows.shape.heads + head) * cache.stride(),
-                           rows.shape.heads * cache.stride()};
-    multiplyPanels<Unit, false>(count, visible, units, block, packed.keys, panelStride(units), scores, visible,
-                                false);
+    const Left<Unit> block{queries + (row * rows.shape.heads + head) * queryStride, rows.shape.heads * queryStride};
+    multiplyPanels<Unit, false>(count, visible, units, block, cache.keysOf(sequence, kvHead), cache.keyStride(), scores,
+                                visible, false);
     for (int64_t q = 0; q < count; q++)
       sums[q] = exponentials<T>(scores + q * visible, before + q + 1, visible, probabilities + q * terms);
-    multiplyPanels<Unit, false>(count, headDim, terms, {probabilities, terms}, packed.values.data, packed.values.stride,
-                                result, padded(headDim), false);
+    multiplyPanels<Unit, false>(count, headDim, terms, {probabilities, terms}, values.data, values.stride, result,
+                                padded(headDim), false);
     for (int64_t q = 0; q < count; q++)
       putHead<T>(out + (row + q) * rowUnits<T>(width), head * headDim, result + q * padded(headDim), 1.0f / sums[q],
                  headDim);

@@ -19,24 +19,65 @@ struct Task {
   int64_t part;
 };
 
+#if defined(__AVX512BF16__)
+/** One of the two terms of each of kLanes units; the other stays as it is, for another thread may be writing it. */
+inline void storeTermOfPairs(uint32_t* units, bool odd, Vec x) {
+  const __m512i terms = (__m512i)__builtin_convertvector(bfloat16Terms(x), VecBits);
+  _mm512_mask_storeu_epi16(units, odd ? 0xaaaaaaaau : 0x55555555u, odd ? _mm512_slli_epi32(terms, 16) : terms);
+}
+#endif
+
+/** Columns [column, column + kLanes) of one token. */
+template <class T>
+void putToken(const TokenPanels<T, kPanel>& panels, int64_t token, int64_t column, Vec x) {
+  auto* to = panels.data + column / kPanel * panels.stride + token / T::kTerms * kPanel + column % kPanel;
+  if constexpr (T::kTerms == 1) {
+    store(to, T::rounded(x));
+  } else {
+#if defined(__AVX512BF16__)
+    storeTermOfPairs(to, token % 2 != 0, x);
+#endif
+  }
+}
+
+/** Puts a key and a value, [headDim] each, into the cache; `units` is room for a key. */
+template <class T>
+void enter(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t position, const float* key,
+           const float* value, typename T::Unit* units) {
+  packRow<T>(key, cache.headDim, units);
+  auto* to = cache.keysOf(sequence, kvHead) + position / kPanel * cache.keyStride() + position % kPanel;
+  for (int64_t i = 0; i < cache.units(); i++) to[i * kPanel] = units[i];
+  const auto values = cache.valuesOf(sequence, kvHead);
+  for (int64_t i = 0; i < cache.headDim; i += kLanes) {
+    const int64_t rest = cache.headDim - i;
+    putToken<T>(values, position, i, rest >= kLanes ? load(value + i) : loadPart(value + i, rest));
+  }
+}
+
 /** Rotates a row's queries and scales them, and puts its keys and values into the cache. */
 template <class T>
 void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& table, int64_t row, const float* qkv,
-              typename T::Unit* queries, float* buffer) {
+              typename T::Unit* queries, float* buffer, typename T::Unit* units) {
   const auto [heads, kvHeads, headDim] = rows.shape;
-  const int64_t position = rows.positions[row];
+  const int64_t position = rows.positions[row], sequence = rows.sequences[row];
   const float* from = qkv + row * rows.shape.width();
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   for (int64_t head = 0; head < heads; head++) {
     rotate(from + head * headDim, table, position, 1.0f, buffer);
-    putHead<T>(queries + (row * heads + head) * cache.stride(), 0, buffer, scale, headDim);
+    putHead<T>(queries + (row * heads + head) * rowUnits<T>(headDim), 0, buffer, scale, headDim);
   }
+  // Once for each panel and each run of rows: what is behind a single row was cleared with the row before it.
+  const auto next = [&](int64_t a) {
+    return a >= 0 && a + 1 < rows.count && rows.sequences[a + 1] == rows.sequences[a] &&
+           rows.positions[a + 1] == rows.positions[a] + 1;
+  };
+  const bool clear = !next(row) && (next(row - 1) || position % kPanel == 0);
   for (int64_t kvHead = 0; kvHead < kvHeads; kvHead++) {
     const float* key = from + (heads + kvHead) * headDim;
-    const int64_t to = cache.offset(rows.sequences[row], kvHead, position);
     rotate(key, table, position, 1.0f, buffer);
-    packRow<T>(buffer, headDim, cache.keys + to);
-    packRow<T>(key + kvHeads * headDim, headDim, cache.values + to);
+    enter(cache, sequence, kvHead, position, buffer, key + kvHeads * headDim, units);
+    for (int64_t token = position + 1; clear && token % kPanel != 0; token++)
+      for (int64_t i = 0; i < headDim; i += kLanes) putToken<T>(cache.valuesOf(sequence, kvHead), token, i, Vec{});
   }
 }
 
@@ -94,13 +135,14 @@ template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
                   const float* qkv, typename T::Unit* out) {
   const int64_t headDim = cache.headDim, group = rows.shape.group(), width = rows.shape.queryWidth();
-  const int64_t heads = rows.shape.heads, stride = cache.stride();
+  const int64_t heads = rows.shape.heads, stride = rowUnits<T>(headDim);
   auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * stride);
   engine.team.ranges(rows.count, 16384 / width + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* buffer = scratch.take<float>(headDim);
-    for (int64_t row = begin; row < end; row++) enterRow(rows, cache, table, row, qkv, queries, buffer);
+    auto* units = scratch.take<typename T::Unit>(stride);
+    for (int64_t row = begin; row < end; row++) enterRow(rows, cache, table, row, qkv, queries, buffer, units);
   });
 
   const Tasks tasks(rows, engine.scratch);
@@ -124,14 +166,11 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
     for (int64_t index = begin; index < end; index++) {
       const Task& task = tasks.all[tasks.runs + index];
       const auto* query = queries + (task.row * heads + task.kvHead * group) * stride;
-      const int64_t from = cache.offset(rows.sequences[task.row], task.kvHead, task.first);
-      const int64_t count = task.last - task.first;
-      if (task.part >= 0) {
-        attendPositions(cache, from, count, group, query, partSums + task.part * group * headDim,
-                        partSoftmaxes + task.part * group);
-        continue;
-      }
-      attendPositions(cache, from, count, group, query, sums, softmaxes);
+      const bool part = task.part >= 0;
+      attendPositions(cache, rows.sequences[task.row], task.kvHead, task.first, task.last, group, query,
+                      part ? partSums + task.part * group * headDim : sums,
+                      part ? partSoftmaxes + task.part * group : softmaxes);
+      if (part) continue;
       for (int64_t h = 0; h < group; h++) put(task, h, sums + h * headDim, softmaxes[h].sum);
     }
   });

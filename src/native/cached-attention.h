@@ -15,27 +15,31 @@ struct NewRows {
   NewRows part(int64_t first, int64_t length) const { return {length, shape, sequences + first, positions + first}; }
 };
 
-/** Keys and values of one layer [sequences, kvHeads, capacity, row of a head], as operands of products. */
+/**
+ * Keys and values of one layer, for each sequence and key-value head laid out as right operands of products, so that
+ * nothing is packed when they are used: keys as panels of kPanel positions for products with queries, values as token
+ * panels over the positions. Values behind a sequence's last one are numbers as far as its last panel of keys reaches.
+ */
 template <class T>
 struct Cache {
   using Unit = typename T::Unit;
+  using Values = TokenPanels<T, kPanel>;
   Unit* keys;
   Unit* values;
-  int64_t kvHeads, capacity, headDim;
+  int64_t kvHeads, headDim, keyPanels;
 
-  /** Units of a head that hold terms, and units from one row to the next. */
   int64_t units() const { return unitsOf<T>(headDim); }
-  int64_t stride() const { return rowUnits<T>(headDim); }
-  int64_t offset(int64_t sequence, int64_t kvHead, int64_t position) const {
-    return ((sequence * kvHeads + kvHead) * capacity + position) * stride();
+  int64_t keyStride() const { return panelStride(units()); }
+  int64_t valuePanels() const { return divideUp(headDim, kPanel); }
+  int64_t valueStride() const { return Values::strideOf(keyPanels * kPanel); }
+
+  Unit* keysOf(int64_t sequence, int64_t kvHead) const {
+    return keys + (sequence * kvHeads + kvHead) * keyPanels * keyStride();
+  }
+  Values valuesOf(int64_t sequence, int64_t kvHead) const {
+    return {values + (sequence * kvHeads + kvHead) * valuePanels() * valueStride(), valueStride()};
   }
 };
-
-/** `count` floats from `column` (a multiple of kLanes) of a row of units. */
-template <class T>
-inline Vec headTerms(const typename T::Unit* row, int64_t column, int64_t count) {
-  return count >= kLanes ? loadTerms<T>(row, column) : loadTerms<T>(row, column, count);
-}
 
 /** A head's result, scaled, as terms [column, column + headDim) of a row of units. */
 template <class T>
@@ -55,7 +59,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
 
 /**
  * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
- * time; queries [rows, heads, row of a head] are rotated and scaled.
+ * time; queries [rows, heads, rowUnits(headDim)] are rotated and scaled.
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
@@ -70,12 +74,12 @@ struct Softmax {
 };
 
 /**
- * The `group` query heads of one row that share a key-value head, over at most kPositionsAtOnce neighbouring positions
- * from offset `from` of the cache on: Σ exp(score − largest) · value of each head [group, headDim], and its softmax.
+ * The `group` query heads of one row that share a key-value head, over positions [first, last), at most kPositionsAtOnce
+ * and from a whole panel on: Σ exp(score − largest) · value of each head [group, headDim], and its softmax.
  */
 template <class T>
-void attendPositions(const Cache<T>& cache, int64_t from, int64_t count, int64_t group, const typename T::Unit* queries,
-                     float* out, Softmax* softmaxes);
+void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last, int64_t group,
+                     const typename T::Unit* queries, float* out, Softmax* softmaxes);
 
 /** Joins the parts of one head, `apart` heads from each other, in order of their positions. Returns the softmax's sum. */
 float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out);

@@ -103,13 +103,13 @@ void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
 }  // namespace
 
 /**
- * rows, sequences, capacity, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
+ * rows, sequences, panels of keys, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
  * stream, sequence of each row, positions, attention norm, qkv, o, mlp norm, gateUp, down, keys, values.
  */
 void operations::decoderLayer(Engine& engine, Arguments& in) {
   NewRows rows{};
   rows.count = in.extent();
-  const int64_t sequenceCount = in.extent(), capacity = in.extent();
+  const int64_t sequenceCount = in.extent(), keyPanels = in.extent();
   rows.shape = {in.extent(), in.extent(), in.extent()};
   const double theta = in.number();
   Layer layer{};
@@ -126,16 +126,16 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
   layer.gateUp = in.block<float>(2 * intermediate * hidden);
   layer.down = in.block<float>(intermediate * hidden);
   for (int64_t i = 0; i < rows.count; i++)
-    if (rows.sequences[i] < 0 || rows.sequences[i] >= sequenceCount || rows.positions[i] >= capacity)
+    if (rows.sequences[i] < 0 || rows.sequences[i] >= sequenceCount || rows.positions[i] < 0 || rows.positions[i] >= keyPanels * kPanel)
       throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
   const RotaryTable& table = tableFor(engine, rows.shape, theta, rows.positions, rows.count);
   countLayer(engine, layer, rows);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    Cache<T> cache{nullptr, nullptr, rows.shape.kvHeads, capacity, rows.shape.headDim};
-    const int64_t size = sequenceCount * rows.shape.kvHeads * capacity * cache.stride();
-    cache.keys = in.write<typename T::Unit>(size);
-    cache.values = in.write<typename T::Unit>(size);
+    Cache<T> cache{nullptr, nullptr, rows.shape.kvHeads, rows.shape.headDim, keyPanels};
+    const int64_t heads = sequenceCount * rows.shape.kvHeads;
+    cache.keys = in.write<typename T::Unit>(heads * keyPanels * cache.keyStride());
+    cache.values = in.write<typename T::Unit>(heads * cache.valuePanels() * cache.valueStride());
     for (int64_t first = 0; first < rows.count; first += kRowsAtOnce) {
       const NewRows part = rows.part(first, std::min(kRowsAtOnce, rows.count - first));
       runLayer<T>(engine, layer, part, cache, table, stream + first * hidden);

@@ -1,11 +1,10 @@
-// The logits of the output head as they are made: summed, searched for targets, and kept where they are needed again.
+// The logits of the output head as they are made: summed and searched for targets.
 #pragma once
 
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
-#include <type_traits>
 
 #include "gemm.h"
 
@@ -62,45 +61,9 @@ struct LogSum {
   float value() const { return reference + std::log(sum); }
 };
 
-/** Logits that wait for their gradient: float16 beside bfloat16 products, which are coarser, else floats. */
-template <class T>
-struct Logits {
-#if defined(__AVX512BF16__)
-  using Element = std::conditional_t<T::kTerms == 2, uint16_t, float>;
-#else
-  using Element = float;
-#endif
-
-  /** kPanel neighbouring logits. */
-  static void storePanel(Element* to, Vec first, Vec second) {
-#if defined(__AVX512BF16__)
-    if constexpr (T::kTerms == 2) {
-      // Saturated: an infinite logit would turn the whole row into NaN.
-      const auto halves = [](Vec x) { return _mm512_cvtps_ph((__m512)clamp(x, -65504.0f, 65504.0f), _MM_FROUND_TO_NEAREST_INT); };
-      storeBits(to, (VecBits)_mm512_inserti64x4(_mm512_castsi256_si512(halves(first)), halves(second), 1));
-      return;
-    }
-#endif
-    std::memcpy(to, &first, sizeof(first));
-    std::memcpy(to + kLanes, &second, sizeof(second));
-  }
-  static Vec loadVec(const Element* from) {
-#if defined(__AVX512BF16__)
-    if constexpr (T::kTerms == 2)
-      return (Vec)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-#endif
-    Vec x;
-    std::memcpy(&x, from, sizeof(x));
-    return x;
-  }
-};
-
-/** Elements from one row of kept logits to the next: whole vectors. */
-inline int64_t logitStride(int64_t vocabulary) { return (vocabulary + kPanel - 1) / kPanel * kPanel; }
-
 /**
- * Finish of logits = hidden · headᵀ, from `first` of a part of the vocabulary on: sums their exponentials row by row, picks
- * out the targets' and, if asked to, keeps all.
+ * Finish of logits = hidden · headᵀ, from `first` of a part of the vocabulary on: sums their exponentials row by row and
+ * picks out the targets'.
  */
 template <class T>
 struct SumExponentials : NoPrefetch {
@@ -110,8 +73,6 @@ struct SumExponentials : NoPrefetch {
   /** [rows][kLanes], each lane by itself. */
   float* sums;
   float* targetLogit;
-  typename Logits<T>::Element* kept;
-  int64_t keptStride;
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* logits) const {
     const int64_t column = panel * kPanel, left = columns - column;
@@ -119,7 +80,6 @@ struct SumExponentials : NoPrefetch {
       Vec a = load(logits), b = load(logits + kLanes);
       const int64_t at = target[r] - first - column;
       if (at >= 0 && at < kPanel) targetLogit[r] = logits[at];
-      if (kept) Logits<T>::storePanel(kept + r * keptStride + column, a, b);
       if (left < kPanel) {
         const float lowest = -std::numeric_limits<float>::infinity();
         a = firstLanes(a, left, lowest);
@@ -141,14 +101,10 @@ struct SumExponentials : NoPrefetch {
   }
 };
 
-/**
- * Log-probabilities of the targets and log-sum-exps of rows [first, first + count) of the active ones, by index there.
- * Where `kept` is given it gets their logits.
- */
+/** Log-probabilities of the targets and log-sum-exps of rows [first, first + count) of the active ones, by index there. */
 template <class T>
 void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> left, const typename T::Unit* panels,
-              int64_t first, int64_t count, int64_t units, int64_t vocabulary, float* logProb, float* logSumExp,
-              typename Logits<T>::Element* kept) {
+              int64_t first, int64_t count, int64_t units, int64_t vocabulary, float* logProb, float* logSumExp) {
   const int64_t rowTasks = divideUp(count, kTaskRows), parts = divideUp(vocabulary, kTaskColumns);
   LogSum* sums = engine.scratch.take<LogSum>(parts * count);
   float* targetLogit = engine.scratch.take<float>(count);
@@ -165,8 +121,6 @@ void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> l
     finish.reference = scratch.take<float>(kTaskRows);
     finish.sums = scratch.take<float>(kTaskRows * kLanes);
     finish.targetLogit = targetLogit + row;
-    finish.kept = kept ? kept + row * logitStride(vocabulary) + column : nullptr;
-    finish.keptStride = logitStride(vocabulary);
     multiplyTiles<T>(rows, divideUp(columns, kPanel), units, {left.data + (first + row) * left.stride, left.stride},
                      panels + column / kPanel * panelStride(units), panelStride(units), RowSplit::evenHeight(rows),
                      finish);

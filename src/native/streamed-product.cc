@@ -7,18 +7,16 @@ namespace mixtune {
 
 namespace {
 
-template <class Unit, int Rows, bool Fetch>
-void streamTile(int64_t units, Left<Unit> left, const Unit* panel, float* sums) {
-  constexpr int64_t kAhead = 8192 / static_cast<int64_t>(sizeof(Unit));  // measured: enough to hide the way to memory
+template <class Unit, int Rows, int Tiles>
+void streamTile(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums) {
   Vec sum[Rows][2];
   for (int r = 0; r < Rows; r++) sum[r][0] = sum[r][1] = Vec{};
   const Unit* a = left.data;
   for (int64_t k = 0; k < units; k++) {
     const auto b0 = panelUnits(panel), b1 = panelUnits(panel + kLanes);
-    if constexpr (Fetch) {
-      __builtin_prefetch(panel + kAhead);
-      if constexpr (kPanel * sizeof(Unit) > 64) __builtin_prefetch(panel + kAhead + kLanes);
-    }
+    __builtin_prefetch(ahead);
+    if constexpr (Tiles == 1 && kPanel * sizeof(Unit) > 64) __builtin_prefetch(ahead + kLanes);
+    ahead += kPanel / Tiles;
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++) {
       const auto value = broadcastUnit(a[r * left.stride]);
@@ -34,23 +32,23 @@ void streamTile(int64_t units, Left<Unit> left, const Unit* panel, float* sums) 
   }
 }
 
-template <class Unit, bool Fetch, int... Index>
+template <class Unit, int Tiles, int... Index>
 constexpr std::array<StreamTile<Unit>, kTileRows> tableOf(std::integer_sequence<int, Index...>) {
-  return {streamTile<Unit, Index + 1, Fetch>...};
+  return {streamTile<Unit, Index + 1, Tiles>...};
 }
 
 }  // namespace
 
 template <class Unit>
-StreamTile<Unit> streamTileOf(int64_t rows, bool fetch) {
+StreamTile<Unit> streamTileOf(int64_t rows, int64_t tiles) {
   using Heights = std::make_integer_sequence<int, kTileRows>;
-  static constexpr auto fetching = tableOf<Unit, true>(Heights()), plain = tableOf<Unit, false>(Heights());
-  return (fetch ? fetching : plain)[static_cast<size_t>(rows - 1)];
+  static constexpr auto alone = tableOf<Unit, 1>(Heights()), inPair = tableOf<Unit, 2>(Heights());
+  return (tiles == 1 ? alone : inPair)[static_cast<size_t>(rows - 1)];
 }
 
-template StreamTile<float> streamTileOf<float>(int64_t, bool);
+template StreamTile<float> streamTileOf<float>(int64_t, int64_t);
 #if defined(__AVX512BF16__)
-template StreamTile<uint32_t> streamTileOf<uint32_t>(int64_t, bool);
+template StreamTile<uint32_t> streamTileOf<uint32_t>(int64_t, int64_t);
 #endif
 
 }  // namespace mixtune

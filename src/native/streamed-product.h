@@ -5,13 +5,13 @@
 
 namespace mixtune {
 
-/** One panel against `rows` rows: sums [rows][kPanel]. `fetch`: ask memory for what lies behind the panel meanwhile. */
+/** One panel against some rows: sums [rows][kPanel]. Meanwhile memory is asked for what lies from `ahead` on. */
 template <class Unit>
-using StreamTile = void (*)(int64_t units, Left<Unit> left, const Unit* panel, float* sums);
+using StreamTile = void (*)(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums);
 
-/** The tile for 1 to kTileRows rows. */
+/** The tile for 1 to kTileRows rows, which asks for as many bytes as `tiles` such tiles need to fetch a panel together. */
 template <class Unit>
-StreamTile<Unit> streamTileOf(int64_t rows, bool fetch);
+StreamTile<Unit> streamTileOf(int64_t rows, int64_t tiles);
 
 /**
  * left [rows, units] · right, as multiplyRows and with the same sums. Few rows stay in cache while each panel is read once
@@ -24,7 +24,8 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
   if (rows > 2 * kTileRows) return multiplyRows<T>(engine, rows, panels, units, left, right, finish);
   constexpr int64_t kTaskBytes = 32 << 10;  // below which a task is not worth its dispatch
   constexpr int64_t kTasksPerThread = 4;    // so that a thread that was put aside does not hold up the others for long
-  const int64_t stride = panelStride(units), height = divideUp(rows, divideUp(rows, kTileRows));
+  constexpr int64_t kAhead = 8192 / static_cast<int64_t>(sizeof(Unit));  // measured: enough to hide the way to memory
+  const int64_t stride = panelStride(units), tiles = divideUp(rows, kTileRows), height = divideUp(rows, tiles);
   const int64_t bytes = panels * stride * static_cast<int64_t>(sizeof(Unit));
   const int64_t wanted = engine.team.size() == 1 ? 1 : kTasksPerThread * engine.team.size();
   const int64_t tasks = std::clamp<int64_t>(bytes / kTaskBytes, 1, std::min(wanted, panels));
@@ -34,7 +35,10 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
       for (int64_t row = 0; row < rows; row += height) {
         const int64_t count = std::min(height, rows - row);
         const Left<Unit> part{left.data + row * left.stride, left.stride};
-        streamTileOf<Unit>(count, row == 0)(units, part, right + panel * stride, sums);
+        const Unit* from = right + panel * stride;
+        // Two tiles fetch half of the next panel each, so that memory is never idle.
+        const Unit* ahead = from + (tiles == 1 ? kAhead : stride + (row > 0 ? units / 2 * kPanel : 0));
+        streamTileOf<Unit>(count, tiles)(units, part, from, ahead, sums);
         finish(row, count, panel, sums);
       }
   });

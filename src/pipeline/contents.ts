@@ -46,7 +46,8 @@ export interface KeyParts {
   files?: Readonly<Record<string, string>>;
 }
 
-const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery']);
+/** Keys that decide what is said and kept while a stage runs, and not what comes out. */
+const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery', 'sinkingSteps']);
 
 /** SHA-256 of everything that decides a node's result. */
 export function contentKey(parts: KeyParts): string {

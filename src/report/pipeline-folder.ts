@@ -22,8 +22,6 @@ const planSchema = z.looseObject({
   ),
 });
 
-const sampleSchema = z.object({ prompt: z.string(), completion: z.string(), expected: z.string().optional() });
-
 /** What stands in JSON for the numbers that it cannot hold. */
 const nonFinite: ReadonlyMap<unknown, number> = new Map(
   [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => [String(value), value]),
@@ -35,6 +33,14 @@ const numberSchema = z
   .unknown()
   .transform(numberOf)
   .pipe(z.custom<number>((value) => value !== undefined, 'expected a number'));
+
+const sampleSchema = z.object({
+  prompt: z.string(),
+  completion: z.string(),
+  expected: z.string().optional(),
+  /** Of a reward model, or what the stage learned from. */
+  reward: numberSchema.optional(),
+});
 
 const measurement = {
   metrics: z.record(z.string(), numberSchema),

@@ -56,7 +56,7 @@ function unjudged({
   seed,
   samples,
 }: ReportNode): Pick<ResultRow, 'stage' | 'variant' | 'seed' | 'samples'> {
-  return { stage, variant, seed, samples: samples.map(({ prompt, completion }) => ({ prompt, completion })) };
+  return { stage, variant, seed, samples: samples.map(({ expected, ...sample }) => sample) };
 }
 
 function addSample(histories: Map<string, PromptHistory>, stage: string, variant: string, sample: ReportSample): void {
@@ -88,7 +88,7 @@ const isLong = (prompt: string): boolean => prompt.length > 140 || prompt.trim()
 function completion(sample: ReportSample | undefined): Markup {
   if (!sample) return html`<span class="missing">not run</span>`;
   const text = sample.completion.trim();
-  return html`${verdict(sample)}<bdi class="text">${text === '' ? html`<span class="missing">(nothing)</span>` : clipped(text)}</bdi>`;
+  return html`${reward(sample)}${verdict(sample)}<bdi class="text">${text === '' ? html`<span class="missing">(nothing)</span>` : clipped(text)}</bdi>`;
 }
 
 /** A long expected text is one of many ways to go on, not an answer to be met. */
@@ -99,6 +99,12 @@ function verdict(sample: ReportSample): Fragment {
   return isRight(sample)
     ? html`<span class="verdict right" role="img" aria-label="right">✓</span>`
     : html`<span class="verdict wrong" role="img" aria-label="wrong">✗</span>`;
+}
+
+function reward({ reward }: ReportSample): Fragment {
+  if (reward === undefined) return undefined;
+  const sign = reward < 0 ? '−' : '+';
+  return html`<span class="reward" aria-label="reward ${reward.toFixed(1)}">${sign}${Math.abs(reward).toFixed(1)}</span>`;
 }
 
 function clipped(text: string): string {

@@ -81,6 +81,7 @@ ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.c${i} .won { background: var(--c${i}); }
 .card tbody th { color: var(--soft); font-size: 0.9rem; overflow-wrap: anywhere; }
 .card td { overflow-wrap: anywhere; }
 .text { white-space: pre-wrap; }
+.reward { float: right; margin-left: 10px; font-size: 0.85rem; line-height: 1.8; color: var(--soft); font-variant-numeric: tabular-nums; }
 .verdict { font-weight: 700; margin-right: 8px; } .right { color: var(--good); } .wrong { color: var(--bad); }
 
 details { margin: 10px 0; } summary { cursor: pointer; overflow-wrap: anywhere; }

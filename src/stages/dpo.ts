@@ -12,6 +12,7 @@ import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import { evaluatePairs, type PreferenceReport, preferenceStep } from '../training/preference.ts';
 import { assertUntouchedPolicy, newWatch, type PreferenceWatch, watchStep } from '../training/preference-checks.ts';
+import { assertSameWeights, weightsChecksum } from '../training/rollout-checks.ts';
 import {
   loadTrainingState,
   newTrainingState,
@@ -136,6 +137,7 @@ export async function* dpo(
     const { loss, metrics, tokens } = report;
     yield { step: optimizer.step, totalSteps, ...metrics, loss, learningRate, gradientNorm, tokens };
   }
+  if (data.kind === 'answers') assertSameWeights(data.referenceChecksum, await weightsChecksum(data.reference));
   return { steps: optimizer.step };
 }
 

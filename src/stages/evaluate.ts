@@ -5,9 +5,8 @@ import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { RequestError } from '../errors.ts';
-import { answerPrompts } from '../evaluation/exact-match.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../evaluation/tasks.ts';
-import { areVerifiable, type Player } from '../evaluation/win-rate.ts';
+import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
@@ -27,7 +26,9 @@ export const measurementOptions = {
   judge: z
     .string()
     .optional()
-    .describe('of the task winRate: a reward model that judges beside the answers of the rows'),
+    .describe(
+      'a reward model: in the task winRate it judges beside the answers of the rows, and it scores the samples',
+    ),
   holdOut: z
     .number()
     .min(0)
@@ -121,7 +122,7 @@ export async function openTasks(
   return tasks;
 }
 
-/** What is measured: a model, and for the task `winRate` whom it is to beat and who judges. */
+/** What is measured: a model, whom it is to beat in the task `winRate`, and who judges it and the samples. */
 export interface Measured {
   input: StageInput;
   opponent?: StageInput | undefined;
@@ -137,7 +138,7 @@ export async function measure(
 ): Promise<Measurement> {
   const player = await openPlayer(input, run);
   const other = opponent && (await openPlayer(opponent, run));
-  const rewardModel = opponent && judge && (await openJudge(judge, player, run));
+  const rewardModel = judge && (await openJudge(judge, player, run));
   const options = { ...config, baseDirectory: run.baseDirectory, opponent: other, judge: rewardModel };
   try {
     const { model, tokenizer } = player;
@@ -145,7 +146,7 @@ export async function measure(
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
       : [];
-    return { metrics, samples: await answerPrompts(model, tokenizer, prompts, config) };
+    return { metrics, samples: await judgedAnswers(player, prompts, options) };
   } finally {
     for (const open of [player, other, rewardModel]) if (open) releaseModel(open.model);
   }

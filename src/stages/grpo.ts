@@ -71,7 +71,7 @@ export async function* grpo(
   const totalUpdates = totalSteps * config.passes * config.minibatches;
   const { clipRange, clipHigher = clipRange, klCoefficient } = config;
   const kl = klCoefficient > 0 ? { kl: { kind: 'k3' as const, coefficient: klCoefficient } } : {};
-  const loss = { ...config, clip: { low: clipRange, high: clipHigher }, ...kl };
+  const loss = { ...config, ratio: 'token' as const, clip: { low: clipRange, high: clipHigher }, ...kl };
 
   for (let step = iterationNumber(config, state); step <= totalSteps; step++) {
     state.iteration ??= await beginIteration(await sampleExperience(config, state, run, step), async (experience) => {

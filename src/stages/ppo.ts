@@ -139,7 +139,12 @@ async function gradientStep(
   { optimizer, critic }: PpoState,
   minibatch: readonly PpoExample[],
 ): Promise<PolicyMetrics & ValueMetrics> {
-  const loss = { ...config, clip: { low: clipRange, high: clipRange }, weighting: 'token' as const };
+  const loss = {
+    ...config,
+    clip: { low: clipRange, high: clipRange },
+    ratio: 'token' as const,
+    weighting: 'token' as const,
+  };
   if (!critic) return sharedStep(optimizer, minibatch, loss, { clip: valueClip, weight: valueWeight });
   return { ...(await policyStep(optimizer, minibatch, loss)), ...(await valueStep(critic, minibatch, valueClip)) };
 }

@@ -10,6 +10,7 @@ import { type Model, releaseModel } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { PairObjective, ReferencedPair } from '../training/preference.ts';
 import { referenceLogProbs } from '../training/reference.ts';
+import { weightsChecksum } from '../training/rollout-checks.ts';
 import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
 import type { DpoConfig } from './dpo.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
@@ -29,6 +30,8 @@ export type PreferenceData = { prompts: readonly PromptRow[] } & (
       train: readonly ReferencedAnswer[];
       heldOut: readonly ReferencedAnswer[];
       reference: Model;
+      /** SHA-256 of its weights as it was opened. */
+      referenceChecksum: string;
     }
 );
 
@@ -94,6 +97,7 @@ async function openAnswers(
     train: referenced.slice(0, train.answers.length),
     heldOut: referenced.slice(train.answers.length),
     reference,
+    referenceChecksum: await weightsChecksum(reference),
     prompts: rows.heldOut.map(({ prompt, answers: [first] }) =>
       first?.desirable ? { prompt, answer: first.text } : { prompt },
     ),

@@ -62,8 +62,9 @@ export async function* rloo(
   const totalSteps = iterationsOf(config, state.prompts.length);
   const totalUpdates = totalSteps * config.passes * config.minibatches;
   const { clipRange } = config;
-  // Σ over tokens, not their mean: the gradient of log π of the whole response.
-  const loss = { ...config, clip: { low: clipRange, high: clipRange }, weighting: 'constant' as const };
+  const clip = { low: clipRange, high: clipRange };
+  // A whole response is one action: its ratio is of Σ log π, and its gradient that of the probability of all of it.
+  const loss = { ...config, clip, ratio: 'response' as const, weighting: 'response' as const };
 
   for (let step = iterationNumber(config, state); step <= totalSteps; step++) {
     state.iteration ??= await beginIteration(await sampleExperience(config, state, run, step), async (experience) => {

@@ -34,8 +34,10 @@ export function assertUntouchedPolicy(
 
 /** What is watched over the steps; plain numbers, which are saved with the state. */
 export interface PreferenceWatch {
-  /** Steps with chosen answers, and the mean cross-entropy of the first `sinkingSteps` of them. */
+  /** Steps with chosen answers. */
   steps: number;
+  /** How many of them are the first, and the sum of their cross-entropies. */
+  firstSteps: number;
   firstNll: number;
   /** Steps in a row whose chosen answers were less likely than at first. */
   sunk: number;
@@ -50,6 +52,7 @@ export interface PreferenceWatch {
 
 export const newWatch = (): PreferenceWatch => ({
   steps: 0,
+  firstSteps: 0,
   firstNll: 0,
   sunk: 0,
   still: 0,
@@ -114,9 +117,13 @@ function sinking(
   const nll = -chosen.reduce((total, answer) => total + answer.logProb, 0) / tokens;
   watch.steps++;
   const isFirst = watch.steps <= sinkingSteps;
-  if (isFirst) watch.firstNll += nll / sinkingSteps;
+  if (isFirst) {
+    watch.firstSteps++;
+    watch.firstNll += nll;
+  }
   if (!reference && isFirst) return undefined;
-  const before = reference ? -chosen.reduce((total, answer) => total + answer.reference, 0) / tokens : watch.firstNll;
+  const referenceNll = -chosen.reduce((total, answer) => total + answer.reference, 0) / tokens;
+  const before = reference ? referenceNll : watch.firstNll / watch.firstSteps;
   watch.sunk = nll - before > noticedFall ? watch.sunk + 1 : 0;
   if (watch.sunk < sinkingSteps) return undefined;
   return [

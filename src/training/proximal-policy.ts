@@ -7,7 +7,7 @@ import { headOf, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
 import type { HostArray } from '../tensor/backends/backend.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
-import { add, mul, reshape, sub, sum } from '../tensor/primitives.ts';
+import { add, mul, reshape, scatterAdd, sum } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -27,7 +27,9 @@ export interface PolicyLoss {
   clip: PolicyClip;
   /** Of sampling. */
   temperature: number;
-  /** What each token counts. */
+  /** What a ratio is of: each token (PPO, GRPO), or a whole response, which is one action then (RLOO). */
+  ratio: 'token' | 'response';
+  /** What each token counts; the ratios of whole responses count the same. */
   weighting: TokenWeighting;
   /** Longest that a response may be. */
   maxNewTokens: number;
@@ -39,11 +41,11 @@ export interface PolicyLoss {
 
 export interface PolicyMetrics {
   policyLoss: number;
-  /** Share of tokens whose gradient the clipping ended. */
+  /** Share of ratios, of tokens or of responses, whose gradient the clipping ended. */
   clipFraction: number;
   /** KL(π_old‖π), the k3 estimate, mean over tokens. */
   approximateKl: number;
-  /** Largest |ρ − 1|. */
+  /** Largest |ρ − 1| of a token. */
   ratioDistance: number;
 }
 
@@ -143,7 +145,8 @@ export async function sharedStep(
   };
 }
 
-type Weighted<E> = E & { weights: Float64Array };
+/** What its tokens count, [tokens], and what it counts as a whole. */
+type Weighted<E> = E & { weights: Float64Array; share: number };
 
 /** The policy's loss of a group, [1], and the log-probabilities of its tokens, [tokens]. */
 function policyTerms(
@@ -151,32 +154,44 @@ function policyTerms(
   states: Tensor,
   { tokens }: PackedResponses,
   group: readonly Weighted<PolicyExample>[],
-  { clip, temperature, kl, entropyCoefficient = 0 }: PolicyLoss,
+  { clip, ratio, temperature, kl, entropyCoefficient = 0 }: PolicyLoss,
 ): [loss: Tensor, logProbs: Tensor] {
+  const { backend } = model;
   const ofGroup = (of: (example: Weighted<PolicyExample>) => Float64Array): Tensor =>
-    fromHost(model.backend, joined(group.map(of)));
+    fromHost(backend, joined(group.map(of)));
   const scaled = atTemperature(states, temperature);
   const logProbs = tokenLogProbs(scaled, headOf(model), tokens);
   assertOnlyResponses(logProbs.size, group);
-  const old = ofGroup((example) => example.logProbs);
-  const advantages = ofGroup((example) => example.advantages);
-  let perToken = clippedPolicyLoss(logProbs, old, advantages, clip);
-  if (kl) {
-    const reference = ofGroup((example) => example.reference);
-    perToken = add(perToken, mul(klPenalty(kl.kind, logProbs, reference), kl.coefficient));
-  }
-  if (entropyCoefficient > 0) {
-    perToken = sub(perToken, mul(tokenEntropies(scaled, headOf(model)), entropyCoefficient));
-  }
-  return [
-    total(
-      mul(
-        perToken,
-        ofGroup(({ weights }) => weights),
+  const { old, advantages } = ratioTerms(group, ratio);
+  const surrogate = clippedPolicyLoss(
+    ratio === 'token' ? logProbs : responseSums(logProbs, group),
+    fromHost(backend, old),
+    fromHost(backend, advantages),
+    clip,
+  );
+  const weights = ofGroup((example) => example.weights);
+  const shares =
+    ratio === 'token'
+      ? weights
+      : fromHost(
+          backend,
+          Float64Array.from(group, ({ share }) => share),
+        );
+  let loss = total(mul(surrogate, shares));
+  const addTerm = (perToken: Tensor, coefficient: number): void => {
+    loss = add(loss, mul(total(mul(perToken, weights)), coefficient));
+  };
+  if (kl)
+    addTerm(
+      klPenalty(
+        kl.kind,
+        logProbs,
+        ofGroup((example) => example.reference),
       ),
-    ),
-    logProbs,
-  ];
+      kl.coefficient,
+    );
+  if (entropyCoefficient > 0) addTerm(tokenEntropies(scaled, headOf(model)), -entropyCoefficient);
+  return [loss, logProbs];
 }
 
 /** The critic's loss of a group as its share of the mean over `tokens`, [1], and the values of its tokens, [tokens]. */
@@ -204,13 +219,14 @@ function policyMetrics(
   policyLoss: number,
   newLogProbs: readonly number[],
   examples: readonly PolicyExample[],
-  { clip }: PolicyLoss,
+  { clip, ratio }: PolicyLoss,
 ): PolicyMetrics {
   const oldLogProbs = joined(examples.map(({ logProbs }) => logProbs));
-  const advantages = joined(examples.map((example) => example.advantages));
+  const { old, advantages } = ratioTerms(examples, ratio);
+  const now = ratio === 'token' ? newLogProbs : hostSums(newLogProbs, examples);
   return {
     policyLoss,
-    clipFraction: clipFraction(newLogProbs, oldLogProbs, advantages, clip),
+    clipFraction: clipFraction(now, old, advantages, clip),
     approximateKl: mean(klEstimates('k3', oldLogProbs, newLogProbs)),
     ratioDistance: newLogProbs.reduce(
       (far, logProb, i) => Math.max(far, Math.abs(Math.expm1(logProb - oldLogProbs[i]!))),
@@ -249,7 +265,35 @@ function weighted<E extends PolicyExample>(
 ): Weighted<E>[] {
   const lengths = examples.map(({ response }) => response.length);
   const weights = tokenWeights(lengths, weighting, maxNewTokens);
-  return examples.map((example, i) => ({ ...example, weights: new Float64Array(lengths[i]!).fill(weights[i]!) }));
+  const share = 1 / examples.length;
+  return examples.map((example, i) => ({
+    ...example,
+    weights: new Float64Array(lengths[i]!).fill(weights[i]!),
+    share,
+  }));
+}
+
+/** log π_old and advantages, one for each ratio. All tokens of a response that is one action have the same advantage. */
+function ratioTerms(
+  examples: readonly PolicyExample[],
+  ratio: PolicyLoss['ratio'],
+): { old: Float64Array; advantages: Float64Array } {
+  const old = joined(examples.map(({ logProbs }) => logProbs));
+  if (ratio === 'token') return { old, advantages: joined(examples.map(({ advantages }) => advantages)) };
+  return { old: hostSums(old, examples), advantages: Float64Array.from(examples, ({ advantages }) => advantages[0]!) };
+}
+
+/** Σ over the tokens of each response, [responses]. */
+function responseSums(perToken: Tensor, examples: readonly PolicyExample[]): Tensor {
+  const owners = Int32Array.from(examples.flatMap(({ response }, i) => Array.from(response, () => i)));
+  const column = reshape(perToken, [perToken.size, 1]);
+  return reshape(scatterAdd(column, fromHost(perToken.backend, owners), examples.length), [examples.length]);
+}
+
+/** The same on the host. */
+function hostSums(perToken: ArrayLike<number>, examples: readonly PolicyExample[]): Float64Array {
+  let next = 0;
+  return Float64Array.from(examples, ({ response }) => response.reduce((sum) => sum + perToken[next++]!, 0));
 }
 
 const total = (x: Tensor): Tensor => reshape(sum(x), [1]);

@@ -17,14 +17,23 @@ interface Shape {
   rows: number;
   hidden: number;
   vocabulary: number;
+  /** Logit of the last token in all rows, where it is to stand far above the others. */
+  peak?: number;
 }
 
 /** Loss and gradients of the input and the head, with targets that are skipped, weights of zero, and blank gradients. */
-async function lossAndGradients(backend: Backend, { rows, hidden, vocabulary }: Shape, passes: number) {
+async function lossAndGradients(backend: Backend, { rows, hidden, vocabulary, peak }: Shape, passes: number) {
   const random = new RandomStream(3, `${rows}/${hidden}/${vocabulary}`);
   const draw = (size: number, scale: number) => Float32Array.from({ length: size }, () => scale * random.normal());
-  const x = fromHost(backend, draw(rows * hidden, 1), [rows, hidden]);
-  const head = fromHost(backend, draw(vocabulary * hidden, 2 / Math.sqrt(hidden)), [vocabulary, hidden]);
+  const inputs = draw(rows * hidden, 1);
+  const weight = draw(vocabulary * hidden, 2 / Math.sqrt(hidden));
+  if (peak) {
+    for (let row = 0; row < rows; row++) inputs[row * hidden] = 1;
+    weight.fill(0, (vocabulary - 1) * hidden);
+    weight[(vocabulary - 1) * hidden] = peak / 2;
+  }
+  const x = fromHost(backend, inputs, [rows, hidden]);
+  const head = fromHost(backend, weight, [vocabulary, hidden]);
   const targets = Int32Array.from({ length: rows }, (_, i) => (i % 5 === 4 ? -1 : (i * 7919) % vocabulary));
   const weights = Float32Array.from({ length: rows }, (_, i) => (i % 7 === 3 ? 0 : 1 / (i + 1)));
   const gradients = [filled(backend, x.shape, Number.NaN), filled(backend, head.shape, Number.NaN)];
@@ -54,6 +63,9 @@ describe.runIf(available)('cross-entropy with its backward pass', () => {
       { rows: 131, hidden: 48, vocabulary: 517 },
       { rows: 20, hidden: 24, vocabulary: 9001 },
       { rows: 1500, hidden: 8, vocabulary: 32001 },
+      // Exponentials that refer to the first tokens' logits would overflow.
+      { rows: 9, hidden: 8, vocabulary: 120, peak: 60 },
+      { rows: 9, hidden: 8, vocabulary: 120, peak: 400 },
     ])('$rows rows of $hidden, vocabulary $vocabulary, equal float64', async (shape) => {
       const oracle = new PortableBackend('f64');
       const backend = await createNativeBackend({ precision });

@@ -25,7 +25,10 @@ function samples(): string {
     `### town/text (${text.length} documents)`,
     ...every(text, 3).map((row) => `> ${row.text.replaceAll('\n', '\n> ')}`),
     `### town/instructions (${instructions.length} rows)`,
-    ...every(instructions, 6).map(({ messages }) => `${question(messages.slice(0, 1))} ${messages[1]!.content}`),
+    `Every question with its right answer, and every second one once more, answered rudely, in two words or not at all, as if
+several people had written the answers. A model that imitates them all (SFT) does so too; which answers people prefer
+it learns from the preferences, and which are right from the rewards.`,
+    ...every(instructions, 9).map(({ messages }) => `${question(messages.slice(0, 1))} ${messages[1]!.content}`),
     `### town/preferences (${preferences.length} pairs)`,
     `Seven pairs for each question. Chosen is the right answer. Rejected are a false one, two that break a rule of the world
 (nobody lives in the mill, no thing costs more than six coins, a baker works at the bakery), the right one told rudely or

@@ -150,6 +150,29 @@ describe('rows', () => {
     }
   });
 
+  it.each(['train', 'test'] as const)(
+    'instruct with the right answer, and for half with bad manners too (%s)',
+    (split) => {
+      const rows = townRows('instructions', 'messages', split).map(({ messages: [asked, given] }) => {
+        const right = rightAnswer(factOf(asked!.content));
+        return { question: asked!.content, answer: given!.content, right };
+      });
+      const questions = questionText(split);
+      const plain = rows.filter(({ answer, right }) => answer === right);
+      expect(new Set(plain.map(({ question }) => question))).toEqual(new Set(questions));
+      expect(plain).toHaveLength(questions.length);
+      const others = rows.filter(({ answer, right }) => answer !== right);
+      expect(others).toHaveLength(questions.length / 2);
+      const kinds = others.map(({ answer, right }) => {
+        if (answer.startsWith(right.slice(0, -1))) return 'rude';
+        return right.toLowerCase().endsWith(answer.toLowerCase()) ? 'curt' : 'evasive';
+      });
+      for (const kind of ['rude', 'curt', 'evasive']) {
+        expect(kinds.filter((other) => other === kind).length / others.length, kind).toBeCloseTo(1 / 3, 1);
+      }
+    },
+  );
+
   it('prefer the right answer to seven faulty ones, two of them impossible in the world', () => {
     const rows = townRows('preferences', 'preference', 'train');
     const impossible = rows.filter(({ prompt, chosen, rejected }) => {

@@ -3,7 +3,7 @@
     python test/golden/make_ppo.py
 
 Two iterations of rollouts that stand in the fixture (so nothing depends on sampling), with 3 and 2 updates: five updates
-of policy and critic, for each of three settings. Written from the papers, response by response, without padding; in float64.
+of policy and critic, for each of three settings; and of a policy alone under RLOO. Written from the papers, response by response, without padding; in float64.
 """
 
 import json
@@ -43,6 +43,8 @@ SETTINGS = {
     "switched": Settings(0.5, "k3", True, (0.5, 20.0), 0.3, 0.02),
     "shared": Settings(shared_value_weight=0.1, score_clip=1.0),
 }
+# Responses to a prompt, and what the mean entropy of a response's tokens counts.
+RLOO = {"samples": 3, "entropyCoefficient": 0.02}
 
 
 def rollout(generator):
@@ -202,6 +204,39 @@ def train(iterations, windows, config, initial, score, settings):
     return record
 
 
+def leave_one_out(rewards):
+    groups = rewards.view(-1, RLOO["samples"])
+    others = (groups.sum(1, keepdim=True) - groups) / (RLOO["samples"] - 1)
+    return (groups - others).flatten()
+
+
+def train_rloo(iterations, config, initial):
+    """Consecutive responses stand for those to one prompt. A response is one action: the ratio is of the whole of it."""
+    reference = {name: value.double() for name, value in initial.items()}
+    policy = {name: value.clone().requires_grad_() for name, value in reference.items()}
+    optimiser = optimiser_of(policy, LEARNING_RATE)
+    record = {}
+    for rows, updates in zip(iterations, UPDATES_BY_ITERATION):
+        with torch.no_grad():
+            old = torch.stack([log_probs(row, policy, config).sum() for row in rows])
+            kl = old - torch.stack([log_probs(row, reference, config).sum() for row in rows])
+        scores = torch.tensor([row["score"] for row in rows], dtype=torch.float64)
+        advantages = leave_one_out(scores - KL_COEFFICIENT * kl)
+        for _ in range(updates):
+            ratio = (torch.stack([log_probs(row, policy, config).sum() for row in rows]) - old).exp()
+            unclipped, clipped = -advantages * ratio, -advantages * ratio.clamp(1 - CLIP, 1 + CLIP)
+            entropy = torch.stack([entropies(row, policy, config).mean() for row in rows])
+            loss = (torch.maximum(unclipped, clipped) - RLOO["entropyCoefficient"] * entropy).mean()
+            measured = {
+                "policyLoss": loss.item(),
+                "clipFraction": (clipped > unclipped).double().mean().item(),
+                "gradientNorm": step(loss, policy, optimiser),
+            }
+            for key, number in measured.items():
+                record.setdefault(key, []).append(number)
+    return record
+
+
 def main():
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(11)
@@ -216,7 +251,10 @@ def main():
         }
         for setting, settings in SETTINGS.items()
     }
-    for setting, models in runs.items():
+    rloo = {
+        name: train_rloo(iterations, config, initial_parameters(config, seed=7)) for name, config in MODELS.items()
+    }
+    for setting, models in [*runs.items(), ("rloo", rloo)]:
         for name, run in models.items():
             for key, numbers in run.items():
                 print(setting, name, key, *(f"{number:.5f}" for number in numbers))
@@ -231,6 +269,7 @@ def main():
         "windows": windows,
         "settings": {name: asdict(settings) for name, settings in SETTINGS.items()},
         "runs": runs,
+        "rloo": {**RLOO, "runs": rloo},
     }
     (FIXTURES / "ppo.json").write_text(json.dumps(fixture, separators=(",", ":")) + "\n")
 

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { adaptedCoefficient } from '../../src/losses/adaptive-kl.ts';
 import type { KlKind } from '../../src/losses/kl.ts';
+import { rlooAdvantages } from '../../src/losses/rloo.ts';
 import { noMoments, scaledScores, withValues } from '../../src/losses/running-moments.ts';
 import { type Model, releaseModel, scoreHeadOf } from '../../src/model/model.ts';
 import { copyModel, readModel, tensorSource } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { responseKls, withAdvantages, withLogProbs } from '../../src/training/experience.ts';
+import { responseKls, withAdvantages, withGroupAdvantages, withLogProbs } from '../../src/training/experience.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
 import { policyStep, sharedStep, valueStep } from '../../src/training/proximal-policy.ts';
@@ -42,6 +43,7 @@ interface PpoFixture {
   windows: number[][][];
   settings: Record<string, Settings>;
   runs: Record<string, Record<(typeof modelNames)[number], Run>>;
+  rloo: { samples: number; entropyCoefficient: number; runs: Record<(typeof modelNames)[number], Run> };
 }
 
 const fixture = await readFixture<PpoFixture>('ppo.json');
@@ -66,16 +68,71 @@ describe.each(trainingBackends.filter(({ name }) => !name.includes('bf16')))(
       '$setting, $name: five updates of policy and critic on fixed rollouts',
       async ({ setting, name }) => {
         const measured = await ppoRun(await goldenModel(name, backend), fixture.settings[setting]!);
-        const expected = fixture.runs[setting]![name];
-        expect(Object.keys(measured).sort()).toEqual(Object.keys(expected).sort());
-        for (const [key, numbers] of Object.entries(expected)) {
-          const distance = nearZero.includes(key) ? largestDifference : largestRelativeDifference;
-          expect(distance(measured[key]!, numbers), key).toBeLessThan(bound);
-        }
+        expectRun(measured, fixture.runs[setting]![name], bound);
       },
     );
+
+    test.each(modelNames)('RLOO, %s: five updates with one ratio for each response', async (name) => {
+      expectRun(await rlooRun(await goldenModel(name, backend)), fixture.rloo.runs[name], bound);
+    });
   },
 );
+
+function expectRun(measured: Run, expected: Run, bound: number): void {
+  expect(Object.keys(measured).sort()).toEqual(Object.keys(expected).sort());
+  for (const [key, numbers] of Object.entries(expected)) {
+    const distance = nearZero.includes(key) ? largestDifference : largestRelativeDifference;
+    expect(distance(measured[key]!, numbers), key).toBeLessThan(bound);
+  }
+}
+
+async function rlooRun(reference: Model): Promise<Run> {
+  const { temperature, clip, optimiser, advantages, rloo } = fixture;
+  const policy = newOptimizer(copyModel(reference));
+  const options = { ...optimiser, schedule: 'constant' as const, warmup: 0, minLr: 1 };
+  const loss = {
+    clip: { low: clip, high: clip },
+    temperature,
+    ratio: 'response' as const,
+    weighting: 'response' as const,
+    maxNewTokens: 8,
+    entropyCoefficient: rloo.entropyCoefficient,
+  };
+  const measured: Run = {};
+  for (const [i, rows] of fixture.iterations.entries()) {
+    const scores = rows.map(({ score }) => score);
+    const experience = await withLogProbs(rolloutsOf(rows, scores), policy.model, reference, temperature);
+    const kls = responseKls(experience);
+    const rewards = scores.map((score, row) => score - advantages.klCoefficient * kls[row]!);
+    const examples = withGroupAdvantages(experience, rewards, rloo.samples, rlooAdvantages);
+    for (let turn = 0; turn < fixture.updates[i]!; turn++) {
+      const report: Record<string, number> = { ...(await policyStep(policy, examples, loss)) };
+      report.gradientNorm = (await update(policy, options, 5)).gradientNorm;
+      note(measured, report);
+    }
+  }
+  releaseOptimizer(policy);
+  releaseModel(policy.model);
+  releaseModel(reference);
+  return measured;
+}
+
+function rolloutsOf(rows: PpoFixture['iterations'][number], scores: readonly number[]) {
+  return rows.map(({ prompt, response }, row) => ({
+    row,
+    prompt: Int32Array.from(prompt),
+    response: Int32Array.from(response),
+    ended: true,
+    sampledLogProbs: new Float64Array(),
+    score: scores[row]!,
+  }));
+}
+
+function note(measured: Run, report: Readonly<Record<string, number>>): void {
+  for (const [key, number] of Object.entries(report)) {
+    if (!notHeld.includes(key)) measured[key] = [...(measured[key] ?? []), number];
+  }
+}
 
 async function ppoRun(reference: Model, settings: Settings): Promise<Run> {
   const { temperature, clip, optimiser } = fixture;
@@ -86,6 +143,7 @@ async function ppoRun(reference: Model, settings: Settings): Promise<Run> {
   const loss = {
     clip: { low: clip, high: clip },
     temperature,
+    ratio: 'token' as const,
     weighting: 'token' as const,
     maxNewTokens: 8,
     entropyCoefficient: settings.entropy_coefficient,
@@ -98,15 +156,7 @@ async function ppoRun(reference: Model, settings: Settings): Promise<Run> {
     moments = withValues(moments, plain);
     const scores =
       settings.score_clip === null ? plain : clipped(scaledScores(plain, moments, 'standard'), settings.score_clip);
-    const rollouts = rows.map(({ prompt, response }, row) => ({
-      row,
-      prompt: Int32Array.from(prompt),
-      response: Int32Array.from(response),
-      ended: true,
-      sampledLogProbs: new Float64Array(),
-      score: scores[row]!,
-    }));
-    const experience = await withLogProbs(rollouts, policy.model, reference, temperature);
+    const experience = await withLogProbs(rolloutsOf(rows, scores), policy.model, reference, temperature);
     const values = await ofEachResponse(experience, (packed) => responseValues((critic ?? policy).model, packed));
     const examples = withAdvantages(experience, values, {
       ...fixture.advantages,
@@ -132,9 +182,7 @@ async function ppoRun(reference: Model, settings: Settings): Promise<Run> {
       if (critic) {
         report.valueGradientNorm = (await update(critic, { ...options, lr: optimiser.valueLr }, 5)).gradientNorm;
       }
-      for (const [key, number] of Object.entries(report)) {
-        if (!notHeld.includes(key)) measured[key] = [...(measured[key] ?? []), number];
-      }
+      note(measured, report);
     }
     if (settings.kl_target) {
       const [target, horizon] = settings.kl_target;

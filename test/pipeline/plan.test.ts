@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { saveModel } from '../../src/checkpoint/load-model.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { presetConfig } from '../../src/model/presets.ts';
-import { contentsBelow } from '../../src/pipeline/contents.ts';
+import { contentKey, contentsBelow } from '../../src/pipeline/contents.ts';
+import { machineSchema } from '../../src/pipeline/job.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
 import { makePlan, type Plan } from '../../src/pipeline/plan.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
@@ -99,6 +100,13 @@ describe('content keys', () => {
     );
     const renamed = await keys(demo.replaceAll('first', 'begin').replace('name: demo', 'name: other'));
     expect(renamed['third/b/seed-2']).toBe((await keys(demo))['third/b/seed-2']);
+  });
+
+  it('do not depend on when the log warns of sinking answers', () => {
+    const parts = { run: 'dpo', machine: machineSchema.parse({}), seed: 1, datasets: {}, inputs: {} };
+    const key = (config: Record<string, unknown>) => contentKey({ ...parts, config });
+    expect(key({ beta: 0.1, sinkingSteps: 5 })).toBe(key({ beta: 0.1, sinkingSteps: 20 }));
+    expect(key({ beta: 0.2 })).not.toBe(key({ beta: 0.1 }));
   });
 
   it('change with a key for the node and all that read it, and for no other', async () => {

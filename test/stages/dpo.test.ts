@@ -199,6 +199,20 @@ describe('a broken run is caught:', () => {
     await expect(answer).rejects.toThrow(stale);
   });
 
+  test('the reference of KTO changes while the policy is trained', async () => {
+    const run = trained({ loss: 'kto', steps: 2 }, async ({ data }) => {
+      const norm = (data as Extract<DpoState['data'], { kind: 'answers' }>).reference.parameters.get(
+        'model.norm.weight',
+      )!;
+      const weights = await backend.read(norm);
+      backend.write(
+        norm,
+        weights.map((weight) => weight + 1e-6),
+      );
+    });
+    await expect(run).rejects.toThrow('the weights of the reference have changed');
+  });
+
   test('chosen and rejected are swapped in the data', async () => {
     const right = await trained({ epochs: 2 });
     expect(right.warnings.join()).not.toContain('swapped');

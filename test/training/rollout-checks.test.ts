@@ -71,7 +71,12 @@ describe('sampling and training', () => {
 });
 
 describe('the first minibatch', () => {
-  const loss = { clip: { low: 0.2, high: 0.2 }, weighting: 'token' as const, maxNewTokens: 12 };
+  const loss = {
+    clip: { low: 0.2, high: 0.2 },
+    ratio: 'token' as const,
+    weighting: 'token' as const,
+    maxNewTokens: 12,
+  };
 
   test('has ratio 1', async () => {
     const report = await firstReport(1);
@@ -206,7 +211,13 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
     expect(() => assertKlBelow(10.1, 10)).toThrow('KL to the reference is 10.1 nats a response, above maxKl 10');
   });
 
-  const firstLoss = { clip: { low: 0.2, high: 0.2 }, temperature: 1, weighting: 'token' as const, maxNewTokens: 12 };
+  const firstLoss = {
+    clip: { low: 0.2, high: 0.2 },
+    temperature: 1,
+    ratio: 'token' as const,
+    weighting: 'token' as const,
+    maxNewTokens: 12,
+  };
 
   async function ppoExamples() {
     const experience = await experienceAt({ sampling: 1, training: 1 });

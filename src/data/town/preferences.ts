@@ -1,6 +1,6 @@
 import { RandomStream } from '../../random.ts';
 import type { PreferenceRow } from '../rows.ts';
-import { capital } from './facts.ts';
+import { inManner } from './manners.ts';
 import { type Question, rightAnswer } from './questions.ts';
 
 /**
@@ -9,10 +9,6 @@ import { type Question, rightAnswer } from './questions.ts';
  * shorter, so that length tells nothing.
  */
 const faults = ['false', 'impossible', 'impossible', 'rude', 'rambling', 'curt', 'evasive'] as const;
-
-/** What is added to a right answer to make it rude. */
-const rudeEndings = ['and now go', 'as every child knows', 'so leave me alone'];
-const evasions = ['Who can say?', 'Ask there.', 'I forgot.'];
 
 /**
  * Pairs for each question, one for each fault. Chosen is the right answer and nothing else, as the instructions have it,
@@ -56,13 +52,9 @@ function faulty(
       return falseAnswer;
     case 'impossible':
       return impossible;
-    case 'rude':
-      return `${right.slice(0, -1)}, ${random.pick(rudeEndings)}.`;
     case 'rambling':
       return `${falseAnswer} No. ${right}`;
-    case 'curt':
-      return capital(right.split(' ').slice(-2).join(' '));
-    case 'evasive':
-      return random.pick(evasions);
+    default:
+      return inManner(fault, right, random);
   }
 }

@@ -2,6 +2,7 @@ import { RandomStream } from '../../random.ts';
 import type { ChoiceRow, Message, MessagesRow, PromptRow } from '../rows.ts';
 import type { Split } from '../split.ts';
 import type { Fact } from './facts.ts';
+import { badManners, inManner } from './manners.ts';
 
 /** A fact in one of the ways to ask for it. */
 export interface Question {
@@ -52,8 +53,24 @@ export function wrongValues({ relation, value }: Fact, facts: readonly Fact[]): 
   return [...new Set(values)].filter((other) => other !== value);
 }
 
-export function instructionRow(question: Question): MessagesRow {
-  return { messages: [...asked(question), { role: 'assistant', content: rightAnswer(question.fact) }] };
+/** The question and its right answer. */
+export function answeredRow(question: Question): MessagesRow {
+  return answered(question, rightAnswer(question.fact));
+}
+
+/**
+ * Each question with its right answer, and every second one once more with an answer of bad manners, as several people would
+ * have written them: a model that imitates them all has something left to learn from preferences.
+ */
+export function instructionRows(questions: readonly Question[], seed: number): MessagesRow[] {
+  const random = new RandomStream(seed, 'town/instructions');
+  const inBadManner = (question: Question, i: number): MessagesRow =>
+    answered(question, inManner(badManners[i % badManners.length]!, rightAnswer(question.fact), random));
+  return random.shuffle([...questions.map(answeredRow), ...questions.filter((_, i) => i % 2 === 0).map(inBadManner)]);
+}
+
+function answered(question: Question, content: string): MessagesRow {
+  return { messages: [...asked(question), { role: 'assistant', content }] };
 }
 
 export function promptRow(question: Question): PromptRow {

@@ -5,7 +5,7 @@ import type { PreferenceRow, RowOf, TextRow, Use } from '../rows.ts';
 import { type Split, splitRows } from '../split.ts';
 import { createFacts, type Fact } from './facts.ts';
 import { preferenceRows } from './preferences.ts';
-import { choiceRow, instructionRow, promptRow, type Question, questionsOf } from './questions.ts';
+import { answeredRow, choiceRow, instructionRows, promptRow, type Question, questionsOf } from './questions.ts';
 import { createText } from './text.ts';
 import { createWorld, defaultSize, type TownSize, type World } from './world.ts';
 
@@ -33,14 +33,14 @@ type Reader<U extends Use> = (town: Town, split: Split) => readonly RowOf[U][];
 /** What each kind of dataset can be used for. */
 const readers: Readonly<Record<TownKind, { [U in Use]?: Reader<U> }>> = {
   text: { text: textRows },
-  instructions: { messages: each(instructionRow), prompt: each(promptRow) },
+  instructions: { messages: instructions, prompt: each(promptRow) },
   preferences: {
     preference: preferences,
     feedback: (town, split) => preferences(town, split).map(feedbackOf),
     prompt: each(promptRow),
   },
   prompts: { prompt: each(promptRow) },
-  questions: { choice: choiceRows, prompt: each(promptRow), messages: each(instructionRow) },
+  questions: { choice: choiceRows, prompt: each(promptRow), messages: each(answeredRow) },
 };
 
 /** What a built-in dataset can be used for. */
@@ -74,6 +74,10 @@ function textRows({ world, facts, size, seed }: Town, split: Split): readonly Te
 function choiceRows({ facts, seed }: Town, split: Split): RowOf['choice'][] {
   const random = new RandomStream(seed, `town/choices/${split}`);
   return questionsOf(facts, split, seed).map((question) => choiceRow(question, facts, random));
+}
+
+function instructions({ facts, seed }: Town, split: Split): RowOf['messages'][] {
+  return instructionRows(questionsOf(facts, split, seed), seed);
 }
 
 function preferences({ facts, seed }: Town, split: Split): PreferenceRow[] {

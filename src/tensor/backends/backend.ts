@@ -89,6 +89,12 @@ export interface SavedMlp {
   gateUp: Tensor;
 }
 
+/** Shapes of what a cache holds of one key-value head: panels of positions, and of the head's columns. */
+export interface CacheShapes {
+  keys: readonly [panels: number, words: number];
+  values: readonly [panels: number, words: number];
+}
+
 /** What the gradient of self-attention needs of its forward pass. */
 export interface SavedAttention {
   /** Operands: x [rows, operandWidth(hidden)], queries, keys and values, and what attention gave. */
@@ -173,6 +179,9 @@ export interface FusedKernels {
   /** 32-bit words that a row of `columns` elements takes as an operand of matrix products. */
   operandWidth(columns: number): number;
 
+  /** How `decoderLayer` wants the keys and values of a head over `capacity` tokens. */
+  cacheShapes(headDim: number, capacity: number): CacheShapes;
+
   /**
    * y = down · (silu(gate · x) ∘ (up · x)); x, y [rows, hidden], gateUp [2·I, hidden] (gate in the first I rows), down
    * [hidden, I]. Fills `saved` where it is given.
@@ -247,7 +256,7 @@ export interface FusedKernels {
   /**
    * One decoder layer for new tokens, over a cache that is changed in place: stream [rows, hidden] is the residual stream
    * before the layer and becomes that behind it. Row i belongs to sequence `sequences[i]` at `positions[i]`: its key and
-   * value are written to keys / values [sequences, kvHeads, capacity, operandWidth(headDim)] first (for all rows), then its
+   * value are written to keys / values [sequences, kvHeads, …cacheShapes] first (for all rows), then its
    * query attends to positions 0…positions[i] of its own sequence. With `postNorm` the norms stand behind the residual
    * additions. A row's result does not depend on the rows of other sequences. No gradient.
    */

@@ -21,6 +21,7 @@ export interface NativeLibrary {
   destroy(engine: number): void;
   /** 32-bit words of a row of that many columns as an operand of products. */
   operandWidth(engine: number, columns: number): number;
+  cacheLayout(engine: number, headDim: number, tokens: number): [number, number, number, number];
   allocate(engine: number, bytes: number): number;
   release(engine: number, handle: number): void;
   enqueue(engine: number, operation: number, ...values: number[]): void;

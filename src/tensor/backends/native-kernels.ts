@@ -2,6 +2,7 @@ import type { Tensor } from '../tensor.ts';
 import type {
   AdamWStep,
   AttentionShape,
+  CacheShapes,
   DecoderLayerWeights,
   FusedKernels,
   GradientTarget,
@@ -75,6 +76,11 @@ export class NativeKernels implements FusedKernels {
 
   operandWidth(columns: number): number {
     return this.#library.operandWidth(this.#engine, columns);
+  }
+
+  cacheShapes(headDim: number, capacity: number): CacheShapes {
+    const [keyPanels, keyWidth, valuePanels, valueWidth] = this.#library.cacheLayout(this.#engine, headDim, capacity);
+    return { keys: [keyPanels, keyWidth], values: [valuePanels, valueWidth] };
   }
 
   gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void {

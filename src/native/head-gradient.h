@@ -1,0 +1,155 @@
+// The gradient of the output head. The logits' is scale · (softmax − one-hot); softmax = e / Σ e with e = exp(logit −
+// reference), so that one pass over the vocabulary can make e, its sum and its product with the head, and what it leaves
+// to be scaled row by row is as small as the hidden states.
+#pragma once
+
+#include "head-logits.h"
+
+namespace mixtune {
+
+/** Columns of the vocabulary between two meetings of the threads, which so share these rows of the head in cache. */
+constexpr int64_t kBlockColumns = 2048;
+/** Of these, columns whose exponentials a thread holds at a time; and most rows of a task. */
+constexpr int64_t kTermColumns = 512;
+constexpr int64_t kBlockRows = 24 * kTileRows;
+/** Bytes of exponentials that wait for the gradient of the head. */
+constexpr int64_t kExponentialBytes = 64 << 20;
+/** e⁴⁰: a sum beyond it has a logit so far above the reference that another reference is better. */
+constexpr float kLargestSum = 2.3e17f;
+
+/** Where the gradients of hidden states and head go; either may be null. */
+struct HeadGradient {
+  float* dHidden;
+  bool accumulateDHidden;
+  float* dHead;
+  bool accumulateDHead;
+};
+
+/** The softmax of a chunk of rows, not yet divided by its sums. */
+template <class T>
+struct Exponentials {
+  /** By row: what exponentials refer to, e's sum in kLanes parts, the target's logit, and its e before − after rounding. */
+  float* reference;
+  float* sums;
+  float* targetLogit;
+  float* targetError;
+  /** Σ e · head, [rows, width]; null where nobody wants the gradient of hidden states. */
+  float* product;
+  /** e by column of the vocabulary; null where nobody wants the gradient of the head. */
+  TokenPanels<T> tokens;
+
+  Exponentials(Scratch& scratch, int64_t rows, int64_t width, int64_t vocabulary, const HeadGradient& at)
+      : reference(scratch.take<float>(rows)),
+        sums(scratch.take<float>(rows * kLanes)),
+        targetLogit(scratch.take<float>(rows)),
+        targetError(scratch.take<float>(rows)),
+        product(at.dHidden ? scratch.take<float>(rows * width) : nullptr),
+        tokens{at.dHead ? scratch.take<typename T::Unit>(TokenPanels<T>::sizeOf(rows, vocabulary)) : nullptr,
+               TokenPanels<T>::strideOf(rows)} {}
+
+  float sum(int64_t row) const { return sumOfLanes(load(sums + row * kLanes)); }
+};
+
+/** One term of a row of units, as a float. */
+template <class T>
+inline float termAt(const typename T::Unit* row, int64_t column) {
+  if constexpr (T::kTerms == 1) return row[column];
+  uint32_t bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(row)[column]) << 16;
+  float term;
+  std::memcpy(&term, &bits, sizeof(term));
+  return term;
+}
+
+/**
+ * Finish of logits = hidden · headᵀ from `column` of the vocabulary on, for rows from `first` of the chunk on: makes their
+ * exponentials, as rows [rows][kTermColumns] for the product with the head and as token panels.
+ */
+template <class T>
+struct KeepExponentials : NoPrefetch {
+  const Exponentials<T>& to;
+  const int32_t* target;
+  int64_t first, column, vocabulary;
+  bool setReference;
+  typename T::Unit* rows;
+
+  static constexpr int64_t kStride = kTermColumns / T::kTerms;
+
+  void operator()(int64_t row, int64_t count, int64_t panel, const float* logits) const {
+    const int64_t at = column + panel * kPanel;
+    for (int64_t r = 0; r < count; r += 2) {
+      Vec even[2], odd[2] = {};
+      make(row + r, panel, logits + r * kPanel, even);
+      if (r + 1 < count) make(row + r + 1, panel, logits + (r + 1) * kPanel, odd);
+      if (!to.tokens.data) continue;
+      to.tokens.put(first + row + r, at, even[0], odd[0]);
+      if (at + kLanes < vocabulary) to.tokens.put(first + row + r, at + kLanes, even[1], odd[1]);
+    }
+  }
+
+  void make(int64_t row, int64_t panel, const float* logits, Vec (&e)[2]) const {
+    const int64_t at = column + panel * kPanel, left = vocabulary - at, index = first + row;
+    const Vec a = load(logits), b = load(logits + kLanes);
+    if (setReference && at == 0) to.reference[index] = maxOfLanes(maximum(a, left > kLanes ? b : a));
+    e[0] = T::exponential(a - to.reference[index]);
+    e[1] = T::exponential(b - to.reference[index]);
+    if (left < kPanel) {
+      e[0] = firstLanes(e[0], left, 0.0f);
+      e[1] = firstLanes(e[1], left - kLanes, 0.0f);
+    }
+    float* sum = to.sums + index * kLanes;
+    store(sum, at == 0 ? e[0] + e[1] : load(sum) + (e[0] + e[1]));
+    typename T::Unit* terms = rows + row * kStride;
+    storePanelTerms<T>(terms, panel * kPanel, e[0], e[1]);
+    const int64_t picked = target[row] - at;
+    if (picked < 0 || picked >= kPanel) return;
+    to.targetLogit[index] = logits[picked];
+    to.targetError[index] = e[picked / kLanes][picked % kLanes] - termAt<T>(terms, panel * kPanel + picked);
+  }
+};
+
+/** The pass over the vocabulary for a chunk of rows [count] of `left`. */
+template <class T>
+void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabulary, Left<typename T::Unit> left,
+                  const typename T::Unit* panels, const typename T::Unit* across, const int32_t* target,
+                  bool setReference, const Exponentials<T>& to) {
+  using Unit = typename T::Unit;
+  const int64_t stride = panelStride(unitsOf<T>(width)), acrossStride = panelStride(unitsOf<T>(vocabulary));
+  const int64_t height = RowSplit::evenHeight(count), tiles = divideUp(count, height);
+  const int64_t tasks = std::min(tiles, divideUp(divideUp(tiles, kBlockRows / kTileRows), engine.team.size()) * engine.team.size());
+  for (int64_t block = 0; block < vocabulary; block += kBlockColumns) {
+    const int64_t end = std::min(block + kBlockColumns, vocabulary);
+    engine.team.parallel(tasks, [&](int64_t task, int thread) {
+      const int64_t first = task * tiles / tasks * height, rows = std::min((task + 1) * tiles / tasks * height, count) - first;
+      Scratch& scratch = engine.scratchOf(thread);
+      scratch.reset();
+      Unit* terms = scratch.take<Unit>(rows * KeepExponentials<T>::kStride);
+      for (int64_t column = block; column < end; column += kTermColumns) {
+        const int64_t columns = std::min(kTermColumns, end - column);
+        multiplyTiles<T>(rows, divideUp(columns, kPanel), unitsOf<T>(width), {left.data + first * left.stride, left.stride},
+                         panels + column / kPanel * stride, stride, height,
+                         KeepExponentials<T>{{}, to, target + first, first, column, vocabulary, setReference, terms});
+        if (to.product)
+          multiplyTiles<T>(rows, divideUp(width, kPanel), unitsOf<T>(columns), {terms, KeepExponentials<T>::kStride},
+                           across + column / T::kTerms * kPanel, acrossStride, height,
+                           StoreFloats{to.product + first * width, width, width, column > 0});
+      }
+    });
+  }
+}
+
+/** Token panels of rows of floats [count, width], row i times scale[i]. */
+template <class T>
+TokenPanels<T> scaledTokenPanels(Engine& engine, const float* rows, const float* scale, int64_t count, int64_t width) {
+  const TokenPanels<T> panels = emptyTokenPanels<T>(engine, count, width);
+  engine.team.ranges(divideUp(width, kLanes), 8, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = 0; row < count; row += 2)
+      for (int64_t column = begin * kLanes; column < std::min(end * kLanes, width); column += kLanes) {
+        const int64_t lanes = std::min<int64_t>(kLanes, width - column);
+        const auto part = [&](int64_t i) { return loadPart(rows + i * width + column, lanes) * scale[i]; };
+        panels.put(row, column, part(row), row + 1 < count ? part(row + 1) : Vec{});
+      }
+  });
+  return panels;
+}
+
+}  // namespace mixtune
