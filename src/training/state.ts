@@ -42,26 +42,30 @@ export async function saveTrainingState(state: TrainingState, directory: string)
   await writeFile(join(directory, 'state.json'), `${JSON.stringify(counters, null, 2)}\n`);
 }
 
+export interface TrainingSetup {
+  /** Of the data. */
+  rows: number;
+  /** Of their order. */
+  seed: number;
+  recompute: boolean;
+}
+
 /** The state before the first update. */
-export function newTrainingState(
-  model: Model,
-  data: { rows: number; seed: number },
-  tokenizer: Tokenizer,
-): TrainingState {
-  return { optimizer: newOptimizer(model), cursor: new DataCursor(data.rows, data.seed), tokenizer };
+export function newTrainingState(model: Model, setup: TrainingSetup, tokenizer: Tokenizer): TrainingState {
+  return { optimizer: newOptimizer(model, setup), cursor: new DataCursor(setup.rows, setup.seed), tokenizer };
 }
 
 /** Loads what `saveTrainingState` wrote; the next update is the one that an uninterrupted run would make. */
 export async function loadTrainingState(
   directory: string,
   backend: Backend,
-  data: { rows: number; seed: number },
+  setup: TrainingSetup,
   tokenizer: Tokenizer,
 ): Promise<TrainingState> {
   const { config, read } = await readModelDirectory(join(directory, 'model'));
   const model = await readModel(config, backend, read);
   const counters = JSON.parse(await readFile(join(directory, 'state.json'), 'utf8'));
-  const optimizer = newOptimizer(model);
+  const optimizer = newOptimizer(model, setup);
   optimizer.step = counters.step;
   for (const moments of momentNames) {
     const store = await openSafetensors(join(directory, `${moments}.safetensors`));
@@ -69,7 +73,7 @@ export async function loadTrainingState(
     copyTensors(stored, optimizer[moments]);
     releaseModel(stored);
   }
-  const cursor = new DataCursor(data.rows, data.seed);
+  const cursor = new DataCursor(setup.rows, setup.seed);
   cursor.restore(counters.cursor);
   return { optimizer, cursor, tokenizer };
 }
