@@ -12,15 +12,23 @@ namespace {
 /** Query heads that read a value together. */
 constexpr int64_t kHeadsAtOnce = 4;
 
+/** Units of a line of cache. */
+template <class T>
+constexpr int64_t kLine = 64 / sizeof(typename T::Unit);
+
 /**
  * scores[h][position] = query h · key for Heads queries, `queryStride` units apart, and Panels neighbouring panels of keys:
- * so many sums that one need not wait for the one before it.
+ * so many sums that one need not wait for the one before it. Asks memory for the values of these positions meanwhile.
  */
 template <class T, int Heads, int Panels>
 void scorePanels(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
-                 int64_t units, float* scores) {
+                 int64_t units, const TokenPanels<T, kPanel>& values, int64_t valuePanels, float* scores) {
   Vec sums[Panels][2][Heads] = {};
+  const int64_t lines = divideUp(Panels * kPanel / T::kTerms * kPanel / kLine<T>, units);
   for (int64_t k = 0; k < units; k++) {
+    for (int64_t v = 0; v < valuePanels; v++)
+      for (int64_t line = k * lines; line < (k + 1) * lines; line++)
+        __builtin_prefetch(values.data + v * values.stride + line * kLine<T>);
     decltype(broadcastUnit(queries[0])) query[Heads];
 #pragma GCC unroll 4
     for (int h = 0; h < Heads; h++) query[h] = broadcastUnit(queries[h * queryStride + k]);
@@ -41,13 +49,18 @@ void scorePanels(const typename T::Unit* queries, int64_t queryStride, const typ
 
 template <class T, int Heads>
 void scoreKeys(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
-               int64_t units, int64_t panels, float* scores) {
+               int64_t units, int64_t panels, const TokenPanels<T, kPanel>& values, int64_t valuePanels, float* scores) {
+  const auto from = [&](int64_t p) {
+    return TokenPanels<T, kPanel>{values.data + p * kPanel / T::kTerms * kPanel, values.stride};
+  };
   constexpr int kTogether = Heads == 1 ? 4 : Heads == 2 ? 2 : 1;
   int64_t p = 0;
   for (; p + kTogether <= panels; p += kTogether)
-    scorePanels<T, Heads, kTogether>(queries, queryStride, keys + p * keyStride, keyStride, units, scores + p * kPanel);
+    scorePanels<T, Heads, kTogether>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p),
+                                        valuePanels, scores + p * kPanel);
   for (; p < panels; p++)
-    scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, scores + p * kPanel);
+    scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p), valuePanels,
+                                scores + p * kPanel);
 }
 
 /** exp(score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
@@ -70,13 +83,15 @@ Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms
 
 /**
  * out[h] = Σ weights[h][position] · value for Heads heads and Vecs vectors of a panel of values, in Turns sums of which one
- * need not wait for the one before it.
+ * need not wait for the one before it. Asks memory for what lies from `ahead` on meanwhile.
  */
 template <class T, int Heads, int Vecs, int Turns>
 void sumPanel(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t columns,
-              int64_t headDim, float* out) {
+              int64_t headDim, const typename T::Unit* ahead, float* out) {
   Vec sums[Turns][Heads][Vecs] = {};
   const auto add = [&](int64_t k, int turn) {
+    __builtin_prefetch(ahead + k * kPanel);
+    if constexpr (kPanel > kLine<T>) __builtin_prefetch(ahead + k * kPanel + kLine<T>);
     decltype(panelUnits(values)) value[Vecs];
 #pragma GCC unroll 2
     for (int v = 0; v < Vecs; v++) value[v] = panelUnits(values + k * kPanel + v * kLanes);
@@ -104,41 +119,44 @@ void sumPanel(const typename T::Unit* weights, const typename T::Unit* values, i
 
 template <class T, int Heads>
 void sumValues(const typename T::Unit* weights, const TokenPanels<T, kPanel>& values, int64_t first, int64_t units,
-               int64_t headDim, float* out) {
+               int64_t headDim, const typename T::Unit* ahead, float* out) {
   constexpr int kTurns = Heads == 1 ? 4 : Heads == 2 ? 2 : 1;
   for (int64_t column = 0; column < headDim; column += kPanel) {
     const int64_t columns = std::min<int64_t>(headDim - column, kPanel);
     const auto* panel = values.data + column / kPanel * values.stride + first / T::kTerms * kPanel;
     (columns > kLanes ? sumPanel<T, Heads, 2, kTurns> : sumPanel<T, Heads, 1, kTurns>)(weights, panel, units, columns,
-                                                                                      headDim, out + column);
+                                                                                      headDim, ahead, out + column);
+    ahead += units * kPanel;
   }
 }
 
 /** All of it for Heads query heads. */
 template <class T, int Heads>
 void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last,
-                 const typename T::Unit* queries, float* out, Softmax* softmaxes) {
+                 const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes) {
   alignas(64) float scores[Heads * kPositionsAtOnce];
   alignas(64) typename T::Unit weights[Heads * kPositionsAtOnce];
   const int64_t count = last - first, queryStride = rowUnits<T>(cache.headDim);
   const auto* keys = cache.keysOf(sequence, kvHead) + first / kPanel * cache.keyStride();
-  scoreKeys<T, Heads>(queries, queryStride, keys, cache.keyStride(), cache.units(), divideUp(count, kPanel), scores);
+  const auto values = cache.valuesOf(sequence, kvHead);
+  scoreKeys<T, Heads>(queries, queryStride, keys, cache.keyStride(), cache.units(), divideUp(count, kPanel),
+                      {values.data + first / T::kTerms * kPanel, values.stride}, cache.valuePanels(), scores);
   for (int h = 0; h < Heads; h++)
     softmaxes[h] = exponentials<T>(scores + h * kPositionsAtOnce, count, weights + h * kPositionsAtOnce);
-  sumValues<T, Heads>(weights, cache.valuesOf(sequence, kvHead), first, unitsOf<T>(count), cache.headDim, out);
+  sumValues<T, Heads>(weights, values, first, unitsOf<T>(count), cache.headDim, ahead, out);
 }
 
 }  // namespace
 
 template <class T>
 void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last, int64_t group,
-                     const typename T::Unit* queries, float* out, Softmax* softmaxes) {
+                     const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes) {
   constexpr decltype(&attendHeads<T, 1>) attend[] = {attendHeads<T, 1>, attendHeads<T, 2>, attendHeads<T, 3>,
                                                      attendHeads<T, 4>};
   for (int64_t h = 0; h < group; h += kHeadsAtOnce)
     attend[std::min(group - h, kHeadsAtOnce) - 1](cache, sequence, kvHead, first, last,
-                                                  queries + h * rowUnits<T>(cache.headDim), out + h * cache.headDim,
-                                                  softmaxes + h);
+                                                  queries + h * rowUnits<T>(cache.headDim), ahead,
+                                                  out + h * cache.headDim, softmaxes + h);
 }
 
 float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out) {
@@ -155,7 +173,7 @@ float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int6
 }
 
 #define MIXTUNE_INSTANTIATE(T)                                                                                  \
-  template void attendPositions<T>(const Cache<T>&, int64_t, int64_t, int64_t, int64_t, int64_t, const T::Unit*, float*, Softmax*);
+  template void attendPositions<T>(const Cache<T>&, int64_t, int64_t, int64_t, int64_t, int64_t, const T::Unit*, const T::Unit*, float*, Softmax*);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)
 #if defined(__AVX512BF16__)

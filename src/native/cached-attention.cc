@@ -167,7 +167,9 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
       const Task& task = tasks.all[tasks.runs + index];
       const auto* query = queries + (task.row * heads + task.kvHead * group) * stride;
       const bool part = task.part >= 0;
-      attendPositions(cache, rows.sequences[task.row], task.kvHead, task.first, task.last, group, query,
+      const Task& next = tasks.all[tasks.runs + std::min(index + 1, end - 1)];
+      const auto* ahead = cache.keysOf(rows.sequences[next.row], next.kvHead) + next.first / kPanel * cache.keyStride();
+      attendPositions(cache, rows.sequences[task.row], task.kvHead, task.first, task.last, group, query, ahead,
                       part ? partSums + task.part * group * headDim : sums,
                       part ? partSoftmaxes + task.part * group : softmaxes);
       if (part) continue;

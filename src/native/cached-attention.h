@@ -75,11 +75,12 @@ struct Softmax {
 
 /**
  * The `group` query heads of one row that share a key-value head, over positions [first, last), at most kPositionsAtOnce
- * and from a whole panel on: Σ exp(score − largest) · value of each head [group, headDim], and its softmax.
+ * and from a whole panel on: Σ exp(score − largest) · value of each head [group, headDim], and its softmax. `ahead`: keys that
+ * will be needed next.
  */
 template <class T>
 void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last, int64_t group,
-                     const typename T::Unit* queries, float* out, Softmax* softmaxes);
+                     const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes);
 
 /** Joins the parts of one head, `apart` heads from each other, in order of their positions. Returns the softmax's sum. */
 float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out);

@@ -29,7 +29,10 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
   const int64_t bytes = panels * stride * static_cast<int64_t>(sizeof(Unit));
   const int64_t wanted = engine.team.size() == 1 ? 1 : kTasksPerThread * engine.team.size();
   const int64_t tasks = std::clamp<int64_t>(bytes / kTaskBytes, 1, std::min(wanted, panels));
-  engine.team.parallel(tasks, [&](int64_t task, int) {
+  const int64_t threads = engine.team.size();
+  engine.team.parallel(tasks, [&](int64_t index, int) {
+    // Neighbouring tasks to one thread, as long as all are equally fast: what it fetches ahead is of use to itself only.
+    const int64_t task = tasks % threads == 0 ? index % threads * (tasks / threads) + index / threads : index;
     alignas(64) float sums[kTileRows * kPanel];
     for (int64_t panel = task * panels / tasks; panel < (task + 1) * panels / tasks; panel++)
       for (int64_t row = 0; row < rows; row += height) {
