@@ -6,6 +6,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { checkpointTensors } from '../model/parameters.ts';
 import { writeFileAtomically } from './atomic.ts';
 import { isFloatDtype } from './dtype.ts';
+import { readFinite } from './finite.ts';
 import {
   buildGenerationConfig,
   buildHfConfig,
@@ -27,7 +28,10 @@ export interface ModelDirectory {
   extra: ModelExtra;
   /** `__metadata__` of the weight file. */
   metadata: ReadonlyMap<string, string>;
-  /** Any tensor of `checkpointTensors(config)` as float32, in `into` where it is given. */
+  /**
+   * Any tensor of `checkpointTensors(config)` as float32, in `into` where it is given.
+   * @throws RequestError where it holds NaN or infinity: everything computed from it would
+   */
   read(name: string, into?: Float32Array): Promise<Float32Array>;
 }
 
@@ -54,7 +58,7 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
     inferred,
     extra: parsed.extra,
     metadata: weights.metadata,
-    read: (name, into) => weights.readFloat32(name, into),
+    read: (name, into) => readFinite(weights, name, into),
   };
 }
 

@@ -19,6 +19,8 @@ export interface TensorStore {
   readonly metadata: ReadonlyMap<string, string>;
   /** The elements of a float tensor, row-major, as float32, in `into` where it is given (of the tensor's length). */
   readFloat32(name: string, into?: Float32Array): Promise<Float32Array>;
+  /** The file that holds a tensor. */
+  fileOf(name: string): string;
   /** The little-endian bytes of any tensor. */
   readBytes(name: string): Promise<Uint8Array>;
 }
@@ -78,6 +80,10 @@ class SafetensorsFile implements TensorStore {
       }
     });
     return values;
+  }
+
+  fileOf(): string {
+    return this.#path;
   }
 
   async readBytes(name: string): Promise<Uint8Array> {

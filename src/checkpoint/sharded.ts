@@ -73,6 +73,7 @@ async function openShards(directory: string, index: string): Promise<TensorStore
     tensors,
     metadata: new Map([...shards.values()].flatMap(({ metadata }) => [...metadata])),
     readFloat32: async (name, into) => shard(name).readFloat32(name, into),
+    fileOf: (name) => shard(name).fileOf(name),
     readBytes: async (name) => shard(name).readBytes(name),
   };
 }

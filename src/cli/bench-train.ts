@@ -11,6 +11,7 @@ interface TrainFlags extends BenchFlags {
   batch: number;
   length: number;
   steps: number;
+  recompute: boolean;
 }
 
 export function addBenchTrainCommand(parent: Command, { action }: Program): void {
@@ -20,12 +21,13 @@ export function addBenchTrainCommand(parent: Command, { action }: Program): void
     .description('Time training steps (forward, backward, AdamW) on random tokens; the fastest step counts.')
     .option('--batch <number>', 'sequences in a step', wholeNumber(1), 8)
     .option('--length <number>', 'tokens in a sequence', wholeNumber(1), 256)
-    .option('--steps <number>', 'timed steps', wholeNumber(1), 5);
+    .option('--steps <number>', 'timed steps', wholeNumber(1), 5)
+    .option('--recompute', 'compute layers again for their gradients', false);
   addBenchOptions(command).action(action((model: string | undefined, flags: TrainFlags) => run(model, flags)));
 }
 
 async function run(path: string | undefined, flags: TrainFlags): Promise<number> {
-  const { batch, length, threads, profile, json } = flags;
+  const { batch, length, recompute, threads, profile, json } = flags;
   await withBenchModel(path, flags, async (model, name) => {
     const { costs, ...speed } = await trainingSpeed(model, flags);
     const { backend } = model;
@@ -42,6 +44,7 @@ async function run(path: string | undefined, flags: TrainFlags): Promise<number>
           model: name,
           batch,
           length,
+          recompute,
           ...where,
           ...(profile ? { operations: shares } : {}),
         },

@@ -30,10 +30,10 @@ export interface TrainingSpeed {
  */
 export async function trainingSpeed(
   model: Model,
-  { batch, length, steps }: { batch: number; length: number; steps: number },
+  { batch, length, steps, recompute }: { batch: number; length: number; steps: number; recompute: boolean },
 ): Promise<TrainingSpeed> {
   const { config, backend } = model;
-  const optimizer = newOptimizer(model);
+  const optimizer = newOptimizer(model, { recompute });
   const random = new RandomStream(1, 'bench');
   const sequences = Array.from({ length: batch }, () => randomSequence(length + 1, config.vocabSize, random));
   const step = async () => {

@@ -4,7 +4,8 @@ import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
 import { selfAttention } from '../tensor/fused/self-attention.ts';
 import { gather } from '../tensor/primitives.ts';
-import { fromHost, scope } from '../tensor/scope.ts';
+import { fromHost } from '../tensor/scope.ts';
+import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { isPostLayer, type ModelConfig } from './config.ts';
 import { placementOfLayer } from './norm-placement.ts';
@@ -68,7 +69,8 @@ export function scoreHeadOf(model: Model): Tensor {
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);
   const shape = attentionShape(model.config);
-  return decoder(model, input.tokens, (x, { qkv, o }) => selfAttention(x, qkv, o, layout, shape), visit);
+  const attend: SelfAttention = (x, { qkv, o }) => selfAttention(x, qkv, o, layout, shape);
+  return decoder(model, input.tokens, attend, { kept: [layout.positionsTensor, layout.segmentsTensor], visit });
 }
 
 /** Self-attention of normalised hidden states x [rows, hidden] with the projections of a layer. */
@@ -76,28 +78,33 @@ export type SelfAttention = (x: Tensor, weights: { qkv: Tensor; o: Tensor }, lay
 
 /**
  * The decoder with its attention left open: training attends inside the batch, generation over a cache.
- * tokens [rows] → hidden states after the final norm [rows, hidden].
+ * tokens [rows] → hidden states after the final norm [rows, hidden]. `kept`: what `attend` uses besides what it is given.
  */
 export function decoder(
   model: Model,
   tokens: Int32Array,
   attend: SelfAttention,
-  visit?: (stream: Tensor) => void,
+  { kept = [], visit }: { kept?: readonly Tensor[]; visit?: ((stream: Tensor) => void) | undefined } = {},
 ): Tensor {
   const { config, backend } = model;
   let stream = gather(embeddingOf(model), fromHost(backend, tokens));
   visit?.(stream);
   for (let layer = 0; layer < config.layers; layer++) {
-    const input = stream;
-    stream = scope(() => decoderLayer(model, layer, input, attend));
+    const weights = layerWeights(model, layer);
+    const used = [...Object.values<Tensor>({ ...weights }), ...kept];
+    stream = segment(stream, used, (x) => decoderLayer(model, layer, weights, x, attend));
     visit?.(stream);
   }
   return rmsNorm(stream, finalNormOf(model), config.rmsNormEps);
 }
 
-function decoderLayer(model: Model, layer: number, x: Tensor, attend: SelfAttention): Tensor {
-  const { config } = model;
-  const weights = layerWeights(model, layer);
+function decoderLayer(
+  { config }: Model,
+  layer: number,
+  weights: DecoderLayerWeights,
+  x: Tensor,
+  attend: SelfAttention,
+): Tensor {
   const norm = (weight: Tensor) => (x: Tensor) => rmsNorm(x, weight, config.rmsNormEps);
   const attention = (x: Tensor): Tensor => attend(x, weights, layer);
   const mlp = (x: Tensor): Tensor => gatedMlp(x, weights.gateUp, weights.down);

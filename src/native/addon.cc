@@ -36,6 +36,11 @@ struct Call {
     if (index >= count) throw CallFailed{"an argument is missing"};
     return numberOf(env, values[index]);
   }
+  size_t size(size_t index) const {
+    const double value = number(index);
+    if (!(value >= 0 && value < 1e15)) throw CallFailed{"a size is out of range"};
+    return static_cast<size_t>(value);
+  }
   Session& session() const {
     const size_t index = static_cast<size_t>(number(0));
     if (index >= instance->sessions.size() || !instance->sessions[index])
@@ -92,7 +97,7 @@ napi_value destroy(Call& call) {
 napi_value operandWidth(Call& call) {
   int64_t words = 0;
   inPrecision(*call.session().engine,
-              [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.number(1))); });
+              [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.size(1))); });
   return numberValue(call.env, static_cast<double>(words));
 }
 
@@ -115,7 +120,7 @@ napi_value cacheLayout(Call& call) {
 
 /** (engine, bytes) → handle of a block. */
 napi_value allocate(Call& call) {
-  Block* block = call.session().engine->pool.allocate(static_cast<size_t>(call.number(1)));
+  Block* block = call.session().engine->pool.allocate(call.size(1));
   return numberValue(call.env, static_cast<double>(reinterpret_cast<uintptr_t>(block)));
 }
 
@@ -140,7 +145,7 @@ napi_value enqueue(Call& call) {
 napi_value write(Call& call) {
   Engine& engine = *call.session().engine;
   Block* block = call.block(1);
-  const size_t offset = static_cast<size_t>(call.number(2)) * 4;
+  const size_t offset = call.size(2) * 4;
   const Bytes from = bytesOf(call.env, call.values[3]);
   if (offset + from.length > block->bytes) throw CallFailed{"more data than the tensor holds"};
   auto staging = std::make_shared<AlignedMemory>(allocateAligned(from.length));

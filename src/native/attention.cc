@@ -125,6 +125,8 @@ const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at) {
     if (at.segments[s] > at.segments[s + 1]) throw std::runtime_error("segments are not ascending row offsets");
   if (at.segments[0] != 0 || at.segments[at.segmentCount] != at.rows)
     throw std::runtime_error("segments do not cover the rows");
+  for (int64_t i = 0; i < at.rows; i++)
+    if (at.positions[i] >= at.rows) throw std::runtime_error("a position is beyond the rows");
   return tableFor(engine, at.shape, at.theta, at.positions, at.rows);
 }
 

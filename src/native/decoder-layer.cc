@@ -108,12 +108,12 @@ void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
  */
 void operations::decoderLayer(Engine& engine, Arguments& in) {
   NewRows rows{};
-  rows.count = in.integer();
-  const int64_t sequenceCount = in.integer(), keyPanels = in.integer();
-  rows.shape = {in.integer(), in.integer(), in.integer()};
+  rows.count = in.extent();
+  const int64_t sequenceCount = in.extent(), keyPanels = in.extent();
+  rows.shape = {in.extent(), in.extent(), in.extent()};
   const double theta = in.number();
   Layer layer{};
-  const int64_t hidden = layer.hidden = in.integer(), intermediate = layer.intermediate = in.integer();
+  const int64_t hidden = layer.hidden = in.extent(), intermediate = layer.intermediate = in.extent();
   layer.eps = in.real();
   layer.post = in.flag();
   float* stream = in.write(rows.count * hidden);
@@ -146,7 +146,7 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
 
 /** rows, chosen, hidden, vocabulary, eps, stream, chosen rows, norm, head, logits [chosen, vocabulary]. */
 void operations::nextLogits(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), chosen = in.integer(), hidden = in.integer(), vocabulary = in.integer();
+  const int64_t rows = in.extent(), chosen = in.extent(), hidden = in.extent(), vocabulary = in.extent();
   const float eps = in.real();
   const float* stream = in.read(rows * hidden);
   const int32_t* chosenRows = in.read<int32_t>(chosen);

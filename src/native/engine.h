@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -32,7 +33,18 @@ class Arguments {
     if (next_ == end_) throw std::runtime_error("an argument is missing");
     return *next_++;
   }
-  int64_t integer() { return static_cast<int64_t>(number()); }
+  int64_t integer() {
+    const double value = number();
+    if (!(value >= -kLargestInteger && value <= kLargestInteger && value == std::trunc(value)))
+      throw std::runtime_error("a size is not an integer");
+    return static_cast<int64_t>(value);
+  }
+  /** An extent of an array: at least 1, and so small that the product of two cannot overflow. */
+  int64_t extent() {
+    const int64_t value = integer();
+    if (value < 1 || value > INT32_MAX) throw std::runtime_error("a size of " + std::to_string(value));
+    return value;
+  }
   float real() { return static_cast<float>(number()); }
   bool flag() { return number() != 0; }
 
@@ -40,7 +52,8 @@ class Arguments {
   template <class T>
   Block* block(int64_t count) {
     Block* block = reinterpret_cast<Block*>(static_cast<uintptr_t>(number()));
-    if (block && static_cast<size_t>(count) * sizeof(T) > block->bytes)
+    if (count < 0) throw std::runtime_error("a size is negative");
+    if (block && static_cast<size_t>(count) > block->bytes / sizeof(T))
       throw std::runtime_error("a tensor is smaller than its shape says");
     return block;
   }
@@ -61,6 +74,9 @@ class Arguments {
   }
 
  private:
+  /** 2⁵³: up to there a double holds every integer. */
+  static constexpr double kLargestInteger = 9007199254740992.0;
+
   const double* next_;
   const double* end_;
 };

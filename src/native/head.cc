@@ -109,7 +109,7 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t wi
 
 /** rows, hidden size, vocabulary, hidden, head, targets, logProbs, logSumExp. */
 void operations::tokenLogProbs(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), width = in.integer(), vocabulary = in.integer();
+  const int64_t rows = in.extent(), width = in.extent(), vocabulary = in.extent();
   const float* hidden = in.read(rows * width);
   Block* head = in.block<float>(vocabulary * width);
   const int32_t* targets = in.read<int32_t>(rows);
@@ -137,7 +137,7 @@ void operations::tokenLogProbs(Engine& engine, Arguments& in) {
 /** rows, hidden size, vocabulary, accumulate dHidden?, accumulate dHead?, dLogProbs, hidden, head, targets, logSumExp,
  * dHidden or 0, dHead or 0. */
 void operations::tokenLogProbsGradient(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), width = in.integer(), vocabulary = in.integer();
+  const int64_t rows = in.extent(), width = in.extent(), vocabulary = in.extent();
   HeadGradient at{};
   at.accumulateDHidden = in.flag();
   at.accumulateDHead = in.flag();
@@ -166,7 +166,7 @@ void operations::tokenLogProbsGradient(Engine& engine, Arguments& in) {
  * dHead.
  */
 void operations::crossEntropyWithGradient(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), width = in.integer(), vocabulary = in.integer();
+  const int64_t rows = in.extent(), width = in.extent(), vocabulary = in.extent();
   HeadGradient at{};
   at.accumulateDHidden = in.flag();
   at.accumulateDHead = in.flag();

@@ -58,7 +58,7 @@ TokenPanels<T> tokenPanelsOf(Engine& engine, const float* data, int64_t tokens, 
 
 /** batch, M, N, K, transpose a?, transpose b?, accumulate?, a, b, out. */
 void operations::matmul(Engine& engine, Arguments& in) {
-  const int64_t batch = in.integer(), rows = in.integer(), columns = in.integer(), depth = in.integer();
+  const int64_t batch = in.extent(), rows = in.extent(), columns = in.extent(), depth = in.extent();
   const bool transposeA = in.flag(), transposeB = in.flag(), accumulate = in.flag();
   const float* a = in.read(batch * rows * depth);
   const float* b = in.read(batch * depth * columns);
@@ -77,7 +77,7 @@ void operations::matmul(Engine& engine, Arguments& in) {
 
 /** rows, in, out, x, w, out: out [rows, out] = x [rows, in] · w [out, in]ᵀ. */
 void operations::linear(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), inputs = in.integer(), outputs = in.integer();
+  const int64_t rows = in.extent(), inputs = in.extent(), outputs = in.extent();
   const float* x = in.read(rows * inputs);
   Block* weight = in.block<float>(outputs * inputs);
   float* out = in.write(rows * outputs);
@@ -92,7 +92,7 @@ void operations::linear(Engine& engine, Arguments& in) {
 
 /** rows, in, out, accumulate?, dy, w, dx: dx [rows, in] (+)= dy [rows, out] · w [out, in]. */
 void operations::linearInputGradient(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), inputs = in.integer(), outputs = in.integer();
+  const int64_t rows = in.extent(), inputs = in.extent(), outputs = in.extent();
   const bool accumulate = in.flag();
   const float* dy = in.read(rows * outputs);
   const Block* weight = in.block<float>(outputs * inputs);
@@ -108,7 +108,7 @@ void operations::linearInputGradient(Engine& engine, Arguments& in) {
 
 /** rows, in, out, accumulate?, dy, x, dw: dw [out, in] (+)= dy [rows, out]ᵀ · x [rows, in]. */
 void operations::linearWeightGradient(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), inputs = in.integer(), outputs = in.integer();
+  const int64_t rows = in.extent(), inputs = in.extent(), outputs = in.extent();
   const bool accumulate = in.flag();
   const float* dy = in.read(rows * outputs);
   const float* x = in.read(rows * inputs);

@@ -143,7 +143,7 @@ void backward(Engine& engine, const Widths& at, const float* dy, typename T::Uni
 
 /** rows, hidden, intermediate, x, gateUp, down, y, operand or 0, saved gate and up or 0. */
 void operations::gatedMlp(Engine& engine, Arguments& in) {
-  const Widths at{in.integer(), in.integer(), in.integer()};
+  const Widths at{in.extent(), in.extent(), in.extent()};
   const float* x = in.read(at.rows * at.hidden);
   Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
   Block* down = in.block<float>(at.intermediate * at.hidden);
@@ -162,7 +162,7 @@ void operations::gatedMlp(Engine& engine, Arguments& in) {
  * and the tensor or 0.
  */
 void operations::gatedMlpGradient(Engine& engine, Arguments& in) {
-  const Widths at{in.integer(), in.integer(), in.integer()};
+  const Widths at{in.extent(), in.extent(), in.extent()};
   const float* dy = in.read(at.rows * at.hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);

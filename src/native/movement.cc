@@ -18,6 +18,10 @@ void checkIds(const int32_t* ids, int64_t count, int64_t rows) {
                                " is outside a table of " + std::to_string(rows) + " rows");
 }
 
+void checkPart(int64_t start, int64_t width, int64_t slab) {
+  if (start < 0 || width < 0 || start + width > slab) throw std::runtime_error("a part lies outside the whole");
+}
+
 int64_t rowsOfTask(int64_t width) { return kGrain / (width > 0 ? width : 1) + 1; }
 
 /** Runs copy(row, from, to) over [outer] runs of `width` elements, out of slabs of `axis` elements at `start`. */
@@ -65,7 +69,9 @@ void operations::transpose(Engine& engine, Arguments& in) {
   for (int64_t& each : extent) each = in.integer();
   for (int64_t& each : step) each = in.integer();
   const int64_t columns = extent[3], rows = extent[0] * extent[1] * extent[2];
-  const uint32_t* x = in.read<uint32_t>(rows * columns);
+  int64_t last = 0;
+  for (int d = 0; d < 4; d++) last += (extent[d] - 1) * step[d];
+  const uint32_t* x = in.read<uint32_t>(last + 1);
   uint32_t* out = in.write<uint32_t>(rows * columns);
   forEachRun(engine, rows, columns, [&](int64_t row) {
     const int64_t outer = row / extent[2];
@@ -81,6 +87,7 @@ void operations::transpose(Engine& engine, Arguments& in) {
 /** outer, elements of x per outer, first of them, elements of out per outer, x, out. */
 void operations::slice(Engine& engine, Arguments& in) {
   const int64_t outer = in.integer(), slab = in.integer(), start = in.integer(), width = in.integer();
+  checkPart(start, width, slab);
   const float* x = in.read(outer * slab);
   float* out = in.write(outer * width);
   forEachRun(engine, outer, width, [&](int64_t row) {
@@ -92,6 +99,7 @@ void operations::slice(Engine& engine, Arguments& in) {
 void operations::place(Engine& engine, Arguments& in) {
   const int64_t outer = in.integer(), slab = in.integer(), start = in.integer(), width = in.integer();
   const bool accumulate = in.flag();
+  checkPart(start, width, slab);
   const float* x = in.read(outer * width);
   float* out = in.write(outer * slab);
   forEachRun(engine, outer, width, [&](int64_t row) {

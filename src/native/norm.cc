@@ -25,7 +25,7 @@ float sumOfSquares(const float* x, int64_t count) {
 
 /** rows, hidden, eps, x, weight, y, inverseRms. */
 void operations::rmsNorm(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), hidden = in.integer();
+  const int64_t rows = in.extent(), hidden = in.extent();
   const float eps = in.real();
   const float* x = in.read(rows * hidden);
   const float* weight = in.read(hidden);
@@ -45,7 +45,7 @@ void operations::rmsNorm(Engine& engine, Arguments& in) {
 
 /** rows, hidden, accumulate dx?, accumulate dWeight?, dy, x, weight, inverseRms, dx or 0, dWeight or 0. */
 void operations::rmsNormGradient(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), hidden = in.integer();
+  const int64_t rows = in.extent(), hidden = in.extent();
   const bool accumulateDx = in.flag(), accumulateDWeight = in.flag();
   const float* dy = in.read(rows * hidden);
   const float* x = in.read(rows * hidden);

@@ -31,7 +31,7 @@ inline void rotate(const float* x, const RotaryTable& table, int64_t position, f
 /** The table for these positions. */
 inline const RotaryTable& tableFor(Engine& engine, const HeadShape& shape, double theta, const int32_t* positions,
                                    int64_t rows) {
-  if (shape.headDim % 2 || shape.kvHeads == 0 || shape.heads % shape.kvHeads)
+  if (shape.headDim % 2 || shape.heads % shape.kvHeads)
     throw std::runtime_error("head sizes that do not fit together");
   int64_t last = 0;
   for (int64_t i = 0; i < rows; i++) {

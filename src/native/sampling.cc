@@ -152,7 +152,7 @@ double uniformOf(const int32_t* words) {
  * or 0, sequence of each row, tokens seen [sequences, vocabulary / 32 rounded up] or 0, tokens, log-probabilities or 0.
  */
 void operations::sampleTokens(Engine& engine, Arguments& in) {
-  const int64_t rows = in.integer(), vocabulary = in.integer();
+  const int64_t rows = in.extent(), vocabulary = in.extent();
   Sampling sampling{};
   sampling.temperature = in.real();
   sampling.topK = in.integer();
@@ -166,7 +166,6 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
   uint32_t* seen = in.write<uint32_t>(sequenceCount * words);
   int32_t* tokens = in.write<int32_t>(rows);
   float* logProbs = in.write(rows);
-  if (vocabulary == 0) throw std::runtime_error("an empty vocabulary");
   if (sampling.temperature > 0 && !draws) throw std::runtime_error("no random numbers");
   for (int64_t row = 0; seen && row < rows; row++)
     if (sequences[row] < 0 || sequences[row] >= sequenceCount) throw std::runtime_error("a sequence does not exist");

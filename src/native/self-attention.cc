@@ -8,11 +8,11 @@ namespace {
 
 AttentionLayout readLayout(Arguments& in) {
   AttentionLayout at{};
-  at.rows = in.integer();
-  at.segmentCount = in.integer();
-  at.shape.heads = in.integer();
-  at.shape.kvHeads = in.integer();
-  at.shape.headDim = in.integer();
+  at.rows = in.extent();
+  at.segmentCount = in.extent();
+  at.shape.heads = in.extent();
+  at.shape.kvHeads = in.extent();
+  at.shape.headDim = in.extent();
   at.theta = in.number();
   at.positions = in.read<int32_t>(at.rows);
   at.segments = in.read<int32_t>(at.segmentCount + 1);
@@ -41,7 +41,7 @@ double attentionFlops(const AttentionLayout& at) {
  */
 void operations::selfAttention(Engine& engine, Arguments& in) {
   const AttentionLayout at = readLayout(in);
-  const int64_t hidden = in.integer(), width = at.shape.width(), outWidth = at.shape.queryWidth();
+  const int64_t hidden = in.extent(), width = at.shape.width(), outWidth = at.shape.queryWidth();
   const float* x = in.read(at.rows * hidden);
   Block* qkvWeight = in.block<float>(width * hidden);
   Block* oWeight = in.block<float>(hidden * outWidth);
@@ -73,7 +73,7 @@ void operations::selfAttention(Engine& engine, Arguments& in) {
  */
 void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
   const AttentionLayout at = readLayout(in);
-  const int64_t hidden = in.integer(), width = at.shape.width(), outWidth = at.shape.queryWidth();
+  const int64_t hidden = in.extent(), width = at.shape.width(), outWidth = at.shape.queryWidth();
   const float* dy = in.read(at.rows * hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);

@@ -46,8 +46,8 @@ export interface KeyParts {
   files?: Readonly<Record<string, string>>;
 }
 
-/** Keys that decide what is said and kept while a stage runs, and not what comes out. */
-const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery', 'sinkingSteps']);
+/** Keys that decide what is said and kept while a stage runs, or how it computes, and not what comes out. */
+const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery', 'sinkingSteps', 'recompute']);
 
 /** SHA-256 of everything that decides a node's result. */
 export function contentKey(parts: KeyParts): string {

@@ -174,7 +174,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadTokenizer(start);
     const data = await openPreferences(config, run, tokenizer);
-    const place = { rows: data.train.length, seed: run.seed };
+    const place = { rows: data.train.length, seed: run.seed, recompute: config.recompute };
     const training = from
       ? await loadTrainingState(from, run.backend, place, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, place, tokenizer);

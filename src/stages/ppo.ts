@@ -225,13 +225,13 @@ function criticProblems({ critic, reward }: PpoConfig): Problem[] {
 }
 
 async function openCritic(
-  { critic, rewardWeight }: PpoConfig,
+  { critic, rewardWeight, recompute }: PpoConfig,
   { tokenizer, rewardModel, prompts }: ReinforcementState,
   run: StageRun,
   from: string | undefined,
 ): Promise<Optimizer> {
   paddingIdOf(tokenizer);
-  const data = { rows: prompts.length, seed: run.seed };
+  const data = { rows: prompts.length, seed: run.seed, recompute };
   if (from) return (await loadTrainingState(join(from, criticFolder), run.backend, data, tokenizer)).optimizer;
   const isReward = critic === 'reward' || (critic === 'auto' && rewardWeight !== 0);
   const model = rewardModel && isReward ? copyModel(rewardModel.model) : await freshCritic(run);

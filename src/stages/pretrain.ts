@@ -82,7 +82,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     const rows = await openSplits(config.data, 'text', { ...run, holdOut: config.holdOut });
     const windows = encodeText(rows.train, tokenizer, config);
     const heldOut = encodeText(rows.heldOut, tokenizer, config);
-    const data = { rows: windows.length, seed: run.seed };
+    const data = { rows: windows.length, seed: run.seed, recompute: config.recompute };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState(await initialiseModel(modelConfig, run.backend, run.seed), data, tokenizer);

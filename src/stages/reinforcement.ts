@@ -156,7 +156,7 @@ export async function openReinforcement<Example extends PolicyExample>(
   const reference = await modelIn(from && hasReferenceMoved ? join(from, files.reference) : start);
   const prompts = await openPrompts(config, run, { tokenizer, model: reference.config });
   const pretraining = await openPretrainingMix(config, run, { tokenizer, model: reference, from: saved?.pretraining });
-  const data = { rows: prompts.prompts.length, seed: run.seed };
+  const data = { rows: prompts.prompts.length, seed: run.seed, recompute: config.recompute };
   const state = from
     ? await loadTrainingState(from, run.backend, data, tokenizer)
     : newTrainingState(copyModel(reference), data, tokenizer);

@@ -91,7 +91,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
       onTooLong: 'truncate',
     }).pairs;
 
-    const data = { rows: comparisons.length, seed: run.seed };
+    const data = { rows: comparisons.length, seed: run.seed, recompute: config.recompute };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState(await rewardModelFrom(start, run.backend, run.seed), data, tokenizer);

@@ -74,7 +74,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
     run.log(`${config.data}: ${describePreflight(train.preflight)}`);
     const heldOut = encodeConversations(rows.heldOut, tokenizer, { ...config, onTooLong: 'truncate' }).sequences;
 
-    const data = { rows: train.sequences.length, seed: run.seed };
+    const data = { rows: train.sequences.length, seed: run.seed, recompute: config.recompute };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, data, tokenizer);

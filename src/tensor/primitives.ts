@@ -1,7 +1,8 @@
 import type { BinaryKind, MatmulOptions, ReduceKind, UnaryKind } from './backends/backend.ts';
 import { empty, filled, own } from './scope.ts';
+import { requireFloats, requireShape, resultShape, sameShape } from './shapes.ts';
 import { record } from './tape.ts';
-import { type Shape, Tensor } from './tensor.ts';
+import { type Shape, sizeOf, Tensor } from './tensor.ts';
 
 /**
  * The primitives: each checks shapes, makes its output, and knows its backward pass, once for all backends.
@@ -37,7 +38,8 @@ export function mean(x: Tensor, axes?: readonly number[]): Tensor {
 }
 
 function unary(kind: Exclude<UnaryKind, 'copy'>, x: Tensor): Tensor {
-  const y = empty(x.backend, x.shape);
+  requireFloats(kind, x);
+  const y = empty(x.backend, resultShape(kind, x.shape));
   x.backend.unary(kind, x, y);
   return record([x], y, kind === 'log' ? [x] : kind === 'neg' ? [] : [y], (dy, gradients) => {
     gradients.add(x, unaryGradient(kind, dy, x, y));
@@ -61,7 +63,8 @@ function unaryGradient(kind: Exclude<UnaryKind, 'copy'>, dy: Tensor, x: Tensor, 
 
 function binary(kind: BinaryKind, left: Operand, right: Operand): Tensor {
   const [a, b] = operands(left, right);
-  const out = empty(a.backend, broadcastShape(kind, a.shape, b.shape));
+  requireFloats(kind, a, b);
+  const out = empty(a.backend, resultShape(kind, broadcastShape(kind, a.shape, b.shape)));
   a.backend.binary(kind, a, b, out);
   if (kind === 'greater') return out;
   const saved = kind === 'add' || kind === 'sub' ? [] : [a, b];
@@ -89,8 +92,9 @@ function rightGradient(kind: BinaryKind, dy: Tensor, a: Tensor, b: Tensor): Tens
 /** condition ≠ 0 ? a : b, elementwise; no gradient to the condition. */
 export function where(condition: Tensor, left: Operand, right: Operand): Tensor {
   const [a, b] = operands(left, right, condition);
+  requireFloats('where', condition, a, b);
   const shape = broadcastShape('where', broadcastShape('where', a.shape, b.shape), condition.shape);
-  const out = empty(condition.backend, shape);
+  const out = empty(condition.backend, resultShape('where', shape));
   condition.backend.select(condition, a, b, out);
   return record([a, b], out, [condition], (dy, gradients) => {
     if (gradients.wants(a)) gradients.add(a, sumTo(where(condition, dy, 0), a.shape));
@@ -99,6 +103,8 @@ export function where(condition: Tensor, left: Operand, right: Operand): Tensor 
 }
 
 function reduce(kind: ReduceKind, x: Tensor, axes: readonly number[] = x.shape.map((_, axis) => axis)): Tensor {
+  for (const axis of axes) requireAxis(kind, x, axis);
+  requireFloats(kind, x);
   const shape = x.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
   const out = empty(x.backend, shape);
   x.backend.reduce(kind, x, out);
@@ -112,13 +118,14 @@ function reduce(kind: ReduceKind, x: Tensor, axes: readonly number[] = x.shape.m
 /** [batch…, M, K] · [batch…, K, N] → [batch…, M, N]; `transposeA` / `transposeB` swap the last two dimensions first. */
 export function matmul(a: Tensor, b: Tensor, options: Pick<MatmulOptions, 'transposeA' | 'transposeB'> = {}): Tensor {
   const { transposeA = false, transposeB = false } = options;
+  requireFloats('matmul', a, b);
   const [rows, inner] = matrixShape(a, transposeA);
   const [innerB, columns] = matrixShape(b, transposeB);
   const batch = a.shape.slice(0, -2);
-  if (inner !== innerB || `${batch}` !== `${b.shape.slice(0, -2)}`) {
+  if (inner !== innerB || !sameShape(batch, b.shape.slice(0, -2))) {
     throw new Error(`matmul: shapes [${a.shape}] and [${b.shape}] do not fit (${JSON.stringify(options)})`);
   }
-  const out = empty(a.backend, [...batch, rows, columns]);
+  const out = empty(a.backend, resultShape('matmul', [...batch, rows, columns]));
   a.backend.matmul(a, b, out, { transposeA, transposeB });
   return record([a, b], out, [a, b], (dy, gradients) => {
     if (gradients.wants(a)) {
@@ -136,7 +143,8 @@ export function matmul(a: Tensor, b: Tensor, options: Pick<MatmulOptions, 'trans
 
 /** Rows of `table` [V, …] at `ids` [n] (i32) → [n, …]. */
 export function gather(table: Tensor, ids: Tensor): Tensor {
-  const out = empty(table.backend, [ids.size, ...table.shape.slice(1)]);
+  requireIdTensor('gather', ids);
+  const out = empty(table.backend, resultShape('gather', [ids.size, ...table.shape.slice(1)]));
   table.backend.gather(table, ids, out);
   return record([table], out, [ids], (dy, gradients) => {
     const { tensor, accumulate } = gradients.target(table);
@@ -147,17 +155,19 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
 
 /** [rows, …] with out[ids[i]] the sum of the source rows i [n, …] that have this id. */
 export function scatterAdd(source: Tensor, ids: Tensor, rows: number): Tensor {
-  const out = filled(source.backend, [rows, ...source.shape.slice(1)], 0);
+  requireIdTensor('scatterAdd', ids);
+  requireShape('scatterAdd', 'source', source, [ids.size, ...source.shape.slice(1)]);
+  const out = filled(source.backend, resultShape('scatterAdd', [rows, ...source.shape.slice(1)]), 0);
   source.backend.scatterAdd(source, ids, out);
   return record([source], out, [ids], (dy, gradients) => gradients.add(source, gather(dy, ids)));
 }
 
 /** Dimension d of the result is dimension `permutation[d]` of x. */
 export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
-  const out = empty(
-    x.backend,
-    permutation.map((axis) => x.shape[axis] as number),
-  );
+  if (x.shape.some((_, axis) => !permutation.includes(axis)) || permutation.length !== x.shape.length)
+    throw new Error(`transpose: [${permutation}] does not permute the dimensions of [${x.shape}]`);
+  const shape = permutation.map((axis) => x.shape[axis]!);
+  const out = empty(x.backend, resultShape('transpose', shape));
   x.backend.transpose(x, permutation, out);
   return record([x], out, [], (dy, gradients) => {
     const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
@@ -167,19 +177,18 @@ export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
 
 /** The same elements under another shape, without a copy. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  const out = own(x.view(shape));
+  if (sizeOf(shape) !== x.size) throw new Error(`reshape: [${x.shape}] has no shape [${shape}]`);
+  const out = own(x.view(resultShape('reshape', shape)));
   return record([x], out, [], (dy, gradients) => gradients.add(x, own(dy.view(x.shape))));
 }
 
 /** x[…, start : start + length, …] along one axis. */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
-  const extent = x.shape[axis] as number;
-  if (start < 0 || start + length > extent)
+  const extent = requireAxis('slice', x, axis);
+  if (!(Number.isInteger(start) && start >= 0 && start + length <= extent))
     throw new Error(`slice: [${start}, ${start + length}) is outside 0…${extent}`);
-  const out = empty(
-    x.backend,
-    x.shape.map((size, d) => (d === axis ? length : size)),
-  );
+  const shape = x.shape.map((size, d) => (d === axis ? length : size));
+  const out = empty(x.backend, resultShape('slice', shape));
   x.backend.slice(x, axis, start, out);
   return record([x], out, [], (dy, gradients) => {
     const { tensor, accumulate } = gradients.target(x);
@@ -190,18 +199,18 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
 
 /** Tensors one behind the other along an axis; the other dimensions are equal. */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
-  const first = parts[0] as Tensor;
-  const extent = parts.reduce((total, part) => total + (part.shape[axis] as number), 0);
-  const out = empty(
-    first.backend,
-    first.shape.map((size, d) => (d === axis ? extent : size)),
-  );
+  const [first] = parts;
+  if (!first) throw new Error('concat: there is nothing to concatenate');
+  const extent = parts.reduce((total, part) => total + requireAxis('concat', part, axis), 0);
+  const shapeWith = (extent: number): number[] => first.shape.map((size, d) => (d === axis ? extent : size));
+  for (const part of parts) requireShape('concat', 'a part', part, shapeWith(part.shape[axis]!));
+  const out = empty(first.backend, resultShape('concat', shapeWith(extent)));
   const starts: number[] = [];
   let start = 0;
   for (const part of parts) {
     first.backend.place(part, axis, start, out);
     starts.push(start);
-    start += part.shape[axis] as number;
+    start += part.shape[axis]!;
   }
   return record(parts, out, [], (dy, gradients) => {
     parts.forEach((part, index) => {
@@ -212,7 +221,10 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
 
 /** Repeats x to a larger shape by the trailing-dimension rule. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  return `${x.shape}` === `${shape}` ? x : add(x, filled(x.backend, shape, 0));
+  if (sameShape(x.shape, shape)) return x;
+  if (!sameShape(broadcastShape('broadcastTo', x.shape, shape), shape))
+    throw new Error(`broadcastTo: [${x.shape}] is larger than [${shape}]`);
+  return add(x, filled(x.backend, resultShape('broadcastTo', shape), 0));
 }
 
 /** The elements of x, cut off from the tape. */
@@ -222,7 +234,7 @@ export function stopGradient(x: Tensor): Tensor {
 
 /** Sums x down to a shape that broadcasts to it: the gradient of broadcasting. */
 function sumTo(x: Tensor, shape: Shape): Tensor {
-  if (`${x.shape}` === `${shape}`) return x;
+  if (sameShape(x.shape, shape)) return x;
   const padded = [...Array(x.shape.length - shape.length).fill(1), ...shape];
   const axes = padded.flatMap((extent, axis) => (extent === 1 && x.shape[axis] !== 1 ? [axis] : []));
   return reshape(sum(x, axes), shape);
@@ -243,6 +255,19 @@ function broadcastShape(name: string, a: Shape, b: Shape): number[] {
     if (left !== right && left !== 1 && right !== 1) throw new Error(`${name}: [${a}] and [${b}] do not broadcast`);
     return left === 1 ? right : left;
   });
+}
+
+/** The extent of a dimension that has to be there. */
+function requireAxis(operation: string, { shape }: Tensor, axis: number): number {
+  const extent = shape[axis];
+  if (extent === undefined) throw new Error(`${operation}: [${shape}] has no dimension ${axis}`);
+  return extent;
+}
+
+/** What the ids are, only the backend knows: it checks their range. */
+function requireIdTensor(operation: string, { dtype, shape }: Tensor): void {
+  if (dtype !== 'i32' || shape.length !== 1)
+    throw new Error(`${operation}: ids are ${dtype} [${shape}], i32 [n] is needed`);
 }
 
 function matrixShape(x: Tensor, transposed: boolean): [rows: number, columns: number] {

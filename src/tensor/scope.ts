@@ -37,6 +37,7 @@ export function own(tensor: Tensor): Tensor {
 
 /** A tensor with the elements of a host array; i32 for an Int32Array, else f32. */
 export function fromHost(backend: Backend, data: HostArray, shape: Shape = [data.length]): Tensor {
+  if (data.length !== sizeOf(shape)) throw new Error(`fromHost: [${shape}] does not hold ${data.length} elements`);
   const tensor = empty(backend, shape, data instanceof Int32Array ? 'i32' : 'f32');
   backend.write(tensor, data);
   return tensor;

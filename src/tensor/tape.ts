@@ -31,13 +31,16 @@ let active: Tape | undefined;
  * caller keeps, so several recordings accumulate.
  */
 export class Tape {
+  /** Whether segments run again for their gradients. */
+  readonly recompute: boolean;
   readonly #leaves: ReadonlyMap<Tensor, Tensor>;
   readonly #tracked = new Set<Tensor>();
   #nodes: Node[] = [];
 
   /** @param leaves each parameter with the tensor that its gradient is added to */
-  constructor(leaves: ReadonlyMap<Tensor, Tensor>) {
+  constructor(leaves: ReadonlyMap<Tensor, Tensor>, { recompute = false } = {}) {
     this.#leaves = leaves;
+    this.recompute = recompute;
   }
 
   /** Runs `body`, recording; the caller owns the tensor or tensors that it returns. */
@@ -88,6 +91,19 @@ export class Tape {
       pending.release();
       this.discard();
     }
+  }
+
+  /** The gradients of body(x), which is run again for them, from that of its result. */
+  replay(body: (x: Tensor) => Tensor, x: Tensor, dOut: Tensor, gradients: Gradients): void {
+    const leaves = new Map(this.#leaves);
+    const dx = empty(x.backend, x.shape);
+    dx.blank = true;
+    if (gradients.wants(x)) leaves.set(x, dx);
+    const tape = new Tape(leaves);
+    const output = tape.record(() => body(x));
+    tape.backwardFrom((inner) => inner.add(output, dOut));
+    output.release();
+    if (!dx.blank) gradients.add(x, dx);
   }
 
   /** Releases what the recording still holds. */
@@ -181,4 +197,26 @@ export function record(
 /** True while a tape records and a gradient can reach `x`: what only the backward pass needs may be left out otherwise. */
 export function isTracked(x: Tensor): boolean {
   return active?.tracks(x) ?? false;
+}
+
+/**
+ * body(x), of which a tape that recomputes keeps `x` and `kept` alone, all that `body` uses: for the gradient `body` runs
+ * again (Chen et al. 2016, "Training deep nets with sublinear memory cost"). The gradients are the same to the bit.
+ */
+export function segment(x: Tensor, kept: readonly Tensor[], body: (x: Tensor) => Tensor): Tensor {
+  const tape = active;
+  const inputs = [x, ...kept];
+  if (!tape?.recompute || !inputs.some(isTracked)) return scope(() => body(x));
+  const output = unrecorded(() => scope(() => body(x)));
+  return record(inputs, output, inputs, (dOut, gradients) => tape.replay(body, x, dOut, gradients));
+}
+
+function unrecorded<T>(body: () => T): T {
+  const outer = active;
+  active = undefined;
+  try {
+    return body();
+  } finally {
+    active = outer;
+  }
 }

@@ -4,9 +4,8 @@ import { RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
 import { backwardFromCrossEntropy, crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { scope } from '../tensor/scope.ts';
-import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { leavesOf, type Optimizer } from './optimizer.ts';
+import { type Optimizer, tapeOf } from './optimizer.ts';
 
 /** The micro-batches of the next optimiser step; the last ones of an epoch may be short or missing. */
 export function nextMicroBatches<Row>(
@@ -35,7 +34,7 @@ export async function languageModelLoss(
   const losses: Tensor[] = [];
   for (const batch of batches) {
     const weights = new Float32Array(batch.targets.length).fill(scale / trainedTokens);
-    const tape = new Tape(leavesOf(optimizer));
+    const tape = tapeOf(optimizer);
     const hidden = tape.record(() => hiddenStates(model, batch));
     losses.push(backwardFromCrossEntropy(tape, hidden, headOf(model), batch.targets, weights));
     hidden.release();

@@ -2,6 +2,7 @@ import { RunError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { adamW, addSquaredNorm } from '../tensor/fused/adamw.ts';
 import { filled } from '../tensor/scope.ts';
+import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type UpdateOptions, warmupStepsOf } from './options.ts';
 import { scheduleFactor } from './schedule.ts';
@@ -14,6 +15,8 @@ export interface Optimizer {
   model: Model;
   /** Updates done. */
   step: number;
+  /** Layers run again for their gradients: less memory, a third more time. */
+  recompute: boolean;
   firstMoments: Map<string, Tensor>;
   secondMoments: Map<string, Tensor>;
   gradients: Map<string, Tensor>;
@@ -22,12 +25,13 @@ export interface Optimizer {
 }
 
 /** AdamW from the start: moments and gradients zero. */
-export function newOptimizer(model: Model): Optimizer {
+export function newOptimizer(model: Model, { recompute = false } = {}): Optimizer {
   const zeros = (): Map<string, Tensor> =>
     new Map([...model.parameters].map(([name, { shape }]) => [name, filled(model.backend, shape, 0)]));
   return {
     model,
     step: 0,
+    recompute,
     firstMoments: zeros(),
     secondMoments: zeros(),
     gradients: zeros(),
@@ -42,9 +46,10 @@ export function releaseOptimizer(optimizer: Optimizer): void {
   optimizer.sumOfSquares.release();
 }
 
-/** Each parameter with the tensor that its gradient is added to: the leaves of a tape. */
-export function leavesOf({ model, gradients }: Optimizer): Map<Tensor, Tensor> {
-  return new Map([...model.parameters].map(([name, parameter]) => [parameter, gradients.get(name)!]));
+/** A recording that adds to the gradients of all parameters. */
+export function tapeOf({ model, gradients, recompute }: Optimizer): Tape {
+  const leaves = new Map([...model.parameters].map(([name, parameter]) => [parameter, gradients.get(name)!]));
+  return new Tape(leaves, { recompute });
 }
 
 export interface UpdateReport {

@@ -26,6 +26,10 @@ export function trainingOptions(defaults: {
     beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
     beta2: z.number().min(0).lt(1).default(0.95).describe('decay of the second moment'),
     epsilon: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
+    recompute: z
+      .boolean()
+      .default(false)
+      .describe('compute layers again for their gradients: long sequences take less memory, a step a third more time'),
     clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
     evalEvery: count().optional().describe('steps between evaluations on held-out rows'),
     evalRows: count().default(256).describe('held-out rows of an evaluation'),

@@ -4,10 +4,9 @@ import { type PairLoss, pairLoss, scoreOf } from '../losses/preference.ts';
 import type { Model } from '../model/model.ts';
 import { add, mul, reshape, slice, sub, sum } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
-import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { sumOnHost } from './language-model.ts';
-import { leavesOf, type Optimizer } from './optimizer.ts';
+import { type Optimizer, tapeOf } from './optimizer.ts';
 import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
 
 /** A pair and log π_ref of its answers; 0 where the loss has no reference. */
@@ -66,7 +65,7 @@ export async function preferenceStep(
   const losses: Tensor[] = [];
   const logProbs = { chosen: [] as number[], rejected: [] as number[] };
   for (const batch of microBatches) {
-    const tape = new Tape(leavesOf(optimizer));
+    const tape = tapeOf(optimizer);
     const [loss, chosen, rejected] = tape.record((): [Tensor, Tensor, Tensor] => {
       const policy = pairLogProbs(optimizer.model, batch);
       return [windowLoss(policy, batch, objective, share), policy.chosen, policy.rejected];

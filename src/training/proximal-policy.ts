@@ -9,11 +9,10 @@ import type { HostArray } from '../tensor/backends/backend.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
 import { add, mul, reshape, scatterAdd, sub, sum } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
-import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { PolicyExample, ValueExample } from './experience.ts';
 import { sumOnHost } from './language-model.ts';
-import { leavesOf, type Optimizer } from './optimizer.ts';
+import { type Optimizer, tapeOf } from './optimizer.ts';
 import {
   assertOnlyResponses,
   atTemperature,
@@ -65,7 +64,7 @@ export async function policyStep(
   const losses: Tensor[] = [];
   const newLogProbs: number[] = [];
   for (const group of responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))) {
-    const tape = new Tape(leavesOf(optimizer));
+    const tape = tapeOf(optimizer);
     const [policyLoss, logProbs] = tape.record(() => {
       const packed = packResponses(group);
       return policyTerms(model, responseStates(model, packed), packed, group, loss);
@@ -87,7 +86,7 @@ export async function valueStep(
   const losses: Tensor[] = [];
   const newValues: number[] = [];
   for (const group of responseGroups(examples)) {
-    const tape = new Tape(leavesOf(critic));
+    const tape = tapeOf(critic);
     const [valueLoss, values] = tape.record(() =>
       valueTerms(model, responseStates(model, packResponses(group)), group, {
         clip: valueClip,
@@ -116,7 +115,7 @@ export async function sharedStep(
   const newLogProbs: number[] = [];
   const newValues: number[] = [];
   for (const group of responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))) {
-    const tape = new Tape(leavesOf(optimizer));
+    const tape = tapeOf(optimizer);
     const [total, policy, logProbs, value, values] = tape.record((): Tensor[] => {
       const packed = packResponses(group);
       const states = responseStates(model, packed);

@@ -6,10 +6,9 @@ import { hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
-import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { sumOnHost } from './language-model.ts';
-import { leavesOf, type Optimizer } from './optimizer.ts';
+import { type Optimizer, tapeOf } from './optimizer.ts';
 
 /** The answers to one prompt, each behind the prompt and up to its end, and which of them was preferred to which. */
 export interface Comparison {
@@ -70,7 +69,7 @@ export async function rewardStep(
   const scored: { chosen: number; rejected: number }[] = [];
   for (const batch of microBatches) {
     const pairs = pairsOf(batch, margin, prompts);
-    const tape = new Tape(leavesOf(optimizer));
+    const tape = tapeOf(optimizer);
     const [loss, textScores] = tape.record((): [Tensor, Tensor] => {
       const all = lastTokenScores(
         optimizer.model,

@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readFinite } from '../checkpoint/finite.ts';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
@@ -41,34 +42,38 @@ export async function saveTrainingState(state: TrainingState, directory: string)
   await writeFile(join(directory, 'state.json'), `${JSON.stringify(counters, null, 2)}\n`);
 }
 
+export interface TrainingSetup {
+  /** Of the data. */
+  rows: number;
+  /** Of their order. */
+  seed: number;
+  recompute: boolean;
+}
+
 /** The state before the first update. */
-export function newTrainingState(
-  model: Model,
-  data: { rows: number; seed: number },
-  tokenizer: Tokenizer,
-): TrainingState {
-  return { optimizer: newOptimizer(model), cursor: new DataCursor(data.rows, data.seed), tokenizer };
+export function newTrainingState(model: Model, setup: TrainingSetup, tokenizer: Tokenizer): TrainingState {
+  return { optimizer: newOptimizer(model, setup), cursor: new DataCursor(setup.rows, setup.seed), tokenizer };
 }
 
 /** Loads what `saveTrainingState` wrote; the next update is the one that an uninterrupted run would make. */
 export async function loadTrainingState(
   directory: string,
   backend: Backend,
-  data: { rows: number; seed: number },
+  setup: TrainingSetup,
   tokenizer: Tokenizer,
 ): Promise<TrainingState> {
   const { config, read } = await readModelDirectory(join(directory, 'model'));
   const model = await readModel(config, backend, read);
   const counters = JSON.parse(await readFile(join(directory, 'state.json'), 'utf8'));
-  const optimizer = newOptimizer(model);
+  const optimizer = newOptimizer(model, setup);
   optimizer.step = counters.step;
   for (const moments of momentNames) {
     const store = await openSafetensors(join(directory, `${moments}.safetensors`));
-    const stored = await readModel(model.config, backend, (name, into) => store.readFloat32(name, into));
+    const stored = await readModel(model.config, backend, (name, into) => readFinite(store, name, into));
     copyTensors(stored, optimizer[moments]);
     releaseModel(stored);
   }
-  const cursor = new DataCursor(data.rows, data.seed);
+  const cursor = new DataCursor(setup.rows, setup.seed);
   cursor.restore(counters.cursor);
   return { optimizer, cursor, tokenizer };
 }

@@ -4,10 +4,9 @@ import { type KtoLoss, ktoBaseline, ktoLoss } from '../losses/kto.ts';
 import type { Model } from '../model/model.ts';
 import { add, mul, reshape, sub, sum } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
-import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { sumOnHost } from './language-model.ts';
-import { leavesOf, type Optimizer } from './optimizer.ts';
+import { type Optimizer, tapeOf } from './optimizer.ts';
 import { type PreferenceReport, preferenceMetrics, readAndRelease, rewardsOf, trainedTokens } from './preference.ts';
 import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
 
@@ -40,7 +39,7 @@ export async function ktoStep(
   const losses: Tensor[] = [];
   const policy: number[] = [];
   for (const batch of microBatches) {
-    const tape = new Tape(leavesOf(optimizer));
+    const tape = tapeOf(optimizer);
     const [loss, logProbs] = tape.record((): [Tensor, Tensor] => {
       const logProbs = sequenceLogProbs(optimizer.model, packSequences(batch));
       return [windowLoss(logProbs, batch, baseline, objective, share), logProbs];

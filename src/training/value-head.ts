@@ -1,3 +1,4 @@
+import { readFinite } from '../checkpoint/finite.ts';
 import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
 import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
 import { filled } from '../tensor/scope.ts';
@@ -46,7 +47,7 @@ export async function loadValueHead(optimizer: Optimizer, file: string): Promise
   const store = await openSafetensors(file);
   for (const [name, tensor] of tensorsOf(optimizer)) {
     const values = new Float32Array(tensor.size);
-    await store.readFloat32(name, values);
+    await readFinite(store, name, values);
     tensor.backend.write(tensor, values);
   }
 }

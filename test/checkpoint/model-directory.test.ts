@@ -5,6 +5,7 @@ import { type ModelToWrite, readModelDirectory, writeModelDirectory } from '../.
 import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
 import { type TensorSpec, writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import { openWeights, writeWeights } from '../../src/checkpoint/sharded.ts';
+import { RequestError } from '../../src/errors.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
 import { folderWith, mix, post, pre, refusal, specsOf, weightsOf, writeConfig } from './made-models.ts';
@@ -117,6 +118,35 @@ describe('tensors', () => {
       name === 'model.norm.weight' ? new Uint8Array(32) : weightsOf(pre)(name),
     );
     await expect(readModelDirectory(folder)).rejects.toThrow(/model\.norm\.weight: is I32; weights are floats/);
+  });
+});
+
+describe('weights that are not finite', () => {
+  const broken = async (name: string): Promise<Float32Array> => {
+    const values = await weightsOf(mix)(name);
+    if (name === 'model.layers.1.mlp.down_proj.weight') values[17] = Number.NaN;
+    if (name === 'model.norm.weight') values[0] = Number.NEGATIVE_INFINITY;
+    return values;
+  };
+
+  test('are named with their file when they are read', async () => {
+    const folder = await folderWith(mix, { post_layers: 2 }, { source: broken });
+    const model = await readModelDirectory(folder);
+    await model.read('model.layers.0.mlp.down_proj.weight');
+    const [file, down] = [join(folder, 'model.safetensors'), 'model.layers.1.mlp.down_proj.weight'];
+    const error = await model.read(down).catch((reason) => reason);
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.message).toContain(`${file}`);
+    expect(error.message).toContain(`${down}: holds NaN at element 17 (1 of 96 are not finite)`);
+    await expect(model.read('model.norm.weight')).rejects.toThrow('model.norm.weight: holds -Infinity at element 0');
+  });
+
+  test('are named with their shard', async () => {
+    const folder = await temporaryFolder();
+    await writeConfig(folder, mix, {});
+    await writeWeights(folder, specsOf(mix), broken, {}, 1500);
+    const model = await readModelDirectory(folder);
+    await expect(model.read('model.norm.weight')).rejects.toThrow(/model-\d{5}-of-\d{5}\.safetensors/);
   });
 });
 

@@ -186,6 +186,27 @@ describe('dpo refuses, all at once and with lines,', () => {
     ));
 });
 
+describe('weights that are not finite', () => {
+  const poison = async (directory: string): Promise<void> => {
+    const file = await open(join(directory, 'model.safetensors'), 'r+');
+    await file.write(Float32Array.of(Number.NaN), 0, 4, (await file.stat()).size - 4);
+    await file.close();
+  };
+  const named =
+    /1 problem in \S*nan\S*model\.safetensors[\s\S]*model\S+: holds NaN at element \d+ \(1 of \d+ are not finite\)/;
+
+  it.each([
+    ['sft', '--from', 'nan', '--data', 'alpaca.json', '--steps', '1', '--out', 'nan-out'],
+    ['generate', 'nan', '--prompt', 'the cat'],
+    ['evaluate', 'nan', '--text', 'words.txt'],
+  ])('%s names the tensor and the file', async (...args) => {
+    await damagedModel('nan', poison);
+    const { status, stderr } = await run(...args);
+    expect(stderr).toMatch(named);
+    expect(status).toBe(2);
+  });
+});
+
 describe('a pipeline refuses', () => {
   it('all that is wrong with it at once, by line', async () => {
     const lines = [

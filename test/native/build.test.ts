@@ -54,6 +54,21 @@ describe.runIf(available)('compiling the native engine', () => {
     expect(await readdir(join(folder, 'mixtune'))).toEqual([]);
   });
 
+  test('explains in one line what auto takes, with a compiler and with one that fails', async () => {
+    const opened = async () => {
+      await freshly();
+      const { openBackend } = await import('../../src/tensor/backends/open.ts');
+      const { backend, explanation } = await openBackend({ backend: 'auto', precision: 'f32', threads: 1 });
+      await backend.dispose();
+      return explanation;
+    };
+    vi.stubEnv('XDG_CACHE_HOME', join(path, '..', '..'));
+    expect(await opened()).toMatch(/^native engine, .*, f32 products, 1 thread \(auto: there is a C\+\+ compiler\)$/);
+    vi.stubEnv('XDG_CACHE_HOME', folder);
+    await compilerThat('printf "fatal error: disk on fire\\nand so on\\n" >&2; exit 1');
+    expect(await opened()).toMatch(/^portable TypeScript, about 200 times slower than native: .* disk on fire$/);
+  });
+
   test('happens once for two that ask at the same time, and never again', async () => {
     await compilerThat(linksTheKnownLibrary);
     const both = await Promise.all([(await freshly())(), (await freshly())()]);

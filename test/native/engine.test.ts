@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RandomStream } from '../../src/random.ts';
 import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
 import { add, exp, gather, mul, sum } from '../../src/tensor/primitives.ts';
 import { empty, filled, fromHost, scope } from '../../src/tensor/scope.ts';
 import { fusedCases, primitiveCases } from '../contract/cases.ts';
@@ -169,15 +170,39 @@ describe.runIf(available)('native engine', () => {
     const out = empty(backend, [2]);
     backend.fused.tokenLogProbs(hidden, filled(backend, [3, 4], 1), fromHost(backend, Int32Array.of(1, 3)), out, out);
     await expect(backend.sync()).rejects.toThrow('target 3 of row 1 is outside a vocabulary of 3');
-    const [cache, norm, square] = [[1, 1, 4, 4], [4], [4, 4]].map((shape) => filled(backend, shape, 0));
-    const [zero, four] = [0, 4].map((id) => fromHost(backend, Int32Array.of(id)));
+    const ofHead = backend.fused.cacheShapes(4, 4);
+    const [keys, values] = [ofHead.keys, ofHead.values].map((shape) => filled(backend, [1, 1, ...shape], 0));
+    const [norm, square] = [[4], [4, 4]].map((shape) => filled(backend, shape, 0));
+    const [zero, far] = [0, 4096].map((id) => fromHost(backend, Int32Array.of(id)));
     const qkv = filled(backend, [12, 4], 0);
     const gateUp = filled(backend, [8, 4], 0);
     const weights = { attentionNorm: norm!, qkv, o: square!, mlpNorm: norm!, gateUp, down: square! };
     const shape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
     const stream = filled(backend, [1, 4], 1);
-    backend.fused.decoderLayer(stream, zero!, four!, cache!, cache!, weights, shape, 1e-6, false);
+    backend.fused.decoderLayer(stream, zero!, far!, keys!, values!, weights, shape, 1e-6, false);
     await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');
+  });
+
+  test('log-probabilities of more logits than 32-bit indices reach are right to the last', async () => {
+    const [rows, vocabulary] = [2 ** 16 + 5, 2 ** 15 + 3];
+    const hidden = Float32Array.from({ length: rows }, (_, row) => row / rows);
+    const head = new Float32Array(vocabulary);
+    head[vocabulary - 1] = 3; // the last token's logit is 3 · hidden, all others are 0
+    const out = scope(
+      () =>
+        tokenLogProbs(
+          fromHost(backend, hidden, [rows, 1]),
+          fromHost(backend, head, [vocabulary, 1]),
+          new Int32Array(rows).fill(vocabulary - 1),
+        ),
+      { adopt: false },
+    );
+    const logProbs = await backend.read(out);
+    out.release();
+    for (const row of [0, 1, 40_000, rows - 1]) {
+      const logit = 3 * hidden[row]!;
+      expect(logProbs[row]).toBeCloseTo(logit - Math.log(vocabulary - 1 + Math.exp(logit)), 4);
+    }
   });
 
   test('NaN and infinity pass through', async () => {

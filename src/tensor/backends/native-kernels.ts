@@ -14,25 +14,9 @@ import type {
 import { handleOf, weightHandleOf } from './native-arguments.ts';
 import type { NativeLibrary } from './native-build.ts';
 
-/** Whether to add, and the block or 0. */
-function targetOf(target: GradientTarget | undefined): [number, number] {
-  return [Number(target?.accumulate ?? false), handleOf(target?.tensor)];
-}
-
-function layoutOf(
-  { positions, segments }: PackedRows,
-  { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
-): number[] {
-  return [
-    positions.size,
-    segments.size - 1,
-    heads,
-    kvHeads,
-    headDim,
-    ropeTheta,
-    handleOf(positions),
-    handleOf(segments),
-  ];
+/** Whether to add. Arguments are written out one by one: arrays of them would be garbage of every call. */
+function accumulates(target: GradientTarget | undefined): number {
+  return Number(target?.accumulate ?? false);
 }
 
 /** The fused operations of the C++ engine; arguments in the order that the operations in src/native document. */
@@ -118,20 +102,23 @@ export class NativeKernels implements FusedKernels {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.gatedMlpGradient!, dy.shape[0]!, dy.shape[1]!, down.shape[1]!,
       handleOf(dy), handleOf(saved.x), handleOf(saved.gateUp), handleOf(gateUp), handleOf(down),
-      ...targetOf(dx), ...targetOf(dGateUp), ...targetOf(dDown));
+      accumulates(dx), handleOf(dx?.tensor), accumulates(dGateUp), handleOf(dGateUp?.tensor),
+      accumulates(dDown), handleOf(dDown?.tensor));
   }
 
   selfAttention(
     x: Tensor,
     qkv: Tensor,
     o: Tensor,
-    rows: PackedRows,
+    { positions, segments }: PackedRows,
     y: Tensor,
-    shape: AttentionShape,
+    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
     saved?: SavedAttention,
   ): void {
     // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.selfAttention!, ...layoutOf(rows, shape), x.shape[1]!,
+    this.#library.enqueue(this.#engine, this.#op.selfAttention!,
+      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
+      x.shape[1]!,
       handleOf(x), weightHandleOf(qkv), weightHandleOf(o), handleOf(y),
       handleOf(saved?.x), handleOf(saved?.qkv), handleOf(saved?.out), handleOf(saved?.logSumExp));
   }
@@ -141,17 +128,20 @@ export class NativeKernels implements FusedKernels {
     saved: SavedAttention,
     qkv: Tensor,
     o: Tensor,
-    rows: PackedRows,
-    shape: AttentionShape,
+    { positions, segments }: PackedRows,
+    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
     dx: GradientTarget | undefined,
     dQkv: GradientTarget | undefined,
     dO: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.selfAttentionGradient!, ...layoutOf(rows, shape), dy.shape[1]!,
+    this.#library.enqueue(this.#engine, this.#op.selfAttentionGradient!,
+      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
+      dy.shape[1]!,
       handleOf(dy), handleOf(saved.x), handleOf(saved.qkv), handleOf(saved.out), handleOf(saved.logSumExp),
       handleOf(qkv), handleOf(o),
-      ...targetOf(dx), ...targetOf(dQkv), ...targetOf(dO));
+      accumulates(dx), handleOf(dx?.tensor), accumulates(dQkv), handleOf(dQkv?.tensor),
+      accumulates(dO), handleOf(dO?.tensor));
   }
 
   tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void {
@@ -190,7 +180,7 @@ export class NativeKernels implements FusedKernels {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.crossEntropyWithGradient!,
       targets.size, head.shape[1]!, head.shape[0]!,
-      Number(dHidden?.accumulate ?? false), Number(dHead?.accumulate ?? false),
+      accumulates(dHidden), accumulates(dHead),
       handleOf(hidden), weightHandleOf(head), handleOf(targets), handleOf(weights),
       handleOf(loss), handleOf(dHidden?.tensor), handleOf(dHead?.tensor));
   }

@@ -28,7 +28,7 @@ export async function openBackend(request: BackendRequest = {}): Promise<Backend
   const { available, reason, instructionSet = '' } = await nativeAvailability();
   if (!available) {
     if (wanted === 'auto')
-      return portable(precision, `portable TypeScript, about 200 times slower than native: ${reason}`);
+      return portable(precision, `portable TypeScript, about 200 times slower than native: ${reason?.split('\n')[0]}`);
     throw new RequestError({
       where: 'backend',
       message: `the native engine is not available: ${reason}`,

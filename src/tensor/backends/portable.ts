@@ -1,3 +1,4 @@
+import { requireIds } from '../shapes.ts';
 import type { DType, Shape, Storage, Tensor } from '../tensor.ts';
 import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
 
@@ -129,6 +130,7 @@ export class PortableBackend implements Backend {
   gather(table: Tensor, ids: Tensor, out: Tensor): void {
     const [source, rows, target] = [elements(table), elements(ids), elements(out)];
     const width = out.size / ids.size;
+    requireIds('gather', rows, table.shape[0]!);
     for (let i = 0; i < ids.size; i++) {
       target.set(source.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
     }
@@ -137,6 +139,7 @@ export class PortableBackend implements Backend {
   scatterAdd(source: Tensor, ids: Tensor, out: Tensor): void {
     const [rows, from, target] = [elements(ids), elements(source), elements(out)];
     const width = source.size / ids.size;
+    requireIds('scatterAdd', rows, out.shape[0]!);
     for (let i = 0; i < ids.size; i++) {
       for (let k = 0; k < width; k++) target[rows[i]! * width + k]! += from[i * width + k]!;
     }

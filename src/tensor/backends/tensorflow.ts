@@ -1,3 +1,4 @@
+import { requireIds } from '../shapes.ts';
 import type { DType, Shape, Storage, Tensor } from '../tensor.ts';
 import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
 import { deviceOf, loadTensorFlow, type TensorFlow, type TfTensor, versionOf } from './tensorflow-library.ts';
@@ -115,12 +116,14 @@ export class TensorFlowBackend implements Backend {
   }
 
   gather(table: Tensor, ids: Tensor, out: Tensor): void {
+    this.#requireIds('gather', ids, table.shape[0]!);
     this.#put(out, () => this.#tf.gather(this.#valueOf(table), this.#valueOf(ids, [ids.size])));
   }
 
   scatterAdd(source: Tensor, ids: Tensor, out: Tensor): void {
     const width = source.size / ids.size;
     const rows = out.size / width;
+    this.#requireIds('scatterAdd', ids, rows);
     this.#put(out, () => {
       const added = this.#valueOf(source, [ids.size, width]);
       const sums = this.#tf.unsortedSegmentSum(added, this.#valueOf(ids, [ids.size]), rows);
@@ -161,6 +164,12 @@ export class TensorFlowBackend implements Backend {
     });
     storage.value?.dispose();
     storage.value = fresh;
+  }
+
+  /** TensorFlow itself drops ids below 0, and on a GPU all that are out of range. */
+  #requireIds(operation: string, ids: Tensor, rows: number): void {
+    const { value } = ids.storage as TensorFlowStorage;
+    if (value) requireIds(operation, value.dataSync(), rows);
   }
 
   /** The elements of x in a shape; zeros before the first write. Made within an operation, which disposes of it. */

@@ -1,11 +1,13 @@
 import type { AdamWStep } from '../backends/backend.ts';
 import { add, div, maximum, mul, rsqrt, square, sub, sum } from '../primitives.ts';
 import { scope } from '../scope.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { requireShape } from '../shapes.ts';
+import type { Tensor } from '../tensor.ts';
 
 /** sumOfSquares [1] += Σ x². */
 export function addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
   const { fused } = x.backend;
+  requireShape('addSquaredNorm', 'sumOfSquares', sumOfSquares, [1]);
   if (fused.addSquaredNorm) fused.addSquaredNorm(x, sumOfSquares);
   else addSquaredNormComposition(x, sumOfSquares);
 }
@@ -13,7 +15,7 @@ export function addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
 export function addSquaredNormComposition(x: Tensor, sumOfSquares: Tensor): void {
   scope(() => {
     const total = sum(square(x));
-    const flat = total.view([sizeOf(sumOfSquares.shape)]);
+    const flat = total.view(sumOfSquares.shape);
     x.backend.addScaled(flat, 1, sumOfSquares);
     flat.release();
   });
@@ -32,6 +34,10 @@ export function adamW(
   step: AdamWStep,
 ): void {
   const { fused } = parameter.backend;
+  requireShape('adamW', 'the gradient', gradient, parameter.shape);
+  requireShape('adamW', 'the first moment', firstMoment, parameter.shape);
+  requireShape('adamW', 'the second moment', secondMoment, parameter.shape);
+  requireShape('adamW', 'sumOfSquares', sumOfSquares, [1]);
   if (fused.adamW) fused.adamW(parameter, gradient, firstMoment, secondMoment, sumOfSquares, step);
   else adamWComposition(parameter, gradient, firstMoment, secondMoment, sumOfSquares, step);
 }

@@ -1,6 +1,7 @@
 import type { AttentionShape, Backend } from '../backends/backend.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
+import { requireMatrix, requireShape, resultShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
 import { applyRotary, repeatHeads, rotaryTables, softmax } from './rotary.ts';
 
@@ -14,7 +15,20 @@ export interface SequenceLayout {
   segmentsTensor: Tensor;
 }
 
+/** Throws unless the segments divide the rows and positions count from 0 in each. */
 export function sequenceLayout(backend: Backend, positions: Int32Array, segments: Int32Array): SequenceLayout {
+  const rows = positions.length;
+  if (segments[0] !== 0) throw new Error(`sequenceLayout: segments begin with ${segments[0]}, not with row 0`);
+  for (let s = 0; s + 1 < segments.length; s++) {
+    const [begin, end] = [segments[s]!, segments[s + 1]!];
+    if (end < begin || end > rows)
+      throw new Error(`sequenceLayout: segment ${s} is rows [${begin}, ${end}) of ${rows}; segments have to ascend`);
+    for (let row = begin; row < end; row++) {
+      if (positions[row] !== row - begin)
+        throw new Error(`sequenceLayout: row ${row} has position ${positions[row]}, not ${row - begin}`);
+    }
+  }
+  if (segments.at(-1) !== rows) throw new Error(`sequenceLayout: segments end at row ${segments.at(-1)} of ${rows}`);
   return {
     positions,
     segments,
@@ -23,13 +37,30 @@ export function sequenceLayout(backend: Backend, positions: Int32Array, segments
   };
 }
 
+/** Throws unless the heads can be rotated and share keys and values evenly. */
+export function requireHeads(operation: string, { heads, kvHeads, headDim }: AttentionShape): void {
+  const fit = [heads, kvHeads, heads / kvHeads, headDim / 2].every((size) => Number.isInteger(size) && size > 0);
+  if (!fit)
+    throw new Error(`${operation}: ${heads} heads, ${kvHeads} key-value heads of ${headDim} do not fit together`);
+}
+
+/** Throws unless the layout is of `rows` rows. */
+export function requireLayoutOf(operation: string, { positions }: SequenceLayout, rows: number): void {
+  if (positions.length !== rows)
+    throw new Error(`${operation}: the sequences have ${positions.length} rows, x has ${rows}`);
+}
+
 /**
  * Causal attention with rotary positions inside each sequence: softmax(R(q) · R(k)ᵀ / √headDim) · v.
  * qkv [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim].
  */
 export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionShape): Tensor {
   const { heads, kvHeads, headDim } = shape;
-  const rows = qkv.shape[0]!;
+  const [rows] = requireMatrix('attention', 'qkv', qkv);
+  requireHeads('attention', shape);
+  requireShape('attention', 'qkv', qkv, [rows, (heads + 2 * kvHeads) * headDim]);
+  requireLayoutOf('attention', layout, rows);
+  resultShape('attention', [heads, rows, rows]);
   const tables = rotaryTables(qkv.backend, layout.positions, shape);
   const part = (first: number, count: number): Tensor =>
     reshape(slice(qkv, 1, first * headDim, count * headDim), [rows, count, headDim]);

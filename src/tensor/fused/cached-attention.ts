@@ -1,7 +1,9 @@
 import type { AttentionShape } from '../backends/backend.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
+import { requireInt32, requireMatrix, requireShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
+import { requireHeads } from './attention.ts';
 import { applyRotary, repeatHeads, rotaryTables, softmax } from './rotary.ts';
 
 /** Keys and values of one layer, each [sequences, kvHeads, capacity, headDim]; changed in place. */
@@ -24,8 +26,17 @@ export interface DecodeRows {
 export function cachedAttention(qkv: Tensor, rows: DecodeRows, cache: LayerCache, shape: AttentionShape): Tensor {
   const { backend } = qkv;
   const { heads, kvHeads, headDim } = shape;
-  const count = qkv.shape[0]!;
+  const [count] = requireMatrix('cachedAttention', 'qkv', qkv);
   const [sequences, , capacity] = cache.keys.shape as [number, number, number, number];
+  requireHeads('cachedAttention', shape);
+  requireShape('cachedAttention', 'qkv', qkv, [count, (heads + 2 * kvHeads) * headDim]);
+  requireShape('cachedAttention', 'the values', cache.values, cache.keys.shape);
+  requireInt32('cachedAttention', 'the places of the cache', sequences * kvHeads * capacity);
+  for (let row = 0; row < count; row++) {
+    const [sequence, position] = [rows.sequences[row]!, rows.positions[row]!];
+    if (!(sequence >= 0 && sequence < sequences && position >= 0 && position < capacity))
+      throw new Error(`cachedAttention: row ${row} is outside the cache`);
+  }
   const tables = rotaryTables(backend, rows.positions, shape);
   const part = (first: number, heads: number): Tensor =>
     reshape(slice(qkv, 1, first * headDim, heads * headDim), [count, heads, headDim]);

@@ -2,13 +2,14 @@ import { mul, neg, reshape, sum } from '../primitives.ts';
 import { empty, fromHost, scope } from '../scope.ts';
 import type { Tape } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import { tokenLogProbs } from './token-log-probs.ts';
+import { requireHead, requireTargets, tokenLogProbs } from './token-log-probs.ts';
 
 /**
  * −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]] → [1]. Rows with target −1 count nothing.
  * hidden [rows, H], head [V, H], targets and weights [rows].
  */
 export function crossEntropy(hidden: Tensor, head: Tensor, targets: Int32Array, weights: Float32Array): Tensor {
+  requireWeights(weights, targets);
   const logProbs = tokenLogProbs(hidden, head, targets);
   return neg(reshape(sum(mul(logProbs, fromHost(hidden.backend, weights))), [1]));
 }
@@ -32,6 +33,9 @@ export function backwardFromCrossEntropy(
     tape.backward(loss);
     return loss;
   }
+  const [rows, vocabulary] = requireHead('crossEntropy', hidden, head);
+  requireTargets('crossEntropy', targets, rows, vocabulary);
+  requireWeights(weights, targets);
   const loss = scope(() => empty(backend, [1]), { adopt: false });
   tape.backwardFrom((gradients) => {
     const [targetsTensor, weightsTensor] = [fromHost(backend, targets), fromHost(backend, weights)];
@@ -39,4 +43,9 @@ export function backwardFromCrossEntropy(
     fused.crossEntropyWithGradient?.(hidden, head, targetsTensor, weightsTensor, loss, dHidden, dHead);
   });
   return loss;
+}
+
+function requireWeights(weights: Float32Array, targets: Int32Array): void {
+  if (weights.length !== targets.length)
+    throw new Error(`crossEntropy: there are ${weights.length} weights of ${targets.length} targets`);
 }

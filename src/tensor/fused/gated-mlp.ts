@@ -1,4 +1,5 @@
 import { empty } from '../scope.ts';
+import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { linearComposition } from './linear.ts';
@@ -13,11 +14,12 @@ import { swiglu } from './swiglu.ts';
 export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor): Tensor {
   const { backend } = x;
   const { fused } = backend;
+  requireFloats('gatedMlp', x, gateUp, down);
+  const [rows, hidden] = requireMatrix('gatedMlp', 'x', x);
+  const [, intermediate] = requireMatrix('gatedMlp', 'down', down);
+  requireShape('gatedMlp', 'down', down, [hidden, intermediate]);
+  requireShape('gatedMlp', 'gateUp', gateUp, [2 * intermediate, hidden]);
   if (!fused.gatedMlp || !fused.gatedMlpGradient || !fused.operandWidth) return gatedMlpComposition(x, gateUp, down);
-  const [rows, hidden] = x.shape as [number, number];
-  const intermediate = down.shape[1]!;
-  if (`${gateUp.shape}` !== `${[2 * intermediate, hidden]}` || down.shape[0] !== hidden)
-    throw new Error(`gatedMlp: x [${x.shape}], gateUp [${gateUp.shape}] and down [${down.shape}] do not fit`);
   const y = empty(backend, [rows, hidden]);
   if (![x, gateUp, down].some(isTracked)) {
     fused.gatedMlp(x, gateUp, down, y);

@@ -1,5 +1,6 @@
 import { matmul } from '../primitives.ts';
 import { empty } from '../scope.ts';
+import { requireFloats, requireMatrix, requireShape, resultShape } from '../shapes.ts';
 import { record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -9,12 +10,13 @@ import type { Tensor } from '../tensor.ts';
  */
 export function linear(x: Tensor, w: Tensor): Tensor {
   const { fused } = x.backend;
+  requireFloats('linear', x, w);
+  const [rows, inner] = requireMatrix('linear', 'x', x);
+  const [outer] = requireMatrix('linear', 'w', w);
+  requireShape('linear', 'w', w, [outer, inner]);
+  const shape = resultShape('linear', [rows, outer]);
   if (!fused.linear || !fused.linearInputGradient || !fused.linearWeightGradient) return linearComposition(x, w);
-  const [rows, inner] = x.shape;
-  if (x.shape.length !== 2 || w.shape.length !== 2 || w.shape[1] !== inner) {
-    throw new Error(`linear: x [${x.shape}] and w [${w.shape}] do not fit`);
-  }
-  const y = empty(x.backend, [rows!, w.shape[0]!]);
+  const y = empty(x.backend, shape);
   fused.linear(x, w, y);
   return record([x, w], y, [x, w], (dy, gradients) => {
     if (gradients.wants(x)) {

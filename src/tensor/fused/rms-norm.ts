@@ -1,5 +1,6 @@
 import { add, mean, mul, rsqrt, square } from '../primitives.ts';
 import { empty } from '../scope.ts';
+import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import { record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -10,9 +11,12 @@ import type { Tensor } from '../tensor.ts';
  */
 export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   const { fused } = x.backend;
+  requireFloats('rmsNorm', x, weight);
+  const [rows, hidden] = requireMatrix('rmsNorm', 'x', x);
+  requireShape('rmsNorm', 'weight', weight, [hidden]);
   if (!fused.rmsNorm || !fused.rmsNormGradient) return rmsNormComposition(x, weight, eps);
   const y = empty(x.backend, x.shape);
-  const inverseRms = empty(x.backend, [x.shape[0]!]);
+  const inverseRms = empty(x.backend, [rows]);
   fused.rmsNorm(x, weight, y, inverseRms, eps);
   return record([x, weight], y, [x, inverseRms], (dy, gradients) => {
     const dx = gradients.targetIfWanted(x);

@@ -1,8 +1,9 @@
 import type { AttentionShape } from '../backends/backend.ts';
 import { empty } from '../scope.ts';
+import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import { attention, type SequenceLayout } from './attention.ts';
+import { attention, requireHeads, requireLayoutOf, type SequenceLayout } from './attention.ts';
 import { linearComposition } from './linear.ts';
 
 /**
@@ -20,13 +21,16 @@ export function selfAttention(
 ): Tensor {
   const { backend } = x;
   const { fused } = backend;
-  if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandWidth)
-    return selfAttentionComposition(x, qkv, o, layout, shape);
-  const [rows, hidden] = x.shape as [number, number];
   const { heads, kvHeads, headDim } = shape;
   const [width, outWidth] = [(heads + 2 * kvHeads) * headDim, heads * headDim];
-  if (`${qkv.shape}` !== `${[width, hidden]}` || `${o.shape}` !== `${[hidden, outWidth]}`)
-    throw new Error(`selfAttention: x [${x.shape}], qkv [${qkv.shape}] and o [${o.shape}] do not fit`);
+  requireFloats('selfAttention', x, qkv, o);
+  requireHeads('selfAttention', shape);
+  const [rows, hidden] = requireMatrix('selfAttention', 'x', x);
+  requireShape('selfAttention', 'qkv', qkv, [width, hidden]);
+  requireShape('selfAttention', 'o', o, [hidden, outWidth]);
+  requireLayoutOf('selfAttention', layout, rows);
+  if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandWidth)
+    return selfAttentionComposition(x, qkv, o, layout, shape);
   const packed = { positions: layout.positionsTensor, segments: layout.segmentsTensor };
   const y = empty(backend, [rows, hidden]);
   if (![x, qkv, o].some(isTracked)) {

@@ -1,5 +1,6 @@
 import { add, exp, gather, log, max, mul, reshape, stopGradient, sub, sum } from '../primitives.ts';
 import { empty, fromHost } from '../scope.ts';
+import { requireFloats, requireInt32, requireMatrix, requireShape } from '../shapes.ts';
 import { record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { linearComposition } from './linear.ts';
@@ -11,8 +12,9 @@ import { linearComposition } from './linear.ts';
 export function tokenLogProbs(hidden: Tensor, head: Tensor, targets: Int32Array): Tensor {
   const { backend } = hidden;
   const { fused } = backend;
+  const [rows, vocabulary] = requireHead('tokenLogProbs', hidden, head);
+  requireTargets('tokenLogProbs', targets, rows, vocabulary);
   if (!fused.tokenLogProbs || !fused.tokenLogProbsGradient) return tokenLogProbsComposition(hidden, head, targets);
-  const rows = hidden.shape[0]!;
   const targetsTensor = fromHost(backend, targets);
   const logProbs = empty(backend, [rows]);
   const logSumExp = empty(backend, [rows]);
@@ -34,10 +36,33 @@ export function tokenLogProbs(hidden: Tensor, head: Tensor, targets: Int32Array)
   });
 }
 
+/** Rows and vocabulary of a product with the output head. */
+export function requireHead(
+  operation: string,
+  hidden: Tensor,
+  head: Tensor,
+): readonly [rows: number, vocabulary: number] {
+  requireFloats(operation, hidden, head);
+  const [rows, width] = requireMatrix(operation, 'hidden', hidden);
+  const [vocabulary] = requireMatrix(operation, 'head', head);
+  requireShape(operation, 'head', head, [vocabulary, width]);
+  return [rows, vocabulary];
+}
+
+/** Throws unless each row has a target in the vocabulary or −1. */
+export function requireTargets(operation: string, targets: Int32Array, rows: number, vocabulary: number): void {
+  if (targets.length !== rows) throw new Error(`${operation}: there are ${targets.length} targets of ${rows} rows`);
+  for (let row = 0; row < rows; row++) {
+    if (targets[row]! < -1 || targets[row]! >= vocabulary)
+      throw new Error(`${operation}: target ${targets[row]} of row ${row} is outside a vocabulary of ${vocabulary}`);
+  }
+}
+
 export function tokenLogProbsComposition(hidden: Tensor, head: Tensor, targets: Int32Array): Tensor {
   const { backend } = hidden;
+  const [rows, vocabulary] = [hidden.shape[0]!, head.shape[0]!];
+  requireInt32('tokenLogProbs', `the logits of ${rows} rows and a vocabulary of ${vocabulary}`, rows * vocabulary);
   const logits = linearComposition(hidden, head);
-  const [rows, vocabulary] = logits.shape as [number, number];
   const largest = stopGradient(max(logits, [1]));
   const logSumExp = add(log(sum(exp(sub(logits, largest)), [1])), largest);
   const logProbs = reshape(sub(logits, logSumExp), [rows * vocabulary, 1]);

@@ -1,0 +1,156 @@
+import { expect, test } from 'vitest';
+import { RandomStream } from '../../src/random.ts';
+import type { GradientTarget } from '../../src/tensor/backends/backend.ts';
+import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { filled, fromHost, scope } from '../../src/tensor/scope.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+
+const { available } = await nativeAvailability();
+
+/** Draws arguments that need not fit together: shapes, ids, and tensors that a call may leave out. */
+class Arguments {
+  readonly #backend: NativeBackend;
+  readonly #random: RandomStream;
+
+  constructor(backend: NativeBackend, seed: number) {
+    this.#backend = backend;
+    this.#random = new RandomStream(seed, 'arguments');
+  }
+  readonly pick = <T>(values: readonly T[]): T => values[Math.floor(this.#random.uniform() * values.length)]!;
+  readonly size = () => this.pick([0, 0, 1, 1, 2, 3, 5, 16, 17, 33, 64]);
+  readonly yes = () => this.pick([true, false]);
+  readonly fraction = () => this.#random.uniform();
+  readonly tensor = (rank: number) =>
+    filled(this.#backend, Array.from({ length: rank }, this.size), this.pick([0.5, -0.25, 1, Number.NaN]));
+  readonly ids = (count = this.size()) =>
+    fromHost(
+      this.#backend,
+      Int32Array.from({ length: count }, () => this.pick([-3, -1, 0, 0, 1, 2, 5, 40])),
+    );
+  readonly maybe = <T>(value: T): T | undefined => (this.yes() ? value : undefined);
+  readonly target = (): GradientTarget | undefined => this.maybe({ tensor: this.tensor(2), accumulate: this.yes() });
+  readonly heads = () => ({ heads: this.size(), kvHeads: this.size(), headDim: this.size(), ropeTheta: 10000 });
+  readonly rows = (count: number) => {
+    const ascending = fromHost(this.#backend, Int32Array.of(0, Math.floor(count / 2), count));
+    return { positions: this.ids(count), segments: this.yes() ? ascending : this.ids() };
+  };
+  readonly savedAttention = () => {
+    const [x, qkv, out, logSumExp] = [2, 2, 2, 2].map(this.tensor) as [Tensor, Tensor, Tensor, Tensor];
+    return { x, qkv, out, logSumExp };
+  };
+}
+
+/** One call of each operation of the engine. */
+const operations: Record<string, (backend: NativeBackend, draw: Arguments) => void> = {
+  unary: (b, { tensor }) => b.unary('exp', tensor(2), tensor(2)),
+  binary: (b, { tensor }) => b.binary('add', tensor(2), tensor(2), tensor(3)),
+  select: (b, { tensor }) => b.select(tensor(1), tensor(2), tensor(3), tensor(3)),
+  reduce: (b, { tensor, yes }) => b.reduce(yes() ? 'sum' : 'max', tensor(3), tensor(3), yes()),
+  matmul: (b, { tensor, yes }) =>
+    b.matmul(tensor(2), tensor(2), tensor(2), { transposeA: yes(), transposeB: yes(), accumulate: yes() }),
+  gather: (b, { tensor, ids }) => b.gather(tensor(2), ids(), tensor(2)),
+  scatterAdd: (b, { tensor, ids }) => b.scatterAdd(tensor(2), ids(), tensor(2)),
+  transpose: (b, { tensor }) => b.transpose(tensor(3), [2, 0, 1], tensor(3)),
+  slice: (b, { tensor, size }) => b.slice(tensor(3), 1, size(), tensor(3)),
+  place: (b, { tensor, size, yes }) => b.place(tensor(3), 1, size(), tensor(3), yes()),
+  addScaled: (b, { tensor }) => b.addScaled(tensor(2), 2, tensor(2)),
+  linear: (b, { tensor }) => b.fused.linear(tensor(2), tensor(2), tensor(2)),
+  linearInputGradient: (b, { tensor, yes }) => b.fused.linearInputGradient(tensor(2), tensor(2), tensor(2), yes()),
+  linearWeightGradient: (b, { tensor, yes }) => b.fused.linearWeightGradient(tensor(2), tensor(2), tensor(2), yes()),
+  rmsNorm: (b, { tensor }) => b.fused.rmsNorm(tensor(2), tensor(1), tensor(2), tensor(1), 1e-6),
+  rmsNormGradient: (b, { tensor, maybe, yes }) =>
+    b.fused.rmsNormGradient(
+      tensor(2),
+      tensor(2),
+      tensor(1),
+      tensor(1),
+      maybe(tensor(2)),
+      yes(),
+      maybe(tensor(1)),
+      yes(),
+    ),
+  gatedMlp: (b, { tensor, maybe }) =>
+    b.fused.gatedMlp(tensor(2), tensor(2), tensor(2), tensor(2), maybe({ x: tensor(2), gateUp: tensor(2) })),
+  gatedMlpGradient: (b, { tensor, target }) =>
+    b.fused.gatedMlpGradient(
+      tensor(2),
+      { x: tensor(2), gateUp: tensor(2) },
+      tensor(2),
+      tensor(2),
+      target(),
+      target(),
+      target(),
+    ),
+  selfAttention: (b, { tensor, rows, heads, maybe, savedAttention }) => {
+    const x = tensor(2);
+    b.fused.selfAttention(x, tensor(2), tensor(2), rows(x.shape[0]!), tensor(2), heads(), maybe(savedAttention()));
+  },
+  selfAttentionGradient: (b, { tensor, rows, heads, target, savedAttention }) => {
+    const [dy, qkv, o] = [tensor(2), tensor(2), tensor(2)];
+    const at = rows(dy.shape[0]!);
+    b.fused.selfAttentionGradient(dy, savedAttention(), qkv, o, at, heads(), target(), target(), target());
+  },
+  tokenLogProbs: (b, { tensor, ids }) => b.fused.tokenLogProbs(tensor(2), tensor(2), ids(), tensor(1), tensor(1)),
+  tokenLogProbsGradient: (b, { tensor, ids, maybe, yes }) => {
+    const [dHidden, dHead] = [maybe(tensor(2)), maybe(tensor(2))];
+    b.fused.tokenLogProbsGradient(tensor(1), tensor(2), tensor(2), ids(), tensor(1), dHidden, yes(), dHead, yes());
+  },
+  crossEntropyWithGradient: (b, { tensor, ids, target }) =>
+    b.fused.crossEntropyWithGradient(tensor(2), tensor(2), ids(), tensor(1), tensor(1), target(), target()),
+  decoderLayer: (b, { tensor, ids, heads, yes }) => {
+    const weights = {
+      attentionNorm: tensor(1),
+      qkv: tensor(2),
+      o: tensor(2),
+      mlpNorm: tensor(1),
+      gateUp: tensor(2),
+      down: tensor(2),
+    };
+    b.fused.decoderLayer(tensor(2), ids(), ids(), tensor(4), tensor(4), weights, heads(), 1e-6, yes());
+  },
+  nextLogits: (b, { tensor, ids }) => b.fused.nextLogits(tensor(2), ids(), tensor(1), tensor(2), tensor(2), 1e-6),
+  sampleTokens: (b, { tensor, ids, maybe, size, pick, fraction }) => {
+    const seen = fromHost(b, new Int32Array(6), [3, 2]);
+    b.fused.sampleTokens(tensor(2), maybe(ids()), ids(), maybe(seen), ids(), maybe(tensor(1)), {
+      temperature: pick([0, 1]),
+      topK: size(),
+      topP: fraction(),
+      minP: fraction(),
+      repetitionPenalty: 1.2,
+    });
+  },
+  drawnTokens: (b, { ids }) => b.fused.drawnTokens(ids(), ids()),
+  addSquaredNorm: (b, { tensor }) => b.fused.addSquaredNorm(tensor(2), tensor(1)),
+  adamW: (b, { tensor, yes }) =>
+    b.fused.adamW(tensor(1), tensor(1), tensor(1), tensor(1), tensor(1), {
+      learningRate: 1,
+      beta1: 0.9,
+      beta2: 0.9,
+      epsilon: 1e-8,
+      weightDecay: 0,
+      step: 1,
+      maxNorm: Number(yes()),
+    }),
+};
+
+test.runIf(available).each(['f32', 'bf16'] as const)(
+  'arguments that do not fit together are errors that name the operation in %s, never a crash',
+  async (precision) => {
+    const backend = await createNativeBackend({ precision, threads: 2 });
+    let refused = 0;
+    for (const [name, call] of Object.entries(operations)) {
+      const draw = new Arguments(backend, 1);
+      for (let i = 0; i < 300; i++) {
+        scope(() => call(backend, draw));
+        await backend.sync().catch(({ message }: Error) => {
+          expect(message).toMatch(`native ${name}: `);
+          refused++;
+        });
+      }
+    }
+    expect(refused).toBeGreaterThan(1000);
+    expect(backend.memory().used).toBe(0);
+    await backend.dispose();
+  },
+);
