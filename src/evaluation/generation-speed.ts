@@ -10,7 +10,7 @@ export interface GenerationSpeed {
   tokensPerSecond: number;
   /** Prompt tokens of all sequences in a second, up to the first new token of each. */
   prefillTokensPerSecond: number;
-  /** New tokens of all sequences in a second, after the first of each; undefined where only one was asked for. */
+  /** New tokens of all sequences in a second, after the first of each; undefined where these took no measurable time. */
   decodeTokensPerSecond: number | undefined;
   parameters: number;
   /** Most memory that the process has held. */
@@ -47,7 +47,7 @@ export async function generationSpeed(
   return {
     tokensPerSecond: (batch * newTokens) / (newTokens > 1 ? whole : prefill),
     prefillTokensPerSecond: (batch * promptTokens) / prefill,
-    decodeTokensPerSecond: newTokens > 1 ? (batch * (newTokens - 1)) / (whole - prefill) : undefined,
+    decodeTokensPerSecond: whole > prefill && newTokens > 1 ? (batch * (newTokens - 1)) / (whole - prefill) : undefined,
     parameters: parameterCount(model.config),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
     costs: await costsSince(before, model.backend),

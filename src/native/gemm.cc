@@ -118,22 +118,30 @@ void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t token
 
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
+  using Unit = typename T::Unit;
   PackedCopy& copy = weight->packed;
-  if (copy.version != weight->version || copy.rows != depth || copy.columns != columns) {
-    const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
-    const size_t bytes = static_cast<size_t>(size) * sizeof(typename T::Unit);
-    if (copy.bytes != bytes) {
-      copy.memory = allocateAligned(bytes);
-      engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
-      copy.bytes = bytes;
-    }
-    pack<T>(engine, reinterpret_cast<const float*>(weight->memory.get()), depth, columns, order,
-            reinterpret_cast<typename T::Unit*>(copy.memory.get()));
-    copy.version = weight->version;
-    copy.rows = depth;
-    copy.columns = columns;
+  const float* source = reinterpret_cast<const float*>(weight->memory.get());
+  const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
+  if (copy.version == weight->version && copy.rows == depth && copy.columns == columns)
+    return reinterpret_cast<const Unit*>(copy.memory.get());
+  if (copy.asked != weight->version) {
+    copy.asked = weight->version;
+    Unit* panels = engine.scratch.take<Unit>(size);
+    pack<T>(engine, source, depth, columns, order, panels);
+    return panels;
   }
-  return reinterpret_cast<const typename T::Unit*>(copy.memory.get());
+  const size_t bytes = static_cast<size_t>(size) * sizeof(Unit);
+  if (copy.bytes != bytes) {
+    copy.memory = allocateAligned(bytes);
+    engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
+    copy.bytes = bytes;
+  }
+  Unit* panels = reinterpret_cast<Unit*>(copy.memory.get());
+  pack<T>(engine, source, depth, columns, order, panels);
+  copy.version = weight->version;
+  copy.rows = depth;
+  copy.columns = columns;
+  return panels;
 }
 
 template <class T>

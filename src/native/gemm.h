@@ -201,7 +201,10 @@ inline int64_t countIn(Order order, int64_t count) {
   return order == Order::kAsTheyAre ? count : divideUp(count / 2, kLanes) * kPanel;
 }
 
-/** Panels of `weight` [columns, depth] for left · weightᵀ, packed again if the block was written to. */
+/**
+ * Panels of `weight` [columns, depth] for left · weightᵀ. They are kept from the second time on that a weight is asked for
+ * as it is, and until then in scratch: a training step of one batch needs them once.
+ */
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
                                      Order columnOrder = Order::kAsTheyAre);

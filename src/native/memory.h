@@ -20,6 +20,8 @@ AlignedMemory allocateAligned(size_t bytes);
 /** A weight laid out for matrix products; valid while `version` equals that of its block and the shape is the same. */
 struct PackedCopy {
   uint64_t version = 0;
+  /** Of the block when it was last packed without being kept. */
+  uint64_t asked = 0;
   int64_t rows = 0;
   int64_t columns = 0;
   size_t bytes = 0;

@@ -58,7 +58,11 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     label: 'score of chosen',
     meaning: 'what the reward model gives the preferred answer, without its offset',
   },
-  clipFraction: { label: 'clipped tokens', share: true, meaning: 'share of tokens whose gradient the clipping ended' },
+  clipFraction: {
+    label: 'clipped ratios',
+    share: true,
+    meaning: 'share of tokens (RLOO: of responses) whose gradient the clipping ended',
+  },
   endRate: { label: 'ended responses', share: true, meaning: 'share of responses that ended by themselves' },
   entropy: { label: 'entropy', meaning: 'how undecided the policy is, in nats a token' },
   equalGroups: {
@@ -89,6 +93,7 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     linear: true,
     meaning: 'how far the policy is from where it began, in nats a response',
   },
+  klCoefficient: { label: 'KL coefficient', linear: true, meaning: 'weight of the KL to the reference in the rewards' },
   learningRate: { label: 'learning rate', linear: true },
   loss: { label: 'loss', better: 'lower', meaning: 'what training makes smaller, on rows that it never sees' },
   margin: {

@@ -7,7 +7,7 @@ import { headOf, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
 import type { HostArray } from '../tensor/backends/backend.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
-import { add, mul, reshape, scatterAdd, sum } from '../tensor/primitives.ts';
+import { add, mul, reshape, scatterAdd, sub, sum } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { PolicyExample, ValueExample } from './experience.ts';
@@ -169,27 +169,14 @@ function policyTerms(
     clip,
   );
   const weights = ofGroup((example) => example.weights);
-  const shares =
-    ratio === 'token'
-      ? weights
-      : fromHost(
-          backend,
-          Float64Array.from(group, ({ share }) => share),
-        );
-  let loss = total(mul(surrogate, shares));
-  const addTerm = (perToken: Tensor, coefficient: number): void => {
-    loss = add(loss, mul(total(mul(perToken, weights)), coefficient));
-  };
-  if (kl)
-    addTerm(
-      klPenalty(
-        kl.kind,
-        logProbs,
-        ofGroup((example) => example.reference),
-      ),
-      kl.coefficient,
-    );
-  if (entropyCoefficient > 0) addTerm(tokenEntropies(scaled, headOf(model)), -entropyCoefficient);
+  let loss = total(mul(surrogate, ratio === 'token' ? weights : ofGroup(({ share }) => Float64Array.of(share))));
+  if (kl) {
+    const reference = ofGroup((example) => example.reference);
+    loss = add(loss, total(mul(mul(klPenalty(kl.kind, logProbs, reference), kl.coefficient), weights)));
+  }
+  if (entropyCoefficient > 0) {
+    loss = sub(loss, total(mul(mul(tokenEntropies(scaled, headOf(model)), entropyCoefficient), weights)));
+  }
   return [loss, logProbs];
 }
 

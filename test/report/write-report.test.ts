@@ -100,6 +100,19 @@ describe('writeReport', () => {
     expect(text).toContain('dpo/post/seed-3 not run –');
   });
 
+  it('shows what the judge makes of each sample, and what that number is', async () => {
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
+    expect(textOf(await reportOf(folder))).not.toContain('reward by the judge');
+    const results = join(folder, 'compare/shared/seed-1/final/results.json');
+    const parsed = JSON.parse(await readFile(results, 'utf8'));
+    parsed.rows[0].samples = [{ prompt: 'Who?', completion: 'Ned.', expected: 'Ned.', reward: 1.25 }];
+    parsed.rows[1].samples = [{ prompt: 'Who?', completion: 'Ada.', expected: 'Ned.', reward: -3.04 }];
+    await writeFile(results, JSON.stringify(parsed));
+    const text = textOf(await reportOf(folder));
+    expect(text).toContain('the number at the right is its reward by the judge');
+    expect(text).toMatch(/\+1\.3 ✓ Ned\.[\s\S]*−3\.0 ✗ Ada\.|−3\.0 ✗ Ada\.[\s\S]*\+1\.3 ✓ Ned\./);
+  });
+
   it('escapes whatever a model, a file or a name says', async () => {
     const attack = '</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e"\'`{1}';
     await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });

@@ -55,9 +55,20 @@ describe('compare', () => {
 
   const input = (name: string, place = name): StageInput => ({ name, directory: join(directory, place) });
 
-  async function compared(data: string, inputs: Record<string, StageInput[]>): Promise<ComparisonRow[]> {
+  async function compared(
+    data: string,
+    inputs: Record<string, StageInput[]>,
+    more: { prompts?: string } = {},
+  ): Promise<ComparisonRow[]> {
     const [of, against, judge] = ['of', 'against', 'judge'].map((key) => inputs[key]?.map(({ name }) => name));
-    const written = { of, against: against?.[0], judge: judge?.[0], tasks: [`winRate:${data}`], maxNewTokens: 6 };
+    const written = {
+      of,
+      against: against?.[0],
+      judge: judge?.[0],
+      tasks: [`winRate:${data}`],
+      maxNewTokens: 6,
+      ...more,
+    };
     const config = compareStage.schema.parse(JSON.parse(JSON.stringify(written)));
     const run = { backend, seed: 1, directory, baseDirectory: directory, inputs, log: () => {} };
     const state = await compareStage.open(config, run);
@@ -76,6 +87,20 @@ describe('compare', () => {
     const metrics = rows[2]!.metrics;
     expect(metrics['answered.jsonl/winRate']).toBe(0.5);
     expect(metrics['answered.jsonl/modelWins']! + metrics['answered.jsonl/modelLosses']!).toBe(1);
+  });
+
+  test('shows samples of every model with the reward that the judge gives them', async () => {
+    const of = ['opponent', 'other'].map((name) => input(name));
+    const inputs = { of, against: [input('opponent')] };
+    const prompts = { prompts: 'answered.jsonl' };
+    const judged = await compared('answered.jsonl', { ...inputs, judge: [input('judge')] }, prompts);
+    const rewards = judged.map(({ samples }) => samples.map(({ reward }) => reward!));
+    expect(rewards.flat().filter(Number.isFinite)).toHaveLength(12);
+    expect(rewards[0]).not.toEqual(rewards[1]);
+    const unjudged = await compared('answered.jsonl', inputs, prompts);
+    expect(unjudged.map(({ samples }) => samples)).toEqual(
+      judged.map(({ samples }) => samples.map(({ reward, ...sample }) => sample)),
+    );
   });
 
   test('finds equal models equal on every prompt', async () => {
