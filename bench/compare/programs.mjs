@@ -51,7 +51,10 @@ export function mixtuneBench(...parameters) {
   return anew(() => output(process.execPath, [mixtune, 'bench', ...parameters, '--json']));
 }
 
-/** A stage by itself: seconds from its start to the end of its first step, and of a step on average, loading included. */
+/**
+ * A stage by itself: seconds from its start to the end of its first step, of a step on average (loading included), and of
+ * a step after the first.
+ */
 export function mixtuneStage(stage, parameters, steps) {
   return anew(async () => {
     const folder = mkdtempSync(join(tmpdir(), 'mixtune-compare-'));
@@ -65,9 +68,11 @@ export function mixtuneStage(stage, parameters, steps) {
       while (running && (await stepsOf(folder)).length === 0) await delay(10);
       const firstStepSeconds = (performance.now() - begun) / 1000;
       await ended;
-      const stepSeconds = (await stepsOf(folder)).at(-1).seconds / steps;
+      const ends = (await stepsOf(folder)).map(({ seconds }) => seconds);
+      const stepSeconds = ends.at(-1) / steps;
+      const laterStepSeconds = (ends.at(-1) - ends[0]) / (steps - 1);
       const { peakRssBytes } = (await recordsOf(folder)).find(({ type }) => type === 'done');
-      return { firstStepSeconds, stepSeconds, peakRssBytes };
+      return { firstStepSeconds, stepSeconds, laterStepSeconds, peakRssBytes };
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

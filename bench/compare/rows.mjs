@@ -70,13 +70,12 @@ function lengthRow(length) {
   };
 }
 
-/** A step of a trainer against one of ours; ours includes starting, loading and the reference's log-probabilities. */
-function alignment(name, title, { rows, flags, trl, variables }) {
-  const steps = 3;
+/** A step of a trainer against one of ours, each as `seconds` of its result. */
+function alignment(name, title, { rows, flags, trl, variables, steps = 3, seconds }) {
   const data = `${models}/${rows}`;
   return {
     ...{ name, title, unit: 'steps/min', slow: true, goal: { ratio: 4 } },
-    speed: ({ stepSeconds }) => 60 / stepSeconds,
+    speed: (result) => 60 / result[seconds],
     peers: {
       [`TRL ${name.toUpperCase()}`]: async () => {
         const parameters = [name, '--model', smol, '--rows', data, '--steps', String(steps), ...trl];
@@ -130,6 +129,8 @@ export const rows = [
   ...[256, 1024, 4096].map(lengthRow),
   alignment('dpo', 'DPO SmolLM2-135M, 4 pairs of at most 512', {
     ...{ rows: 'pairs.jsonl', flags: ['--batch-size', '4'], trl: [] },
+    // The whole run: mixtune computes the reference's log-probabilities before the first step, TRL in each.
+    seconds: 'stepSeconds',
   }),
   alignment('grpo', 'GRPO SmolLM2-135M, 16 completions of 64', {
     rows: 'prompts.jsonl',
@@ -138,11 +139,14 @@ export const rows = [
       ...['--reward-function', new URL('../peers/variety.mjs', import.meta.url).pathname],
     ],
     trl: [],
+    seconds: 'laterStepSeconds',
   }),
   alignment('ppo', 'PPO SmolLM2-135M, 16 completions of 64, 4 passes', {
     rows: 'prompts.jsonl',
     flags: ['--batch-size', '16', '--max-new-tokens', '64', '--reward', `${smol}-reward`, '--missing-eos-penalty', '0'],
     trl: ['--reward', `${smol}-reward`],
     variables: { PYTHONPATH: `${environment}/ppo` },
+    steps: 2,
+    seconds: 'laterStepSeconds',
   }),
 ];

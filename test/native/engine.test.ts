@@ -170,14 +170,16 @@ describe.runIf(available)('native engine', () => {
     const out = empty(backend, [2]);
     backend.fused.tokenLogProbs(hidden, filled(backend, [3, 4], 1), fromHost(backend, Int32Array.of(1, 3)), out, out);
     await expect(backend.sync()).rejects.toThrow('target 3 of row 1 is outside a vocabulary of 3');
-    const [cache, norm, square] = [[1, 1, 4, 4], [4], [4, 4]].map((shape) => filled(backend, shape, 0));
-    const [zero, four] = [0, 4].map((id) => fromHost(backend, Int32Array.of(id)));
+    const ofHead = backend.fused.cacheShapes(4, 4);
+    const [keys, values] = [ofHead.keys, ofHead.values].map((shape) => filled(backend, [1, 1, ...shape], 0));
+    const [norm, square] = [[4], [4, 4]].map((shape) => filled(backend, shape, 0));
+    const [zero, far] = [0, 4096].map((id) => fromHost(backend, Int32Array.of(id)));
     const qkv = filled(backend, [12, 4], 0);
     const gateUp = filled(backend, [8, 4], 0);
     const weights = { attentionNorm: norm!, qkv, o: square!, mlpNorm: norm!, gateUp, down: square! };
     const shape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
     const stream = filled(backend, [1, 4], 1);
-    backend.fused.decoderLayer(stream, zero!, four!, cache!, cache!, weights, shape, 1e-6, false);
+    backend.fused.decoderLayer(stream, zero!, far!, keys!, values!, weights, shape, 1e-6, false);
     await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');
   });
 
