@@ -10,7 +10,7 @@ import {
 } from './safetensors-header.ts';
 
 /** Bytes asked of the operating system at once, at most. */
-const readBytesAtOnce = 1 << 26;
+const readBytesAtOnce = 1 << 22;
 const damaged = 'the file is damaged or was not written by safetensors: copy or download it again';
 
 /** Tensors on disk, read one at a time; nothing is held open between two reads. */
