@@ -63,18 +63,18 @@ void scoreKeys(const typename T::Unit* queries, int64_t queryStride, const typen
                                 scores + p * kPanel);
 }
 
-/** exp(score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
+/** exp(scale · score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
 template <class T>
-Softmax exponentials(const float* scores, int64_t count, typename T::Unit* terms) {
+Softmax exponentials(const float* scores, int64_t count, float scale, typename T::Unit* terms) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
   Vec best = splat(lowest), total{};
   const auto part = [&](int64_t i, float rest) {
     return i + kLanes <= count ? load(scores + i) : firstLanes(load(scores + i), count - i, rest);
   };
   for (int64_t i = 0; i < count; i += kLanes) best = maximum(part(i, lowest), best);
-  const float largest = maxOfLanes(best);
+  const float largest = maxOfLanes(best) * scale;
   for (int64_t i = 0; i < count; i += kLanes) {
-    const Vec p = T::exponential(part(i, lowest) - largest);
+    const Vec p = T::exponential(part(i, lowest) * scale - largest);
     storeTerms<T>(terms, i, p);
     total += p;
   }
@@ -142,7 +142,7 @@ void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_
   scoreKeys<T, Heads>(queries, queryStride, keys, cache.keyStride(), cache.units(), divideUp(count, kPanel),
                       {values.data + first / T::kTerms * kPanel, values.stride}, cache.valuePanels(), scores);
   for (int h = 0; h < Heads; h++)
-    softmaxes[h] = exponentials<T>(scores + h * kPositionsAtOnce, count, weights + h * kPositionsAtOnce);
+    softmaxes[h] = exponentials<T>(scores + h * kPositionsAtOnce, count, cache.scale(), weights + h * kPositionsAtOnce);
   sumValues<T, Heads>(weights, values, first, unitsOf<T>(count), cache.headDim, ahead, out);
 }
 

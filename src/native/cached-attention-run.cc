@@ -7,16 +7,16 @@ namespace mixtune {
 
 namespace {
 
-/** A row of `count` scores as terms exp(score − largest), zero from there to `end`. Returns their sum. */
+/** A row of `count` scores as terms exp(scale · score − largest), zero from there to `end`. Returns their sum. */
 template <class T>
-float exponentials(const float* scores, int64_t count, int64_t end, typename T::Unit* terms) {
+float exponentials(const float* scores, int64_t count, int64_t end, float scale, typename T::Unit* terms) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
   Vec best = splat(lowest), total{};
   for (int64_t i = 0; i < count; i += kLanes) best = maximum(firstLanes(load(scores + i), count - i, lowest), best);
-  const float largest = maxOfLanes(best);
+  const float largest = maxOfLanes(best) * scale;
   int64_t i = 0;
   for (; i < count; i += kLanes) {
-    const Vec p = firstLanes(T::exponential(load(scores + i) - largest), count - i, 0.0f);
+    const Vec p = firstLanes(T::exponential(load(scores + i) * scale - largest), count - i, 0.0f);
     storeTerms<T>(terms, i, p);
     total += p;
   }
@@ -46,7 +46,8 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
     multiplyPanels<Unit, false>(count, visible, units, block, cache.keysOf(sequence, kvHead), cache.keyStride(), scores,
                                 visible, false);
     for (int64_t q = 0; q < count; q++)
-      sums[q] = exponentials<T>(scores + q * visible, before + q + 1, visible, probabilities + q * terms);
+      sums[q] = exponentials<T>(scores + q * visible, before + q + 1, visible, cache.scale(),
+                                probabilities + q * terms);
     multiplyPanels<Unit, false>(count, headDim, terms, {probabilities, terms}, values.data, values.stride, result,
                                 padded(headDim), false);
     for (int64_t q = 0; q < count; q++)

@@ -54,17 +54,23 @@ void enter(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t posi
   }
 }
 
-/** Rotates a row's queries and scales them, and puts its keys and values into the cache. */
+/** A head of queries or keys, rounded as training keeps it between product and rotation, and rotated. */
+template <class T>
+void rotateRounded(const float* head, const RotaryTable& table, int64_t position, float* to) {
+  forEachVec(table.headDim, [&](int64_t i, auto load, auto store) { store(to + i, T::rounded(load(head + i))); });
+  rotate(to, table, position, 1.0f, to);
+}
+
+/** Rotates a row's queries, and puts its keys and values into the cache. */
 template <class T>
 void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& table, int64_t row, const float* qkv,
               typename T::Unit* queries, float* buffer, typename T::Unit* units) {
   const auto [heads, kvHeads, headDim] = rows.shape;
   const int64_t position = rows.positions[row], sequence = rows.sequences[row];
   const float* from = qkv + row * rows.shape.width();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   for (int64_t head = 0; head < heads; head++) {
-    rotate(from + head * headDim, table, position, 1.0f, buffer);
-    putHead<T>(queries + (row * heads + head) * rowUnits<T>(headDim), 0, buffer, scale, headDim);
+    rotateRounded<T>(from + head * headDim, table, position, buffer);
+    packRow<T>(buffer, headDim, queries + (row * heads + head) * rowUnits<T>(headDim));
   }
   // Once for each panel and each run of rows: what is behind a single row was cleared with the row before it.
   const auto next = [&](int64_t a) {
@@ -74,7 +80,7 @@ void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& tab
   const bool clear = !next(row) && (next(row - 1) || position % kPanel == 0);
   for (int64_t kvHead = 0; kvHead < kvHeads; kvHead++) {
     const float* key = from + (heads + kvHead) * headDim;
-    rotate(key, table, position, 1.0f, buffer);
+    rotateRounded<T>(key, table, position, buffer);
     enter(cache, sequence, kvHead, position, buffer, key + kvHeads * headDim, units);
     for (int64_t token = position + 1; clear && token % kPanel != 0; token++)
       for (int64_t i = 0; i < headDim; i += kLanes) putToken<T>(cache.valuesOf(sequence, kvHead), token, i, Vec{});

@@ -1,6 +1,8 @@
 // Attention of new tokens over a cache of keys and values.
 #pragma once
 
+#include <cmath>
+
 #include "attention.h"
 
 namespace mixtune {
@@ -28,6 +30,7 @@ struct Cache {
   Unit* values;
   int64_t kvHeads, headDim, keyPanels;
 
+  float scale() const { return 1.0f / std::sqrt(static_cast<float>(headDim)); }
   int64_t units() const { return unitsOf<T>(headDim); }
   int64_t keyStride() const { return panelStride(units()); }
   int64_t valuePanels() const { return divideUp(headDim, kPanel); }
@@ -59,7 +62,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
 
 /**
  * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
- * time; queries [rows, heads, rowUnits(headDim)] are rotated and scaled.
+ * time; queries [rows, heads, rowUnits(headDim)] are rotated.
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
@@ -68,14 +71,14 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
 /** Positions that a single row's task covers: long contexts are split, always at the same places. */
 constexpr int64_t kPositionsAtOnce = 256;
 
-/** Of one query over some positions: its largest score, and the sum of exp(score − largest). */
+/** Of one query over some positions: its largest score, scaled, and the sum of exp(scale · score − largest). */
 struct Softmax {
   float largest, sum;
 };
 
 /**
  * The `group` query heads of one row that share a key-value head, over positions [first, last), at most kPositionsAtOnce
- * and from a whole panel on: Σ exp(score − largest) · value of each head [group, headDim], and its softmax. `ahead`: keys that
+ * and from a whole panel on: Σ exp(scale · score − largest) · value of each head [group, headDim], and its softmax. `ahead`: keys that
  * will be needed next.
  */
 template <class T>

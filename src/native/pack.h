@@ -30,6 +30,7 @@ struct RoundedFloat {
 struct Bfloat16 {
   using Unit = uint32_t;
   static constexpr int64_t kTerms = 2;
+  static Vec rounded(Vec x) { return (Vec)roundToBfloat16(x); }
 #if defined(__AVX512F__)
   static Vec exponential(Vec x) { return quickExponential(x); }
   static Vec sigmoid(Vec x) { return quickSigmoid(x); }
