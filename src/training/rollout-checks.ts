@@ -8,8 +8,8 @@ import type { PolicyMetrics } from './proximal-policy.ts';
 
 /**
  * How far numbers may be apart that are equal but for rounding. In bf16 decoding rounds where training does, so that they
- * differ by 1e-6 as long as a text has at most 256 tokens; behind these a row's softmax is joined from parts, and
- * SmolLM2's 30 layers made that 0.006 on average over 1,077 tokens of texts of up to 500.
+ * differ by 1e-6 where the processor multiplies bfloat16 and a text has at most 256 tokens. Behind these a row's softmax
+ * is joined from parts: SmolLM2's 30 layers made that 0.006 on average over 1,077 tokens of texts of up to 500.
  */
 export const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.012 };
 

@@ -30,7 +30,9 @@ test.runIf(available).each(['f32', 'bf16'] as const)(
     console.log(
       `${precision}: ${mean.toExponential(1)} on average, ${Math.max(...differences).toExponential(1)} at most`,
     );
-    expect(mean).toBeLessThan(1e-4);
+    // Without products of bfloat16 the two sum in another order, and now and then an operand rounds the other way.
+    const sumsAlike = precision === 'f32' || backend.instructionSet.includes('bfloat16');
+    expect(mean).toBeLessThan(sumsAlike ? 1e-4 : 3e-3);
     releaseModel(model);
     await backend.dispose();
   },
