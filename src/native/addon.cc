@@ -148,6 +148,7 @@ napi_value write(Call& call) {
   const size_t offset = call.size(2) * 4;
   const Bytes from = bytesOf(call.env, call.values[3]);
   if (offset + from.length > block->bytes) throw CallFailed{"more data than the tensor holds"};
+  if (from.length == 0) return undefinedValue(call.env);  // an empty array may have no address
   auto staging = std::make_shared<AlignedMemory>(allocateAligned(from.length));
   std::memcpy(staging->get(), from.data, from.length);
   engine.enqueue([block, offset, staging, length = from.length] {

@@ -57,10 +57,10 @@ void scoreKeys(const typename T::Unit* queries, int64_t queryStride, const typen
   int64_t p = 0;
   for (; p + kTogether <= panels; p += kTogether)
     scorePanels<T, Heads, kTogether>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p),
-                                        valuePanels, scores + p * kPanel);
+                                     valuePanels, scores + p * kPanel);
   for (; p < panels; p++)
     scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p), valuePanels,
-                                scores + p * kPanel);
+                             scores + p * kPanel);
 }
 
 /** exp(scale · score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
@@ -172,8 +172,9 @@ float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int6
   return total;
 }
 
-#define MIXTUNE_INSTANTIATE(T)                                                                                  \
-  template void attendPositions<T>(const Cache<T>&, int64_t, int64_t, int64_t, int64_t, int64_t, const T::Unit*, const T::Unit*, float*, Softmax*);
+#define MIXTUNE_INSTANTIATE(T)                                                                              \
+  template void attendPositions<T>(const Cache<T>&, int64_t, int64_t, int64_t, int64_t, int64_t, const T::Unit*, \
+                                   const T::Unit*, float*, Softmax*);
 MIXTUNE_INSTANTIATE(Float)
 MIXTUNE_INSTANTIATE(RoundedFloat)
 #if defined(__AVX512BF16__)
