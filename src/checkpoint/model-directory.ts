@@ -32,7 +32,7 @@ export interface ModelDirectory {
    * Any tensor of `checkpointTensors(config)` as float32, in `into` where it is given.
    * @throws RequestError where it holds NaN or infinity: everything computed from it would
    */
-  read(name: string, into?: Float32Array): Promise<Float32Array>;
+  read(name: string, into?: Float32Array, from?: number): Promise<Float32Array>;
 }
 
 /**
@@ -58,7 +58,7 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
     inferred,
     extra: parsed.extra,
     metadata: weights.metadata,
-    read: (name, into) => readFinite(weights, name, into),
+    read: (name, into, from) => readFinite(weights, name, into, from),
   };
 }
 

@@ -49,8 +49,8 @@ export async function rewardModelFrom(directory: string, backend: Backend, seed:
     );
   }
   const scoring = { ...config, tieWordEmbeddings: false, head: 'score' as const };
-  return readModel(scoring, backend, async (name, into) => {
-    if (name === 'score.weight') into.set(freshScoreHead(config.hiddenSize, seed));
-    else await read(name, into);
+  return readModel(scoring, backend, async (name, into, from) => {
+    if (name === 'score.weight') into.set(freshScoreHead(config.hiddenSize, seed).subarray(from, from + into.length));
+    else await read(name, into, from);
   });
 }

@@ -17,8 +17,11 @@ const damaged = 'the file is damaged or was not written by safetensors: copy or 
 export interface TensorStore {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
-  /** The elements of a float tensor, row-major, as float32, in `into` where it is given (of the tensor's length). */
-  readFloat32(name: string, into?: Float32Array): Promise<Float32Array>;
+  /**
+   * The elements of a float tensor, row-major, as float32, in `into` where it is given: of the tensor's length, or for as
+   * many as it holds from element `from` on.
+   */
+  readFloat32(name: string, into?: Float32Array, from?: number): Promise<Float32Array>;
   /** The file that holds a tensor. */
   fileOf(name: string): string;
   /** The little-endian bytes of any tensor. */
@@ -57,14 +60,16 @@ class SafetensorsFile implements TensorStore {
     this.#stamp = stamp;
   }
 
-  async readFloat32(name: string, into?: Float32Array): Promise<Float32Array> {
+  async readFloat32(name: string, into?: Float32Array, from?: number): Promise<Float32Array> {
     const { dtype, shape, begin, end } = this.#tensor(name);
     if (!isFloatDtype(dtype)) throw this.#refusal(name, `is ${dtype}; floating-point numbers are needed here`);
-    const length = elementCount(shape);
-    const values = into ?? new Float32Array(length);
-    if (values.length !== length) throw this.#refusal(name, `has ${length} elements, not ${values.length}`);
+    const elements = elementCount(shape);
+    const values = into ?? new Float32Array(elements);
+    const { length } = values;
+    if (from === undefined ? length !== elements : from + length > elements)
+      throw this.#refusal(name, `has ${elements} elements, not ${(from ?? 0) + length}`);
     await this.#withUnchangedFile(async (file) => {
-      const start = this.#dataStart + begin;
+      const start = this.#dataStart + begin + (from ?? 0) * dtypeBytes[dtype];
       if (dtype === 'F32') {
         const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
         return readExactly(file, bytes, start, this.#path);

@@ -72,7 +72,7 @@ async function openShards(directory: string, index: string): Promise<TensorStore
   return {
     tensors,
     metadata: new Map([...shards.values()].flatMap(({ metadata }) => [...metadata])),
-    readFloat32: async (name, into) => shard(name).readFloat32(name, into),
+    readFloat32: async (name, into, from) => shard(name).readFloat32(name, into, from),
     fileOf: (name) => shard(name).fileOf(name),
     readBytes: async (name) => shard(name).readBytes(name),
   };

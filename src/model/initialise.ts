@@ -1,6 +1,5 @@
 import { RandomStream } from '../random.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
-import { sizeOf } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Model } from './model.ts';
 import { checkpointTensors } from './parameters.ts';
@@ -29,11 +28,12 @@ export function initialiseModel(
   initialisation: Initialisation = defaultInitialisation(config),
 ): Promise<Model> {
   const shapes = new Map(checkpointTensors(config).map(({ name, shape }) => [name, shape]));
-  return readModel(config, backend, async (name, into) => {
+  let random: RandomStream;
+  return readModel(config, backend, async (name, into, from) => {
     if (shapes.get(name)?.length === 1) return into.fill(1);
-    const random = new RandomStream(seed, `init/${name}`);
+    if (from === 0) random = new RandomStream(seed, `init/${name}`);
     const std = name === 'model.embed_tokens.weight' ? initialisation.embeddingStd : initialisation.std;
-    for (let i = 0; i < sizeOf(shapes.get(name)!); i++) into[i] = std * random.normal();
+    for (let i = 0; i < into.length; i++) into[i] = std * random.normal();
     return into;
   });
 }

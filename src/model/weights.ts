@@ -6,23 +6,29 @@ import type { ModelConfig } from './config.ts';
 import { emptyModel, type Model } from './model.ts';
 import { modelParameters } from './parameters.ts';
 
-/** Reads one checkpoint tensor, by its Hugging Face name, into `into`. */
-export type TensorReader = (name: string, into: Float32Array) => Promise<unknown>;
+/** Reads elements of a checkpoint tensor, by its Hugging Face name, from element `from` on into `into`. */
+export type TensorReader = (name: string, into: Float32Array, from: number) => Promise<unknown>;
 
-/** A model with the weights of a checkpoint, one parameter at a time in the same host memory. */
+/** Elements that are in host memory at a time: little, as it may wait long for the garbage collector. */
+const elementsAtOnce = 1 << 22;
+
+/** A model with the weights of a checkpoint; each tensor is read from its beginning to its end. */
 export async function readModel(config: ModelConfig, backend: Backend, read: TensorReader): Promise<Model> {
   const model = emptyModel(config, backend);
   const parameters = modelParameters(config);
-  const memory = new Float32Array(Math.max(...parameters.map(({ shape }) => sizeOf(shape))));
-  for (const { name, shape, parts } of parameters) {
-    const data = memory.subarray(0, sizeOf(shape));
+  const largest = Math.max(...parameters.map(({ shape }) => sizeOf(shape)));
+  const memory = new Float32Array(Math.min(largest, elementsAtOnce));
+  for (const { name, parts } of parameters) {
     let offset = 0;
     for (const part of parts) {
       const size = sizeOf(part.shape);
-      await read(part.name, data.subarray(offset, offset + size));
+      for (let from = 0; from < size; from += memory.length) {
+        const data = memory.subarray(0, Math.min(memory.length, size - from));
+        await read(part.name, data, from);
+        backend.write(model.parameters.get(name)!, data, offset + from);
+      }
       offset += size;
     }
-    backend.write(model.parameters.get(name)!, data);
   }
   return model;
 }

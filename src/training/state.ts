@@ -69,7 +69,7 @@ export async function loadTrainingState(
   optimizer.step = counters.step;
   for (const moments of momentNames) {
     const store = await openSafetensors(join(directory, `${moments}.safetensors`));
-    const stored = await readModel(model.config, backend, (name, into) => readFinite(store, name, into));
+    const stored = await readModel(model.config, backend, (name, into, from) => readFinite(store, name, into, from));
     copyTensors(stored, optimizer[moments]);
     releaseModel(stored);
   }

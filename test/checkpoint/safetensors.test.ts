@@ -159,6 +159,20 @@ describe('reading', () => {
     await expect(file.readFloat32('f32', new Float32Array(3))).rejects.toThrow(/f32: has 4 elements, not 3/);
   });
 
+  test.each(['f32', 'bf16', 'f16'])(
+    'elements of %s are read from any of them on, and not beyond the last',
+    async (name) => {
+      const file = await openSafetensors(everyDtype);
+      const whole = await file.readFloat32(name);
+      for (let from = 0; from < whole.length; from++) {
+        const into = new Float32Array(Math.min(2, whole.length - from));
+        expect([...(await file.readFloat32(name, into, from))]).toEqual([...whole.subarray(from, from + into.length)]);
+      }
+      const last = file.readFloat32(name, new Float32Array(2), whole.length - 1);
+      await expect(last).rejects.toThrow(`has ${whole.length} elements, not ${whole.length + 1}`);
+    },
+  );
+
   test('a name that is not there is named', async () => {
     const file = await openSafetensors(everyDtype);
     await expect(file.readFloat32('nope')).rejects.toThrow(/nope: there is no such tensor/);
