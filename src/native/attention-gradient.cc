@@ -226,11 +226,7 @@ void attendBackward(Engine& engine, const AttentionLayout& at, const typename T:
 #define MIXTUNE_INSTANTIATE(T)                                                                                    \
   template void attendBackward<T>(Engine&, const AttentionLayout&, const T::Unit*, const T::Unit*, const T::Unit*, \
                                   const float*, T::Unit*);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -148,11 +148,7 @@ void attend(Engine& engine, const AttentionLayout& at, const typename T::Unit* q
 
 #define MIXTUNE_INSTANTIATE(T) \
   template void attend<T>(Engine&, const AttentionLayout&, const T::Unit*, T::Unit*, float*);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -175,11 +175,7 @@ float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int6
 #define MIXTUNE_INSTANTIATE(T)                                                                              \
   template void attendPositions<T>(const Cache<T>&, int64_t, int64_t, int64_t, int64_t, int64_t, const T::Unit*, \
                                    const T::Unit*, float*, Softmax*);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

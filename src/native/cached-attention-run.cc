@@ -59,11 +59,7 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
 #define MIXTUNE_INSTANTIATE(T)                                                                                        \
   template void attendRun<T>(const NewRows&, const Cache<T>&, int64_t, int64_t, int64_t, const T::Unit*,   \
                              T::Unit*, Scratch&);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -203,11 +203,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
 #define MIXTUNE_INSTANTIATE(T)                                                                            \
   template void attendCached<T>(Engine&, const NewRows&, const Cache<T>&, const RotaryTable&, const float*, \
                                 T::Unit*);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

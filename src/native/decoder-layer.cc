@@ -64,12 +64,12 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
     layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
   });
   streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
-                weightPanels<T>(engine, layer.qkv, hidden, width), StoreFloats{qkv, width, width, false});
+                keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats{qkv, width, width, false});
   const int64_t attendedStride = rowUnits<T>(queryWidth);
   Unit* attended = engine.scratch.take<Unit>(count * attendedStride);
   attendCached<T>(engine, rows, cache, table, qkv, attended);
   streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), {attended, attendedStride},
-                weightPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
+                keptPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
 
   const int64_t intermediate = layer.intermediate, hStride = rowUnits<T>(intermediate);
   Unit* h = engine.scratch.take<Unit>(count * hStride);
@@ -79,10 +79,10 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
     if (layer.post) std::copy_n(to, hidden, x);
   });
   streamRows<T>(engine, count, countIn(Order::kPairedHalves, 2 * intermediate) / kPanel, units, mlpInput,
-                weightPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Order::kPairedHalves),
+                keptPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Order::kPairedHalves),
                 SwiGlu<T>(h, hStride));
   streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(intermediate), {h, hStride},
-                weightPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
+                keptPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
   if (!layer.post) return;
   engine.team.ranges(count, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; row++)
@@ -164,7 +164,7 @@ void operations::nextLogits(Engine& engine, Arguments& in) {
       normalise(stream + chosenRows[row] * hidden, weight, eps, hidden, to);
     });
     streamRows<T>(engine, chosen, divideUp(vocabulary, kPanel), unitsOf<T>(hidden), left,
-                  weightPanels<T>(engine, head, hidden, vocabulary),
+                  keptPanels<T>(engine, head, hidden, vocabulary),
                   StoreFloats{logits, vocabulary, vocabulary, false});
   });
 }

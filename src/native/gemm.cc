@@ -117,30 +117,33 @@ void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t token
 }
 
 template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
-  using Unit = typename T::Unit;
+const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
   PackedCopy& copy = weight->packed;
-  const float* source = reinterpret_cast<const float*>(weight->memory.get());
-  const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
-  if (copy.version == weight->version && copy.rows == depth && copy.columns == columns)
-    return reinterpret_cast<const Unit*>(copy.memory.get());
-  if (copy.asked != weight->version) {
-    copy.asked = weight->version;
-    Unit* panels = engine.scratch.take<Unit>(size);
-    pack<T>(engine, source, depth, columns, order, panels);
-    return panels;
+  if (copy.version != weight->version || copy.rows != depth || copy.columns != columns) {
+    const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
+    const size_t bytes = static_cast<size_t>(size) * sizeof(typename T::Unit);
+    if (copy.bytes != bytes) {
+      copy.memory = allocateAligned(bytes);
+      engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
+      copy.bytes = bytes;
+    }
+    pack<T>(engine, reinterpret_cast<const float*>(weight->memory.get()), depth, columns, order,
+            reinterpret_cast<typename T::Unit*>(copy.memory.get()));
+    copy.version = weight->version;
+    copy.rows = depth;
+    copy.columns = columns;
   }
-  const size_t bytes = static_cast<size_t>(size) * sizeof(Unit);
-  if (copy.bytes != bytes) {
-    copy.memory = allocateAligned(bytes);
-    engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
-    copy.bytes = bytes;
-  }
-  Unit* panels = reinterpret_cast<Unit*>(copy.memory.get());
-  pack<T>(engine, source, depth, columns, order, panels);
-  copy.version = weight->version;
-  copy.rows = depth;
-  copy.columns = columns;
+  return reinterpret_cast<const typename T::Unit*>(copy.memory.get());
+}
+
+template <class T>
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
+  PackedCopy& copy = weight->packed;
+  if (copy.version == weight->version || copy.asked == weight->version)
+    return keptPanels<T>(engine, weight, depth, columns, order);
+  copy.asked = weight->version;
+  auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(depth), countIn(order, columns)));
+  pack<T>(engine, reinterpret_cast<const float*>(weight->memory.get()), depth, columns, order, panels);
   return panels;
 }
 
@@ -176,13 +179,10 @@ const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, 
 
 #define MIXTUNE_INSTANTIATE(T)                                                                                       \
   template void multiplyTokens<T>(Engine&, int64_t, int64_t, int64_t, TokenPanels<T>, TokenPanels<T>, float*, bool); \
-  template const T::Unit* weightPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                               \
+  template const T::Unit* keptPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                                   \
+  template const T::Unit* weightPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                                 \
   template const T::Unit* weightPanelsAcross<T>(Engine&, const Block*, int64_t, int64_t, Order);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -201,9 +201,14 @@ inline int64_t countIn(Order order, int64_t count) {
   return order == Order::kAsTheyAre ? count : divideUp(count / 2, kLanes) * kPanel;
 }
 
+/** Panels of `weight` [columns, depth] for left · weightᵀ, kept and packed again if the block was written to. */
+template <class T>
+const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
+                                   Order columnOrder = Order::kAsTheyAre);
+
 /**
- * Panels of `weight` [columns, depth] for left · weightᵀ. They are kept from the second time on that a weight is asked for
- * as it is, and until then in scratch: a training step of one batch needs them once.
+ * The same for a use that may be the only one before the weight changes, as in a training step of one batch: kept from the
+ * second use on, until then in scratch.
  */
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,

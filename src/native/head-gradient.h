@@ -115,11 +115,13 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
   using Unit = typename T::Unit;
   const int64_t stride = panelStride(unitsOf<T>(width)), acrossStride = panelStride(unitsOf<T>(vocabulary));
   const int64_t height = RowSplit::evenHeight(count), tiles = divideUp(count, height);
-  const int64_t tasks = std::min(tiles, divideUp(divideUp(tiles, kBlockRows / kTileRows), engine.team.size()) * engine.team.size());
+  const int64_t threads = engine.team.size(), blocks = divideUp(tiles, kBlockRows / kTileRows);
+  const int64_t tasks = std::min(tiles, divideUp(blocks, threads) * threads);
   for (int64_t block = 0; block < vocabulary; block += kBlockColumns) {
     const int64_t end = std::min(block + kBlockColumns, vocabulary);
     engine.team.parallel(tasks, [&](int64_t task, int thread) {
-      const int64_t first = task * tiles / tasks * height, rows = std::min((task + 1) * tiles / tasks * height, count) - first;
+      const int64_t first = task * tiles / tasks * height;
+      const int64_t rows = std::min((task + 1) * tiles / tasks * height, count) - first;
       Scratch& scratch = engine.scratchOf(thread);
       scratch.reset();
       Unit* terms = scratch.take<Unit>(rows * KeepExponentials<T>::kStride);

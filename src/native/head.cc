@@ -80,7 +80,6 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t wi
   const auto* across = at.dHidden ? weightPanelsAcross<T>(engine, head, vocabulary, width) : nullptr;
   const int64_t chunk = chunkRowsOf<T>(active.count, vocabulary), units = unitsOf<T>(width);
   const Exponentials<T> exponentials(engine.scratch, chunk, width, vocabulary, at);
-  float* logProbOfChunk = engine.scratch.take<float>(chunk);
   for (int64_t first = 0; first < active.count; first += chunk) {
     const int64_t count = std::min(chunk, active.count - first);
     const auto run = [&](const float* reference) {
@@ -89,12 +88,11 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t wi
                       active.target + first, !reference, exponentials);
     };
     run(logSumExp ? logSumExp + first : nullptr);
-    const auto far = [&](int64_t i) { return !(exponentials.sum(i) <= kLargestSum); };
-    bool again = false;
-    for (int64_t i = 0; i < count && !again; i++) again = far(i);
-    if (again) {
+    bool near = true;
+    for (int64_t i = 0; i < count; i++) near &= exponentials.sum(i) <= kLargestSum;
+    if (!near) {
       float* exact = engine.scratch.take<float>(count);
-      logProbs<T>(engine, active, left, panels, first, count, units, vocabulary, logProbOfChunk, exact);
+      logProbs<T>(engine, active, left, panels, first, count, units, vocabulary, engine.scratch.take<float>(count), exact);
       run(exact);
     }
     if (logProb)

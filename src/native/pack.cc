@@ -128,11 +128,7 @@ void packRow(const float* source, int64_t depth, typename T::Unit* out) {
   template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, int64_t, T::Unit*);              \
   template void packTokens<T>(const T::Unit*, int64_t, int64_t, int64_t, int64_t, TokenPanels<T>);                 \
   template void packRow<T>(const float*, int64_t, T::Unit*);
-MIXTUNE_INSTANTIATE(Float)
-MIXTUNE_INSTANTIATE(RoundedFloat)
-#if defined(__AVX512BF16__)
-MIXTUNE_INSTANTIATE(Bfloat16)
-#endif
+MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

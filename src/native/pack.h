@@ -37,6 +37,13 @@ struct Bfloat16 {
 #endif
 };
 
+/** Expands make(kind) for the kinds that this processor has: explicit instantiations of templates over them. */
+#if defined(__AVX512BF16__)
+#define MIXTUNE_FOR_EACH_KIND(make) make(Float) make(RoundedFloat) make(Bfloat16)
+#else
+#define MIXTUNE_FOR_EACH_KIND(make) make(Float) make(RoundedFloat)
+#endif
+
 template <class T>
 constexpr int64_t unitsOf(int64_t terms) {
   return (terms + T::kTerms - 1) / T::kTerms;

@@ -89,12 +89,6 @@ export interface SavedMlp {
   gateUp: Tensor;
 }
 
-/** Shapes of what a cache holds of one key-value head: panels of positions, and of the head's columns. */
-export interface CacheShapes {
-  keys: readonly [panels: number, words: number];
-  values: readonly [panels: number, words: number];
-}
-
 /** What the gradient of self-attention needs of its forward pass. */
 export interface SavedAttention {
   /** Operands: x [rows, operandWidth(hidden)], queries, keys and values, and what attention gave. */
@@ -179,8 +173,8 @@ export interface FusedKernels {
   /** 32-bit words that a row of `columns` elements takes as an operand of matrix products. */
   operandWidth(columns: number): number;
 
-  /** How `decoderLayer` wants the keys and values of a head over `capacity` tokens. */
-  cacheShapes(headDim: number, capacity: number): CacheShapes;
+  /** How `decoderLayer` wants the keys and values of a head over `capacity` tokens: panels of so many 32-bit words. */
+  cacheShapes(headDim: number, capacity: number): Record<'keys' | 'values', readonly [panels: number, words: number]>;
 
   /**
    * y = down · (silu(gate · x) ∘ (up · x)); x, y [rows, hidden], gateUp [2·I, hidden] (gate in the first I rows), down

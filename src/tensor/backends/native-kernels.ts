@@ -2,7 +2,6 @@ import type { Tensor } from '../tensor.ts';
 import type {
   AdamWStep,
   AttentionShape,
-  CacheShapes,
   DecoderLayerWeights,
   FusedKernels,
   GradientTarget,
@@ -78,7 +77,7 @@ export class NativeKernels implements FusedKernels {
     return this.#library.operandWidth(this.#engine, columns);
   }
 
-  cacheShapes(headDim: number, capacity: number): CacheShapes {
+  cacheShapes(headDim: number, capacity: number): ReturnType<FusedKernels['cacheShapes']> {
     const [keyPanels, keyWidth, valuePanels, valueWidth] = this.#library.cacheLayout(this.#engine, headDim, capacity);
     return { keys: [keyPanels, keyWidth], values: [valuePanels, valueWidth] };
   }
