@@ -51,7 +51,7 @@ struct Call {
 };
 
 std::string textOfInstructionSet() {
-  if (bfloat16IsFast()) return "AVX-512 with bfloat16";
+  if (bfloat16IsFast()) return MIXTUNE_AMX ? "AMX with bfloat16" : "AVX-512 with bfloat16";
 #if defined(__AVX512F__)
   return "AVX-512";
 #elif defined(__AVX2__) && defined(__FMA__)

@@ -10,7 +10,8 @@ namespace mixtune {
 namespace {
 
 /** Queries whose scores are in memory at once. */
-constexpr int64_t kQueries = 4 * kTileRows;
+template <class Unit>
+constexpr int64_t kQueries = 4 * kTileRows<Unit>;
 
 struct Task {
   int64_t begin, length, kvHead;
@@ -88,15 +89,15 @@ struct Workspace {
         keys(scratch.take<Unit>(panelsSize(units, length))),
         values(scratch.take<Unit>(panelsSize(units, length))),
         keyTokens(takeTokenPanels<T>(scratch, stride, headDim)),
-        queries(scratch.take<Unit>(kQueries * units)),
-        queryTokens(takeTokenPanels<T>(scratch, kQueries, headDim)),
-        dOutTokens(takeTokenPanels<T>(scratch, kQueries, headDim)),
-        scores(scratch.take<float>(kQueries * stride)),
-        dp(scratch.take<float>(kQueries * stride)),
-        dScores(scratch.take<Unit>(kQueries * unitsOf<T>(stride))),
-        probabilityPairs(scratch.take<Unit>(kQueries * pairStride)),
-        dScorePairs(scratch.take<Unit>(kQueries * pairStride)),
-        block(scratch.take<float>(std::max<int64_t>(kPanel, kQueries) * padded(headDim))),
+        queries(scratch.take<Unit>(kQueries<Unit> * units)),
+        queryTokens(takeTokenPanels<T>(scratch, kQueries<Unit>, headDim)),
+        dOutTokens(takeTokenPanels<T>(scratch, kQueries<Unit>, headDim)),
+        scores(scratch.take<float>(kQueries<Unit> * stride)),
+        dp(scratch.take<float>(kQueries<Unit> * stride)),
+        dScores(scratch.take<Unit>(kQueries<Unit> * unitsOf<T>(stride))),
+        probabilityPairs(scratch.take<Unit>(kQueries<Unit> * pairStride)),
+        dScorePairs(scratch.take<Unit>(kQueries<Unit> * pairStride)),
+        block(scratch.take<float>(std::max<int64_t>(kPanel, kQueries<Unit>) * padded(headDim))),
         dKeys(scratch.take<float>(length * headDim)),
         dValues(scratch.take<float>(length * headDim)) {
     std::fill_n(dKeys, length * headDim, 0.0f);
@@ -132,7 +133,7 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
   const Unit* above = in.dOut + (task.begin + first) * outStride + queryColumn / T::kTerms;
   const Unit* result = in.out + (task.begin + first) * outStride + queryColumn / T::kTerms;
 
-  float means[kQueries];
+  float means[kQueries<Unit>];
   for (int64_t q = 0; q < count; q++) {
     float* row = work.block + q * headDim;
     prefetchTerms<T>(above + (q + kRowsAhead) * outStride, 0, headDim);
@@ -177,7 +178,7 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
       putPairs<T>(work.dScorePairs, work.pairStride, q, i, ds0, ds1);
     }
   }
-  const int64_t depth = unitsOf<T>(count), height = tileHeight(last);
+  const int64_t depth = unitsOf<T>(count), height = tileHeight<Unit>(last);
   multiplyPanels<Unit, true>(last, headDim, depth, {work.probabilityPairs, work.pairStride}, work.dOutTokens.data,
                              work.dOutTokens.stride, work.dValues, headDim, true, height, height);
   multiplyPanels<Unit, true>(last, headDim, depth, {work.dScorePairs, work.pairStride}, work.queryTokens.data,
@@ -192,11 +193,12 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
 template <class T>
 void backwardTask(const AttentionLayout& at, const Task& task, const RotaryTable& table, const Inputs<T>& in,
                   Scratch& scratch) {
+  constexpr int64_t kBlock = kQueries<typename T::Unit>;
   scratch.reset();
   Workspace<T> work(at, task, table, in.qkv, scratch);
   for (int64_t head = task.kvHead * at.shape.group(); head < (task.kvHead + 1) * at.shape.group(); head++)
-    for (int64_t first = 0; first < task.length; first += kQueries)
-      backwardBlock<T>(at, task, in, head, first, std::min(task.length, first + kQueries), work);
+    for (int64_t first = 0; first < task.length; first += kBlock)
+      backwardBlock<T>(at, task, in, head, first, std::min(task.length, first + kBlock), work);
   for (int64_t i = 0; i < task.length; i++) {
     typename T::Unit* row = in.dQkv + (task.begin + i) * work.rows.stride;
     storeRotatedBack(work, i, work.dKeys + i * work.headDim, row + work.rows.keyColumn / T::kTerms);

@@ -10,7 +10,8 @@ namespace mixtune {
 namespace {
 
 /** Queries whose scores are in memory at once. */
-constexpr int64_t kQueries = 4 * kTileRows;
+template <class Unit>
+constexpr int64_t kQueries = 4 * kTileRows<Unit>;
 /** Queries of one task: each task packs the keys and values that it needs. */
 constexpr int64_t kTaskQueries = 512;
 
@@ -80,22 +81,22 @@ void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& 
   const Packed<T> packed(rows, task.last, scratch);
   const int64_t headDim = rows.headDim, units = unitsOf<T>(headDim), stride = padded(task.last);
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
-  float* scores = scratch.take<float>(kQueries * stride);
-  Unit* probabilities = scratch.take<Unit>(kQueries * unitsOf<T>(stride));
-  Unit* queries = scratch.take<Unit>(kQueries * units);
-  float* result = scratch.take<float>(kQueries * padded(headDim));
+  float* scores = scratch.take<float>(kQueries<Unit> * stride);
+  Unit* probabilities = scratch.take<Unit>(kQueries<Unit> * unitsOf<T>(stride));
+  Unit* queries = scratch.take<Unit>(kQueries<Unit> * units);
+  float* result = scratch.take<float>(kQueries<Unit> * padded(headDim));
 
   for (int64_t g = 0; g < at.shape.group(); g++) {
     const int64_t head = task.kvHead * at.shape.group() + g;
-    for (int64_t first = task.first; first < task.last; first += kQueries) {
-      const int64_t last = std::min(task.last, first + kQueries), count = last - first, visible = padded(last);
+    for (int64_t first = task.first; first < task.last; first += kQueries<Unit>) {
+      const int64_t last = std::min(task.last, first + kQueries<Unit>), count = last - first, visible = padded(last);
       for (int64_t q = 0; q < count; q++) {
         rows.rotated(first + q, head * headDim, result);
         packRow<T>(result, headDim, queries + q * units);
       }
       multiplyPanels<Unit, false>(count, visible, units, {queries, units}, packed.keys, panelStride(units), scores,
                                   stride, false);
-      float sums[kQueries + kLanes], shifts[kQueries + kLanes];
+      float sums[kQueries<Unit> + kLanes], shifts[kQueries<Unit> + kLanes];
       for (int64_t q = 0; q < count; q++) {
         const float* row = scores + q * stride;
         shifts[q] = largest(row, first + q + 1) * scale;

@@ -10,7 +10,8 @@ namespace {
 /** Rows of one sequence from which on its queries are taken in blocks. */
 constexpr int64_t kRun = 8;
 /** Rows of such a block. */
-constexpr int64_t kRunBlock = 4 * kTileRows;
+template <class Unit>
+constexpr int64_t kRunBlock = 4 * kTileRows<Unit>;
 
 /** Some neighbouring rows of a sequence, or positions [first, last) for a single row; and one key-value head. */
 struct Task {
@@ -92,11 +93,11 @@ struct Tasks {
   Task* all;
   int64_t runs = 0, singles = 0, parts = 0, positions = 0;
 
-  Tasks(const NewRows& rows, Scratch& scratch) {
+  Tasks(const NewRows& rows, int64_t runBlock, Scratch& scratch) {
     // Counts first, so that the tasks find room in scratch.
     forEachRun(rows, [&](int64_t row, int64_t end) {
       if (end - row >= kRun) {
-        runs += divideUp(end - row, kRunBlock) * rows.shape.kvHeads;
+        runs += divideUp(end - row, runBlock) * rows.shape.kvHeads;
         return;
       }
       for (; row < end; row++) singles += chunksOf(rows, row) * rows.shape.kvHeads;
@@ -107,8 +108,8 @@ struct Tasks {
       for (int64_t kvHead = 0; kvHead < rows.shape.kvHeads; kvHead++) {
         if (end - row >= kRun) {
           // The last blocks see the most keys, so they begin first.
-          for (int64_t first = (end - row - 1) / kRunBlock * kRunBlock; first >= 0; first -= kRunBlock)
-            *run++ = {row + first, std::min(kRunBlock, end - row - first), kvHead, 0, 0, -1};
+          for (int64_t first = (end - row - 1) / runBlock * runBlock; first >= 0; first -= runBlock)
+            *run++ = {row + first, std::min(runBlock, end - row - first), kvHead, 0, 0, -1};
           continue;
         }
         for (int64_t i = row; i < end; i++) {
@@ -151,7 +152,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
     for (int64_t row = begin; row < end; row++) enterRow(rows, cache, table, row, qkv, queries, buffer, units);
   });
 
-  const Tasks tasks(rows, engine.scratch);
+  const Tasks tasks(rows, kRunBlock<typename T::Unit>, engine.scratch);
   engine.team.parallel(tasks.runs, [&](int64_t index, int thread) {
     const Task& task = tasks.all[index];
     attendRun(rows, cache, task.row, task.count, task.kvHead, queries, out, engine.scratchOf(thread));

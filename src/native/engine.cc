@@ -4,13 +4,16 @@
 #include <cmath>
 #include <cstring>
 
+#include "amx.h"
 #include "operations.h"
 
 namespace mixtune {
 
 bool bfloat16IsFast() {
-#if defined(__AVX512BF16__)
-  // Measured: twice the float rate on Zen 5, half of it on Sapphire Rapids.
+#if MIXTUNE_AMX
+  return amxIsAllowed();
+#elif defined(__AVX512BF16__)
+  // Measured: twice the float rate on Zen 5, half of it on Sapphire Rapids without its tile registers.
   return __builtin_cpu_is("amd");
 #else
   return false;

@@ -31,25 +31,26 @@ struct RowSplit {
   int64_t height, rows, panels;
 
   /** As few tiles as possible of nearly equal and even height. */
+  template <class Unit>
   static int64_t evenHeight(int64_t rows) {
-    const int64_t height = divideUp(rows, std::max<int64_t>(1, divideUp(rows, kTileRows)));
+    const int64_t height = tileHeight<Unit>(rows);
     return height + height % 2;
   }
 
-  RowSplit(const Team& team, int64_t rowCount, int64_t panelCount, int64_t units) {
+  template <class Unit>
+  static RowSplit of(const Team& team, int64_t rowCount, int64_t panelCount, int64_t units) {
     constexpr int64_t kLeftBytes = 384 << 10;      // of the left operand, to stay in the second-level cache
     constexpr int64_t kSmallTask = 1 << 18;        // multiply-adds below which a task is not worth its dispatch
     constexpr int64_t kTasksPerThread = 8;
-    const int64_t tiles = divideUp(rowCount, kTileRows);
-    height = evenHeight(rowCount);
+    const int64_t tiles = divideUp(rowCount, kTileRows<Unit>), height = evenHeight<Unit>(rowCount);
     const int64_t wanted = team.size() == 1 ? 1 : kTasksPerThread * team.size();
     const int64_t most = std::max<int64_t>(1, kLeftBytes / (std::max<int64_t>(units, 1) * 4 * height));
     const int64_t tilesOfTask = std::clamp<int64_t>(divideUp(tiles, wanted), std::min<int64_t>(4, most), most);
-    rows = tilesOfTask * height;
+    const int64_t rows = tilesOfTask * height;
     const int64_t rowTasks = divideUp(rowCount, rows);
     const int64_t work = std::min(rows, rowCount) * panelCount * kPanel * units;
     const int64_t groups = std::min({panelCount, divideUp(wanted, rowTasks), work / kSmallTask});
-    panels = divideUp(panelCount, std::max<int64_t>(groups, 1));
+    return {height, rows, divideUp(panelCount, std::max<int64_t>(groups, 1))};
   }
 };
 
@@ -79,13 +80,13 @@ template <class T, class Finish>
 void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                    const typename T::Unit* right, int64_t stride, int64_t height, const Finish& finish) {
   using Unit = typename T::Unit;
-  alignas(64) float sums[kTileRows * kPanel];
+  alignas(64) float sums[kTileRows<Unit> * kPanel];
   for (int64_t panel = 0; panel < panels; panel++)
     for (int64_t row = 0; row < rows; row += height) {
       const int64_t count = std::min(height, rows - row);
       finish.prefetch(row, count, panel);
-      tileOf<Unit, false>(count)(units, {left.data + row * left.stride, left.stride}, right + panel * stride, sums,
-                                 kPanel, kPanel, false);
+      multiplyTile<Unit, false>(count, units, {left.data + row * left.stride, left.stride}, right + panel * stride, sums,
+                                kPanel, kPanel, false);
       finish(row, count, panel, sums);
     }
 }
@@ -95,7 +96,7 @@ template <class T, class Finish>
 void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                   const typename T::Unit* right, const Finish& finish) {
   if (rows == 0 || panels == 0) return;
-  const RowSplit split(engine.team, rows, panels, units);
+  const auto split = RowSplit::of<typename T::Unit>(engine.team, rows, panels, units);
   const int64_t groups = divideUp(panels, split.panels);
   engine.team.parallel(divideUp(rows, split.rows) * groups, [&](int64_t task, int) {
     const int64_t row = task / groups * split.rows, panel = task % groups * split.panels;

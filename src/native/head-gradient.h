@@ -11,7 +11,7 @@ namespace mixtune {
 constexpr int64_t kBlockColumns = 2048;
 /** Of these, columns whose exponentials a thread holds at a time; and most rows of a task. */
 constexpr int64_t kTermColumns = 512;
-constexpr int64_t kBlockRows = 24 * kTileRows;
+constexpr int64_t kBlockRows = 336;
 /** Bytes of exponentials that wait for the gradient of the head. */
 constexpr int64_t kExponentialBytes = 64 << 20;
 /** e⁴⁰: a sum beyond it has a logit so far above the reference that another reference is better. */
@@ -114,8 +114,8 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
                   bool setReference, const Exponentials<T>& to) {
   using Unit = typename T::Unit;
   const int64_t stride = panelStride(unitsOf<T>(width)), acrossStride = panelStride(unitsOf<T>(vocabulary));
-  const int64_t height = RowSplit::evenHeight(count), tiles = divideUp(count, height);
-  const int64_t threads = engine.team.size(), blocks = divideUp(tiles, kBlockRows / kTileRows);
+  const int64_t height = RowSplit::evenHeight<Unit>(count), tiles = divideUp(count, height);
+  const int64_t threads = engine.team.size(), blocks = divideUp(count, kBlockRows);
   const int64_t tasks = std::min(tiles, divideUp(blocks, threads) * threads);
   for (int64_t block = 0; block < vocabulary; block += kBlockColumns) {
     const int64_t end = std::min(block + kBlockColumns, vocabulary);

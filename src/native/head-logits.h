@@ -11,7 +11,7 @@
 namespace mixtune {
 
 /** Rows, and columns of the vocabulary, of one task of the forward pass. */
-constexpr int64_t kTaskRows = 24 * kTileRows;
+constexpr int64_t kTaskRows = 336;
 constexpr int64_t kTaskColumns = 4096;
 
 /** The rows that have a target, put together. */
@@ -122,7 +122,7 @@ void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> l
     finish.sums = scratch.take<float>(kTaskRows * kLanes);
     finish.targetLogit = targetLogit + row;
     multiplyTiles<T>(rows, divideUp(columns, kPanel), units, {left.data + (first + row) * left.stride, left.stride},
-                     panels + column / kPanel * panelStride(units), panelStride(units), RowSplit::evenHeight(rows),
+                     panels + column / kPanel * panelStride(units), panelStride(units), RowSplit::evenHeight<typename T::Unit>(rows),
                      finish);
     for (int64_t i = 0; i < rows; i++)
       sums[part * count + row + i] = {finish.reference[i], sumOfLanes(load(finish.sums + i * kLanes))};

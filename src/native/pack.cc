@@ -1,7 +1,8 @@
 #include "pack.h"
 
 #include <cstring>
-#include <utility>
+
+#include "transpose.h"
 
 namespace mixtune {
 
@@ -37,22 +38,6 @@ Vec partOf(const float* row, int64_t column, int64_t left) {
   return row && left > 0 ? loadPart(row + column, left) : Vec{};
 }
 
-/** Exchanges blocks of `Half` lanes between two rows: one step of a transpose. */
-template <int Half, int... Lane>
-inline void exchange(VecBits& a, VecBits& b, std::integer_sequence<int, Lane...>) {
-  const VecBits first = __builtin_shufflevector(a, b, (Lane / Half % 2 == 0 ? Lane : kLanes + Lane - Half)...);
-  b = __builtin_shufflevector(a, b, (Lane / Half % 2 == 0 ? Lane + Half : kLanes + Lane)...);
-  a = first;
-}
-
-template <int Half>
-inline void transposeFrom(VecBits (&rows)[kLanes]) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; i++)
-    if (i / Half % 2 == 0) exchange<Half>(rows[i], rows[i + Half], std::make_integer_sequence<int, kLanes>());
-  if constexpr (Half > 1) transposeFrom<Half / 2>(rows);
-}
-
 /** kLanes columns of a panel, of which `count` exist. */
 template <class T>
 void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth, typename T::Unit* out) {
@@ -65,7 +50,7 @@ void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth,
         __builtin_prefetch(source + i * stride + k * T::kTerms + kAhead + line);
     for (int64_t i = 0; i < kLanes; i++)
       rows[i] = i < count ? unitsAlong<T>(source + i * stride + k * T::kTerms, depth - k * T::kTerms) : VecBits{};
-    transposeFrom<kLanes / 2>(rows);
+    transpose(rows);
     for (int64_t j = 0; j < kLanes && k + j < units; j++) storeBits(out + (k + j) * kPanel, rows[j]);
   }
 }

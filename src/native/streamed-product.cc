@@ -7,8 +7,11 @@ namespace mixtune {
 
 namespace {
 
+template <class Unit>
+using StreamTile = void (*)(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums);
+
 template <class Unit, int Rows, int Tiles>
-void streamTile(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums) {
+void vectorTile(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums) {
   Vec sum[Rows][2];
   for (int r = 0; r < Rows; r++) sum[r][0] = sum[r][1] = Vec{};
   const Unit* a = left.data;
@@ -33,22 +36,33 @@ void streamTile(int64_t units, Left<Unit> left, const Unit* panel, const Unit* a
 }
 
 template <class Unit, int Tiles, int... Index>
-constexpr std::array<StreamTile<Unit>, kTileRows> tableOf(std::integer_sequence<int, Index...>) {
-  return {streamTile<Unit, Index + 1, Tiles>...};
+constexpr std::array<StreamTile<Unit>, kVectorRows> tableOf(std::integer_sequence<int, Index...>) {
+  return {vectorTile<Unit, Index + 1, Tiles>...};
 }
 
 }  // namespace
 
 template <class Unit>
-StreamTile<Unit> streamTileOf(int64_t rows, int64_t tiles) {
-  using Heights = std::make_integer_sequence<int, kTileRows>;
+void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead,
+                float* sums) {
+#if MIXTUNE_AMX
+  if constexpr (std::is_same_v<Unit, uint32_t>) {
+    const AmxOperand all{left.data, left.data + kAmxRows * left.stride, left.stride, kAmxUnits};
+    const AmxOperand right{panel, panel + kAmxRows, kPanel, kAmxUnits * kPanel};
+    return amxMultiply(rows, units, all, right, sums, kPanel, false, ahead, 2 * kAmxUnits / tiles);
+  }
+#endif
+  using Heights = std::make_integer_sequence<int, kVectorRows>;
   static constexpr auto alone = tableOf<Unit, 1>(Heights()), inPair = tableOf<Unit, 2>(Heights());
-  return (tiles == 1 ? alone : inPair)[static_cast<size_t>(rows - 1)];
+  (tiles == 1 ? alone : inPair)[static_cast<size_t>(rows - 1)](units, left, panel, ahead, sums);
 }
 
-template StreamTile<float> streamTileOf<float>(int64_t, int64_t);
+#define MIXTUNE_INSTANTIATE(Unit) \
+  template void streamTile<Unit>(int64_t, int64_t, int64_t, Left<Unit>, const Unit*, const Unit*, float*);
+MIXTUNE_INSTANTIATE(float)
 #if defined(__AVX512BF16__)
-template StreamTile<uint32_t> streamTileOf<uint32_t>(int64_t, int64_t);
+MIXTUNE_INSTANTIATE(uint32_t)
 #endif
+#undef MIXTUNE_INSTANTIATE
 
 }  // namespace mixtune

@@ -5,13 +5,13 @@
 
 namespace mixtune {
 
-/** One panel against some rows: sums [rows][kPanel]. Meanwhile memory is asked for what lies from `ahead` on. */
+/**
+ * One panel against 1 to kTileRows rows: sums [rows][kPanel]. Meanwhile memory is asked for what lies from `ahead` on: as many
+ * bytes as `tiles` ≤ 2 such tiles need to fetch a panel together.
+ */
 template <class Unit>
-using StreamTile = void (*)(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums);
-
-/** The tile for 1 to kTileRows rows, which asks for as many bytes as `tiles` such tiles need to fetch a panel together. */
-template <class Unit>
-StreamTile<Unit> streamTileOf(int64_t rows, int64_t tiles);
+void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead,
+                float* sums);
 
 /**
  * left [rows, units] · right, as multiplyRows and with the same sums. Few rows stay in cache while each panel is read once
@@ -21,11 +21,11 @@ template <class T, class Finish>
 void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                 const typename T::Unit* right, const Finish& finish) {
   using Unit = typename T::Unit;
-  if (rows > 2 * kTileRows) return multiplyRows<T>(engine, rows, panels, units, left, right, finish);
+  if (rows > 2 * kTileRows<Unit>) return multiplyRows<T>(engine, rows, panels, units, left, right, finish);
   constexpr int64_t kTaskBytes = 32 << 10;  // below which a task is not worth its dispatch
   constexpr int64_t kTasksPerThread = 4;    // so that a thread that was put aside does not hold up the others for long
   constexpr int64_t kAhead = 8192 / static_cast<int64_t>(sizeof(Unit));  // measured: enough to hide the way to memory
-  const int64_t stride = panelStride(units), tiles = divideUp(rows, kTileRows), height = divideUp(rows, tiles);
+  const int64_t stride = panelStride(units), tiles = divideUp(rows, kTileRows<Unit>), height = divideUp(rows, tiles);
   const int64_t bytes = panels * stride * static_cast<int64_t>(sizeof(Unit));
   const int64_t wanted = engine.team.size() == 1 ? 1 : kTasksPerThread * engine.team.size();
   const int64_t tasks = std::clamp<int64_t>(bytes / kTaskBytes, 1, std::min(wanted, panels));
@@ -33,7 +33,7 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
   engine.team.parallel(tasks, [&](int64_t index, int) {
     // Neighbouring tasks to one thread, as long as all are equally fast: what it fetches ahead is of use to itself only.
     const int64_t task = tasks % threads == 0 ? index % threads * (tasks / threads) + index / threads : index;
-    alignas(64) float sums[kTileRows * kPanel];
+    alignas(64) float sums[kTileRows<Unit> * kPanel];
     for (int64_t panel = task * panels / tasks; panel < (task + 1) * panels / tasks; panel++)
       for (int64_t row = 0; row < rows; row += height) {
         const int64_t count = std::min(height, rows - row);
@@ -41,7 +41,7 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
         const Unit* from = right + panel * stride;
         // Two tiles fetch half of the next panel each, so that memory is never idle.
         const Unit* ahead = from + (tiles == 1 ? kAhead : stride + (row > 0 ? units / 2 * kPanel : 0));
-        streamTileOf<Unit>(count, tiles)(units, part, from, ahead, sums);
+        streamTile<Unit>(count, tiles, units, part, from, ahead, sums);
         finish(row, count, panel, sums);
       }
   });
