@@ -56,7 +56,7 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
   using Unit = typename T::Unit;
   const int64_t count = rows.count, hidden = layer.hidden, units = unitsOf<T>(hidden);
   const int64_t width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
-  const StoreFloats addToStream{stream, hidden, hidden, true};
+  const StoreFloats addToStream(stream, count, hidden, true);
 
   float* qkv = engine.scratch.take<float>(count * width);
   const auto attentionInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
@@ -64,7 +64,7 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
     layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
   });
   streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
-                keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats{qkv, width, width, false});
+                keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats(qkv, count, width, false));
   const int64_t attendedStride = rowUnits<T>(queryWidth);
   Unit* attended = engine.scratch.take<Unit>(count * attendedStride);
   attendCached<T>(engine, rows, cache, table, qkv, attended);
@@ -165,7 +165,7 @@ void operations::nextLogits(Engine& engine, Arguments& in) {
     });
     streamRows<T>(engine, chosen, divideUp(vocabulary, kPanel), unitsOf<T>(hidden), left,
                   keptPanels<T>(engine, head, hidden, vocabulary),
-                  StoreFloats{logits, vocabulary, vocabulary, false});
+                  StoreFloats(logits, chosen, vocabulary, false));
   });
 }
 

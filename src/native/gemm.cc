@@ -62,49 +62,45 @@ void storeSums(const float* sums, int64_t stride, int64_t rows, int64_t columns,
 }
 
 #if MIXTUNE_AMX
-/** Tokens that are summed in tile registers: so many units of a block of rows fill two thirds of the first-level cache. */
-constexpr int64_t kAmxTokenUnits = 256;
-constexpr int64_t kAmxBlock = 2 * kAmxRows;
+/** Most rows of a task: their tokens, transposed, take half of the second-level cache. */
+constexpr int64_t kAmxTaskRows = 256;
 
-/** Rows [row, row + kAmxBlock) of a left operand and units [k, k + count): transposed, as a tile register reads them. */
-AmxOperand transposedBlock(const TokenPanels<Bfloat16>& left, int64_t row, int64_t rows, int64_t k, int64_t count,
-                           uint32_t* to) {
-  const int64_t halfSize = divideUp(count, kAmxUnits) * kAmxRows * kAmxUnits;
-  for (int64_t half = 0; half < 2 && row + half * kAmxRows < rows; half++)
-    for (int64_t i = 0; i < count; i += kAmxUnits)
-      amxTranspose(left.data + (row / kLanes + half) * left.stride + (k + i) * kLanes, kLanes,
-                   std::min(kAmxUnits, count - i), to + half * halfSize + i * kAmxRows, kAmxUnits);
-  return {to, to + halfSize, kAmxUnits, kAmxRows * kAmxUnits};
+/** Columns [column, column + count) of token panels and units [k, k + units), as rows of units. */
+Left<uint32_t> transposedRows(const TokenPanels<Bfloat16>& panels, int64_t column, int64_t count, int64_t k,
+                              int64_t units, Scratch& scratch) {
+  const int64_t stride = divideUp(units, kAmxUnits) * kAmxUnits + kAmxUnits;
+  uint32_t* rows = scratch.take<uint32_t>(divideUp(count, kAmxRows) * kAmxRows * stride);
+  for (int64_t row = 0; row < count; row += kAmxRows)
+    for (int64_t i = 0; i < units; i += kAmxUnits)
+      amxTranspose(panels.data + (column + row) / kLanes * panels.stride + (k + i) * kLanes, kLanes,
+                   std::min(kAmxUnits, units - i), rows + row * stride + i, stride);
+  return {rows, stride};
 }
 
-/** multiplyTokens in tile registers: the left operand is transposed a block at a time. */
+/** multiplyTokens in tile registers, which take the left operand by rows. */
 void multiplyTokensAmx(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<Bfloat16> left,
                        TokenPanels<Bfloat16> right, float* out, bool accumulate) {
-  const int64_t units = unitsOf<Bfloat16>(tokens), blocks = divideUp(rows, kAmxBlock);
-  const int64_t depth = divideUp(units, std::max<int64_t>(1, divideUp(units, kAmxTokenUnits)));
-  const int64_t tiles = divideUp(columns, kAmxBlock), wanted = engine.team.size() == 1 ? 1 : 8 * engine.team.size();
-  const int64_t groups = std::max<int64_t>(1, std::min(tiles, divideUp(wanted, blocks)));
-  engine.team.parallel(blocks * groups, [&](int64_t task, int) {
-    alignas(64) uint32_t turned[2 * (kAmxTokenUnits + kAmxUnits) * kAmxRows];
-    alignas(64) float sums[kAmxBlock * kAmxBlock];
-    const int64_t row = task / groups * kAmxBlock, height = std::min(kAmxBlock, rows - row);
-    const int64_t firstTile = task % groups * tiles / groups, lastTile = (task % groups + 1) * tiles / groups;
+  const int64_t units = unitsOf<Bfloat16>(tokens), panels = divideUp(columns, kPanel);
+  const int64_t depth = divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
+  const int64_t threads = engine.team.size(), least = divideUp(rows, kAmxTaskRows);
+  const int64_t blocks = divideUp(least, 2 * threads) * 2 * threads;
+  const int64_t height = divideUp(divideUp(rows, blocks), 2 * kAmxRows) * 2 * kAmxRows;
+  engine.team.parallel(divideUp(rows, height), [&](int64_t task, int thread) {
+    Scratch& scratch = engine.scratchOf(thread);
+    const int64_t row = task * height, count = std::min(height, rows - row);
     for (int64_t k = 0; k < units || k == 0; k += depth) {
-      const int64_t count = std::min(depth, units - k);
-      const AmxOperand block = transposedBlock(left, row, rows, k, count, turned);
-      const bool add = accumulate || k > 0;
-      for (int64_t tile = firstTile; tile < lastTile; tile++) {
-        const int64_t column = tile * kAmxBlock, width = std::min(kAmxBlock, columns - column);
-        const uint32_t* first = right.data + column / kLanes * right.stride + k * kLanes;
-        const AmxOperand panels{first, width > kLanes ? first + right.stride : first, kLanes, kAmxUnits * kLanes};
-        float* to = out + row * columns + column;
-        if (width == kAmxBlock) {
-          amxMultiply(height, count, block, panels, to, columns, add);
-        } else {
-          amxMultiply(height, count, block, panels, sums, kAmxBlock, false);
-          storeSums(sums, kAmxBlock, height, width, to, columns, add);
-        }
-      }
+      const int64_t part = std::min(depth, units - k);
+      scratch.reset();
+      const Left<uint32_t> block = transposedRows(left, row, count, k, part, scratch);
+      const StoreFloats store(out, rows, columns, accumulate || k > 0);
+      multiplyTilesAmx(
+          count, panels, part, block,
+          [&](int64_t panel) {
+            const uint32_t* first = right.data + 2 * panel * right.stride + k * kLanes;
+            const bool two = panel * kPanel + kLanes < columns;
+            return AmxOperand{first, two ? first + right.stride : first, kLanes, kAmxUnits * kLanes};
+          },
+          2 * kAmxRows, OffsetFinish<StoreFloats>{store, row, 0});
     }
   });
 }

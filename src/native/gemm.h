@@ -25,6 +25,22 @@ void inPrecision(const Engine& engine, const Run& run) {
 
 inline int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/** What bounds a task of a product by rows. */
+struct TaskBounds {
+  /** Of the left operand, to stay in the second-level cache; tiles of rows that a panel is worth its way to it for. */
+  int64_t leftBytes, leastTiles;
+  /** Multiply-adds, in units, below which a task is not worth its dispatch. */
+  int64_t leastWork;
+  int64_t tasksPerThread;
+};
+
+template <class Unit>
+constexpr TaskBounds kTaskBounds = {384 << 10, 4, 1 << 18, 8};
+#if MIXTUNE_AMX
+template <>
+constexpr TaskBounds kTaskBounds<uint32_t> = {1 << 20, 16, 1 << 21, 4};
+#endif
+
 /** How a product by rows is cut into tasks: it has no influence on the result. */
 struct RowSplit {
   /** Rows of a tile (even, so that a tile holds pairs of tokens); rows and panels of a task. */
@@ -39,17 +55,15 @@ struct RowSplit {
 
   template <class Unit>
   static RowSplit of(const Team& team, int64_t rowCount, int64_t panelCount, int64_t units) {
-    constexpr int64_t kLeftBytes = 384 << 10;      // of the left operand, to stay in the second-level cache
-    constexpr int64_t kSmallTask = 1 << 18;        // multiply-adds below which a task is not worth its dispatch
-    constexpr int64_t kTasksPerThread = 8;
+    constexpr TaskBounds bounds = kTaskBounds<Unit>;
     const int64_t tiles = divideUp(rowCount, kTileRows<Unit>), height = evenHeight<Unit>(rowCount);
-    const int64_t wanted = team.size() == 1 ? 1 : kTasksPerThread * team.size();
-    const int64_t most = std::max<int64_t>(1, kLeftBytes / (std::max<int64_t>(units, 1) * 4 * height));
-    const int64_t tilesOfTask = std::clamp<int64_t>(divideUp(tiles, wanted), std::min<int64_t>(4, most), most);
+    const int64_t wanted = team.size() == 1 ? 1 : bounds.tasksPerThread * team.size();
+    const int64_t most = std::max<int64_t>(1, bounds.leftBytes / (std::max<int64_t>(units, 1) * 4 * height));
+    const int64_t tilesOfTask = std::clamp<int64_t>(divideUp(tiles, wanted), std::min(bounds.leastTiles, most), most);
     const int64_t rows = tilesOfTask * height;
     const int64_t rowTasks = divideUp(rowCount, rows);
     const int64_t work = std::min(rows, rowCount) * panelCount * kPanel * units;
-    const int64_t groups = std::min({panelCount, divideUp(wanted, rowTasks), work / kSmallTask});
+    const int64_t groups = std::min({panelCount, divideUp(wanted, rowTasks), work / bounds.leastWork});
     return {height, rows, divideUp(panelCount, std::max<int64_t>(groups, 1))};
   }
 };
@@ -71,6 +85,45 @@ struct OffsetFinish {
   }
 };
 
+#if MIXTUNE_AMX
+/**
+ * multiplyTiles in tile registers, which leave time to finish each tile while the next one is multiplied. panelOf(panel) is
+ * the right operand.
+ */
+template <class PanelOf, class Finish>
+void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t units, Left<uint32_t> left, const PanelOf& panelOf,
+                      int64_t height, const Finish& finish) {
+  alignas(64) float sums[2][2 * kAmxRows * kPanel];
+  // Of the last tile that was multiplied: rows [row, end) are not finished yet.
+  int64_t row = 0, end = 0, panelOfRow = 0;
+  const float* sumsOfRow = nullptr;
+  const int64_t rowsOfSlice = 2 * divideUp(kAmxRows, divideUp(units, kAmxUnits));
+  const auto finishSlice = [&] {
+    if (row == end) return;
+    const int64_t count = std::min(rowsOfSlice, end - row);
+    finish(row, count, panelOfRow, sumsOfRow);
+    row += count;
+    sumsOfRow += count * kPanel;
+  };
+  for (int64_t panel = 0, tile = 0; panel < panels; panel++) {
+    const AmxOperand right = panelOf(panel);
+    for (int64_t first = 0; first < rows; first += height, tile++) {
+      const int64_t count = std::min(height, rows - first);
+      const uint32_t* from = left.data + first * left.stride;
+      finish.prefetch(first, count, panel);
+      amxMultiply(count, units, {from, from + kAmxRows * left.stride, left.stride, kAmxUnits}, right, sums[tile % 2],
+                  kPanel, false, finishSlice);
+      while (row < end) finishSlice();
+      row = first;
+      end = first + count;
+      panelOfRow = panel;
+      sumsOfRow = sums[tile % 2];
+    }
+  }
+  while (row < end) finishSlice();
+}
+#endif
+
 /**
  * Rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first of `panels`
  * panels, `stride` units apart. finish(row, count, panel, sums) gets the sums of `count` rows from `row` on with one
@@ -80,6 +133,16 @@ template <class T, class Finish>
 void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                    const typename T::Unit* right, int64_t stride, int64_t height, const Finish& finish) {
   using Unit = typename T::Unit;
+#if MIXTUNE_AMX
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return multiplyTilesAmx(
+        rows, panels, units, left,
+        [&](int64_t panel) {
+          const uint32_t* from = right + panel * stride;
+          return AmxOperand{from, from + kAmxRows, kPanel, kAmxUnits * kPanel};
+        },
+        height, finish);
+#endif
   alignas(64) float sums[kTileRows<Unit> * kPanel];
   for (int64_t panel = 0; panel < panels; panel++)
     for (int64_t row = 0; row < rows; row += height) {
@@ -110,37 +173,42 @@ void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, L
 /** Finish: the sums as floats, written to or added to out [rows, columns]. */
 struct StoreFloats : NoPrefetch {
   float* out;
-  int64_t stride, columns;
-  bool accumulate;
+  int64_t columns;
+  bool accumulate, streamed;
 
-  StoreFloats(float* out, int64_t stride, int64_t columns, bool accumulate)
-      : out(out), stride(stride), columns(columns), accumulate(accumulate) {}
+  StoreFloats(float* out, int64_t rows, int64_t columns, bool accumulate)
+      : out(out),
+        columns(columns),
+        accumulate(accumulate),
+        streamed(!accumulate && columns % kPanel == 0 && leavesCaches(rows * columns * 4)) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     const int64_t column = panel * kPanel, width = std::min<int64_t>(kPanel, columns - column);
     for (int64_t r = 0; r < count; r++, sums += kPanel) {
-      float* to = out + (row + r) * stride + column;
-      if (width == kPanel) {
-        store(to, accumulate ? load(to) + load(sums) : load(sums));
-        store(to + kLanes, accumulate ? load(to + kLanes) + load(sums + kLanes) : load(sums + kLanes));
-      } else {
+      float* to = out + (row + r) * columns + column;
+      if (width < kPanel) {
         for (int64_t i = 0; i < width; i++) to[i] = accumulate ? to[i] + sums[i] : sums[i];
+        continue;
       }
+      for (int64_t i = 0; i < kPanel; i += kLanes)
+        storeLine(to + i, (VecBits)(accumulate ? load(to + i) + load(sums + i) : load(sums + i)), streamed);
     }
   }
 };
 
-/** Finish: the sums as an operand of the next product. */
+/** Finish: the sums [rows, columns] as an operand of the next product. */
 template <class T>
 struct StoreOperand : NoPrefetch {
   typename T::Unit* out;
   int64_t stride;
+  bool streamed;
 
-  StoreOperand(typename T::Unit* out, int64_t columns) : out(out), stride(rowUnits<T>(columns)) {}
+  StoreOperand(typename T::Unit* out, int64_t rows, int64_t columns)
+      : out(out), stride(rowUnits<T>(columns)), streamed(leavesCaches(rows * stride * 4)) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     for (int64_t r = row; r < row + count; r++, sums += kPanel)
-      storePanelTerms<T>(out + r * stride, panel * kPanel, load(sums), load(sums + kLanes));
+      storePanelTerms<T>(out + r * stride, panel * kPanel, load(sums), load(sums + kLanes), streamed);
   }
 };
 
@@ -181,8 +249,8 @@ TokenPanels<T> tokenPanels(Engine& engine, const typename T::Unit* rows, int64_t
 /** Room for token panels that a product's finish will fill. */
 template <class T>
 TokenPanels<T> emptyTokenPanels(Engine& engine, int64_t tokens, int64_t columns) {
-  return {engine.scratch.take<typename T::Unit>(TokenPanels<T>::sizeOf(tokens, columns)),
-          TokenPanels<T>::strideOf(tokens)};
+  const int64_t size = TokenPanels<T>::sizeOf(tokens, columns);
+  return {engine.scratch.take<typename T::Unit>(size), TokenPanels<T>::strideOf(tokens), leavesCaches(size * 4)};
 }
 
 /** out [rows, columns] (+)= leftᵀ · right, both token panels [tokens, rows] and [tokens, columns]. */

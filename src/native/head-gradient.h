@@ -45,7 +45,7 @@ struct Exponentials {
         targetError(scratch.take<float>(rows)),
         product(at.dHidden ? scratch.take<float>(rows * width) : nullptr),
         tokens{at.dHead ? scratch.take<typename T::Unit>(TokenPanels<T>::sizeOf(rows, vocabulary)) : nullptr,
-               TokenPanels<T>::strideOf(rows)} {}
+               TokenPanels<T>::strideOf(rows), leavesCaches(TokenPanels<T>::sizeOf(rows, vocabulary) * 4)} {}
 
   float sum(int64_t row) const { return sumOfLanes(load(sums + row * kLanes)); }
 };
@@ -133,7 +133,7 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
         if (to.product)
           multiplyTiles<T>(rows, divideUp(width, kPanel), unitsOf<T>(columns), {terms, KeepExponentials<T>::kStride},
                            across + column / T::kTerms * kPanel, acrossStride, height,
-                           StoreFloats{to.product + first * width, width, width, column > 0});
+                           StoreFloats(to.product + first * width, rows, width, column > 0));
       }
     });
   }

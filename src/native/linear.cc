@@ -40,7 +40,7 @@ void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, cons
     }
   });
   multiplyRows<T>(engine, rows, divideUp(columns, kPanel), units, leftRows<T>(engine, left, rows, depth), panels,
-                  StoreFloats{out, columns, columns, accumulate});
+                  StoreFloats(out, rows, columns, accumulate));
 }
 
 /** A float matrix [tokens, columns] as token panels in scratch. */
@@ -86,7 +86,7 @@ void operations::linear(Engine& engine, Arguments& in) {
     using T = decltype(kind);
     const auto* panels = weightPanels<T>(engine, weight, inputs, outputs);
     multiplyRows<T>(engine, rows, divideUp(outputs, kPanel), unitsOf<T>(inputs),
-                    leftRows<T>(engine, x, rows, inputs), panels, StoreFloats{out, outputs, outputs, false});
+                    leftRows<T>(engine, x, rows, inputs), panels, StoreFloats(out, rows, outputs, false));
   });
 }
 
@@ -102,7 +102,7 @@ void operations::linearInputGradient(Engine& engine, Arguments& in) {
     using T = decltype(kind);
     const auto* panels = weightPanelsAcross<T>(engine, weight, outputs, inputs);
     multiplyRows<T>(engine, rows, divideUp(inputs, kPanel), unitsOf<T>(outputs),
-                    leftRows<T>(engine, dy, rows, outputs), panels, StoreFloats{dx, inputs, inputs, accumulate});
+                    leftRows<T>(engine, dy, rows, outputs), panels, StoreFloats(dx, rows, inputs, accumulate));
   });
 }
 

@@ -15,6 +15,10 @@ template <class T>
 struct GateUp {
   typename T::Unit* data;
   int64_t stride;
+  bool streamed;
+
+  GateUp(typename T::Unit* data, int64_t rows, int64_t stride)
+      : data(data), stride(stride), streamed(leavesCaches(rows * stride * 4)) {}
 
   typename T::Unit* row(int64_t r) const { return data + r * stride; }
 };
@@ -32,7 +36,7 @@ struct SwiGlu {
   void prefetch(int64_t row, int64_t count, int64_t panel) const {
     for (int64_t r = row; r < row + count; r++) {
       __builtin_prefetch(h + r * stride + panel * kLanes / T::kTerms, 1);
-      if (gateUp.data) __builtin_prefetch(gateUp.row(r) + panel * kPanel / T::kTerms, 1);
+      if (gateUp.data && !gateUp.streamed) __builtin_prefetch(gateUp.row(r) + panel * kPanel / T::kTerms, 1);
     }
   }
 
@@ -40,7 +44,7 @@ struct SwiGlu {
     for (int64_t r = row; r < row + count; r++, sums += kPanel) {
       const Vec gate = load(sums), up = load(sums + kLanes);
       storeTerms<T>(h + r * stride, panel * kLanes, gate * T::sigmoid(gate) * up);
-      if (gateUp.data) storePanelTerms<T>(gateUp.row(r), panel * kPanel, gate, up);
+      if (gateUp.data) storePanelTerms<T>(gateUp.row(r), panel * kPanel, gate, up, gateUp.streamed);
     }
   }
 };
@@ -81,7 +85,7 @@ struct SwiGluGradient {
     const Vec g = loadTerms<T>(gateUp.row(row), 2 * column), u = loadTerms<T>(gateUp.row(row), 2 * column + kLanes);
     const Vec s = T::sigmoid(g), silu = g * s;
     const Parts parts{dh * u * (s + silu * (1.0f - s)), dh * silu, silu * u};
-    storePanelTerms<T>(gradient.row(row), 2 * column, parts.dGate, parts.dUp);
+    storePanelTerms<T>(gradient.row(row), 2 * column, parts.dGate, parts.dUp, gradient.streamed);
     return parts;
   }
 };
@@ -103,10 +107,10 @@ void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Bl
   const int64_t terms = gateUpTerms(at.intermediate);
   multiplyRows<T>(engine, at.rows, terms / kPanel, units, left,
                   weightPanels<T>(engine, gateUp, at.hidden, 2 * at.intermediate, Order::kPairedHalves),
-                  SwiGlu<T>{{saved, terms / T::kTerms}, h, hUnits});
+                  SwiGlu<T>{{saved, at.rows, terms / T::kTerms}, h, hUnits});
   multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(at.intermediate), {h, hUnits},
                   weightPanels<T>(engine, down, at.intermediate, at.hidden),
-                  StoreFloats{y, at.hidden, at.hidden, false});
+                  StoreFloats(y, at.rows, at.hidden, false));
 }
 
 template <class T>
@@ -117,13 +121,13 @@ void backward(Engine& engine, const Widths& at, const float* dy, typename T::Uni
   const int64_t hidden = rowUnits<T>(at.hidden), terms = gateUpTerms(at.intermediate), stride = terms / T::kTerms;
   Unit* above = engine.scratch.take<Unit>(at.rows * hidden);
   convertRows<T>(engine, dy, at.rows, at.hidden, above);
-  const GateUp<T> gradient{engine.scratch.take<Unit>(at.rows * stride), stride};
+  const GateUp<T> gradient(engine.scratch.take<Unit>(at.rows * stride), at.rows, stride);
   const TokenPanels<T> dGate = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   const TokenPanels<T> dUp = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   const TokenPanels<T> h = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kPanel), unitsOf<T>(at.hidden), {above, hidden},
                   weightPanelsAcross<T>(engine, down, at.hidden, at.intermediate),
-                  SwiGluGradient<T>{{saved, stride}, gradient, dGate, dUp, h, at.intermediate});
+                  SwiGluGradient<T>{{saved, at.rows, stride}, gradient, dGate, dUp, h, at.intermediate});
   if (dDown)
     multiplyTokens<T>(engine, at.hidden, at.intermediate, at.rows,
                       tokenPanels<T>(engine, above, hidden, at.rows, at.hidden), h, dDown, accumulateDDown);
@@ -136,7 +140,7 @@ void backward(Engine& engine, const Widths& at, const float* dy, typename T::Uni
   if (dx)
     multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(terms), {gradient.data, stride},
                     weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, Order::kPairedHalves),
-                    StoreFloats{dx, at.hidden, at.hidden, accumulateDx});
+                    StoreFloats(dx, at.rows, at.hidden, accumulateDx));
 }
 
 }  // namespace

@@ -104,14 +104,15 @@ inline void storeTerms(typename T::Unit* row, int64_t column, Vec x) {
 
 /** kPanel terms of a row of whole panels. */
 template <class T>
-inline void storePanelTerms(typename T::Unit* row, int64_t column, Vec first, Vec second) {
+inline void storePanelTerms(typename T::Unit* row, int64_t column, Vec first, Vec second, bool streamed = false) {
 #if defined(__AVX512BF16__)
   if constexpr (T::kTerms == 2) {
     // One store of a whole line: half of a line would be read from memory first.
-    storeBits(row + column / 2, (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    storeLine(row + column / 2, (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first), streamed);
     return;
   }
 #endif
+  (void)streamed;
   storeTerms<T>(row, column, first);
   storeTerms<T>(row, column + kLanes, second);
 }
@@ -145,6 +146,8 @@ struct TokenPanels {
   using Unit = typename T::Unit;
   Unit* data;
   int64_t stride;
+  /** Written past the caches. */
+  bool streamed = false;
 
   static int64_t strideOf(int64_t tokens) { return panelStride(unitsOf<T>(tokens + tokens % 2), Width); }
   static int64_t sizeOf(int64_t tokens, int64_t columns) { return (columns + Width - 1) / Width * strideOf(tokens); }
@@ -153,10 +156,10 @@ struct TokenPanels {
   void put(int64_t token, int64_t column, Vec even, Vec odd) const {
     Unit* to = data + column / Width * stride + token / T::kTerms * Width + column % Width;
     if constexpr (T::kTerms == 1) {
-      store(to, T::rounded(even));
-      store(to + Width, T::rounded(odd));
+      storeLine(to, (VecBits)T::rounded(even), streamed);
+      storeLine(to + Width, (VecBits)T::rounded(odd), streamed);
     } else {
-      storeBits(to, bfloat16Pairs(even, odd));
+      storeLine(to, bfloat16Pairs(even, odd), streamed);
     }
   }
 };

@@ -58,10 +58,10 @@ void operations::selfAttention(Engine& engine, Arguments& in) {
     if (!logSumExp) logSumExp = engine.scratch.take<float>(at.shape.heads * at.rows);
     convertRows<T>(engine, x, at.rows, hidden, operand);
     multiplyRows<T>(engine, at.rows, divideUp(width, kPanel), unitsOf<T>(hidden), {operand, units},
-                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>(qkv, width));
+                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>(qkv, at.rows, width));
     attend<T>(engine, at, qkv, out, logSumExp);
     multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(outWidth), {out, outUnits},
-                    weightPanels<T>(engine, oWeight, outWidth, hidden), StoreFloats{y, hidden, hidden, false});
+                    weightPanels<T>(engine, oWeight, outWidth, hidden), StoreFloats(y, at.rows, hidden, false));
   });
   engine.count(productFlops(at, hidden) + attentionFlops(at),
                8.0 * at.rows * hidden + 2.0 * hidden * (width + outWidth) + 4.0 * at.rows * (width + outWidth));
@@ -98,7 +98,7 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
     convertRows<T>(engine, dy, at.rows, hidden, above);
     multiplyRows<T>(engine, at.rows, divideUp(outWidth, kPanel), unitsOf<T>(hidden), {above, units},
                     weightPanelsAcross<T>(engine, oWeight, hidden, outWidth),
-                    StoreOperand<T>(dOut, outWidth));
+                    StoreOperand<T>(dOut, at.rows, outWidth));
     attendBackward<T>(engine, at, dOut, qkv, out, logSumExp, dQkv);
     if (dOWeight)
       multiplyTokens<T>(engine, hidden, outWidth, at.rows, tokenPanels<T>(engine, above, units, at.rows, hidden),
@@ -109,7 +109,7 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
     if (dx)
       multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(width), {dQkv, qkvUnits},
                       weightPanelsAcross<T>(engine, qkvWeight, width, hidden),
-                      StoreFloats{dx, hidden, hidden, accumulateDx});
+                      StoreFloats(dx, at.rows, hidden, accumulateDx));
   });
   engine.count(2 * productFlops(at, hidden) + 2.5 * attentionFlops(at),
                8.0 * at.rows * hidden + 8.0 * hidden * (width + outWidth) + 8.0 * at.rows * (width + outWidth));

@@ -37,6 +37,33 @@ inline void storeBits(void* p, VecBits v) { *static_cast<UnalignedBits*>(p) = v;
 inline VecHalf loadHalves(const uint16_t* p) { return *reinterpret_cast<const UnalignedHalf*>(p); }
 inline void storeHalves(uint16_t* p, VecHalf v) { *reinterpret_cast<UnalignedHalf*>(p) = v; }
 
+/**
+ * True for arrays so large that their lines should go past the caches: Intel's server processors otherwise read each line from
+ * memory before they write it, at a tenth of what memory can take. Other processors gain nothing by it.
+ */
+constexpr bool leavesCaches(int64_t bytes) {
+#if defined(__AMX_BF16__)
+  return bytes >= 2 << 20;
+#else
+  return bytes < 0;
+#endif
+}
+
+/** Writes a whole aligned line, where `streamed` past the caches: other threads see it after finishStreams. */
+inline void storeLine(void* p, VecBits v, bool streamed) {
+#if defined(__AMX_BF16__)
+  if (streamed) return _mm512_stream_si512(static_cast<__m512i*>(p), (__m512i)v);
+#endif
+  (void)streamed;
+  storeBits(p, v);
+}
+
+inline void finishStreams() {
+#if defined(__AMX_BF16__)
+  _mm_sfence();
+#endif
+}
+
 /** x in every lane (subtracting zero keeps the sign of zero and NaN). */
 inline Vec splat(float x) { return x - Vec{}; }
 

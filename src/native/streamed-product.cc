@@ -49,7 +49,10 @@ void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, con
   if constexpr (std::is_same_v<Unit, uint32_t>) {
     const AmxOperand all{left.data, left.data + kAmxRows * left.stride, left.stride, kAmxUnits};
     const AmxOperand right{panel, panel + kAmxRows, kPanel, kAmxUnits * kPanel};
-    return amxMultiply(rows, units, all, right, sums, kPanel, false, ahead, 2 * kAmxUnits / tiles);
+    const int64_t lines = 2 * kAmxUnits / tiles;
+    return amxMultiply(rows, units, all, right, sums, kPanel, false, [&] {
+      for (int64_t line = 0; line < lines; line++, ahead += kAmxUnits) __builtin_prefetch(ahead);
+    });
   }
 #endif
   using Heights = std::make_integer_sequence<int, kVectorRows>;

@@ -1,5 +1,7 @@
 #include "threads.h"
 
+#include "simd.h"
+
 #include <chrono>
 #include <exception>
 #include <stdexcept>
@@ -36,6 +38,7 @@ Team::~Team() {
 void Team::run(int64_t count, Invoke invoke, const void* closure) {
   if (count <= 1 || size_ == 1) {
     for (int64_t index = 0; index < count; index++) invoke(closure, index, 0);
+    finishStreams();
     return;
   }
   if (count > UINT32_MAX) throw std::runtime_error("too many tasks");
@@ -72,6 +75,7 @@ void Team::claimTasks(uint32_t epoch, int thread) {
     const int64_t index = count_.load() - static_cast<int64_t>(static_cast<uint32_t>(ticket));
     try {
       invoke_.load()(closure_.load(), index, thread);
+      finishStreams();
     } catch (const std::exception& error) {
       std::lock_guard<std::mutex> lock(mutex_);
       if (failure_.empty()) failure_ = error.what();
