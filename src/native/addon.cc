@@ -93,11 +93,11 @@ napi_value destroy(Call& call) {
   return undefinedValue(call.env);
 }
 
-/** (engine, columns) → 32-bit words of a row of that many columns as an operand of products. */
-napi_value operandWidth(Call& call) {
+/** (engine, rows, columns) → 32-bit words of a matrix as an operand of products. */
+napi_value operandSize(Call& call) {
   int64_t words = 0;
-  inPrecision(*call.session().engine,
-              [&](auto kind) { words = rowUnits<decltype(kind)>(static_cast<int64_t>(call.size(1))); });
+  const auto rows = static_cast<int64_t>(call.size(1)), columns = static_cast<int64_t>(call.size(2));
+  inPrecision(*call.session().engine, [&](auto kind) { words = OperandRows<decltype(kind)>::sizeOf(rows, columns); });
   return numberValue(call.env, static_cast<double>(words));
 }
 
@@ -238,7 +238,7 @@ NAPI_MODULE_INIT() {
   define<instructionSet>(env, exports, "instructionSet", instance);
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
-  define<operandWidth>(env, exports, "operandWidth", instance);
+  define<operandSize>(env, exports, "operandSize", instance);
   define<cacheLayout>(env, exports, "cacheLayout", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);

@@ -19,11 +19,11 @@ struct Task {
 
 template <class T>
 struct Inputs {
-  const typename T::Unit* dOut;
-  const typename T::Unit* qkv;
-  const typename T::Unit* out;
+  const OperandRows<T>& dOut;
+  const OperandRows<T>& qkv;
+  const OperandRows<T>& out;
   const float* logSumExp;
-  typename T::Unit* dQkv;
+  const OperandRows<T>& dQkv;
 };
 
 /** Probabilities p and gradients of scores ds = p · (dp − mean) · scale of one row, kLanes at a time; zero from `count` on. */
@@ -66,8 +66,10 @@ struct Workspace {
   Unit* keys;
   Unit* values;
   TokenPanels<T, kPanel> keyTokens;
-  /** Of one block of queries. */
+  /** Of one block of queries; `result` of one. */
   Unit* queries;
+  Unit* dOut;
+  float* result;
   TokenPanels<T, kPanel> queryTokens, dOutTokens;
   float* scores;
   float* dp;
@@ -79,7 +81,8 @@ struct Workspace {
   float* dKeys;
   float* dValues;
 
-  Workspace(const AttentionLayout& at, const Task& task, const RotaryTable& table, const Unit* qkv, Scratch& scratch)
+  Workspace(const AttentionLayout& at, const Task& task, const RotaryTable& table, const OperandRows<T>& qkv,
+            Scratch& scratch)
       : rows(at, table, qkv, task.begin, task.kvHead),
         headDim(rows.headDim),
         units(unitsOf<T>(headDim)),
@@ -90,6 +93,8 @@ struct Workspace {
         values(scratch.take<Unit>(panelsSize(units, length))),
         keyTokens(takeTokenPanels<T>(scratch, stride, headDim)),
         queries(scratch.take<Unit>(kQueries<Unit> * units)),
+        dOut(scratch.take<Unit>(kQueries<Unit> * units)),
+        result(scratch.take<float>(headDim)),
         queryTokens(takeTokenPanels<T>(scratch, kQueries<Unit>, headDim)),
         dOutTokens(takeTokenPanels<T>(scratch, kQueries<Unit>, headDim)),
         scores(scratch.take<float>(kQueries<Unit> * stride)),
@@ -115,11 +120,11 @@ struct Workspace {
   }
 };
 
-/** Rows of floats [headDim] turned back by their positions, as an operand. */
+/** A row of floats [headDim] turned back by its position, into columns of an operand. */
 template <class T>
-void storeRotatedBack(const Workspace<T>& work, int64_t token, float* row, typename T::Unit* to) {
+void storeRotatedBack(const Workspace<T>& work, int64_t token, float* row, const OperandRows<T>& to, int64_t column) {
   rotate(row, work.rows.table, work.rows.positions[token], -1.0f, row);
-  packRow<T>(row, work.headDim, to);
+  writeTerms(to, work.rows.begin + token, column, work.headDim, row);
 }
 
 /** Queries [first, last) of `head`: adds to dKeys and dValues, writes the gradient of the queries. */
@@ -128,25 +133,19 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
                    int64_t last, Workspace<T>& work) {
   using Unit = typename T::Unit;
   const int64_t headDim = work.headDim, units = work.units, count = last - first, visible = padded(last);
-  const int64_t outStride = rowUnits<T>(at.shape.queryWidth()), queryColumn = head * headDim;
+  const int64_t queryColumn = head * headDim;
   const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
-  const Unit* above = in.dOut + (task.begin + first) * outStride + queryColumn / T::kTerms;
-  const Unit* result = in.out + (task.begin + first) * outStride + queryColumn / T::kTerms;
 
   float means[kQueries<Unit>];
   for (int64_t q = 0; q < count; q++) {
     float* row = work.block + q * headDim;
-    prefetchTerms<T>(above + (q + kRowsAhead) * outStride, 0, headDim);
-    prefetchTerms<T>(result + (q + kRowsAhead) * outStride, 0, headDim);
+    float* result = work.result;
+    readTerms(in.dOut, task.begin + first + q, queryColumn, headDim, row);
+    readTerms(in.out, task.begin + first + q, queryColumn, headDim, result);
     Vec total{};
-    forEachVec(headDim, [&](int64_t i, auto, auto store) {
-      const int64_t left = headDim - i;
-      const Vec d = left >= kLanes ? loadTerms<T>(above + q * outStride, i) : loadTerms<T>(above + q * outStride, i, left);
-      const Vec o = left >= kLanes ? loadTerms<T>(result + q * outStride, i) : loadTerms<T>(result + q * outStride, i, left);
-      store(row + i, d);
-      total += d * o;
-    });
+    forEachVec(headDim, [&](int64_t i, auto load, auto) { total += load(row + i) * load(result + i); });
     means[q] = sumOfLanes(total);
+    packRow<T>(row, headDim, work.dOut + q * units);
   }
   putTokens<T>(work.dOutTokens, work.block, 0, count, headDim);
   for (int64_t q = 0; q < count; q++) {
@@ -157,7 +156,7 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
 
   multiplyPanels<Unit, false>(count, visible, units, {work.queries, units}, work.keys, panelStride(units), work.scores,
                               work.stride, false);
-  multiplyPanels<Unit, false>(count, visible, units, {above, outStride}, work.values, panelStride(units), work.dp,
+  multiplyPanels<Unit, false>(count, visible, units, {work.dOut, units}, work.values, panelStride(units), work.dp,
                               work.stride, false);
   const float* logSumExp = in.logSumExp + head * at.rows + task.begin + first;
   for (int64_t q = 0; q < count; q += 2) {
@@ -186,8 +185,7 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
   multiplyPanels<Unit, false>(count, headDim, unitsOf<T>(visible), {work.dScores, unitsOf<T>(work.stride)},
                               work.keyTokens.data, work.keyTokens.stride, work.block, headDim, false);
   for (int64_t q = 0; q < count; q++)
-    storeRotatedBack(work, first + q, work.block + q * headDim,
-                     in.dQkv + (task.begin + first + q) * work.rows.stride + queryColumn / T::kTerms);
+    storeRotatedBack(work, first + q, work.block + q * headDim, in.dQkv, queryColumn);
 }
 
 template <class T>
@@ -200,18 +198,16 @@ void backwardTask(const AttentionLayout& at, const Task& task, const RotaryTable
     for (int64_t first = 0; first < task.length; first += kBlock)
       backwardBlock<T>(at, task, in, head, first, std::min(task.length, first + kBlock), work);
   for (int64_t i = 0; i < task.length; i++) {
-    typename T::Unit* row = in.dQkv + (task.begin + i) * work.rows.stride;
-    storeRotatedBack(work, i, work.dKeys + i * work.headDim, row + work.rows.keyColumn / T::kTerms);
-    packRow<T>(work.dValues + i * work.headDim, work.headDim, row + work.rows.valueColumn / T::kTerms);
+    storeRotatedBack(work, i, work.dKeys + i * work.headDim, in.dQkv, work.rows.keyColumn);
+    writeTerms(in.dQkv, task.begin + i, work.rows.valueColumn, work.headDim, work.dValues + i * work.headDim);
   }
 }
 
 }  // namespace
 
 template <class T>
-void attendBackward(Engine& engine, const AttentionLayout& at, const typename T::Unit* dOut,
-                    const typename T::Unit* qkv, const typename T::Unit* out, const float* logSumExp,
-                    typename T::Unit* dQkv) {
+void attendBackward(Engine& engine, const AttentionLayout& at, const OperandRows<T>& dOut, const OperandRows<T>& qkv,
+                    const OperandRows<T>& out, const float* logSumExp, const OperandRows<T>& dQkv) {
   const RotaryTable& table = checkLayout(engine, at);
   const Inputs<T> in{dOut, qkv, out, logSumExp, dQkv};
   std::vector<Task> tasks;
@@ -226,8 +222,8 @@ void attendBackward(Engine& engine, const AttentionLayout& at, const typename T:
 }
 
 #define MIXTUNE_INSTANTIATE(T)                                                                                    \
-  template void attendBackward<T>(Engine&, const AttentionLayout&, const T::Unit*, const T::Unit*, const T::Unit*, \
-                                  const float*, T::Unit*);
+  template void attendBackward<T>(Engine&, const AttentionLayout&, const OperandRows<T>&, const OperandRows<T>&,  \
+                                  const OperandRows<T>&, const float*, const OperandRows<T>&);
 MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 

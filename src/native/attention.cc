@@ -73,8 +73,8 @@ struct Packed {
 };
 
 template <class T>
-void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& table, const typename T::Unit* qkv,
-                typename T::Unit* out, float* logSumExp, Scratch& scratch) {
+void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& table, const OperandRows<T>& qkv,
+                const OperandRows<T>& out, float* logSumExp, Scratch& scratch) {
   using Unit = typename T::Unit;
   scratch.reset();
   const KeyValueRows<T> rows(at, table, qkv, task.begin, task.kvHead);
@@ -112,8 +112,7 @@ void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& 
         float* row = result + q * padded(headDim);
         const float inverse = 1.0f / sums[q];
         for (int64_t i = 0; i < headDim; i += kLanes) store(row + i, load(row + i) * inverse);
-        packRow<T>(row, headDim, out + (task.begin + first + q) * rowUnits<T>(at.shape.queryWidth()) +
-                                     head * headDim / T::kTerms);
+        writeTerms(out, task.begin + first + q, head * headDim, headDim, row);
       }
     }
   }
@@ -132,7 +131,7 @@ const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at) {
 }
 
 template <class T>
-void attend(Engine& engine, const AttentionLayout& at, const typename T::Unit* qkv, typename T::Unit* out,
+void attend(Engine& engine, const AttentionLayout& at, const OperandRows<T>& qkv, const OperandRows<T>& out,
             float* logSumExp) {
   const RotaryTable& table = checkLayout(engine, at);
   std::vector<Task> tasks;
@@ -148,7 +147,7 @@ void attend(Engine& engine, const AttentionLayout& at, const typename T::Unit* q
 }
 
 #define MIXTUNE_INSTANTIATE(T) \
-  template void attend<T>(Engine&, const AttentionLayout&, const T::Unit*, T::Unit*, float*);
+  template void attend<T>(Engine&, const AttentionLayout&, const OperandRows<T>&, const OperandRows<T>&, float*);
 MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 

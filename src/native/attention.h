@@ -20,57 +20,62 @@ struct AttentionLayout {
 const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at);
 
 /**
- * qkv [rows, (heads + 2·kvHeads)·headDim] → out [rows, heads·headDim], both rows of units, and the log-sum-exp of each
- * row of scores [heads, rows].
+ * qkv [rows, (heads + 2·kvHeads)·headDim] → out [rows, heads·headDim], and the log-sum-exp of each row of scores [heads,
+ * rows].
  */
 template <class T>
-void attend(Engine& engine, const AttentionLayout& at, const typename T::Unit* qkv, typename T::Unit* out,
+void attend(Engine& engine, const AttentionLayout& at, const OperandRows<T>& qkv, const OperandRows<T>& out,
             float* logSumExp);
 
 /** The gradient dQkv, from that of out: scores are computed again, a block of queries at a time. */
 template <class T>
-void attendBackward(Engine& engine, const AttentionLayout& at, const typename T::Unit* dOut,
-                    const typename T::Unit* qkv, const typename T::Unit* out, const float* logSumExp,
-                    typename T::Unit* dQkv);
+void attendBackward(Engine& engine, const AttentionLayout& at, const OperandRows<T>& dOut, const OperandRows<T>& qkv,
+                    const OperandRows<T>& out, const float* logSumExp, const OperandRows<T>& dQkv);
 
 /** Rows of a head lie far apart, which no processor guesses: they are asked for this many rows ahead. */
 constexpr int64_t kRowsAhead = 12;
 
+/** Terms [column, column + count) of a row as floats; asks for those of a later row. */
 template <class T>
-inline void prefetchTerms(const typename T::Unit* row, int64_t column, int64_t count) {
-  const char* from = reinterpret_cast<const char*>(row + column / T::kTerms);
-  for (int64_t byte = 0; byte < count * 4 / T::kTerms; byte += 64) __builtin_prefetch(from + byte);
+void readTerms(const OperandRows<T>& rows, int64_t row, int64_t column, int64_t count, float* to) {
+  for (int64_t k = 0; k < count; k += kPanel) rows.prefetch(row + kRowsAhead, column + k);
+  forEachVec(count, [&](int64_t k, auto, auto store) {
+    store(to + k, rows.load(row, column + k, std::min<int64_t>(kLanes, count - k)));
+  });
+}
+
+/** Floats as terms [column, column + count) of a row. */
+template <class T>
+void writeTerms(const OperandRows<T>& rows, int64_t row, int64_t column, int64_t count, const float* x) {
+  forEachVec(count, [&](int64_t k, auto load, auto) {
+    rows.store(row, column + k, load(x + k), std::min<int64_t>(kLanes, count - k));
+  });
 }
 
 /** Of one sequence and one key-value head: the rows, and where its keys and values stand in them. */
 template <class T>
 struct KeyValueRows {
-  const typename T::Unit* row;
-  int64_t stride, keyColumn, valueColumn, headDim;
+  const OperandRows<T>& qkv;
+  int64_t begin, keyColumn, valueColumn, headDim;
   const int32_t* positions;
   const RotaryTable& table;
 
-  KeyValueRows(const AttentionLayout& at, const RotaryTable& table, const typename T::Unit* qkv, int64_t begin,
+  KeyValueRows(const AttentionLayout& at, const RotaryTable& table, const OperandRows<T>& qkv, int64_t begin,
                int64_t kvHead)
-      : row(qkv + begin * rowUnits<T>(at.shape.width())),
-        stride(rowUnits<T>(at.shape.width())),
+      : qkv(qkv),
+        begin(begin),
         keyColumn((at.shape.heads + kvHead) * at.shape.headDim),
         valueColumn(keyColumn + at.shape.kvHeads * at.shape.headDim),
         headDim(at.shape.headDim),
         positions(at.positions + begin),
         table(table) {}
 
+  void plain(int64_t i, int64_t column, float* to) const { readTerms(qkv, begin + i, column, headDim, to); }
+
   /** Head `column / headDim` of token i as floats, turned by the token's position. */
   void rotated(int64_t i, int64_t column, float* to) const {
     plain(i, column, to);
     rotate(to, table, positions[i], 1.0f, to);
-  }
-  void plain(int64_t i, int64_t column, float* to) const {
-    const typename T::Unit* from = row + i * stride;
-    prefetchTerms<T>(from + kRowsAhead * stride, column, headDim);
-    int64_t k = 0;
-    for (; k + kLanes <= headDim; k += kLanes) store(to + k, loadTerms<T>(from, column + k));
-    if (k < headDim) storePart(to + k, loadTerms<T>(from, column + k, headDim - k), headDim - k);
   }
 };
 

@@ -28,12 +28,12 @@ float exponentials(const float* scores, int64_t count, int64_t end, float scale,
 
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
-               const typename T::Unit* queries, typename T::Unit* out, Scratch& scratch) {
+               const typename T::Unit* queries, const OperandRows<T>& out, Scratch& scratch) {
   using Unit = typename T::Unit;
   scratch.reset();
   const int64_t headDim = cache.headDim, units = cache.units(), group = rows.shape.group();
   const int64_t before = rows.positions[row], length = before + count, visible = padded(length);
-  const int64_t width = rows.shape.queryWidth(), terms = unitsOf<T>(visible);
+  const int64_t terms = unitsOf<T>(visible);
   const int64_t sequence = rows.sequences[row], queryStride = rowUnits<T>(headDim);
   const auto values = cache.valuesOf(sequence, kvHead);
   float* scores = scratch.take<float>(count * visible);
@@ -51,14 +51,13 @@ void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t 
     multiplyPanels<Unit, false>(count, headDim, terms, {probabilities, terms}, values.data, values.stride, result,
                                 padded(headDim), false);
     for (int64_t q = 0; q < count; q++)
-      putHead<T>(out + (row + q) * rowUnits<T>(width), head * headDim, result + q * padded(headDim), 1.0f / sums[q],
-                 headDim);
+      putHead(out, row + q, head * headDim, result + q * padded(headDim), 1.0f / sums[q], headDim);
   }
 }
 
 #define MIXTUNE_INSTANTIATE(T)                                                                                        \
   template void attendRun<T>(const NewRows&, const Cache<T>&, int64_t, int64_t, int64_t, const T::Unit*,   \
-                             T::Unit*, Scratch&);
+                             const OperandRows<T>&, Scratch&);
 MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 

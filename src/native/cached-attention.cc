@@ -140,7 +140,7 @@ struct Tasks {
 
 template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
-                  const float* qkv, typename T::Unit* out) {
+                  const float* qkv, const OperandRows<T>& out) {
   const int64_t headDim = cache.headDim, group = rows.shape.group(), width = rows.shape.queryWidth();
   const int64_t heads = rows.shape.heads, stride = rowUnits<T>(headDim);
   auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * stride);
@@ -162,7 +162,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
   float* partSums = engine.scratch.take<float>(tasks.parts * group * headDim);
   Softmax* partSoftmaxes = engine.scratch.take<Softmax>(tasks.parts * group);
   const auto put = [&](const Task& task, int64_t h, const float* x, float sum) {
-    putHead<T>(out + task.row * rowUnits<T>(width), (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
+    putHead(out, task.row, (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
   };
   const int64_t grain = 32768 / (headDim * group * (tasks.positions / tasks.singles + 1)) + 1;
   engine.team.ranges(tasks.singles, grain, [&](int64_t begin, int64_t end, int thread) {
@@ -203,7 +203,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
 
 #define MIXTUNE_INSTANTIATE(T)                                                                            \
   template void attendCached<T>(Engine&, const NewRows&, const Cache<T>&, const RotaryTable&, const float*, \
-                                T::Unit*);
+                                const OperandRows<T>&);
 MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 

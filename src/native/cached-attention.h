@@ -44,21 +44,21 @@ struct Cache {
   }
 };
 
-/** A head's result, scaled, as terms [column, column + headDim) of a row of units. */
+/** A head's result, scaled, as terms [column, column + headDim) of a row. */
 template <class T>
-inline void putHead(typename T::Unit* row, int64_t column, const float* x, float scale, int64_t headDim) {
-  int64_t i = 0;
-  for (; i + kLanes <= headDim; i += kLanes) storeTerms<T>(row, column + i, load(x + i) * scale);
-  if (i < headDim) storeTerms<T>(row, column + i, loadPart(x + i, headDim - i) * scale, headDim - i);
+inline void putHead(const OperandRows<T>& rows, int64_t row, int64_t column, const float* x, float scale, int64_t headDim) {
+  forEachVec(headDim, [&](int64_t i, auto load, auto) {
+    rows.store(row, column + i, load(x + i) * scale, std::min<int64_t>(kLanes, headDim - i));
+  });
 }
 
 /**
  * Writes keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] into the cache, then lets each query
- * attend to its own sequence up to its own position: out [rows, row of heads·headDim].
+ * attend to its own sequence up to its own position: out [rows, heads·headDim].
  */
 template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
-                  const float* qkv, typename T::Unit* out);
+                  const float* qkv, const OperandRows<T>& out);
 
 /**
  * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
@@ -66,7 +66,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
-               const typename T::Unit* queries, typename T::Unit* out, Scratch& scratch);
+               const typename T::Unit* queries, const OperandRows<T>& out, Scratch& scratch);
 
 /** Positions that a single row's task covers: long contexts are split, always at the same places. */
 constexpr int64_t kPositionsAtOnce = 256;

@@ -36,15 +36,14 @@ struct Layer {
 /** Finish of the product with gate and up, which are paired in each panel: silu(gate) · up as an operand. */
 template <class T>
 struct SwiGlu : NoPrefetch {
-  typename T::Unit* out;
-  int64_t stride;
+  const OperandRows<T>& out;
 
-  SwiGlu(typename T::Unit* out, int64_t stride) : out(out), stride(stride) {}
+  explicit SwiGlu(const OperandRows<T>& out) : out(out) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     for (int64_t r = row; r < row + count; r++, sums += kPanel) {
       const Vec gate = load(sums), up = load(sums + kLanes);
-      storeTerms<T>(out + r * stride, panel * kLanes, gate * T::sigmoid(gate) * up);
+      out.store(r, panel * kLanes, gate * T::sigmoid(gate) * up);
     }
   }
 };
@@ -53,7 +52,6 @@ struct SwiGlu : NoPrefetch {
 template <class T>
 void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
               float* stream) {
-  using Unit = typename T::Unit;
   const int64_t count = rows.count, hidden = layer.hidden, units = unitsOf<T>(hidden);
   const int64_t width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
   const StoreFloats addToStream(stream, count, hidden, true);
@@ -65,14 +63,13 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
   });
   streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
                 keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats(qkv, count, width, false));
-  const int64_t attendedStride = rowUnits<T>(queryWidth);
-  Unit* attended = engine.scratch.take<Unit>(count * attendedStride);
+  const OperandRows<T> attended = takeOperand<T>(engine, count, queryWidth);
   attendCached<T>(engine, rows, cache, table, qkv, attended);
-  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), {attended, attendedStride},
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), attended.left(),
                 keptPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
 
-  const int64_t intermediate = layer.intermediate, hStride = rowUnits<T>(intermediate);
-  Unit* h = engine.scratch.take<Unit>(count * hStride);
+  const int64_t intermediate = layer.intermediate;
+  const OperandRows<T> h = takeOperand<T>(engine, count, intermediate);
   const auto mlpInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
     float* x = stream + row * hidden;
     normalise(x, layer.post ? layer.attentionNorm : layer.mlpNorm, layer.eps, hidden, to);
@@ -80,8 +77,8 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
   });
   streamRows<T>(engine, count, countIn(Order::kPairedHalves, 2 * intermediate) / kPanel, units, mlpInput,
                 keptPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Order::kPairedHalves),
-                SwiGlu<T>(h, hStride));
-  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(intermediate), {h, hStride},
+                SwiGlu<T>(h));
+  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(intermediate), h.left(),
                 keptPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
   if (!layer.post) return;
   engine.team.ranges(count, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {

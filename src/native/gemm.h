@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine.h"
-#include "pack.h"
+#include "operand.h"
 
 namespace mixtune {
 
@@ -22,8 +22,6 @@ void inPrecision(const Engine& engine, const Run& run) {
 #endif
   }
 }
-
-inline int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /** What bounds a task of a product by rows. */
 struct TaskBounds {
@@ -109,9 +107,9 @@ void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t units, Left<uint32_t
     const AmxOperand right = panelOf(panel);
     for (int64_t first = 0; first < rows; first += height, tile++) {
       const int64_t count = std::min(height, rows - first);
-      const uint32_t* from = left.data + first * left.stride;
+      const Left<uint32_t> from = left.from(first);
       finish.prefetch(first, count, panel);
-      amxMultiply(count, units, {from, from + kAmxRows * left.stride, left.stride, kAmxUnits}, right, sums[tile % 2],
+      amxMultiply(count, units, {from.data, from.from(kAmxRows).data, left.stride, left.step}, right, sums[tile % 2],
                   kPanel, false, finishSlice);
       while (row < end) finishSlice();
       row = first;
@@ -148,8 +146,7 @@ void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T:
     for (int64_t row = 0; row < rows; row += height) {
       const int64_t count = std::min(height, rows - row);
       finish.prefetch(row, count, panel);
-      multiplyTile<Unit, false>(count, units, {left.data + row * left.stride, left.stride}, right + panel * stride, sums,
-                                kPanel, kPanel, false);
+      multiplyTile<Unit, false>(count, units, left.from(row), right + panel * stride, sums, kPanel, kPanel, false);
       finish(row, count, panel, sums);
     }
 }
@@ -164,8 +161,7 @@ void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, L
   engine.team.parallel(divideUp(rows, split.rows) * groups, [&](int64_t task, int) {
     const int64_t row = task / groups * split.rows, panel = task % groups * split.panels;
     multiplyTiles<T>(std::min(split.rows, rows - row), std::min(split.panels, panels - panel), units,
-                     {left.data + row * left.stride, left.stride}, right + panel * panelStride(units),
-                     panelStride(units), split.height,
+                     left.from(row), right + panel * panelStride(units), panelStride(units), split.height,
                      OffsetFinish<Finish>{finish, row, panel});
   });
 }
@@ -196,54 +192,54 @@ struct StoreFloats : NoPrefetch {
   }
 };
 
-/** Finish: the sums [rows, columns] as an operand of the next product. */
+/** Finish: the sums as an operand of the next product. */
 template <class T>
 struct StoreOperand : NoPrefetch {
-  typename T::Unit* out;
-  int64_t stride;
-  bool streamed;
+  const OperandRows<T>& out;
 
-  StoreOperand(typename T::Unit* out, int64_t rows, int64_t columns)
-      : out(out), stride(rowUnits<T>(columns)), streamed(leavesCaches(rows * stride * 4)) {}
+  explicit StoreOperand(const OperandRows<T>& out) : out(out) {}
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     for (int64_t r = row; r < row + count; r++, sums += kPanel)
-      storePanelTerms<T>(out + r * stride, panel * kPanel, load(sums), load(sums + kLanes), streamed);
+      out.storePiece(r, panel * kPanel, load(sums), load(sums + kLanes));
   }
 };
 
+/** An operand that a call is given to fill, without data where it is not; or one that an earlier call has filled. */
+template <class T>
+OperandRows<T> writtenOperand(Arguments& in, int64_t rows, int64_t columns) {
+  return {in.write<typename T::Unit>(OperandRows<T>::sizeOf(rows, columns)), rows, columns};
+}
+
+template <class T>
+OperandRows<T> savedOperand(Arguments& in, int64_t rows, int64_t columns) {
+  return {const_cast<typename T::Unit*>(in.read<typename T::Unit>(OperandRows<T>::sizeOf(rows, columns))), rows, columns};
+}
+
+/** An operand in scratch, to be filled. */
+template <class T>
+OperandRows<T> takeOperand(Engine& engine, int64_t rows, int64_t columns) {
+  return {engine.scratch.take<typename T::Unit>(OperandRows<T>::sizeOf(rows, columns)), rows, columns};
+}
+
 /** Rows of floats as an operand. */
 template <class T>
-void convertRows(Engine& engine, const float* data, int64_t rows, int64_t depth, typename T::Unit* out) {
-  const int64_t units = rowUnits<T>(depth);
-  engine.team.ranges(rows, 32768 / (depth + 1) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; row++) packRow<T>(data + row * depth, depth, out + row * units);
+void convertRows(Engine& engine, const float* data, int64_t rows, int64_t columns, const OperandRows<T>& out) {
+  engine.team.ranges(rows, 32768 / (columns + 1) + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; row++) out.storeRow(row, data + row * columns, columns);
   });
 }
 
 /** Rows of floats as a left operand: the data itself where units are floats as they are, else a copy in scratch. */
 template <class T>
-Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t rows, int64_t depth) {
+Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t rows, int64_t columns) {
   if constexpr (std::is_same_v<T, Float>) {
-    return {data, depth};
+    return {data, columns};
   } else {
-    auto* converted = engine.scratch.take<typename T::Unit>(rows * rowUnits<T>(depth));
-    convertRows<T>(engine, data, rows, depth, converted);
-    return {converted, rowUnits<T>(depth)};
+    const OperandRows<T> converted = takeOperand<T>(engine, rows, columns);
+    convertRows<T>(engine, data, rows, columns, converted);
+    return converted.left();
   }
-}
-
-/** Rows of units [tokens, columns] as token panels in scratch. */
-template <class T>
-TokenPanels<T> tokenPanels(Engine& engine, const typename T::Unit* rows, int64_t stride, int64_t tokens,
-                           int64_t columns) {
-  const TokenPanels<T> panels{engine.scratch.take<typename T::Unit>(TokenPanels<T>::sizeOf(tokens, columns)),
-                              TokenPanels<T>::strideOf(tokens)};
-  constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
-  engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
-    packTokens<T>(rows, stride, tokens, begin, end, panels);
-  });
-  return panels;
 }
 
 /** Room for token panels that a product's finish will fill. */
@@ -251,6 +247,22 @@ template <class T>
 TokenPanels<T> emptyTokenPanels(Engine& engine, int64_t tokens, int64_t columns) {
   const int64_t size = TokenPanels<T>::sizeOf(tokens, columns);
   return {engine.scratch.take<typename T::Unit>(size), TokenPanels<T>::strideOf(tokens), leavesCaches(size * 4)};
+}
+
+/** An operand [tokens, columns] as token panels in scratch. */
+template <class T>
+TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t tokens, int64_t columns) {
+  const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
+  constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
+  engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
+    for (int64_t token = 0; token < tokens; token += 2)
+      for (int64_t column = begin; column < end; column += kLanes) {
+        const int64_t count = std::min<int64_t>(kLanes, end - column);
+        panels.put(token, column, rows.load(token, column, count),
+                   token + 1 < tokens ? rows.load(token + 1, column, count) : Vec{});
+      }
+  });
+  return panels;
 }
 
 /** out [rows, columns] (+)= leftᵀ · right, both token panels [tokens, rows] and [tokens, columns]. */

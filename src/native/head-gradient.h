@@ -50,19 +50,9 @@ struct Exponentials {
   float sum(int64_t row) const { return sumOfLanes(load(sums + row * kLanes)); }
 };
 
-/** One term of a row of units, as a float. */
-template <class T>
-inline float termAt(const typename T::Unit* row, int64_t column) {
-  if constexpr (T::kTerms == 1) return row[column];
-  uint32_t bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(row)[column]) << 16;
-  float term;
-  std::memcpy(&term, &bits, sizeof(term));
-  return term;
-}
-
 /**
  * Finish of logits = hidden · headᵀ from `column` of the vocabulary on, for rows from `first` of the chunk on: makes their
- * exponentials, as rows [rows][kTermColumns] for the product with the head and as token panels.
+ * exponentials, as rows for the product with the head and as token panels.
  */
 template <class T>
 struct KeepExponentials : NoPrefetch {
@@ -70,9 +60,7 @@ struct KeepExponentials : NoPrefetch {
   const int32_t* target;
   int64_t first, column, vocabulary;
   bool setReference;
-  typename T::Unit* rows;
-
-  static constexpr int64_t kStride = kTermColumns / T::kTerms;
+  const OperandRows<T>& rows;
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* logits) const {
     const int64_t at = column + panel * kPanel;
@@ -98,12 +86,11 @@ struct KeepExponentials : NoPrefetch {
     }
     float* sum = to.sums + index * kLanes;
     store(sum, at == 0 ? e[0] + e[1] : load(sum) + (e[0] + e[1]));
-    typename T::Unit* terms = rows + row * kStride;
-    storePanelTerms<T>(terms, panel * kPanel, e[0], e[1]);
+    rows.storePiece(row, panel * kPanel, e[0], e[1]);
     const int64_t picked = target[row] - at;
     if (picked < 0 || picked >= kPanel) return;
     to.targetLogit[index] = logits[picked];
-    to.targetError[index] = e[picked / kLanes][picked % kLanes] - termAt<T>(terms, panel * kPanel + picked);
+    to.targetError[index] = e[picked / kLanes][picked % kLanes] - rows.load(row, panel * kPanel + picked / kLanes * kLanes)[picked % kLanes];
   }
 };
 
@@ -124,14 +111,14 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
       const int64_t rows = std::min((task + 1) * tiles / tasks * height, count) - first;
       Scratch& scratch = engine.scratchOf(thread);
       scratch.reset();
-      Unit* terms = scratch.take<Unit>(rows * KeepExponentials<T>::kStride);
+      const OperandRows<T> terms(scratch.take<Unit>(OperandRows<T>::sizeOf(rows, kTermColumns)), rows, kTermColumns);
       for (int64_t column = block; column < end; column += kTermColumns) {
         const int64_t columns = std::min(kTermColumns, end - column);
-        multiplyTiles<T>(rows, divideUp(columns, kPanel), unitsOf<T>(width), {left.data + first * left.stride, left.stride},
+        multiplyTiles<T>(rows, divideUp(columns, kPanel), unitsOf<T>(width), left.from(first),
                          panels + column / kPanel * stride, stride, height,
                          KeepExponentials<T>{{}, to, target + first, first, column, vocabulary, setReference, terms});
         if (to.product)
-          multiplyTiles<T>(rows, divideUp(width, kPanel), unitsOf<T>(columns), {terms, KeepExponentials<T>::kStride},
+          multiplyTiles<T>(rows, divideUp(width, kPanel), unitsOf<T>(columns), terms.left(),
                            across + column / T::kTerms * kPanel, acrossStride, height,
                            StoreFloats(to.product + first * width, rows, width, column > 0));
       }

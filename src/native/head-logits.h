@@ -121,7 +121,7 @@ void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> l
     finish.reference = scratch.take<float>(kTaskRows);
     finish.sums = scratch.take<float>(kTaskRows * kLanes);
     finish.targetLogit = targetLogit + row;
-    multiplyTiles<T>(rows, divideUp(columns, kPanel), units, {left.data + (first + row) * left.stride, left.stride},
+    multiplyTiles<T>(rows, divideUp(columns, kPanel), units, left.from(first + row),
                      panels + column / kPanel * panelStride(units), panelStride(units), RowSplit::evenHeight<typename T::Unit>(rows),
                      finish);
     for (int64_t i = 0; i < rows; i++)

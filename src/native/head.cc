@@ -84,7 +84,7 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t wi
     const int64_t count = std::min(chunk, active.count - first);
     const auto run = [&](const float* reference) {
       if (reference) std::copy_n(reference, count, exponentials.reference);
-      exponentiate<T>(engine, count, width, vocabulary, {left.data + first * left.stride, left.stride}, panels, across,
+      exponentiate<T>(engine, count, width, vocabulary, left.from(first), panels, across,
                       active.target + first, !reference, exponentials);
     };
     run(logSumExp ? logSumExp + first : nullptr);

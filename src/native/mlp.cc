@@ -10,41 +10,26 @@ struct Widths {
   int64_t rows, hidden, intermediate;
 };
 
-/** Rows in which kLanes terms of gate alternate with the same of up, in whole panels: as the products give and take them. */
-template <class T>
-struct GateUp {
-  typename T::Unit* data;
-  int64_t stride;
-  bool streamed;
-
-  GateUp(typename T::Unit* data, int64_t rows, int64_t stride)
-      : data(data), stride(stride), streamed(leavesCaches(rows * stride * 4)) {}
-
-  typename T::Unit* row(int64_t r) const { return data + r * stride; }
-};
-
-/** Terms of a row of `GateUp`. */
+/** Terms of a row in which kLanes of gate alternate with the same of up: as the products give and take them. */
 int64_t gateUpTerms(int64_t intermediate) { return countIn(Order::kPairedHalves, 2 * intermediate); }
 
 /** Finish of the product with gate and up: keeps them (if asked to) and h. */
 template <class T>
 struct SwiGlu {
-  GateUp<T> gateUp;
-  typename T::Unit* h;
-  int64_t stride;
+  OperandRows<T> gateUp, h;
 
   void prefetch(int64_t row, int64_t count, int64_t panel) const {
     for (int64_t r = row; r < row + count; r++) {
-      __builtin_prefetch(h + r * stride + panel * kLanes / T::kTerms, 1);
-      if (gateUp.data && !gateUp.streamed) __builtin_prefetch(gateUp.row(r) + panel * kPanel / T::kTerms, 1);
+      h.prefetchForWriting(r, panel * kLanes);
+      if (gateUp.data && !gateUp.streamed) gateUp.prefetchForWriting(r, panel * kPanel);
     }
   }
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
     for (int64_t r = row; r < row + count; r++, sums += kPanel) {
       const Vec gate = load(sums), up = load(sums + kLanes);
-      storeTerms<T>(h + r * stride, panel * kLanes, gate * T::sigmoid(gate) * up);
-      if (gateUp.data) storePanelTerms<T>(gateUp.row(r), panel * kPanel, gate, up, gateUp.streamed);
+      h.store(r, panel * kLanes, gate * T::sigmoid(gate) * up);
+      if (gateUp.data) gateUp.storePiece(r, panel * kPanel, gate, up);
     }
   }
 };
@@ -55,7 +40,7 @@ struct SwiGlu {
  */
 template <class T>
 struct SwiGluGradient {
-  GateUp<T> gateUp, gradient;
+  OperandRows<T> gateUp, gradient;
   TokenPanels<T> dGate, dUp, h;
   int64_t intermediate;
 
@@ -65,7 +50,7 @@ struct SwiGluGradient {
 
   void prefetch(int64_t row, int64_t count, int64_t panel) const {
     for (int64_t r = row; r < row + count; r++)
-      for (int64_t i = 0; i < 2; i++) __builtin_prefetch(gateUp.row(r) + (2 * panel + i) * kPanel / T::kTerms);
+      for (int64_t i = 0; i < 2; i++) gateUp.prefetch(r, (2 * panel + i) * kPanel);
   }
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
@@ -82,10 +67,10 @@ struct SwiGluGradient {
   }
 
   Parts partsOf(int64_t row, int64_t column, Vec dh) const {
-    const Vec g = loadTerms<T>(gateUp.row(row), 2 * column), u = loadTerms<T>(gateUp.row(row), 2 * column + kLanes);
+    const Vec g = gateUp.load(row, 2 * column), u = gateUp.load(row, 2 * column + kLanes);
     const Vec s = T::sigmoid(g), silu = g * s;
     const Parts parts{dh * u * (s + silu * (1.0f - s)), dh * silu, silu * u};
-    storePanelTerms<T>(gradient.row(row), 2 * column, parts.dGate, parts.dUp, gradient.streamed);
+    gradient.storePiece(row, 2 * column, parts.dGate, parts.dUp);
     return parts;
   }
 };
@@ -95,50 +80,46 @@ double weightBytes(const Widths& at) { return 6.0 * at.hidden * at.intermediate;
 
 template <class T>
 void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Block* down, float* y,
-             typename T::Unit* operand, typename T::Unit* saved) {
-  using Unit = typename T::Unit;
-  const int64_t units = unitsOf<T>(at.hidden), hUnits = rowUnits<T>(at.intermediate);
-  Left<Unit> left{operand, rowUnits<T>(at.hidden)};
-  if (operand)
+             const OperandRows<T>& operand, const OperandRows<T>& saved) {
+  Left<typename T::Unit> left = operand.left();
+  if (operand.data)
     convertRows<T>(engine, x, at.rows, at.hidden, operand);
   else
     left = leftRows<T>(engine, x, at.rows, at.hidden);
-  Unit* h = engine.scratch.take<Unit>(at.rows * hUnits);
-  const int64_t terms = gateUpTerms(at.intermediate);
-  multiplyRows<T>(engine, at.rows, terms / kPanel, units, left,
+  const OperandRows<T> h = takeOperand<T>(engine, at.rows, at.intermediate);
+  multiplyRows<T>(engine, at.rows, gateUpTerms(at.intermediate) / kPanel, unitsOf<T>(at.hidden), left,
                   weightPanels<T>(engine, gateUp, at.hidden, 2 * at.intermediate, Order::kPairedHalves),
-                  SwiGlu<T>{{saved, at.rows, terms / T::kTerms}, h, hUnits});
-  multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(at.intermediate), {h, hUnits},
+                  SwiGlu<T>{saved, h});
+  multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(at.intermediate), h.left(),
                   weightPanels<T>(engine, down, at.intermediate, at.hidden),
                   StoreFloats(y, at.rows, at.hidden, false));
 }
 
 template <class T>
-void backward(Engine& engine, const Widths& at, const float* dy, typename T::Unit* operand, typename T::Unit* saved,
-              const Block* gateUp, const Block* down, float* dx, bool accumulateDx, float* dGateUp,
-              bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
-  using Unit = typename T::Unit;
-  const int64_t hidden = rowUnits<T>(at.hidden), terms = gateUpTerms(at.intermediate), stride = terms / T::kTerms;
-  Unit* above = engine.scratch.take<Unit>(at.rows * hidden);
+void backward(Engine& engine, const Widths& at, const float* dy, const OperandRows<T>& operand,
+              const OperandRows<T>& saved, const Block* gateUp, const Block* down, float* dx, bool accumulateDx,
+              float* dGateUp, bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
+  const int64_t terms = gateUpTerms(at.intermediate);
+  const OperandRows<T> above = takeOperand<T>(engine, at.rows, at.hidden);
   convertRows<T>(engine, dy, at.rows, at.hidden, above);
-  const GateUp<T> gradient(engine.scratch.take<Unit>(at.rows * stride), at.rows, stride);
+  const OperandRows<T> gradient = takeOperand<T>(engine, at.rows, terms);
   const TokenPanels<T> dGate = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   const TokenPanels<T> dUp = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
   const TokenPanels<T> h = emptyTokenPanels<T>(engine, at.rows, at.intermediate);
-  multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kPanel), unitsOf<T>(at.hidden), {above, hidden},
+  multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kPanel), unitsOf<T>(at.hidden), above.left(),
                   weightPanelsAcross<T>(engine, down, at.hidden, at.intermediate),
-                  SwiGluGradient<T>{{saved, at.rows, stride}, gradient, dGate, dUp, h, at.intermediate});
+                  SwiGluGradient<T>{saved, gradient, dGate, dUp, h, at.intermediate});
   if (dDown)
-    multiplyTokens<T>(engine, at.hidden, at.intermediate, at.rows,
-                      tokenPanels<T>(engine, above, hidden, at.rows, at.hidden), h, dDown, accumulateDDown);
+    multiplyTokens<T>(engine, at.hidden, at.intermediate, at.rows, tokenPanels<T>(engine, above, at.rows, at.hidden), h,
+                      dDown, accumulateDDown);
   if (dGateUp) {
-    const TokenPanels<T> input = tokenPanels<T>(engine, operand, hidden, at.rows, at.hidden);
+    const TokenPanels<T> input = tokenPanels<T>(engine, operand, at.rows, at.hidden);
     multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dGate, input, dGateUp, accumulateDGateUp);
     multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dUp, input, dGateUp + at.intermediate * at.hidden,
                       accumulateDGateUp);
   }
   if (dx)
-    multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(terms), {gradient.data, stride},
+    multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(terms), gradient.left(),
                     weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, Order::kPairedHalves),
                     StoreFloats(dx, at.rows, at.hidden, accumulateDx));
 }
@@ -154,8 +135,8 @@ void operations::gatedMlp(Engine& engine, Arguments& in) {
   float* y = in.write(at.rows * at.hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    auto* operand = in.write<typename T::Unit>(at.rows * rowUnits<T>(at.hidden));
-    auto* saved = in.write<typename T::Unit>(at.rows * gateUpTerms(at.intermediate) / T::kTerms);
+    const auto operand = writtenOperand<T>(in, at.rows, at.hidden);
+    const auto saved = writtenOperand<T>(in, at.rows, gateUpTerms(at.intermediate));
     forward<T>(engine, at, x, gateUp, down, y, operand, saved);
     engine.count(productFlops(at), 8.0 * at.rows * at.hidden + weightBytes(at) + 8.0 * at.rows * at.intermediate);
   });
@@ -170,9 +151,8 @@ void operations::gatedMlpGradient(Engine& engine, Arguments& in) {
   const float* dy = in.read(at.rows * at.hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    auto* operand = const_cast<typename T::Unit*>(in.read<typename T::Unit>(at.rows * rowUnits<T>(at.hidden)));
-    auto* saved = const_cast<typename T::Unit*>(
-        in.read<typename T::Unit>(at.rows * gateUpTerms(at.intermediate) / T::kTerms));
+    const auto operand = savedOperand<T>(in, at.rows, at.hidden);
+    const auto saved = savedOperand<T>(in, at.rows, gateUpTerms(at.intermediate));
     const Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
     const Block* down = in.block<float>(at.intermediate * at.hidden);
     const bool accumulateDx = in.flag();

@@ -85,23 +85,6 @@ void packStraight(const float* source, int64_t stride, int64_t count, int64_t de
 }
 
 template <class T>
-void packTokens(const typename T::Unit* rows, int64_t stride, int64_t tokens, int64_t begin, int64_t end,
-                TokenPanels<T> out) {
-  for (int64_t token = 0; token < tokens; token += 2) {
-    const typename T::Unit* even = rows + token * stride;
-    const bool paired = token + 1 < tokens;
-    int64_t column = begin;
-    for (; column + kLanes <= end; column += kLanes)
-      out.put(token, column, loadTerms<T>(even, column), paired ? loadTerms<T>(even + stride, column) : Vec{});
-    if (column < end) {
-      const int64_t rest = end - column;
-      out.put(token, column, loadTerms<T>(even, column, rest),
-              paired ? loadTerms<T>(even + stride, column, rest) : Vec{});
-    }
-  }
-}
-
-template <class T>
 void packRow(const float* source, int64_t depth, typename T::Unit* out) {
   int64_t k = 0;
   for (; k + kLanes <= depth; k += kLanes) storeTerms<T>(out, k, load(source + k));
@@ -111,7 +94,6 @@ void packRow(const float* source, int64_t depth, typename T::Unit* out) {
 #define MIXTUNE_INSTANTIATE(T)                                                                                     \
   template void packTransposed<T>(const float*, int64_t, const float*, int64_t, int64_t, int64_t, T::Unit*);       \
   template void packStraight<T>(const float*, int64_t, int64_t, int64_t, int64_t, int64_t, T::Unit*);              \
-  template void packTokens<T>(const T::Unit*, int64_t, int64_t, int64_t, int64_t, TokenPanels<T>);                 \
   template void packRow<T>(const float*, int64_t, T::Unit*);
 MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE

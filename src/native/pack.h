@@ -49,10 +49,9 @@ constexpr int64_t unitsOf(int64_t terms) {
   return (terms + T::kTerms - 1) / T::kTerms;
 }
 
-/**
- * Units from one row of an operand to the next: whole panels, so that a panel's columns are one aligned line of memory in
- * bfloat16 and stores need no tail. What is beyond the columns is undefined.
- */
+inline int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/** Units that a row takes in whole panels, so that stores need no tail. */
 template <class T>
 constexpr int64_t rowUnits(int64_t columns) {
   return (columns + kPanel - 1) / kPanel * kPanel / T::kTerms;
@@ -184,10 +183,5 @@ void packTransposed(const float* source, int64_t first, const float* second, int
 template <class T>
 void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, int64_t apart,
                   typename T::Unit* out);
-
-/** Rows of units [tokens, columns] as token panels, for columns [begin, end) in whole panels. */
-template <class T>
-void packTokens(const typename T::Unit* rows, int64_t stride, int64_t tokens, int64_t begin, int64_t end,
-                TokenPanels<T> out);
 
 }  // namespace mixtune

@@ -48,19 +48,18 @@ void operations::selfAttention(Engine& engine, Arguments& in) {
   float* y = in.write(at.rows * hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    using Unit = typename T::Unit;
-    const auto orScratch = [&](Unit* given, int64_t count) { return given ? given : engine.scratch.take<Unit>(count); };
-    const int64_t units = rowUnits<T>(hidden), qkvUnits = rowUnits<T>(width), outUnits = rowUnits<T>(outWidth);
-    Unit* operand = orScratch(in.write<Unit>(at.rows * units), at.rows * units);
-    Unit* qkv = orScratch(in.write<Unit>(at.rows * qkvUnits), at.rows * qkvUnits);
-    Unit* out = orScratch(in.write<Unit>(at.rows * outUnits), at.rows * outUnits);
+    const auto given = [&](int64_t columns) {
+      const auto operand = writtenOperand<T>(in, at.rows, columns);
+      return operand.data ? operand : takeOperand<T>(engine, at.rows, columns);
+    };
+    const OperandRows<T> operand = given(hidden), qkv = given(width), out = given(outWidth);
     float* logSumExp = in.write(at.shape.heads * at.rows);
     if (!logSumExp) logSumExp = engine.scratch.take<float>(at.shape.heads * at.rows);
     convertRows<T>(engine, x, at.rows, hidden, operand);
-    multiplyRows<T>(engine, at.rows, divideUp(width, kPanel), unitsOf<T>(hidden), {operand, units},
-                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>(qkv, at.rows, width));
+    multiplyRows<T>(engine, at.rows, divideUp(width, kPanel), unitsOf<T>(hidden), operand.left(),
+                    weightPanels<T>(engine, qkvWeight, hidden, width), StoreOperand<T>(qkv));
     attend<T>(engine, at, qkv, out, logSumExp);
-    multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(outWidth), {out, outUnits},
+    multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(outWidth), out.left(),
                     weightPanels<T>(engine, oWeight, outWidth, hidden), StoreFloats(y, at.rows, hidden, false));
   });
   engine.count(productFlops(at, hidden) + attentionFlops(at),
@@ -77,11 +76,8 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
   const float* dy = in.read(at.rows * hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    using Unit = typename T::Unit;
-    const int64_t units = rowUnits<T>(hidden), qkvUnits = rowUnits<T>(width), outUnits = rowUnits<T>(outWidth);
-    const Unit* operand = in.read<Unit>(at.rows * units);
-    const Unit* qkv = in.read<Unit>(at.rows * qkvUnits);
-    const Unit* out = in.read<Unit>(at.rows * outUnits);
+    const auto operand = savedOperand<T>(in, at.rows, hidden), qkv = savedOperand<T>(in, at.rows, width);
+    const auto out = savedOperand<T>(in, at.rows, outWidth);
     const float* logSumExp = in.read(at.shape.heads * at.rows);
     const Block* qkvWeight = in.block<float>(width * hidden);
     const Block* oWeight = in.block<float>(hidden * outWidth);
@@ -92,22 +88,20 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
     const bool accumulateDO = in.flag();
     float* dOWeight = in.write(hidden * outWidth);
 
-    Unit* above = engine.scratch.take<Unit>(at.rows * units);
-    Unit* dOut = engine.scratch.take<Unit>(at.rows * outUnits);
-    Unit* dQkv = engine.scratch.take<Unit>(at.rows * qkvUnits);
+    const OperandRows<T> above = takeOperand<T>(engine, at.rows, hidden);
+    const OperandRows<T> dOut = takeOperand<T>(engine, at.rows, outWidth), dQkv = takeOperand<T>(engine, at.rows, width);
     convertRows<T>(engine, dy, at.rows, hidden, above);
-    multiplyRows<T>(engine, at.rows, divideUp(outWidth, kPanel), unitsOf<T>(hidden), {above, units},
-                    weightPanelsAcross<T>(engine, oWeight, hidden, outWidth),
-                    StoreOperand<T>(dOut, at.rows, outWidth));
+    multiplyRows<T>(engine, at.rows, divideUp(outWidth, kPanel), unitsOf<T>(hidden), above.left(),
+                    weightPanelsAcross<T>(engine, oWeight, hidden, outWidth), StoreOperand<T>(dOut));
     attendBackward<T>(engine, at, dOut, qkv, out, logSumExp, dQkv);
     if (dOWeight)
-      multiplyTokens<T>(engine, hidden, outWidth, at.rows, tokenPanels<T>(engine, above, units, at.rows, hidden),
-                        tokenPanels<T>(engine, out, outUnits, at.rows, outWidth), dOWeight, accumulateDO);
+      multiplyTokens<T>(engine, hidden, outWidth, at.rows, tokenPanels<T>(engine, above, at.rows, hidden),
+                        tokenPanels<T>(engine, out, at.rows, outWidth), dOWeight, accumulateDO);
     if (dQkvWeight)
-      multiplyTokens<T>(engine, width, hidden, at.rows, tokenPanels<T>(engine, dQkv, qkvUnits, at.rows, width),
-                        tokenPanels<T>(engine, operand, units, at.rows, hidden), dQkvWeight, accumulateDQkv);
+      multiplyTokens<T>(engine, width, hidden, at.rows, tokenPanels<T>(engine, dQkv, at.rows, width),
+                        tokenPanels<T>(engine, operand, at.rows, hidden), dQkvWeight, accumulateDQkv);
     if (dx)
-      multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(width), {dQkv, qkvUnits},
+      multiplyRows<T>(engine, at.rows, divideUp(hidden, kPanel), unitsOf<T>(width), dQkv.left(),
                       weightPanelsAcross<T>(engine, qkvWeight, width, hidden),
                       StoreFloats(dx, at.rows, hidden, accumulateDx));
   });

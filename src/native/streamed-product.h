@@ -37,7 +37,7 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
     for (int64_t panel = task * panels / tasks; panel < (task + 1) * panels / tasks; panel++)
       for (int64_t row = 0; row < rows; row += height) {
         const int64_t count = std::min(height, rows - row);
-        const Left<Unit> part{left.data + row * left.stride, left.stride};
+        const Left<Unit> part = left.from(row);
         const Unit* from = right + panel * stride;
         // Two tiles fetch half of the next panel each, so that memory is never idle.
         const Unit* ahead = from + (tiles == 1 ? kAhead : stride + (row > 0 ? units / 2 * kPanel : 0));
@@ -48,23 +48,22 @@ void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Lef
 }
 
 /**
- * Rows of units in scratch, each from floats that fill(row, buffer) writes. Few rows are made where they are asked for: a
+ * An operand in scratch, each row from floats that fill(row, buffer) writes. Few rows are made where they are asked for: a
  * dispatch would cost more.
  */
 template <class T, class Fill>
 Left<typename T::Unit> operandRows(Engine& engine, int64_t rows, int64_t depth, const Fill& fill) {
-  const int64_t stride = rowUnits<T>(depth);
-  auto* packed = engine.scratch.take<typename T::Unit>(rows * stride);
+  const OperandRows<T> packed = takeOperand<T>(engine, rows, depth);
   engine.team.ranges(rows, 4096 / depth + 1, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* buffer = scratch.take<float>(depth);
     for (int64_t row = begin; row < end; row++) {
       fill(row, buffer);
-      packRow<T>(buffer, depth, packed + row * stride);
+      packed.storeRow(row, buffer, depth);
     }
   });
-  return {packed, stride};
+  return packed.left();
 }
 
 }  // namespace mixtune

@@ -66,7 +66,7 @@ void amxTile(int64_t rows, int64_t depth, Left<uint32_t> left, const uint32_t* p
     return AmxOperand{from, from + kAmxRows, kPanel, kAmxUnits * kPanel};
   };
   if constexpr (!ByColumn) {
-    const AmxOperand whole{left.data, left.data + kAmxRows * left.stride, left.stride, kAmxUnits};
+    const AmxOperand whole{left.data, left.data + kAmxRows * left.stride, left.stride, left.step};
     amxMultiply(rows, depth, whole, rightFrom(0), out, outStride, accumulate);
   } else {
     alignas(64) uint32_t turned[2][kAmxRows * kAmxUnits];

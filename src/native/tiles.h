@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "amx.h"
 
@@ -38,11 +39,21 @@ inline __m512bh broadcastUnit(uint32_t x) { return (__m512bh)_mm512_set1_epi32(s
 inline void multiplyAdd(Vec& sum, __m512bh a, __m512bh b) { sum = (Vec)_mm512_dpbf16_ps((__m512)sum, a, b); }
 #endif
 
-/** The left operand: unit k of a row is at data[row · stride + k], or at data[k · stride + row] where `byColumn`. */
+/** Units that kPanel terms take. */
+template <class Unit>
+constexpr int64_t kPieceUnits = std::is_same_v<Unit, float> ? kPanel : kPanel / 2;
+
+/**
+ * The left operand: unit k of a row is at data[row · stride + k], or at data[k · stride + row] where `byColumn`. For tile
+ * registers, pieces of kPieceUnits units of a row may lie `step` apart.
+ */
 template <class Unit>
 struct Left {
   const Unit* data;
   int64_t stride;
+  int64_t step = kPieceUnits<Unit>;
+
+  Left from(int64_t row) const { return {data + row * stride, stride, step}; }
 };
 
 /**
@@ -74,7 +85,7 @@ void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> lef
     const Unit* panel = right + column / kPanel * panelStride;
     const Unit* from = left.data;
     for (int64_t row = 0; row < rows; row += height, from += tileStride)
-      multiplyTile<Unit, ByColumn>(std::min(height, rows - row), depth, {from, left.stride}, panel,
+      multiplyTile<Unit, ByColumn>(std::min(height, rows - row), depth, {from, left.stride, left.step}, panel,
                                    out + row * outStride + column, outStride, width, accumulate);
   }
 }

@@ -81,17 +81,17 @@ export interface GradientTarget {
   accumulate: boolean;
 }
 
-/** What the gradient of a gated MLP needs of its forward pass; operands, as only kernels read them. */
+/** What the gradient of a gated MLP needs of its forward pass; operands of operandSize words, which only kernels read. */
 export interface SavedMlp {
-  /** x [rows, operandWidth(hidden)] */
+  /** x [rows, hidden] */
   x: Tensor;
-  /** [rows, 2 · operandWidth(intermediate)] */
+  /** [rows, 2 · I] */
   gateUp: Tensor;
 }
 
 /** What the gradient of self-attention needs of its forward pass. */
 export interface SavedAttention {
-  /** Operands: x [rows, operandWidth(hidden)], queries, keys and values, and what attention gave. */
+  /** Operands: x [rows, hidden], queries, keys and values, and what attention gave. */
   x: Tensor;
   qkv: Tensor;
   out: Tensor;
@@ -170,8 +170,8 @@ export interface FusedKernels {
     accumulateDWeight: boolean,
   ): void;
 
-  /** 32-bit words that a row of `columns` elements takes as an operand of matrix products. */
-  operandWidth(columns: number): number;
+  /** 32-bit words that a matrix [rows, columns] takes as an operand of matrix products. */
+  operandSize(rows: number, columns: number): number;
 
   /** How `decoderLayer` wants the keys and values of a head over `capacity` tokens: panels of so many 32-bit words. */
   cacheShapes(headDim: number, capacity: number): Record<'keys' | 'values', readonly [panels: number, words: number]>;

@@ -20,7 +20,7 @@ export interface NativeLibrary {
   create(threads: number, bfloat16: number): number;
   destroy(engine: number): void;
   /** 32-bit words of a row of that many columns as an operand of products. */
-  operandWidth(engine: number, columns: number): number;
+  operandSize(engine: number, rows: number, columns: number): number;
   cacheLayout(engine: number, headDim: number, tokens: number): [number, number, number, number];
   allocate(engine: number, bytes: number): number;
   release(engine: number, handle: number): void;

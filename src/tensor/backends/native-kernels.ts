@@ -73,8 +73,8 @@ export class NativeKernels implements FusedKernels {
       handleOf(dy), handleOf(x), handleOf(weight), handleOf(inverseRms), handleOf(dx), handleOf(dWeight));
   }
 
-  operandWidth(columns: number): number {
-    return this.#library.operandWidth(this.#engine, columns);
+  operandSize(rows: number, columns: number): number {
+    return this.#library.operandSize(this.#engine, rows, columns);
   }
 
   cacheShapes(headDim: number, capacity: number): ReturnType<FusedKernels['cacheShapes']> {

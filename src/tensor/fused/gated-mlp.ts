@@ -19,15 +19,15 @@ export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor): Tensor {
   const [, intermediate] = requireMatrix('gatedMlp', 'down', down);
   requireShape('gatedMlp', 'down', down, [hidden, intermediate]);
   requireShape('gatedMlp', 'gateUp', gateUp, [2 * intermediate, hidden]);
-  if (!fused.gatedMlp || !fused.gatedMlpGradient || !fused.operandWidth) return gatedMlpComposition(x, gateUp, down);
+  if (!fused.gatedMlp || !fused.gatedMlpGradient || !fused.operandSize) return gatedMlpComposition(x, gateUp, down);
   const y = empty(backend, [rows, hidden]);
   if (![x, gateUp, down].some(isTracked)) {
     fused.gatedMlp(x, gateUp, down, y);
     return y;
   }
   const saved = {
-    x: empty(backend, [rows, fused.operandWidth(hidden)], 'operand'),
-    gateUp: empty(backend, [rows, 2 * fused.operandWidth(intermediate)], 'operand'),
+    x: empty(backend, [fused.operandSize(rows, hidden)], 'operand'),
+    gateUp: empty(backend, [2 * fused.operandSize(rows, intermediate)], 'operand'),
   };
   fused.gatedMlp(x, gateUp, down, y, saved);
   return record([x, gateUp, down], y, [saved.x, saved.gateUp, gateUp, down], (dy, gradients) => {

@@ -29,7 +29,7 @@ export function selfAttention(
   requireShape('selfAttention', 'qkv', qkv, [width, hidden]);
   requireShape('selfAttention', 'o', o, [hidden, outWidth]);
   requireLayoutOf('selfAttention', layout, rows);
-  if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandWidth)
+  if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandSize)
     return selfAttentionComposition(x, qkv, o, layout, shape);
   const packed = { positions: layout.positionsTensor, segments: layout.segmentsTensor };
   const y = empty(backend, [rows, hidden]);
@@ -37,7 +37,7 @@ export function selfAttention(
     fused.selfAttention(x, qkv, o, packed, y, shape);
     return y;
   }
-  const operand = (columns: number): Tensor => empty(backend, [rows, fused.operandWidth!(columns)], 'operand');
+  const operand = (columns: number): Tensor => empty(backend, [fused.operandSize!(rows, columns)], 'operand');
   const saved = {
     x: operand(hidden),
     qkv: operand(width),
