@@ -113,14 +113,17 @@ struct AmxSums {
   }
 };
 
-/** sums [rows, 2 · kAmxRows] (+)= left · right; rows of sums are `stride` apart. Calls between() as AmxSums::multiply. */
+/**
+ * sums [rows, 2 · kAmxRows] = left · right + what `from`, if not null, holds in the same way: rows that are `stride` apart.
+ * Calls between() as AmxSums::multiply.
+ */
 template <class Between>
-inline void amxMultiply(int64_t rows, int64_t units, const AmxOperand& left, const AmxOperand& right, float* sums,
-                        int64_t stride, bool accumulate, const Between& between) {
+inline void amxMultiply(int64_t rows, int64_t units, const AmxOperand& left, const AmxOperand& right, const float* from,
+                        float* sums, int64_t stride, const Between& between) {
   amxConfigure(rows);
   amxWrittenBefore();
   const auto run = [&](auto tile) {
-    accumulate ? tile.load(sums, stride) : tile.clear();
+    from ? tile.load(from, stride) : tile.clear();
     tile.multiply(rows, units, left, right, between);
     tile.store(sums, stride);
   };
@@ -129,7 +132,7 @@ inline void amxMultiply(int64_t rows, int64_t units, const AmxOperand& left, con
 
 inline void amxMultiply(int64_t rows, int64_t units, const AmxOperand& left, const AmxOperand& right, float* sums,
                         int64_t stride, bool accumulate) {
-  amxMultiply(rows, units, left, right, sums, stride, accumulate, [] {});
+  amxMultiply(rows, units, left, right, accumulate ? sums : nullptr, sums, stride, [] {});
 }
 
 /** Sixteen rows of sixteen units, `stride` apart, as sixteen columns: to[j][i] = from[i][j]; rows from `count` on are zero. */
