@@ -36,22 +36,36 @@ const machine = `${cpus()[0].model.trim()}, ${availableParallelism()} cores, bes
 if (options.json) console.log(JSON.stringify({ machine, rounds, results }, null, 2));
 else console.log(`${machine}\n${tableOf(results)}`);
 
-/** All measurements of a row by program, in rounds in which each program has one turn. */
+/**
+ * All measurements of a row by program, in rounds in which each program has one turn. A program that is only shown may
+ * fail: llama.cpp's q8_0 dies on some processors.
+ */
 async function measure(row) {
   const measured = {};
   const programs = {};
+  const turn = async (name, take) => {
+    try {
+      await take();
+    } catch (error) {
+      if (!row.others?.[name]) throw error;
+      console.error(`${row.name}: ${name} is left out: ${error.message.trim()}`);
+      delete programs[name];
+      delete measured[name];
+    }
+  };
   try {
-    for (const [name, start] of Object.entries({ mixtune: row.mixtune, ...row.peers, ...row.others })) {
-      programs[name] = await start();
-      measured[name] = [];
-    }
-    for (let round = 1; round <= rounds; round++) {
-      for (const [name, program] of Object.entries(programs)) {
-        const result = await program.measure();
-        measured[name].push(result);
-        console.error(`${row.name}, round ${round}: ${name} ${row.speed(result).toFixed(2)} ${row.unit}`);
-      }
-    }
+    for (const [name, start] of Object.entries({ mixtune: row.mixtune, ...row.peers, ...row.others }))
+      await turn(name, async () => {
+        programs[name] = await start();
+        measured[name] = [];
+      });
+    for (let round = 1; round <= rounds; round++)
+      for (const name of Object.keys(programs))
+        await turn(name, async () => {
+          const result = await programs[name].measure();
+          measured[name].push(result);
+          console.error(`${row.name}, round ${round}: ${name} ${row.speed(result).toFixed(2)} ${row.unit}`);
+        });
   } finally {
     for (const program of Object.values(programs)) await program.close();
   }

@@ -93,10 +93,10 @@ async function findCompiler(): Promise<Compiler> {
   throw new Error(`no C++ compiler was found (tried ${candidates.join(', ')})`);
 }
 
-/** Code for the processor at hand, or for the one that MIXTUNE_MARCH names. */
+/** Code for the processor at hand; or, for tests, for the one that MIXTUNE_MARCH names, with all that it has. */
 function targetFlags(): string[] {
   const target = process.env.MIXTUNE_MARCH;
-  if (target) return [`-march=${target}`];
+  if (target) return [`-march=${target}`, '-DMIXTUNE_NAMED_TARGET'];
   return [process.arch === 'arm64' ? '-mcpu=native' : '-march=native'];
 }
 
