@@ -146,11 +146,59 @@ void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_
   sumValues<T, Heads>(weights, values, first, unitsOf<T>(count), cache.headDim, ahead, out);
 }
 
+#if MIXTUNE_AMX
+/**
+ * All of it for up to kAmxRows query heads in tile registers. Training sums in the same order, so that it finds the
+ * probabilities that sampling found.
+ */
+void attendHeadsAmx(const Cache<Bfloat16>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last,
+                    int64_t heads, const uint32_t* queries, const uint32_t* ahead, float* out, Softmax* softmaxes) {
+  alignas(64) float scores[kAmxRows * kPositionsAtOnce];
+  alignas(64) uint32_t weights[kAmxRows * kPositionsAtOnce];
+  const int64_t count = last - first, queryStride = rowUnits<Bfloat16>(cache.headDim), headDim = cache.headDim;
+  const auto values = cache.valuesOf(sequence, kvHead);
+  const uint32_t* fromValues = values.data + first / 2 * kPanel;
+  const auto panelOperand = [](const uint32_t* panel) {
+    return AmxOperand{panel, panel + kAmxRows, kPanel, kAmxUnits * kPanel};
+  };
+  // While a panel of keys is read, memory is asked for the values of its positions, and then for what is needed next.
+  const int64_t lines = divideUp(kPanel, divideUp(cache.units(), kAmxUnits));
+  for (int64_t position = 0; position < count; position += kPanel) {
+    const uint32_t* panel = cache.keysOf(sequence, kvHead) + (first + position) / kPanel * cache.keyStride();
+    const uint32_t* value = fromValues + position / 2 * kPanel;
+    amxMultiply(heads, cache.units(), {queries, queries, queryStride, kAmxUnits}, panelOperand(panel), nullptr,
+                scores + position, kPositionsAtOnce, [&] {
+                  for (int64_t line = 0; line < lines; line++, value += kAmxUnits)
+                    for (int64_t v = 0; v < cache.valuePanels(); v++) __builtin_prefetch(value + v * values.stride);
+                });
+  }
+  for (int64_t h = 0; h < heads; h++)
+    softmaxes[h] = exponentials<Bfloat16>(scores + h * kPositionsAtOnce, count, cache.scale(), weights + h * kPositionsAtOnce);
+  for (int64_t column = 0; column < headDim; column += kPanel) {
+    alignas(64) float sums[kAmxRows * kPanel];
+    amxMultiply(heads, unitsOf<Bfloat16>(count), {weights, weights, kPositionsAtOnce, kAmxUnits},
+                panelOperand(fromValues + column / kPanel * values.stride), nullptr, sums, kPanel, [&] {
+                  for (int64_t line = 0; line < 2 * kAmxUnits; line++, ahead += kAmxUnits) __builtin_prefetch(ahead);
+                });
+    for (int64_t h = 0; h < heads; h++)
+      std::copy_n(sums + h * kPanel, std::min<int64_t>(kPanel, headDim - column), out + h * headDim + column);
+  }
+}
+#endif
+
 }  // namespace
 
 template <class T>
 void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last, int64_t group,
                      const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes) {
+#if MIXTUNE_AMX
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    for (int64_t h = 0; h < group; h += kAmxRows)
+      attendHeadsAmx(cache, sequence, kvHead, first, last, std::min(group - h, kAmxRows),
+                     queries + h * rowUnits<T>(cache.headDim), ahead, out + h * cache.headDim, softmaxes + h);
+    return;
+  }
+#endif
   constexpr decltype(&attendHeads<T, 1>) attend[] = {attendHeads<T, 1>, attendHeads<T, 2>, attendHeads<T, 3>,
                                                      attendHeads<T, 4>};
   for (int64_t h = 0; h < group; h += kHeadsAtOnce)

@@ -285,12 +285,23 @@ TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t t
   const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
   constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
   engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
-    for (int64_t token = 0; token < tokens; token += 2)
-      for (int64_t column = begin; column < end; column += kLanes) {
+    for (int64_t token = 0; token < tokens; token += 2) {
+      int64_t column = begin;
+#if defined(__AVX512BF16__)
+      if constexpr (T::kTerms == 2)
+        for (; column + kPanel <= end; column += kPanel) {
+          VecBits first, second;
+          rows.pairs(token, token + 1 < tokens, column, first, second);
+          panels.putUnits(token, column, first);
+          panels.putUnits(token, column + kLanes, second);
+        }
+#endif
+      for (; column < end; column += kLanes) {
         const int64_t count = std::min<int64_t>(kLanes, end - column);
         panels.put(token, column, rows.load(token, column, count),
                    token + 1 < tokens ? rows.load(token + 1, column, count) : Vec{});
       }
+    }
   });
   return panels;
 }

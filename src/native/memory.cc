@@ -1,5 +1,9 @@
 #include "memory.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <cstdlib>
 #include <new>
 
@@ -8,6 +12,7 @@ namespace mixtune {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = 2 << 20;
 
 size_t roundUp(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
 
@@ -24,10 +29,15 @@ size_t sizeClass(size_t bytes) {
 
 void FreeAligned::operator()(void* memory) const { std::free(memory); }
 
-AlignedMemory allocateAligned(size_t bytes) {
+AlignedMemory allocateAligned(size_t bytes, size_t used) {
+  const bool huge = used >= kHugePage;
   // One line more: kernels read whole vectors where that costs nothing.
   void* memory = nullptr;
-  if (posix_memalign(&memory, kAlignment, roundUp(bytes, kAlignment) + kAlignment) != 0) throw std::bad_alloc();
+  const size_t size = roundUp(bytes, kAlignment) + kAlignment;
+  if (posix_memalign(&memory, huge ? kHugePage : kAlignment, size) != 0) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (huge) madvise(memory, used / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
   return AlignedMemory(static_cast<char*>(memory));
 }
 
@@ -38,7 +48,7 @@ Block* Pool::allocate(size_t bytes) {
   if (available.empty()) {
     auto fresh = std::make_unique<Block>();
     fresh->bytes = size;
-    fresh->memory = allocateAligned(size);
+    fresh->memory = allocateAligned(size, bytes);
     block = fresh.get();
     blocks_.push_back(std::move(fresh));
     held_ += size;

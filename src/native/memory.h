@@ -14,8 +14,12 @@ struct FreeAligned {
 };
 using AlignedMemory = std::unique_ptr<char, FreeAligned>;
 
-/** At least `bytes` bytes at an address that is a multiple of 64. Throws std::bad_alloc. */
-AlignedMemory allocateAligned(size_t bytes);
+/**
+ * At least `bytes` bytes at an address that is a multiple of 64. What is large and will be used, the first `used` bytes, is put
+ * on huge pages where the system has them. Throws std::bad_alloc.
+ */
+AlignedMemory allocateAligned(size_t bytes, size_t used);
+inline AlignedMemory allocateAligned(size_t bytes) { return allocateAligned(bytes, bytes); }
 
 /** A weight laid out for matrix products; valid while `version` equals that of its block and the shape is the same. */
 struct PackedCopy {

@@ -58,6 +58,18 @@ struct OperandRows {
     copyTerms(halves(piece(row, column + here)), halves(whole) + here, count - here);
   }
 
+#if defined(__AVX512BF16__)
+  /** Terms [column, column + kPanel), a whole piece, of two rows as units that pair them; the second may be missing. */
+  void pairs(int64_t row, bool paired, int64_t column, VecBits& first, VecBits& second) const {
+    const __m512i order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37,
+                                           5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+    const __m512i even = (__m512i)loadBits(piece(row, column));
+    const __m512i odd = paired ? (__m512i)loadBits(piece(row + 1, column)) : _mm512_setzero_si512();
+    first = (VecBits)_mm512_permutex2var_epi16(even, order, odd);
+    second = (VecBits)_mm512_permutex2var_epi16(even, _mm512_add_epi16(order, _mm512_set1_epi16(16)), odd);
+  }
+#endif
+
   /** A whole piece. */
   void storePiece(int64_t row, int64_t column, Vec first, Vec second) const {
     storePanelTerms<T>(piece(row, column), 0, first, second, streamed);

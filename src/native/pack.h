@@ -161,6 +161,11 @@ struct TokenPanels {
       storeLine(to, bfloat16Pairs(even, odd), streamed);
     }
   }
+
+  /** The same for units that pair the two tokens already. */
+  void putUnits(int64_t token, int64_t column, VecBits units) const {
+    storeLine(data + column / Width * stride + token / T::kTerms * Width + column % Width, units, streamed);
+  }
 };
 
 /** One row of `depth` terms as units. */
