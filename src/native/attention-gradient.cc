@@ -9,10 +9,6 @@ namespace mixtune {
 
 namespace {
 
-/** Queries whose scores are in memory at once. */
-template <class Unit>
-constexpr int64_t kQueries = 4 * kTileRows<Unit>;
-
 struct Task {
   int64_t begin, length, kvHead;
 };

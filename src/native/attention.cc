@@ -9,9 +9,6 @@ namespace mixtune {
 
 namespace {
 
-/** Queries whose scores are in memory at once. */
-template <class Unit>
-constexpr int64_t kQueries = 4 * kTileRows<Unit>;
 /** Queries of one task: each task packs the keys and values that it needs. */
 constexpr int64_t kTaskQueries = 512;
 

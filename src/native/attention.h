@@ -16,6 +16,10 @@ struct AttentionLayout {
   int64_t segmentCount;
 };
 
+/** Queries whose scores are in memory at once: of thousands of tokens, they should stay in cache. */
+template <class Unit>
+constexpr int64_t kQueries = std::max<int64_t>(kTileRows<Unit>, 4 * kVectorRows) / kTileRows<Unit> * kTileRows<Unit>;
+
 /** Throws unless segments ascend within the rows and the head sizes fit together. Returns the table of their angles. */
 const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at);
 

@@ -36,7 +36,7 @@ export class NativeBackend implements Backend {
   readonly name = 'native';
   readonly precision: 'f32' | 'bf16';
   readonly threads: number;
-  /** Such as "AVX-512 with bfloat16". */
+  /** Such as "AMX with bfloat16". */
   readonly instructionSet: string;
   readonly fused: FusedKernels;
   readonly #library: NativeLibrary;
