@@ -59,10 +59,9 @@ void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t units, Left<uint32_t
     const AmxOperand right = panelOf(panel), next = panelOf(std::min(panel + 1, panels - 1));
     for (int64_t tile = 0; tile < tiles; tile++, turn++) {
       const int64_t row = tile * height, count = std::min(height, rows - row);
-      const Left<uint32_t> from = left.from(row);
       PanelAhead ahead = PanelAhead::forTile(next, tile, tiles);
       finish.prefetch(row, count, panel);
-      amxMultiply(count, units, {from.data, from.from(kAmxRows).data, left.stride, left.step}, right, nullptr,
+      amxMultiply(count, units, amxRows(left.from(row)), right, nullptr,
                   sums[turn % 2], kPanel, [&] {
                     ahead.step();
                     unfinished.step(rowsOfStep);

@@ -120,7 +120,7 @@ struct Workspace {
 template <class T>
 void storeRotatedBack(const Workspace<T>& work, int64_t token, float* row, const OperandRows<T>& to, int64_t column) {
   rotate(row, work.rows.table, work.rows.positions[token], -1.0f, row);
-  writeTerms(to, work.rows.begin + token, column, work.headDim, row);
+  to.storeRow(work.rows.begin + token, column, row, work.headDim);
 }
 
 /** Queries [first, last) of `head`: adds to dKeys and dValues, writes the gradient of the queries. */
@@ -195,7 +195,7 @@ void backwardTask(const AttentionLayout& at, const Task& task, const RotaryTable
       backwardBlock<T>(at, task, in, head, first, std::min(task.length, first + kBlock), work);
   for (int64_t i = 0; i < task.length; i++) {
     storeRotatedBack(work, i, work.dKeys + i * work.headDim, in.dQkv, work.rows.keyColumn);
-    writeTerms(in.dQkv, task.begin + i, work.rows.valueColumn, work.headDim, work.dValues + i * work.headDim);
+    in.dQkv.storeRow(task.begin + i, work.rows.valueColumn, work.dValues + i * work.headDim, work.headDim);
   }
 }
 

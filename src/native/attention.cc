@@ -109,7 +109,7 @@ void attendTask(const AttentionLayout& at, const Task& task, const RotaryTable& 
         float* row = result + q * padded(headDim);
         const float inverse = 1.0f / sums[q];
         for (int64_t i = 0; i < headDim; i += kLanes) store(row + i, load(row + i) * inverse);
-        writeTerms(out, task.begin + first + q, head * headDim, headDim, row);
+        out.storeRow(task.begin + first + q, head * headDim, row, headDim);
       }
     }
   }

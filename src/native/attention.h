@@ -48,18 +48,6 @@ void readTerms(const OperandRows<T>& rows, int64_t row, int64_t column, int64_t 
   });
 }
 
-/** Floats as terms [column, column + count) of a row. */
-template <class T>
-void writeTerms(const OperandRows<T>& rows, int64_t row, int64_t column, int64_t count, const float* x) {
-  int64_t k = 0;
-  for (; column % kPanel == 0 && k + kPanel <= count; k += kPanel)
-    rows.storePiece(row, column + k, load(x + k), load(x + k + kLanes));
-  for (; k < count; k += kLanes) {
-    const int64_t here = std::min<int64_t>(kLanes, count - k);
-    rows.store(row, column + k, here == kLanes ? load(x + k) : loadPart(x + k, here), here);
-  }
-}
-
 /** Of one sequence and one key-value head: the rows, and where its keys and values stand in them. */
 template <class T>
 struct KeyValueRows {

@@ -158,15 +158,12 @@ void attendHeadsAmx(const Cache<Bfloat16>& cache, int64_t sequence, int64_t kvHe
   const int64_t count = last - first, queryStride = rowUnits<Bfloat16>(cache.headDim), headDim = cache.headDim;
   const auto values = cache.valuesOf(sequence, kvHead);
   const uint32_t* fromValues = values.data + first / 2 * kPanel;
-  const auto panelOperand = [](const uint32_t* panel) {
-    return AmxOperand{panel, panel + kAmxRows, kPanel, kAmxUnits * kPanel};
-  };
   // While a panel of keys is read, memory is asked for the values of its positions, and then for what is needed next.
   const int64_t lines = divideUp(kPanel, divideUp(cache.units(), kAmxUnits));
   for (int64_t position = 0; position < count; position += kPanel) {
     const uint32_t* panel = cache.keysOf(sequence, kvHead) + (first + position) / kPanel * cache.keyStride();
     const uint32_t* value = fromValues + position / 2 * kPanel;
-    amxMultiply(heads, cache.units(), {queries, queries, queryStride, kAmxUnits}, panelOperand(panel), nullptr,
+    amxMultiply(heads, cache.units(), amxRows({queries, queryStride}), amxPanel(panel), nullptr,
                 scores + position, kPositionsAtOnce, [&] {
                   for (int64_t line = 0; line < lines; line++, value += kAmxUnits)
                     for (int64_t v = 0; v < cache.valuePanels(); v++) __builtin_prefetch(value + v * values.stride);
@@ -176,8 +173,8 @@ void attendHeadsAmx(const Cache<Bfloat16>& cache, int64_t sequence, int64_t kvHe
     softmaxes[h] = exponentials<Bfloat16>(scores + h * kPositionsAtOnce, count, cache.scale(), weights + h * kPositionsAtOnce);
   for (int64_t column = 0; column < headDim; column += kPanel) {
     alignas(64) float sums[kAmxRows * kPanel];
-    amxMultiply(heads, unitsOf<Bfloat16>(count), {weights, weights, kPositionsAtOnce, kAmxUnits},
-                panelOperand(fromValues + column / kPanel * values.stride), nullptr, sums, kPanel, [&] {
+    amxMultiply(heads, unitsOf<Bfloat16>(count), amxRows({weights, kPositionsAtOnce}),
+                amxPanel(fromValues + column / kPanel * values.stride), nullptr, sums, kPanel, [&] {
                   for (int64_t line = 0; line < 2 * kAmxUnits; line++, ahead += kAmxUnits) __builtin_prefetch(ahead);
                 });
     for (int64_t h = 0; h < heads; h++)

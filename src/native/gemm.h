@@ -97,11 +97,7 @@ void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T:
   if constexpr (std::is_same_v<T, Bfloat16>)
     return multiplyTilesAmx(
         rows, panels, units, left,
-        [&](int64_t panel) {
-          const uint32_t* from = right + panel * stride;
-          return AmxOperand{from, from + kAmxRows, kPanel, kAmxUnits * kPanel};
-        },
-        height, finish);
+        [&](int64_t panel) { return amxPanel(right + panel * stride); }, height, finish);
 #endif
   alignas(64) float sums[kTileRows<Unit> * kPanel];
   for (int64_t panel = 0; panel < panels; panel++)
@@ -188,7 +184,7 @@ OperandRows<T> takeOperand(Engine& engine, int64_t rows, int64_t columns) {
 template <class T>
 void convertRows(Engine& engine, const float* data, int64_t rows, int64_t columns, const OperandRows<T>& out) {
   engine.team.ranges(rows, 32768 / (columns + 1) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; row++) out.storeRow(row, data + row * columns, columns);
+    for (int64_t row = begin; row < end; row++) out.storeRow(row, 0, data + row * columns, columns);
   });
 }
 

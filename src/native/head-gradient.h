@@ -11,7 +11,7 @@ namespace mixtune {
 constexpr int64_t kBlockColumns = 2048;
 /** Of these, columns whose exponentials a thread holds at a time; and most rows of a task. */
 constexpr int64_t kTermColumns = 512;
-constexpr int64_t kBlockRows = 336;
+constexpr int64_t kBlockRows = 24 * kVectorRows;
 /** Bytes of exponentials that wait for the gradient of the head. */
 constexpr int64_t kExponentialBytes = 64 << 20;
 /** e⁴⁰: a sum beyond it has a logit so far above the reference that another reference is better. */

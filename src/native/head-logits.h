@@ -11,7 +11,7 @@
 namespace mixtune {
 
 /** Rows, and columns of the vocabulary, of one task of the forward pass. */
-constexpr int64_t kTaskRows = 336;
+constexpr int64_t kTaskRows = 24 * kVectorRows;
 constexpr int64_t kTaskColumns = 4096;
 
 /** The rows that have a target, put together. */

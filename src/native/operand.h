@@ -75,13 +75,14 @@ struct OperandRows {
     storePanelTerms<T>(piece(row, column), 0, first, second, streamed);
   }
 
-  /** A row of floats [columns]. */
-  void storeRow(int64_t row, const float* x, int64_t columns) const {
+  /** Floats as terms [column, column + count) of a row. */
+  void storeRow(int64_t row, int64_t column, const float* x, int64_t count) const {
     int64_t k = 0;
-    for (; k + kPanel <= columns; k += kPanel) storePiece(row, k, mixtune::load(x + k), mixtune::load(x + k + kLanes));
-    for (; k < columns; k += kLanes) {
-      const int64_t count = std::min<int64_t>(kLanes, columns - k);
-      store(row, k, count == kLanes ? mixtune::load(x + k) : loadPart(x + k, count), count);
+    for (; column % kPanel == 0 && k + kPanel <= count; k += kPanel)
+      storePiece(row, column + k, mixtune::load(x + k), mixtune::load(x + k + kLanes));
+    for (; k < count; k += kLanes) {
+      const int64_t here = std::min<int64_t>(kLanes, count - k);
+      store(row, column + k, here == kLanes ? mixtune::load(x + k) : loadPart(x + k, here), here);
     }
   }
 

@@ -39,7 +39,7 @@ inline void storeHalves(uint16_t* p, VecHalf v) { *reinterpret_cast<UnalignedHal
 
 /**
  * True for arrays so large that their lines should go past the caches: Intel's server processors otherwise read each line from
- * memory before they write it, at a tenth of what memory can take. Other processors gain nothing by it.
+ * memory before they write it (bench/LOG.md). Other processors gain nothing by it.
  */
 constexpr bool leavesCaches(int64_t bytes) {
 #if defined(__AMX_BF16__)

@@ -47,10 +47,8 @@ void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, con
                 float* sums) {
 #if MIXTUNE_AMX
   if constexpr (std::is_same_v<Unit, uint32_t>) {
-    const AmxOperand all{left.data, left.data + kAmxRows * left.stride, left.stride, left.step};
-    const AmxOperand right{panel, panel + kAmxRows, kPanel, kAmxUnits * kPanel};
     const int64_t lines = 2 * kAmxUnits / tiles;
-    return amxMultiply(rows, units, all, right, nullptr, sums, kPanel, [&] {
+    return amxMultiply(rows, units, amxRows(left), amxPanel(panel), nullptr, sums, kPanel, [&] {
       for (int64_t line = 0; line < lines; line++, ahead += kAmxUnits) __builtin_prefetch(ahead);
     });
   }

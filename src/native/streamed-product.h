@@ -60,7 +60,7 @@ Left<typename T::Unit> operandRows(Engine& engine, int64_t rows, int64_t depth, 
     float* buffer = scratch.take<float>(depth);
     for (int64_t row = begin; row < end; row++) {
       fill(row, buffer);
-      packed.storeRow(row, buffer, depth);
+      packed.storeRow(row, 0, buffer, depth);
     }
   });
   return packed.left();

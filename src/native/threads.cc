@@ -1,10 +1,10 @@
 #include "threads.h"
 
-#include "simd.h"
-
 #include <chrono>
 #include <exception>
 #include <stdexcept>
+
+#include "simd.h"
 
 #if defined(__SSE2__)
 #include <immintrin.h>

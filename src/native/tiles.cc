@@ -61,20 +61,16 @@ void amxTile(int64_t rows, int64_t depth, Left<uint32_t> left, const uint32_t* p
       putSums(load(sums + r * kPanel), load(sums + r * kPanel + kLanes), out + r * outStride, columns, accumulate);
     return;
   }
-  const auto rightFrom = [&](int64_t k) {
-    const uint32_t* from = panel + k * kPanel;
-    return AmxOperand{from, from + kAmxRows, kPanel, kAmxUnits * kPanel};
-  };
   if constexpr (!ByColumn) {
-    const AmxOperand whole{left.data, left.data + kAmxRows * left.stride, left.stride, left.step};
-    amxMultiply(rows, depth, whole, rightFrom(0), out, outStride, accumulate);
+    amxMultiply(rows, depth, amxRows(left), amxPanel(panel), out, outStride, accumulate);
   } else {
     alignas(64) uint32_t turned[2][kAmxRows * kAmxUnits];
     for (int64_t k = 0; k < depth || k == 0; k += kAmxUnits) {
       const int64_t count = std::min(kAmxUnits, depth - k);
       for (int64_t half = 0; half * kAmxRows < rows; half++)
         amxTranspose(left.data + k * left.stride + half * kAmxRows, left.stride, count, turned[half], kAmxUnits);
-      amxMultiply(rows, count, {turned[0], turned[1], kAmxUnits, 0}, rightFrom(k), out, outStride, accumulate || k > 0);
+      amxMultiply(rows, count, {turned[0], turned[1], kAmxUnits, 0}, amxPanel(panel + k * kPanel), out, outStride,
+                  accumulate || k > 0);
     }
   }
 }

@@ -56,6 +56,14 @@ struct Left {
   Left from(int64_t row) const { return {data + row * stride, stride, step}; }
 };
 
+#if MIXTUNE_AMX
+/** Rows of a left operand, and a panel, as tile registers read them. */
+inline AmxOperand amxRows(const Left<uint32_t>& left) {
+  return {left.data, left.from(kAmxRows).data, left.stride, left.step};
+}
+inline AmxOperand amxPanel(const uint32_t* panel) { return {panel, panel + kAmxRows, kPanel, kAmxUnits * kPanel}; }
+#endif
+
 /**
  * out [rows, columns] (+)= left · panel for 1 to kTileRows rows and the first `columns` of the panel. Defined in tiles.cc for
  * each kind of unit.
