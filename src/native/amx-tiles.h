@@ -36,42 +36,67 @@ struct UnfinishedRows {
   int64_t row = 0, end = 0, panel = 0;
   const float* sums = nullptr;
 
-  void step(int64_t most) {
+  /** Finishes at most so many; false if none were left. */
+  bool step(int64_t most) {
     const int64_t count = std::min(most, end - row);
-    if (count == 0) return;
+    if (count == 0) return false;
     (*finish)(row, count, panel, sums);
     row += count;
     sums += count * kPanel;
+    return true;
   }
 };
 
 /**
- * multiplyTiles in tile registers, which leave time for two things: to finish a tile while the next one is multiplied, and
- * to fetch the next panel. panelOf(panel) is the right operand.
+ * Products of tiles of rows with panels, finished in slices while the next ones are multiplied. A product has startPanel(panel,
+ * next), and multiply(row, count, sums, meanwhile), which calls meanwhile(rows) to finish so many rows of the tile before.
  */
-template <class PanelOf, class Finish>
-void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t units, Left<uint32_t> left, const PanelOf& panelOf,
-                      int64_t height, const Finish& finish) {
+template <class Product, class Finish>
+void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t height, Product product, const Finish& finish) {
   alignas(64) float sums[2][2 * kAmxRows * kPanel];
-  const int64_t rowsOfStep = 2 * divideUp(kAmxRows, divideUp(units, kAmxUnits)), tiles = divideUp(rows, height);
   UnfinishedRows<Finish> unfinished{&finish};
   for (int64_t panel = 0, turn = 0; panel < panels; panel++) {
-    const AmxOperand right = panelOf(panel), next = panelOf(std::min(panel + 1, panels - 1));
-    for (int64_t tile = 0; tile < tiles; tile++, turn++) {
-      const int64_t row = tile * height, count = std::min(height, rows - row);
-      PanelAhead ahead = PanelAhead::forTile(next, tile, tiles);
+    product.startPanel(panel, std::min(panel + 1, panels - 1));
+    for (int64_t row = 0; row < rows; row += height, turn++) {
+      const int64_t count = std::min(height, rows - row);
       finish.prefetch(row, count, panel);
-      amxMultiply(count, units, amxRows(left.from(row)), right, nullptr,
-                  sums[turn % 2], kPanel, [&] {
-                    ahead.step();
-                    unfinished.step(rowsOfStep);
-                  });
+      product.multiply(row, count, sums[turn % 2], [&](int64_t most) { return unfinished.step(most); });
       unfinished.step(2 * kAmxRows);
       unfinished = {&finish, row, row + count, panel, sums[turn % 2]};
     }
   }
   unfinished.step(2 * kAmxRows);
 }
+
+/** The product of bfloat16 pairs. panelOf(panel) is the right operand; the next panel is asked for meanwhile. */
+template <class PanelOf>
+class PairProduct {
+ public:
+  PairProduct(int64_t rows, int64_t units, Left<uint32_t> left, int64_t height, PanelOf panelOf)
+      : units_(units), left_(left), height_(height), tiles_(divideUp(rows, height)), panelOf_(panelOf) {}
+
+  void startPanel(int64_t panel, int64_t next) {
+    right_ = panelOf_(panel);
+    next_ = panelOf_(next);
+  }
+
+  template <class Meanwhile>
+  void multiply(int64_t row, int64_t count, float* sums, const Meanwhile& meanwhile) {
+    const int64_t rowsOfStep = 2 * divideUp(kAmxRows, divideUp(units_, kAmxUnits));
+    PanelAhead ahead = PanelAhead::forTile(next_, row / height_, tiles_);
+    amxMultiply(count, units_, amxRows(left_.from(row)), right_, nullptr, sums, kPanel, [&] {
+      ahead.step();
+      meanwhile(rowsOfStep);
+    });
+  }
+
+ private:
+  int64_t units_;
+  Left<uint32_t> left_;
+  int64_t height_, tiles_;
+  PanelOf panelOf_;
+  AmxOperand right_{}, next_{};
+};
 
 #endif
 

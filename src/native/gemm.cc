@@ -77,11 +77,41 @@ Left<uint32_t> transposedRows(const TokenPanels<Bfloat16>& panels, int64_t colum
   return {rows, stride};
 }
 
+/** One block of rows of a product over tokens, for units [k, k + units), in pairs of bfloat16. */
+template <class Finish>
+void multiplyTokenBlock(const TokenPanels<Bfloat16>& left, const TokenPanels<Bfloat16>& right, int64_t row, int64_t count,
+                        int64_t columns, int64_t k, int64_t units, Scratch& scratch, const Finish& finish) {
+  const Left<uint32_t> block = transposedRows(left, row, count, k, units, scratch);
+  const auto panelOf = [&](int64_t panel) {
+    const uint32_t* first = right.data + 2 * panel * right.stride + k * kLanes;
+    const bool two = panel * kPanel + kLanes < columns;
+    return AmxOperand{first, two ? first + right.stride : first, kLanes, kAmxUnits * kLanes};
+  };
+  multiplyTilesAmx(count, divideUp(columns, kPanel), 2 * kAmxRows,
+                   PairProduct(count, units, block, 2 * kAmxRows, panelOf), finish);
+}
+
+/** The same of floats. */
+template <class Finish>
+void multiplyTokenBlock(const TokenPanels<Float>& left, const TokenPanels<Float>& right, int64_t row, int64_t count,
+                        int64_t columns, int64_t k, int64_t units, Scratch& scratch, const Finish& finish) {
+  uint32_t* split = scratch.take<uint32_t>(divideUp(count, 2 * kAmxRows) * splitSteps(units) * kSplitStep);
+  splitColumns(left, row, count, k, units, split);
+  const auto panelOf = [&](int64_t panel) {
+    const float* first = right.data + 2 * panel * right.stride + k * kLanes;
+    const bool two = panel * kPanel + kLanes < columns;
+    return FloatPanel{first, two ? first + right.stride : first, kLanes};
+  };
+  multiplyTilesAmx(count, divideUp(columns, kPanel), 2 * kAmxRows,
+                   FloatProduct(count, units, split, panelOf, scratch), finish);
+}
+
 /** multiplyTokens in tile registers, which take the left operand by rows. */
-void multiplyTokensAmx(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<Bfloat16> left,
-                       TokenPanels<Bfloat16> right, float* out, bool accumulate) {
-  const int64_t units = unitsOf<Bfloat16>(tokens), panels = divideUp(columns, kPanel);
-  const int64_t depth = divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
+template <class T>
+void multiplyTokensAmx(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
+                       TokenPanels<T> right, float* out, bool accumulate) {
+  const int64_t units = unitsOf<T>(tokens);
+  const int64_t depth = std::is_same_v<T, Float> ? termsOfPass(units) : divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
   const int64_t threads = engine.team.size(), least = divideUp(rows, kAmxTaskRows);
   const int64_t blocks = divideUp(least, 2 * threads) * 2 * threads;
   const int64_t height = divideUp(divideUp(rows, blocks), 2 * kAmxRows) * 2 * kAmxRows;
@@ -89,18 +119,10 @@ void multiplyTokensAmx(Engine& engine, int64_t rows, int64_t columns, int64_t to
     Scratch& scratch = engine.scratchOf(thread);
     const int64_t row = task * height, count = std::min(height, rows - row);
     for (int64_t k = 0; k < units || k == 0; k += depth) {
-      const int64_t part = std::min(depth, units - k);
       scratch.reset();
-      const Left<uint32_t> block = transposedRows(left, row, count, k, part, scratch);
       const StoreFloats store(out, rows, columns, accumulate || k > 0);
-      multiplyTilesAmx(
-          count, panels, part, block,
-          [&](int64_t panel) {
-            const uint32_t* first = right.data + 2 * panel * right.stride + k * kLanes;
-            const bool two = panel * kPanel + kLanes < columns;
-            return AmxOperand{first, two ? first + right.stride : first, kLanes, kAmxUnits * kLanes};
-          },
-          2 * kAmxRows, OffsetFinish<StoreFloats>{store, row, 0});
+      multiplyTokenBlock(left, right, row, count, columns, k, std::min(depth, units - k), scratch,
+                         OffsetFinish<StoreFloats>{store, row, 0});
     }
   });
 }
@@ -131,8 +153,8 @@ template <class T>
 void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
                     TokenPanels<T> right, float* out, bool accumulate) {
 #if MIXTUNE_AMX
-  if constexpr (std::is_same_v<T, Bfloat16>)
-    return multiplyTokensAmx(engine, rows, columns, tokens, left, right, out, accumulate);
+  if constexpr (std::is_same_v<T, Bfloat16> || std::is_same_v<T, Float>)
+    if (amxIsAllowed()) return multiplyTokensAmx(engine, rows, columns, tokens, left, right, out, accumulate);
 #endif
   using Unit = typename T::Unit;
   const int64_t units = unitsOf<T>(tokens);

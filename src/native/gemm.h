@@ -1,9 +1,9 @@
-// Matrix products on all threads of the team. What happens to a finished tile of sums is the caller's: `finish`.
+// Matrix products on all threads of the team.
 #pragma once
 
-#include "amx-tiles.h"
+#include "amx-floats.h"
 #include "engine.h"
-#include "operand.h"
+#include "finish.h"
 
 namespace mixtune {
 
@@ -26,61 +26,59 @@ void inPrecision(const Engine& engine, const Run& run) {
 
 /** What bounds a task of a product by rows. */
 struct TaskBounds {
-  /** Of the left operand, to stay in the second-level cache; tiles of rows that a panel is worth its way to it for. */
-  int64_t leftBytes, leastTiles;
+  /** Units of the left operand that stay in the second-level cache; tiles of rows that a panel is worth its way to it for. */
+  int64_t leftUnits, leastTiles;
   /** Multiply-adds, in units, below which a task is not worth its dispatch. */
   int64_t leastWork;
   int64_t tasksPerThread;
 };
 
-template <class Unit>
-constexpr TaskBounds kTaskBounds = {384 << 10, 4, 1 << 18, 8};
+template <class T>
+constexpr TaskBounds kTaskBounds = {96 << 10, 4, 1 << 18, 8};
+/** Most rows of its tiles. */
+template <class T>
+constexpr int64_t kProductRows = kTileRows<typename T::Unit>;
 #if MIXTUNE_AMX
 template <>
-constexpr TaskBounds kTaskBounds<uint32_t> = {1 << 20, 16, 1 << 21, 4};
+constexpr TaskBounds kTaskBounds<Bfloat16> = {256 << 10, 16, 1 << 21, 4};
+template <>
+constexpr TaskBounds kTaskBounds<Float> = {176 << 10, 8, 1 << 20, 4};
+template <>
+constexpr int64_t kProductRows<Float> = 2 * kAmxRows;
 #endif
+
+/** Units of the inner dimension that are summed in one pass. */
+template <class T>
+int64_t unitsOfPass(int64_t units) {
+#if MIXTUNE_AMX
+  if constexpr (std::is_same_v<T, Float>) return termsOfPass(units);
+#endif
+  return units;
+}
 
 /** How a product by rows is cut into tasks: it has no influence on the result. */
 struct RowSplit {
-  /** Rows of a tile (even, so that a tile holds pairs of tokens); rows and panels of a task. */
-  int64_t height, rows, panels;
+  /** Of a task. */
+  int64_t rows, panels;
 
-  /** As few tiles as possible of nearly equal and even height. */
-  template <class Unit>
-  static int64_t evenHeight(int64_t rows) {
-    const int64_t height = tileHeight<Unit>(rows);
+  /** Rows of each of as few tiles as possible: nearly equal, and even, so that a tile holds pairs of tokens. */
+  static int64_t evenHeight(int64_t rows, int64_t most) {
+    const int64_t height = divideUp(rows, divideUp(rows, most));
     return height + height % 2;
   }
 
-  template <class Unit>
+  template <class T>
   static RowSplit of(const Team& team, int64_t rowCount, int64_t panelCount, int64_t units) {
-    constexpr TaskBounds bounds = kTaskBounds<Unit>;
-    const int64_t tiles = divideUp(rowCount, kTileRows<Unit>), height = evenHeight<Unit>(rowCount);
+    constexpr TaskBounds bounds = kTaskBounds<T>;
+    const int64_t tiles = divideUp(rowCount, kProductRows<T>), height = evenHeight(rowCount, kProductRows<T>);
     const int64_t wanted = team.size() == 1 ? 1 : bounds.tasksPerThread * team.size();
-    const int64_t most = std::max<int64_t>(1, bounds.leftBytes / (std::max<int64_t>(units, 1) * 4 * height));
+    const int64_t most = std::max<int64_t>(1, bounds.leftUnits / (unitsOfPass<T>(units) * height));
     const int64_t tilesOfTask = std::clamp<int64_t>(divideUp(tiles, wanted), std::min(bounds.leastTiles, most), most);
     const int64_t rows = tilesOfTask * height;
     const int64_t rowTasks = divideUp(rowCount, rows);
     const int64_t work = std::min(rows, rowCount) * panelCount * kPanel * units;
     const int64_t groups = std::min({panelCount, divideUp(wanted, rowTasks), work / bounds.leastWork});
-    return {height, rows, divideUp(panelCount, std::max<int64_t>(groups, 1))};
-  }
-};
-
-/** What a finish does ahead of a tile: prefetches what it will touch. Most touch too little. */
-struct NoPrefetch {
-  void prefetch(int64_t, int64_t, int64_t) const {}
-};
-
-/** A finish for rows and panels counted from an offset. */
-template <class Finish>
-struct OffsetFinish {
-  const Finish& finish;
-  int64_t row, panel;
-
-  void prefetch(int64_t r, int64_t count, int64_t p) const { finish.prefetch(row + r, count, panel + p); }
-  void operator()(int64_t r, int64_t count, int64_t p, const float* sums) const {
-    finish(row + r, count, panel + p, sums);
+    return {rows, divideUp(panelCount, std::max<int64_t>(groups, 1))};
   }
 };
 
@@ -91,14 +89,18 @@ struct OffsetFinish {
  */
 template <class T, class Finish>
 void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
-                   const typename T::Unit* right, int64_t stride, int64_t height, const Finish& finish) {
+                   const typename T::Unit* right, int64_t stride, Scratch& scratch, const Finish& finish) {
   using Unit = typename T::Unit;
+  const int64_t height = RowSplit::evenHeight(rows, kTileRows<Unit>);
 #if MIXTUNE_AMX
+  if constexpr (std::is_same_v<T, Float>)
+    if (amxIsAllowed()) return multiplyFloatTiles(rows, panels, units, left, right, stride, scratch, finish);
   if constexpr (std::is_same_v<T, Bfloat16>)
     return multiplyTilesAmx(
-        rows, panels, units, left,
-        [&](int64_t panel) { return amxPanel(right + panel * stride); }, height, finish);
+        rows, panels, height,
+        PairProduct(rows, units, left, height, [&](int64_t panel) { return amxPanel(right + panel * stride); }), finish);
 #endif
+  (void)scratch;
   alignas(64) float sums[kTileRows<Unit> * kPanel];
   for (int64_t panel = 0; panel < panels; panel++)
     for (int64_t row = 0; row < rows; row += height) {
@@ -109,59 +111,22 @@ void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T:
     }
 }
 
-/** The same for all rows, on all threads; the inner dimension is summed in one pass, so the split changes no bits. */
+/** The same for all rows, on all threads. How they are split changes no bits: how the inner dimension is summed depends on its length only. */
 template <class T, class Finish>
 void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                   const typename T::Unit* right, const Finish& finish) {
   if (rows == 0 || panels == 0) return;
-  const auto split = RowSplit::of<typename T::Unit>(engine.team, rows, panels, units);
+  const auto split = RowSplit::of<T>(engine.team, rows, panels, units);
   const int64_t groups = divideUp(panels, split.panels);
-  engine.team.parallel(divideUp(rows, split.rows) * groups, [&](int64_t task, int) {
+  engine.team.parallel(divideUp(rows, split.rows) * groups, [&](int64_t task, int thread) {
+    Scratch& scratch = engine.scratchOf(thread);
+    scratch.reset();
     const int64_t row = task / groups * split.rows, panel = task % groups * split.panels;
     multiplyTiles<T>(std::min(split.rows, rows - row), std::min(split.panels, panels - panel), units,
-                     left.from(row), right + panel * panelStride(units), panelStride(units), split.height,
+                     left.from(row), right + panel * panelStride(units), panelStride(units), scratch,
                      OffsetFinish<Finish>{finish, row, panel});
   });
 }
-
-/** Finish: the sums as floats, written to or added to out [rows, columns]. */
-struct StoreFloats : NoPrefetch {
-  float* out;
-  int64_t columns;
-  bool accumulate, streamed;
-
-  StoreFloats(float* out, int64_t rows, int64_t columns, bool accumulate)
-      : out(out),
-        columns(columns),
-        accumulate(accumulate),
-        streamed(!accumulate && columns % kPanel == 0 && leavesCaches(rows * columns * 4)) {}
-
-  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
-    const int64_t column = panel * kPanel, width = std::min<int64_t>(kPanel, columns - column);
-    for (int64_t r = 0; r < count; r++, sums += kPanel) {
-      float* to = out + (row + r) * columns + column;
-      if (width < kPanel) {
-        for (int64_t i = 0; i < width; i++) to[i] = accumulate ? to[i] + sums[i] : sums[i];
-        continue;
-      }
-      for (int64_t i = 0; i < kPanel; i += kLanes)
-        storeLine(to + i, (VecBits)(accumulate ? load(to + i) + load(sums + i) : load(sums + i)), streamed);
-    }
-  }
-};
-
-/** Finish: the sums as an operand of the next product. */
-template <class T>
-struct StoreOperand : NoPrefetch {
-  const OperandRows<T>& out;
-
-  explicit StoreOperand(const OperandRows<T>& out) : out(out) {}
-
-  void operator()(int64_t row, int64_t count, int64_t panel, const float* sums) const {
-    for (int64_t r = row; r < row + count; r++, sums += kPanel)
-      out.storePiece(r, panel * kPanel, load(sums), load(sums + kLanes));
-  }
-};
 
 /** An operand that a call is given to fill, without data where it is not; or one that an earlier call has filled. */
 template <class T>

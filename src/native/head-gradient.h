@@ -101,7 +101,7 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
                   bool setReference, const Exponentials<T>& to) {
   using Unit = typename T::Unit;
   const int64_t stride = panelStride(unitsOf<T>(width)), acrossStride = panelStride(unitsOf<T>(vocabulary));
-  const int64_t height = RowSplit::evenHeight<Unit>(count), tiles = divideUp(count, height);
+  const int64_t height = RowSplit::evenHeight(count, kProductRows<T>), tiles = divideUp(count, height);
   const int64_t threads = engine.team.size(), blocks = divideUp(count, kBlockRows);
   const int64_t tasks = std::min(tiles, divideUp(blocks, threads) * threads);
   for (int64_t block = 0; block < vocabulary; block += kBlockColumns) {
@@ -115,11 +115,11 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
       for (int64_t column = block; column < end; column += kTermColumns) {
         const int64_t columns = std::min(kTermColumns, end - column);
         multiplyTiles<T>(rows, divideUp(columns, kPanel), unitsOf<T>(width), left.from(first),
-                         panels + column / kPanel * stride, stride, height,
+                         panels + column / kPanel * stride, stride, scratch,
                          KeepExponentials<T>{{}, to, target + first, first, column, vocabulary, setReference, terms});
         if (to.product)
           multiplyTiles<T>(rows, divideUp(width, kPanel), unitsOf<T>(columns), terms.left(),
-                           across + column / T::kTerms * kPanel, acrossStride, height,
+                           across + column / T::kTerms * kPanel, acrossStride, scratch,
                            StoreFloats(to.product + first * width, rows, width, column > 0));
       }
     });

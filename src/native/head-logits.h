@@ -122,8 +122,7 @@ void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> l
     finish.sums = scratch.take<float>(kTaskRows * kLanes);
     finish.targetLogit = targetLogit + row;
     multiplyTiles<T>(rows, divideUp(columns, kPanel), units, left.from(first + row),
-                     panels + column / kPanel * panelStride(units), panelStride(units), RowSplit::evenHeight<typename T::Unit>(rows),
-                     finish);
+                     panels + column / kPanel * panelStride(units), panelStride(units), scratch, finish);
     for (int64_t i = 0; i < rows; i++)
       sums[part * count + row + i] = {finish.reference[i], sumOfLanes(load(finish.sums + i * kLanes))};
   });

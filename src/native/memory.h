@@ -75,10 +75,24 @@ class Scratch {
     AlignedMemory memory;
     size_t bytes;
   };
+  friend class ScratchFrame;
   void* takeBytes(size_t bytes);
 
   std::vector<Chunk> chunks_;
   size_t offset_ = 0;
+};
+
+/** Gives back at its end what was taken since it began. */
+class ScratchFrame {
+ public:
+  explicit ScratchFrame(Scratch& scratch) : scratch_(scratch), chunks_(scratch.chunks_.size()), offset_(scratch.offset_) {}
+  ~ScratchFrame() { scratch_.offset_ = scratch_.chunks_.size() == chunks_ ? offset_ : 0; }
+  ScratchFrame(const ScratchFrame&) = delete;
+  ScratchFrame& operator=(const ScratchFrame&) = delete;
+
+ private:
+  Scratch& scratch_;
+  size_t chunks_, offset_;
 };
 
 }  // namespace mixtune

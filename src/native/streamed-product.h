@@ -13,15 +13,22 @@ template <class Unit>
 void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead,
                 float* sums);
 
+/** Floats that vector registers multiply even where products of many rows are faster in tile registers. */
+struct VectorFloat : Float {};
+
+/** How rows of a kind are multiplied where few of them must give the same bits as many. */
+template <class T>
+using AnyRows = std::conditional_t<std::is_same_v<T, Float>, VectorFloat, T>;
+
 /**
- * left [rows, units] · right, as multiplyRows and with the same sums. Few rows stay in cache while each panel is read once
- * from memory, long stretches of them by each thread.
+ * left [rows, units] · right, as multiplyRows, with the same bits for a row however many there are. Few rows stay in cache
+ * while each panel is read once from memory, long stretches of them by each thread.
  */
 template <class T, class Finish>
 void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                 const typename T::Unit* right, const Finish& finish) {
   using Unit = typename T::Unit;
-  if (rows > 2 * kTileRows<Unit>) return multiplyRows<T>(engine, rows, panels, units, left, right, finish);
+  if (rows > 2 * kTileRows<Unit>) return multiplyRows<AnyRows<T>>(engine, rows, panels, units, left, right, finish);
   constexpr int64_t kTaskBytes = 32 << 10;  // below which a task is not worth its dispatch
   constexpr int64_t kTasksPerThread = 4;    // so that a thread that was put aside does not hold up the others for long
   constexpr int64_t kAhead = 8192 / static_cast<int64_t>(sizeof(Unit));  // measured: enough to hide the way to memory

@@ -39,6 +39,53 @@ describe.runIf(available)('native engine', () => {
     300_000,
   );
 
+  test.each([
+    [1600, 37, 45],
+    [70, 1600, 33],
+    [40, 45, 1600],
+  ])('f32 products of %i × %i × %i are as exact as sums of floats', async (rows, inner, outer) => {
+    const random = new RandomStream(3, 'f32');
+    const draw = (size: number) => Float32Array.from({ length: size }, () => random.normal());
+    const [x, w, dy] = [draw(rows * inner), draw(outer * inner), draw(rows * outer)];
+    const tensor = (data: Float32Array, columns: number) => fromHost(backend, data, [data.length / columns, columns]);
+    const y = empty(backend, [rows, outer]);
+    const dx = empty(backend, [rows, inner]);
+    const dw = empty(backend, [outer, inner]);
+    backend.fused.linear(tensor(x, inner), tensor(w, inner), y);
+    backend.fused.linearInputGradient(tensor(dy, outer), tensor(w, inner), dx, false);
+    backend.fused.linearWeightGradient(tensor(dy, outer), tensor(x, inner), dw, false);
+
+    /** The largest error as a share of Σ |terms|: some 2⁻²² for floats, 2⁻¹⁶ for sums of two bfloat16. */
+    const largestError = (
+      values: ArrayLike<number>,
+      columns: number,
+      count: number,
+      term: (row: number, column: number, k: number) => number,
+    ) => {
+      let largest = 0;
+      for (let i = 0; i < values.length; i++) {
+        let [total, size] = [0, 0];
+        for (let k = 0; k < count; k++) {
+          const product = term(Math.floor(i / columns), i % columns, k);
+          total += product;
+          size += Math.abs(product);
+        }
+        largest = Math.max(largest, Math.abs(values[i]! - total) / size);
+      }
+      return largest;
+    };
+    const bound = 5e-7;
+    expect(
+      largestError(await backend.read(y), outer, inner, (r, c, k) => x[r * inner + k]! * w[c * inner + k]!),
+    ).toBeLessThan(bound);
+    expect(
+      largestError(await backend.read(dx), inner, outer, (r, c, k) => dy[r * outer + k]! * w[k * inner + c]!),
+    ).toBeLessThan(bound);
+    expect(
+      largestError(await backend.read(dw), inner, rows, (r, c, k) => dy[k * outer + r]! * x[k * inner + c]!),
+    ).toBeLessThan(bound);
+  });
+
   test('bf16 products are products of operands rounded to bfloat16, summed in float', async () => {
     const rounding = await createNativeBackend({ precision: 'bf16' });
     const [rows, inner, outer] = [37, 67, 45];
