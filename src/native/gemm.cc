@@ -194,7 +194,7 @@ const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth,
     const int64_t size = panelsSize(unitsOf<T>(depth), countIn(order, columns));
     const size_t bytes = static_cast<size_t>(size) * sizeof(typename T::Unit);
     if (copy.bytes != bytes) {
-      copy.memory = allocateAligned(bytes);
+      copy.memory = allocateShared(bytes);
       engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
       copy.bytes = bytes;
     }

@@ -5,6 +5,7 @@
 #endif
 
 #include <cstdlib>
+#include <mutex>
 #include <new>
 
 namespace mixtune {
@@ -20,43 +21,92 @@ size_t sizeClass(size_t bytes) {
 #if defined(__SANITIZE_ADDRESS__)
   return bytes;  // so that a step beyond a tensor is one beyond its block
 #endif
-  size_t power = 1024;
+  size_t power = 4096;
   while (power * 2 <= bytes) power *= 2;
-  return bytes <= power ? power : roundUp(bytes, power / 4);
+  return roundUp(bytes, power / 64);
+}
+
+/** One line more than asked for: kernels read whole vectors where that costs nothing, and equal arrays lie in other cache sets. */
+size_t withMargin(size_t bytes) { return roundUp(bytes, kAlignment) + kAlignment; }
+
+char* allocatePages(size_t size, size_t huge) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, huge > 0 ? kHugePage : kAlignment, size) != 0) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (huge > 0) madvise(memory, huge, MADV_HUGEPAGE);
+#endif
+  return static_cast<char*>(memory);
 }
 
 }  // namespace
 
-void FreeAligned::operator()(void* memory) const { std::free(memory); }
+/** Pieces one behind the other; what is behind the last one is never touched, so it takes no memory. */
+struct Region {
+  static constexpr size_t kBytes = 64 << 20, kMostOfPiece = 16 << 20, kLeastOfPiece = 16 << 10;
 
-AlignedMemory allocateAligned(size_t bytes, size_t used) {
-  const bool huge = used >= kHugePage;
-  // One line more: kernels read whole vectors where that costs nothing.
-  void* memory = nullptr;
-  const size_t size = roundUp(bytes, kAlignment) + kAlignment;
-  if (posix_memalign(&memory, huge ? kHugePage : kAlignment, size) != 0) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-  if (huge) madvise(memory, used / kHugePage * kHugePage, MADV_HUGEPAGE);
+  char* memory = allocatePages(kBytes, kBytes);
+  size_t taken = 0;
+  int pieces = 0;
+
+  ~Region() { std::free(memory); }
+};
+
+namespace {
+
+/** Of all regions: engine and script thread allocate and free. */
+std::mutex regions;
+Region* current = nullptr;
+
+}  // namespace
+
+void FreeAligned::operator()(void* memory) const {
+  if (!region) return std::free(memory);
+  std::lock_guard<std::mutex> lock(regions);
+  if (--region->pieces > 0) return;
+  if (region == current) current = nullptr;
+  delete region;
+}
+
+AlignedMemory allocateAligned(size_t bytes) {
+  return AlignedMemory(allocatePages(withMargin(bytes), bytes / kHugePage * kHugePage));
+}
+
+AlignedMemory allocateShared(size_t bytes) {
+  const size_t size = withMargin(bytes);
+  bool alone = size < Region::kLeastOfPiece || size > Region::kMostOfPiece;
+#if defined(__SANITIZE_ADDRESS__)
+  alone = true;
 #endif
-  return AlignedMemory(static_cast<char*>(memory));
+  if (alone) return allocateAligned(bytes);
+  std::lock_guard<std::mutex> lock(regions);
+  if (!current || current->taken + size > Region::kBytes) current = new Region();
+  char* piece = current->memory + current->taken;
+  current->taken += size;
+  current->pieces++;
+  return AlignedMemory(piece, {current});
 }
 
 Block* Pool::allocate(size_t bytes) {
   const size_t size = sizeClass(bytes);
-  std::vector<Block*>& available = free_[size];
-  Block* block;
-  if (available.empty()) {
+  Block* block = takeFree(size);
+  if (!block) {
     auto fresh = std::make_unique<Block>();
     fresh->bytes = size;
-    fresh->memory = allocateAligned(size, bytes);
+    fresh->memory = allocateShared(size);
     block = fresh.get();
     blocks_.push_back(std::move(fresh));
     held_ += size;
-  } else {
-    block = available.back();
-    available.pop_back();
   }
-  used_ += size;
+  used_ += block->bytes;
+  return block;
+}
+
+Block* Pool::takeFree(size_t least) {
+  const auto found = free_.lower_bound(least);
+  if (found == free_.end() || found->first > least + least / 4) return nullptr;
+  Block* block = found->second.back();
+  found->second.pop_back();
+  if (found->second.empty()) free_.erase(found);
   return block;
 }
 
@@ -66,7 +116,7 @@ void Pool::free(Block* block) {
 }
 
 void* Scratch::takeBytes(size_t bytes) {
-  const size_t size = roundUp(bytes, kAlignment) + kAlignment;  // apart, so that equal arrays do not share cache sets
+  const size_t size = withMargin(bytes);
   if (chunks_.empty() || offset_ + size > chunks_.back().bytes) {
     const size_t fresh = size > (1u << 16) ? size : (1u << 16);
     chunks_.push_back({allocateAligned(fresh), fresh});

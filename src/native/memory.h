@@ -9,17 +9,20 @@
 
 namespace mixtune {
 
+struct Region;
+
 struct FreeAligned {
+  /** What the memory is a piece of, if anything. */
+  Region* region = nullptr;
   void operator()(void* memory) const;
 };
 using AlignedMemory = std::unique_ptr<char, FreeAligned>;
 
-/**
- * At least `bytes` bytes at an address that is a multiple of 64. What is large and will be used, the first `used` bytes, is put
- * on huge pages where the system has them. Throws std::bad_alloc.
- */
-AlignedMemory allocateAligned(size_t bytes, size_t used);
-inline AlignedMemory allocateAligned(size_t bytes) { return allocateAligned(bytes, bytes); }
+/** At least `bytes` bytes at an address that is a multiple of 64, on huge pages where the system has them. Throws std::bad_alloc. */
+AlignedMemory allocateAligned(size_t bytes);
+
+/** The same for what lives long: it shares huge pages with other such memory, and goes back to the system with all of it. */
+AlignedMemory allocateShared(size_t bytes);
 
 /** A weight laid out for matrix products; valid while `version` equals that of its block and the shape is the same. */
 struct PackedCopy {
@@ -43,8 +46,8 @@ struct Block {
 };
 
 /**
- * Blocks by size class (four to a power of two, so at most a quarter is wasted). A block that was freed may be handed
- * out at once: operations run in the order in which they were asked for. Used by one thread.
+ * Blocks by size class, 64 to a power of two; one that was freed is handed out again for what takes four fifths of it. That
+ * may be at once: operations run in the order in which they were asked for. Used by one thread.
  */
 class Pool {
  public:
@@ -54,6 +57,10 @@ class Pool {
   size_t held() const { return held_; }
 
  private:
+  /** A free block of at least so many bytes, and not many more; null if there is none. */
+  Block* takeFree(size_t least);
+
+  /** By size; no list is empty. */
   std::map<size_t, std::vector<Block*>> free_;
   std::vector<std::unique_ptr<Block>> blocks_;
   size_t used_ = 0;
