@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { Ajv } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
 import { RequestError } from '../errors.ts';
+
+/** Its hundred files are loaded where a schema is, not whenever a command starts. */
+const require = createRequire(import.meta.url);
+const ajv7 = () => (require('ajv') as typeof import('ajv')).Ajv;
+const ajv2020 = () => (require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')).Ajv2020;
 
 /** True where a text is JSON and satisfies the schema. */
 export type SchemaCheck = (text: string) => boolean;
@@ -18,7 +22,8 @@ export function schemaCheck(schemaText: string): SchemaCheck {
   }
   const isDraft7 = typeof schema === 'object' && /draft-0[67]\//.test(String(Object(schema).$schema));
   const options = { strictTypes: false, strictTuples: false, validateFormats: false, logger: false } as const;
-  const satisfies = (isDraft7 ? new Ajv(options) : new Ajv2020(options)).compile(schema);
+  const Validator = isDraft7 ? ajv7() : ajv2020();
+  const satisfies = new Validator(options).compile(schema);
   return (text) => {
     try {
       return satisfies(JSON.parse(text));

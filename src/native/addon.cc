@@ -149,6 +149,11 @@ napi_value write(Call& call) {
   const Bytes from = bytesOf(call.env, call.values[3]);
   if (offset + from.length > block->bytes) throw CallFailed{"more data than the tensor holds"};
   if (from.length == 0) return undefinedValue(call.env);  // an empty array may have no address
+  if (engine.idle()) {
+    block->version++;
+    std::memcpy(block->memory.get() + offset, from.data, from.length);
+    return undefinedValue(call.env);
+  }
   auto staging = std::make_shared<AlignedMemory>(allocateAligned(from.length));
   std::memcpy(staging->get(), from.data, from.length);
   engine.enqueue([block, offset, staging, length = from.length] {

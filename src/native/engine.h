@@ -120,6 +120,8 @@ class Engine {
   /** For the script thread: appends a command; waits when the queue is full. */
   void enqueue(int operation, const double* values, int count);
   void enqueue(std::function<void()> action);
+  /** For the script thread: true when all commands have run, so that blocks may be touched on this thread. */
+  bool idle() const { return executed_.load(std::memory_order_acquire) == written_.load(); }
   Pool pool;
 
   /** For operations, on the engine thread. */
