@@ -198,7 +198,7 @@ const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth,
       engine.packedBytes += static_cast<int64_t>(bytes) - static_cast<int64_t>(copy.bytes);
       copy.bytes = bytes;
     }
-    pack<T>(engine, reinterpret_cast<const float*>(weight->memory.get()), depth, columns, order,
+    pack<T>(engine, weight->data(), depth, columns, order,
             reinterpret_cast<typename T::Unit*>(copy.memory.get()));
     copy.version = weight->version;
     copy.rows = depth;
@@ -208,25 +208,35 @@ const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth,
 }
 
 template <class T>
-const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
-  PackedCopy& copy = weight->packed;
-  if (copy.version == weight->version || copy.asked == weight->version)
-    return keptPanels<T>(engine, weight, depth, columns, order);
-  copy.asked = weight->version;
+const typename T::Unit* packedPanels(Engine& engine, const float* weight, int64_t depth, int64_t columns, Order order) {
   auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(depth), countIn(order, columns)));
-  pack<T>(engine, reinterpret_cast<const float*>(weight->memory.get()), depth, columns, order, panels);
+  pack<T>(engine, weight, depth, columns, order, panels);
   return panels;
 }
 
 template <class T>
-const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, int64_t depth, int64_t columns,
+const typename T::Unit* panelsFromSecondUse(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
+  PackedCopy& copy = weight->packed;
+  if (copy.version == weight->version || copy.asked == weight->version)
+    return keptPanels<T>(engine, weight, depth, columns, order);
+  copy.asked = weight->version;
+  return nullptr;
+}
+
+template <class T>
+const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns, Order order) {
+  const auto* kept = panelsFromSecondUse<T>(engine, weight, depth, columns, order);
+  return kept ? kept : packedPanels<T>(engine, weight->data(), depth, columns, order);
+}
+
+template <class T>
+const typename T::Unit* weightPanelsAcross(Engine& engine, const float* weight, int64_t depth, int64_t columns,
                                            Order order) {
-  const float* source = reinterpret_cast<const float*>(weight->memory.get());
   const int64_t stride = panelStride(unitsOf<T>(countIn(order, depth)));
   auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(countIn(order, depth)), columns));
   // A run of rows at a time: each is read along its whole length, into all panels.
   const auto packRun = [&](int64_t from, int64_t count, int64_t term) {
-    packStraight<T>(source + from * columns, columns, columns, count, kPanel, stride,
+    packStraight<T>(weight + from * columns, columns, columns, count, kPanel, stride,
                     panels + term / T::kTerms * kPanel);
   };
   if (order == Order::kAsTheyAre) {
@@ -251,8 +261,10 @@ const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, 
 #define MIXTUNE_INSTANTIATE(T)                                                                                       \
   template void multiplyTokens<T>(Engine&, int64_t, int64_t, int64_t, TokenPanels<T>, TokenPanels<T>, float*, bool); \
   template const T::Unit* keptPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                                   \
+  template const T::Unit* packedPanels<T>(Engine&, const float*, int64_t, int64_t, Order);                           \
+  template const T::Unit* panelsFromSecondUse<T>(Engine&, Block*, int64_t, int64_t, Order);                          \
   template const T::Unit* weightPanels<T>(Engine&, Block*, int64_t, int64_t, Order);                                 \
-  template const T::Unit* weightPanelsAcross<T>(Engine&, const Block*, int64_t, int64_t, Order);
+  template const T::Unit* weightPanelsAcross<T>(Engine&, const float*, int64_t, int64_t, Order);
 MIXTUNE_FOR_EACH_KIND(MIXTUNE_INSTANTIATE)
 #undef MIXTUNE_INSTANTIATE
 

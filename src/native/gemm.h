@@ -221,10 +221,20 @@ template <class T>
 const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
                                    Order columnOrder = Order::kAsTheyAre);
 
+/** The same in scratch. */
+template <class T>
+const typename T::Unit* packedPanels(Engine& engine, const float* weight, int64_t depth, int64_t columns,
+                                     Order columnOrder = Order::kAsTheyAre);
+
 /**
- * The same for a use that may be the only one before the weight changes, as in a training step of one batch: kept from the
- * second use on, until then in scratch.
+ * Kept panels from the second use of a weight's contents on; null for the first, which may be the only one before they
+ * change, as in a training step of one batch.
  */
+template <class T>
+const typename T::Unit* panelsFromSecondUse(Engine& engine, Block* weight, int64_t depth, int64_t columns,
+                                            Order columnOrder = Order::kAsTheyAre);
+
+/** These, or panels in scratch. */
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
                                      Order columnOrder = Order::kAsTheyAre);
@@ -234,7 +244,7 @@ const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t dept
  * only take memory.
  */
 template <class T>
-const typename T::Unit* weightPanelsAcross(Engine& engine, const Block* weight, int64_t depth, int64_t columns,
+const typename T::Unit* weightPanelsAcross(Engine& engine, const float* weight, int64_t depth, int64_t columns,
                                            Order depthOrder = Order::kAsTheyAre);
 
 }  // namespace mixtune

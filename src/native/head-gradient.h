@@ -94,33 +94,40 @@ struct KeepExponentials : NoPrefetch {
   }
 };
 
-/** The pass over the vocabulary for a chunk of rows [count] of `left`. */
+/**
+ * The pass over the vocabulary for a chunk of rows [count] of `left`. Where panels of the head are not kept, they are made
+ * for a block of the vocabulary at a time, which takes little memory and has them in cache.
+ */
 template <class T>
 void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabulary, Left<typename T::Unit> left,
-                  const typename T::Unit* panels, const typename T::Unit* across, const int32_t* target,
-                  bool setReference, const Exponentials<T>& to) {
+                  const float* head, const typename T::Unit* kept, const int32_t* target, bool setReference,
+                  const Exponentials<T>& to) {
   using Unit = typename T::Unit;
-  const int64_t stride = panelStride(unitsOf<T>(width)), acrossStride = panelStride(unitsOf<T>(vocabulary));
+  const int64_t stride = panelStride(unitsOf<T>(width));
   const int64_t height = RowSplit::evenHeight(count, kProductRows<T>), tiles = divideUp(count, height);
   const int64_t threads = engine.team.size(), blocks = divideUp(count, kBlockRows);
   const int64_t tasks = std::min(tiles, divideUp(blocks, threads) * threads);
   for (int64_t block = 0; block < vocabulary; block += kBlockColumns) {
-    const int64_t end = std::min(block + kBlockColumns, vocabulary);
+    const ScratchFrame frame(engine.scratch);
+    const int64_t blockColumns = std::min(kBlockColumns, vocabulary - block);
+    const float* rowsOfHead = head + block * width;
+    const Unit* panels = kept ? kept + block / kPanel * stride : packedPanels<T>(engine, rowsOfHead, width, blockColumns);
+    const Unit* across = to.product ? weightPanelsAcross<T>(engine, rowsOfHead, blockColumns, width) : nullptr;
     engine.team.parallel(tasks, [&](int64_t task, int thread) {
       const int64_t first = task * tiles / tasks * height;
       const int64_t rows = std::min((task + 1) * tiles / tasks * height, count) - first;
       Scratch& scratch = engine.scratchOf(thread);
       scratch.reset();
       const OperandRows<T> terms(scratch.take<Unit>(OperandRows<T>::sizeOf(rows, kTermColumns)), rows, kTermColumns);
-      for (int64_t column = block; column < end; column += kTermColumns) {
-        const int64_t columns = std::min(kTermColumns, end - column);
+      for (int64_t column = 0; column < blockColumns; column += kTermColumns) {
+        const int64_t columns = std::min(kTermColumns, blockColumns - column);
         multiplyTiles<T>(rows, divideUp(columns, kPanel), unitsOf<T>(width), left.from(first),
                          panels + column / kPanel * stride, stride, scratch,
-                         KeepExponentials<T>{{}, to, target + first, first, column, vocabulary, setReference, terms});
+                         KeepExponentials<T>{{}, to, target + first, first, block + column, vocabulary, setReference, terms});
         if (to.product)
           multiplyTiles<T>(rows, divideUp(width, kPanel), unitsOf<T>(columns), terms.left(),
-                           across + column / T::kTerms * kPanel, acrossStride, scratch,
-                           StoreFloats(to.product + first * width, rows, width, column > 0));
+                           across + column / T::kTerms * kPanel, panelStride(unitsOf<T>(blockColumns)), scratch,
+                           StoreFloats(to.product + first * width, rows, width, block + column > 0));
       }
     });
   }

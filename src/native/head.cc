@@ -67,7 +67,7 @@ int64_t chunkRowsOf(int64_t rows, int64_t vocabulary) {
 template <class T>
 void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t width, int64_t vocabulary, Block* head,
               const float* scale, const float* logSumExp, const HeadGradient& at, float* logProb) {
-  const float* weight = reinterpret_cast<const float*>(head->memory.get());
+  const float* weight = head->data();
   if (at.dHidden && active.count < rows && !at.accumulateDHidden)
     std::memset(at.dHidden, 0, static_cast<size_t>(rows * width) * sizeof(float));
   if (active.count == 0) {
@@ -76,15 +76,14 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t wi
     return;
   }
   const Left<typename T::Unit> left = leftRows<T>(engine, active.hidden, active.count, width);
-  const auto* panels = weightPanels<T>(engine, head, width, vocabulary);
-  const auto* across = at.dHidden ? weightPanelsAcross<T>(engine, head, vocabulary, width) : nullptr;
+  const auto* panels = panelsFromSecondUse<T>(engine, head, width, vocabulary);
   const int64_t chunk = chunkRowsOf<T>(active.count, vocabulary), units = unitsOf<T>(width);
   const Exponentials<T> exponentials(engine.scratch, chunk, width, vocabulary, at);
   for (int64_t first = 0; first < active.count; first += chunk) {
     const int64_t count = std::min(chunk, active.count - first);
     const auto run = [&](const float* reference) {
       if (reference) std::copy_n(reference, count, exponentials.reference);
-      exponentiate<T>(engine, count, width, vocabulary, left.from(first), panels, across,
+      exponentiate<T>(engine, count, width, vocabulary, left.from(first), weight, panels,
                       active.target + first, !reference, exponentials);
     };
     run(logSumExp ? logSumExp + first : nullptr);
@@ -92,6 +91,7 @@ void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t wi
     for (int64_t i = 0; i < count; i++) near &= exponentials.sum(i) <= kLargestSum;
     if (!near) {
       float* exact = engine.scratch.take<float>(count);
+      if (!panels) panels = packedPanels<T>(engine, weight, width, vocabulary);
       logProbs<T>(engine, active, left, panels, first, count, units, vocabulary, engine.scratch.take<float>(count), exact);
       run(exact);
     }

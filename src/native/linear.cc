@@ -95,7 +95,7 @@ void operations::linearInputGradient(Engine& engine, Arguments& in) {
   const int64_t rows = in.extent(), inputs = in.extent(), outputs = in.extent();
   const bool accumulate = in.flag();
   const float* dy = in.read(rows * outputs);
-  const Block* weight = in.block<float>(outputs * inputs);
+  const float* weight = in.read(outputs * inputs);
   float* dx = in.write(rows * inputs);
   engine.count(2.0 * rows * inputs * outputs, 4.0 * rows * (inputs + outputs) + 4.0 * inputs * outputs);
   inPrecision(engine, [&](auto kind) {

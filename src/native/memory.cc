@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -118,7 +119,7 @@ void Pool::free(Block* block) {
 void* Scratch::takeBytes(size_t bytes) {
   const size_t size = withMargin(bytes);
   if (chunks_.empty() || offset_ + size > chunks_.back().bytes) {
-    const size_t fresh = size > (1u << 16) ? size : (1u << 16);
+    const size_t fresh = std::max({size, wanted_, size_t{1} << 16});
     chunks_.push_back({allocateAligned(fresh), fresh});
     offset_ = 0;
   }
@@ -127,8 +128,16 @@ void* Scratch::takeBytes(size_t bytes) {
   return taken;
 }
 
+ScratchFrame::~ScratchFrame() {
+  auto& chunks = scratch_.chunks_;
+  // Several new chunks make room for one of their size, which the next frame finds empty.
+  if (chunks.size() > chunks_ + 1)
+    for (scratch_.wanted_ = 0; chunks.size() > chunks_; chunks.pop_back()) scratch_.wanted_ += chunks.back().bytes;
+  scratch_.offset_ = chunks.size() == chunks_ ? offset_ : 0;
+}
+
 void Scratch::reset() {
-  offset_ = 0;
+  offset_ = wanted_ = 0;
   if (chunks_.size() < 2) return;
   const size_t total = held();
   chunks_.clear();

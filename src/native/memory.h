@@ -43,6 +43,8 @@ struct Block {
   /** Raised by every operation that writes; 0 is never a version. */
   uint64_t version = 1;
   PackedCopy packed;
+
+  const float* data() const { return reinterpret_cast<const float*>(memory.get()); }
 };
 
 /**
@@ -87,13 +89,15 @@ class Scratch {
 
   std::vector<Chunk> chunks_;
   size_t offset_ = 0;
+  /** Least size of the next chunk. */
+  size_t wanted_ = 0;
 };
 
 /** Gives back at its end what was taken since it began. */
 class ScratchFrame {
  public:
   explicit ScratchFrame(Scratch& scratch) : scratch_(scratch), chunks_(scratch.chunks_.size()), offset_(scratch.offset_) {}
-  ~ScratchFrame() { scratch_.offset_ = scratch_.chunks_.size() == chunks_ ? offset_ : 0; }
+  ~ScratchFrame();
   ScratchFrame(const ScratchFrame&) = delete;
   ScratchFrame& operator=(const ScratchFrame&) = delete;
 

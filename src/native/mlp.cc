@@ -97,7 +97,7 @@ void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Bl
 
 template <class T>
 void backward(Engine& engine, const Widths& at, const float* dy, const OperandRows<T>& operand,
-              const OperandRows<T>& saved, const Block* gateUp, const Block* down, float* dx, bool accumulateDx,
+              const OperandRows<T>& saved, const float* gateUp, const float* down, float* dx, bool accumulateDx,
               float* dGateUp, bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
   const int64_t terms = gateUpTerms(at.intermediate);
   const OperandRows<T> above = takeOperand<T>(engine, at.rows, at.hidden);
@@ -153,8 +153,8 @@ void operations::gatedMlpGradient(Engine& engine, Arguments& in) {
     using T = decltype(kind);
     const auto operand = savedOperand<T>(in, at.rows, at.hidden);
     const auto saved = savedOperand<T>(in, at.rows, gateUpTerms(at.intermediate));
-    const Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
-    const Block* down = in.block<float>(at.intermediate * at.hidden);
+    const float* gateUp = in.read(2 * at.intermediate * at.hidden);
+    const float* down = in.read(at.intermediate * at.hidden);
     const bool accumulateDx = in.flag();
     float* dx = in.write(at.rows * at.hidden);
     const bool accumulateDGateUp = in.flag();

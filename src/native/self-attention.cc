@@ -79,8 +79,8 @@ void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
     const auto operand = savedOperand<T>(in, at.rows, hidden), qkv = savedOperand<T>(in, at.rows, width);
     const auto out = savedOperand<T>(in, at.rows, outWidth);
     const float* logSumExp = in.read(at.shape.heads * at.rows);
-    const Block* qkvWeight = in.block<float>(width * hidden);
-    const Block* oWeight = in.block<float>(hidden * outWidth);
+    const float* qkvWeight = in.read(width * hidden);
+    const float* oWeight = in.read(hidden * outWidth);
     const bool accumulateDx = in.flag();
     float* dx = in.write(at.rows * hidden);
     const bool accumulateDQkv = in.flag();
