@@ -141,7 +141,7 @@ class FloatProduct {
   void startPanel(int64_t panel, int64_t next) {
     ahead_.step(steps_ * SplitAhead::kRowsOfStep);
     right_ = split_[panel % 2];
-    ahead_ = {panelOf_(next), terms_, split_[1 - panel % 2]};
+    ahead_ = {panelOf_(next), next > panel ? terms_ : 0, split_[1 - panel % 2]};
   }
 
   /** Between two products of parts one thing is done: a few rows of the tile before are finished, or of the next panel split. */

@@ -144,7 +144,8 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
   const int64_t headDim = cache.headDim, group = rows.shape.group(), width = rows.shape.queryWidth();
   const int64_t heads = rows.shape.heads, stride = rowUnits<T>(headDim);
   auto* queries = engine.scratch.take<typename T::Unit>(rows.count * heads * stride);
-  engine.team.ranges(rows.count, 16384 / width + 1, [&](int64_t begin, int64_t end, int thread) {
+  const int64_t rowsOfTask = std::min(16384 / width + 1, divideUp(rows.count, engine.team.size()));
+  engine.team.ranges(rows.count, rowsOfTask, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* buffer = scratch.take<float>(headDim);
