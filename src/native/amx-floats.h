@@ -124,7 +124,7 @@ struct SplitAhead {
   Vec term(const float* data, int64_t k) const { return k < terms ? load(data + k * panel.stride) : Vec{}; }
 };
 
-/** The product of floats: of a left operand that is split already with panels that are split while the one before is multiplied. */
+/** The product of floats: a left operand that is split already, and panels that are split while the one before is multiplied. */
 template <class PanelOf>
 class FloatProduct {
  public:
@@ -144,7 +144,7 @@ class FloatProduct {
     ahead_ = {panelOf_(next), next > panel ? terms_ : 0, split_[1 - panel % 2]};
   }
 
-  /** Between two products of parts one thing is done: a few rows of the tile before are finished, or of the next panel split. */
+  /** Between two products of parts, a few rows of the tile before are finished, or of the next panel split, not both. */
   template <class Meanwhile>
   void multiply(int64_t row, int64_t count, float* sums, const Meanwhile& meanwhile) {
     amxConfigure(kHeight);

@@ -4,8 +4,12 @@ namespace mixtune {
 
 namespace {
 
-/** Tokens that are summed in registers before the result is touched: as many as keep the panels of a task in cache. */
+/** Most units that are summed in registers before the result is touched: as many as keep the panels of a task in cache. */
 constexpr int64_t kTokenUnits = 1024;
+
+/** Units of each of as few passes as possible. */
+int64_t tokenUnitsOfPass(int64_t units) { return divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits))); }
+
 /** Left panels of a task: they stay in the second-level cache while the right ones pass by. */
 constexpr int64_t kLeftPanels = 4;
 
@@ -111,7 +115,7 @@ template <class T>
 void multiplyTokensAmx(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
                        TokenPanels<T> right, float* out, bool accumulate) {
   const int64_t units = unitsOf<T>(tokens);
-  const int64_t depth = std::is_same_v<T, Float> ? termsOfPass(units) : divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
+  const int64_t depth = std::is_same_v<T, Float> ? termsOfPass(units) : tokenUnitsOfPass(units);
   const int64_t threads = engine.team.size(), least = divideUp(rows, kAmxTaskRows);
   const int64_t blocks = divideUp(least, 2 * threads) * 2 * threads;
   const int64_t height = divideUp(divideUp(rows, blocks), 2 * kAmxRows) * 2 * kAmxRows;
@@ -158,7 +162,7 @@ void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t token
 #endif
   using Unit = typename T::Unit;
   const int64_t units = unitsOf<T>(tokens);
-  const int64_t depth = divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits)));
+  const int64_t depth = tokenUnitsOfPass(units);
   const int64_t leftTasks = divideUp(rows, kLeftPanels * kLanes), panels = divideUp(columns, kLanes);
   const int64_t tiles = divideUp(panels, kTokenVecs);
   const int64_t wanted = engine.team.size() == 1 ? 1 : 8 * engine.team.size();

@@ -111,7 +111,10 @@ void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T:
     }
 }
 
-/** The same for all rows, on all threads. How they are split changes no bits: how the inner dimension is summed depends on its length only. */
+/**
+ * The same for all rows, on all threads. How they are split changes no bits: how the inner dimension is summed depends on
+ * nothing but its length.
+ */
 template <class T, class Finish>
 void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                   const typename T::Unit* right, const Finish& finish) {

@@ -18,7 +18,10 @@ struct FreeAligned {
 };
 using AlignedMemory = std::unique_ptr<char, FreeAligned>;
 
-/** At least `bytes` bytes at an address that is a multiple of 64, on huge pages where the system has them. Throws std::bad_alloc. */
+/**
+ * At least `bytes` bytes at an address that is a multiple of 64, on huge pages where the system has them. Throws
+ * std::bad_alloc.
+ */
 AlignedMemory allocateAligned(size_t bytes);
 
 /** The same for what lives long: it shares huge pages with other such memory, and goes back to the system with all of it. */
@@ -48,8 +51,8 @@ struct Block {
 };
 
 /**
- * Blocks by size class, 64 to a power of two; one that was freed is handed out again for what takes four fifths of it. That
- * may be at once: operations run in the order in which they were asked for. Used by one thread.
+ * Blocks by size class, 64 to a power of two. One that was freed is handed out again for what takes four fifths of it, maybe
+ * at once: operations run in the order in which they were asked for. Used by one thread.
  */
 class Pool {
  public:
