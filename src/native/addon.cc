@@ -149,17 +149,17 @@ napi_value write(Call& call) {
   const Bytes from = bytesOf(call.env, call.values[3]);
   if (offset + from.length > block->bytes) throw CallFailed{"more data than the tensor holds"};
   if (from.length == 0) return undefinedValue(call.env);  // an empty array may have no address
-  if (engine.idle()) {
+  const auto put = [block, offset, length = from.length](const void* data) {
     block->version++;
-    std::memcpy(block->memory.get() + offset, from.data, from.length);
+    std::memcpy(block->memory.get() + offset, data, length);
+  };
+  if (engine.idle()) {
+    put(from.data);
     return undefinedValue(call.env);
   }
   auto staging = std::make_shared<AlignedMemory>(allocateAligned(from.length));
   std::memcpy(staging->get(), from.data, from.length);
-  engine.enqueue([block, offset, staging, length = from.length] {
-    block->version++;
-    std::memcpy(block->memory.get() + offset, staging->get(), length);
-  });
+  engine.enqueue([put, staging] { put(staging->get()); });
   return undefinedValue(call.env);
 }
 

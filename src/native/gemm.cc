@@ -81,15 +81,26 @@ Left<uint32_t> transposedRows(const TokenPanels<Bfloat16>& panels, int64_t colum
   return {rows, stride};
 }
 
+/** Two neighbouring token panels from unit k on; the last of an odd number stands in for the one that is missing. */
+template <class Unit>
+struct PanelPair {
+  const Unit* first;
+  const Unit* second;
+
+  template <class T>
+  PanelPair(const TokenPanels<T>& panels, int64_t pair, int64_t k, int64_t columns)
+      : first(panels.data + 2 * pair * panels.stride + k * kLanes),
+        second(pair * kPanel + kLanes < columns ? first + panels.stride : first) {}
+};
+
 /** One block of rows of a product over tokens, for units [k, k + units), in pairs of bfloat16. */
 template <class Finish>
 void multiplyTokenBlock(const TokenPanels<Bfloat16>& left, const TokenPanels<Bfloat16>& right, int64_t row, int64_t count,
                         int64_t columns, int64_t k, int64_t units, Scratch& scratch, const Finish& finish) {
   const Left<uint32_t> block = transposedRows(left, row, count, k, units, scratch);
   const auto panelOf = [&](int64_t panel) {
-    const uint32_t* first = right.data + 2 * panel * right.stride + k * kLanes;
-    const bool two = panel * kPanel + kLanes < columns;
-    return AmxOperand{first, two ? first + right.stride : first, kLanes, kAmxUnits * kLanes};
+    const PanelPair<uint32_t> pair(right, panel, k, columns);
+    return AmxOperand{pair.first, pair.second, kLanes, kAmxUnits * kLanes};
   };
   multiplyTilesAmx(count, divideUp(columns, kPanel), 2 * kAmxRows,
                    PairProduct(count, units, block, 2 * kAmxRows, panelOf), finish);
@@ -102,9 +113,8 @@ void multiplyTokenBlock(const TokenPanels<Float>& left, const TokenPanels<Float>
   uint32_t* split = scratch.take<uint32_t>(divideUp(count, 2 * kAmxRows) * splitSteps(units) * kSplitStep);
   splitColumns(left, row, count, k, units, split);
   const auto panelOf = [&](int64_t panel) {
-    const float* first = right.data + 2 * panel * right.stride + k * kLanes;
-    const bool two = panel * kPanel + kLanes < columns;
-    return FloatPanel{first, two ? first + right.stride : first, kLanes};
+    const PanelPair<float> pair(right, panel, k, columns);
+    return FloatPanel{pair.first, pair.second, kLanes};
   };
   multiplyTilesAmx(count, divideUp(columns, kPanel), 2 * kAmxRows,
                    FloatProduct(count, units, split, panelOf, scratch), finish);

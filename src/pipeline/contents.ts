@@ -93,7 +93,7 @@ async function hashFile(path: string): Promise<string> {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** The bytes of a file in turn, each valid until the next: in memory that is used again, so that gigabytes take a second or two. */
+/** The bytes of a file in pieces, each valid until the next: memory that is used again, as fresh memory costs as much as the hash. */
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   const file = await open(path);
   try {

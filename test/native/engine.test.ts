@@ -11,6 +11,45 @@ import { differentiate, drawInputs } from '../contract/differentiate.ts';
 const { available, reason } = await nativeAvailability();
 if (!available) console.log(`the native engine is not tested: ${reason}`);
 
+const sumOf = (terms: readonly number[]): number => terms.reduce((total, term) => total + term, 0);
+
+/**
+ * The products of a linear layer and its gradients on random operands: what the backend gives, and the terms in float64 of
+ * which each element is the sum, once the operands are `rounded`.
+ */
+async function linearProducts(
+  backend: NativeBackend,
+  [rows, inner, outer]: readonly [number, number, number],
+  rounded: (data: Float32Array) => Float32Array,
+): Promise<{ values: Float32Array; terms: (element: number) => number[] }[]> {
+  const random = new RandomStream(2, 'linear');
+  const draw = (size: number) => Float32Array.from({ length: size }, () => random.normal());
+  const [x, w, dy] = [draw(rows * inner), draw(outer * inner), draw(rows * outer)];
+  const tensor = (data: Float32Array, columns: number) => fromHost(backend, data, [data.length / columns, columns]);
+  const y = empty(backend, [rows, outer]);
+  const dx = empty(backend, [rows, inner]);
+  const dw = empty(backend, [outer, inner]);
+  backend.fused.linear(tensor(x, inner), tensor(w, inner), y);
+  backend.fused.linearInputGradient(tensor(dy, outer), tensor(w, inner), dx, false);
+  backend.fused.linearWeightGradient(tensor(dy, outer), tensor(x, inner), dw, false);
+  const [a, b, c] = [rounded(x), rounded(w), rounded(dy)];
+  const product = async (
+    out: typeof y,
+    columns: number,
+    count: number,
+    term: (row: number, column: number, k: number) => number,
+  ) => ({
+    values: Float32Array.from(await backend.read(out)),
+    terms: (element: number) =>
+      Array.from({ length: count }, (_, k) => term(Math.floor(element / columns), element % columns, k)),
+  });
+  return [
+    await product(y, outer, inner, (row, column, k) => a[row * inner + k]! * b[column * inner + k]!),
+    await product(dx, inner, outer, (row, column, k) => c[row * outer + k]! * b[k * inner + column]!),
+    await product(dw, inner, rows, (row, column, k) => c[k * outer + row]! * a[k * inner + column]!),
+  ];
+}
+
 const step = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
 
 describe.runIf(available)('native engine', () => {
@@ -43,90 +82,23 @@ describe.runIf(available)('native engine', () => {
     [1600, 37, 45],
     [70, 1600, 33],
     [40, 45, 1600],
-  ])('f32 products of %i × %i × %i are as exact as sums of floats', async (rows, inner, outer) => {
-    const random = new RandomStream(3, 'f32');
-    const draw = (size: number) => Float32Array.from({ length: size }, () => random.normal());
-    const [x, w, dy] = [draw(rows * inner), draw(outer * inner), draw(rows * outer)];
-    const tensor = (data: Float32Array, columns: number) => fromHost(backend, data, [data.length / columns, columns]);
-    const y = empty(backend, [rows, outer]);
-    const dx = empty(backend, [rows, inner]);
-    const dw = empty(backend, [outer, inner]);
-    backend.fused.linear(tensor(x, inner), tensor(w, inner), y);
-    backend.fused.linearInputGradient(tensor(dy, outer), tensor(w, inner), dx, false);
-    backend.fused.linearWeightGradient(tensor(dy, outer), tensor(x, inner), dw, false);
-
-    /** The largest error as a share of Σ |terms|: some 2⁻²² for floats, 2⁻¹⁶ for sums of two bfloat16. */
-    const largestError = (
-      values: ArrayLike<number>,
-      columns: number,
-      count: number,
-      term: (row: number, column: number, k: number) => number,
-    ) => {
+  ] as const)('f32 products of %i × %i × %i are as exact as sums of floats', async (...sizes) => {
+    for (const { values, terms } of await linearProducts(backend, sizes, (data) => data)) {
       let largest = 0;
-      for (let i = 0; i < values.length; i++) {
-        let [total, size] = [0, 0];
-        for (let k = 0; k < count; k++) {
-          const product = term(Math.floor(i / columns), i % columns, k);
-          total += product;
-          size += Math.abs(product);
-        }
-        largest = Math.max(largest, Math.abs(values[i]! - total) / size);
+      for (const [i, value] of values.entries()) {
+        const products = terms(i);
+        const size = products.reduce((total, product) => total + Math.abs(product), 0);
+        largest = Math.max(largest, Math.abs(value - sumOf(products)) / size);
       }
-      return largest;
-    };
-    const bound = 5e-7;
-    expect(
-      largestError(await backend.read(y), outer, inner, (r, c, k) => x[r * inner + k]! * w[c * inner + k]!),
-    ).toBeLessThan(bound);
-    expect(
-      largestError(await backend.read(dx), inner, outer, (r, c, k) => dy[r * outer + k]! * w[k * inner + c]!),
-    ).toBeLessThan(bound);
-    expect(
-      largestError(await backend.read(dw), inner, rows, (r, c, k) => dy[k * outer + r]! * x[k * inner + c]!),
-    ).toBeLessThan(bound);
+      // As a share of Σ |terms|, floats err by some 2⁻²², sums of two bfloat16 by 2⁻¹⁶.
+      expect(largest).toBeLessThan(5e-7);
+    }
   });
 
   test('bf16 products are products of operands rounded to bfloat16, summed in float', async () => {
     const rounding = await createNativeBackend({ precision: 'bf16' });
-    const [rows, inner, outer] = [37, 67, 45];
-    const random = new RandomStream(2, 'bf16');
-    const [x, w, dy] = [rows * inner, outer * inner, rows * outer].map((size) =>
-      Float32Array.from({ length: size }, () => random.normal()),
-    ) as [Float32Array, Float32Array, Float32Array];
-    const tensor = (data: Float32Array, columns: number) => fromHost(rounding, data, [data.length / columns, columns]);
-    const y = empty(rounding, [rows, outer]);
-    const dx = empty(rounding, [rows, inner]);
-    const dw = empty(rounding, [outer, inner]);
-    rounding.fused.linear(tensor(x, inner), tensor(w, inner), y);
-    rounding.fused.linearInputGradient(tensor(dy, outer), tensor(w, inner), dx, false);
-    rounding.fused.linearWeightGradient(tensor(dy, outer), tensor(x, inner), dw, false);
-    const [a, b, c] = [x, w, dy].map(roundedToBfloat16) as [Float32Array, Float32Array, Float32Array];
-    const sumOver = (count: number, term: (k: number) => number) => {
-      let total = 0;
-      for (let k = 0; k < count; k++) total += term(k);
-      return total;
-    };
-    for (const [i, value] of (await rounding.read(y)).entries()) {
-      const [row, column] = [Math.floor(i / outer), i % outer];
-      expect(value).toBeCloseTo(
-        sumOver(inner, (k) => a[row * inner + k]! * b[column * inner + k]!),
-        4,
-      );
-    }
-    for (const [i, value] of (await rounding.read(dx)).entries()) {
-      const [row, column] = [Math.floor(i / inner), i % inner];
-      expect(value).toBeCloseTo(
-        sumOver(outer, (k) => c[row * outer + k]! * b[k * inner + column]!),
-        4,
-      );
-    }
-    for (const [i, value] of (await rounding.read(dw)).entries()) {
-      const [row, column] = [Math.floor(i / inner), i % inner];
-      expect(value).toBeCloseTo(
-        sumOver(rows, (k) => c[k * outer + row]! * a[k * inner + column]!),
-        4,
-      );
-    }
+    for (const { values, terms } of await linearProducts(rounding, [37, 67, 45], roundedToBfloat16))
+      for (const [i, value] of values.entries()) expect(value).toBeCloseTo(sumOf(terms(i)), 4);
     await rounding.dispose();
   });
 
