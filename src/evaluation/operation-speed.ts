@@ -2,7 +2,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { attentionShape } from '../model/model.ts';
 import { RandomStream } from '../random.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
-import { attention, sequenceLayout } from '../tensor/fused/attention.ts';
+import { sequenceLayout } from '../tensor/fused/attention.ts';
 import { crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { linear } from '../tensor/fused/linear.ts';
@@ -99,12 +99,6 @@ function worksOf(config: ModelConfig, backend: Backend, batch: number, length: n
       },
       ...forwardAndBackward(2 * rows * hidden * intermediate),
       run: ([x, w]) => linear(x!, w!),
-    },
-    {
-      operation: `attention [${heads} × ${headDim}]`,
-      ...{ inputs: [[rows, qkv]], output: [rows, heads * headDim] },
-      ...{ flops: attentionFlops, backwardFlops: 2.5 * attentionFlops },
-      run: ([x]) => attention(x!, layout(), shape),
     },
     {
       operation: `selfAttention [${hidden}, ${heads} × ${headDim}]`,
