@@ -8,11 +8,12 @@ namespace mixtune {
 namespace {
 
 template <class Unit>
-using StreamTile = void (*)(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums);
+using StreamTile = void (*)(int64_t units, const Left<Unit>& left, const Unit* panel, const Unit* ahead, float* sums);
 
 template <class Unit, int Rows, int Tiles>
-void vectorTile(int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead, float* sums) {
+void vectorTile(int64_t units, const Left<Unit>& left, const Unit* panel, const Unit* ahead, float* sums) {
   Vec sum[Rows][2];
+#pragma GCC unroll 16
   for (int r = 0; r < Rows; r++) sum[r][0] = sum[r][1] = Vec{};
   const Unit* a = left.data;
   for (int64_t k = 0; k < units; k++) {
@@ -29,6 +30,7 @@ void vectorTile(int64_t units, Left<Unit> left, const Unit* panel, const Unit* a
     panel += kPanel;
     a++;
   }
+#pragma GCC unroll 16
   for (int r = 0; r < Rows; r++) {
     store(sums + r * kPanel, sum[r][0]);
     store(sums + r * kPanel + kLanes, sum[r][1]);
@@ -43,7 +45,7 @@ constexpr std::array<StreamTile<Unit>, kVectorRows> tableOf(std::integer_sequenc
 }  // namespace
 
 template <class Unit>
-void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead,
+void streamTile(int64_t rows, int64_t tiles, int64_t units, const Left<Unit>& left, const Unit* panel, const Unit* ahead,
                 float* sums) {
 #if MIXTUNE_AMX
   if constexpr (std::is_same_v<Unit, uint32_t>) {
@@ -59,7 +61,7 @@ void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, con
 }
 
 #define MIXTUNE_INSTANTIATE(Unit) \
-  template void streamTile<Unit>(int64_t, int64_t, int64_t, Left<Unit>, const Unit*, const Unit*, float*);
+  template void streamTile<Unit>(int64_t, int64_t, int64_t, const Left<Unit>&, const Unit*, const Unit*, float*);
 MIXTUNE_INSTANTIATE(float)
 #if defined(__AVX512BF16__)
 MIXTUNE_INSTANTIATE(uint32_t)

@@ -10,7 +10,7 @@ namespace mixtune {
  * bytes as `tiles` ≤ 2 such tiles need to fetch a panel together.
  */
 template <class Unit>
-void streamTile(int64_t rows, int64_t tiles, int64_t units, Left<Unit> left, const Unit* panel, const Unit* ahead,
+void streamTile(int64_t rows, int64_t tiles, int64_t units, const Left<Unit>& left, const Unit* panel, const Unit* ahead,
                 float* sums);
 
 /** Floats that vector registers multiply even where products of many rows are faster in tile registers. */

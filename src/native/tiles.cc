@@ -21,13 +21,14 @@ inline void putSums(const Vec& first, const Vec& second, float* to, int columns,
 }
 
 template <class Unit>
-using TileFunction = void (*)(int64_t, Left<Unit>, const Unit*, float*, int64_t, int, bool);
+using TileFunction = void (*)(int64_t, const Left<Unit>&, const Unit*, float*, int64_t, int, bool);
 
 /** A tile of `Rows` rows in vector registers. */
 template <class Unit, int Rows, bool ByColumn>
-void vectorTile(int64_t depth, Left<Unit> left, const Unit* panel, float* out, int64_t outStride, int columns,
+void vectorTile(int64_t depth, const Left<Unit>& left, const Unit* panel, float* out, int64_t outStride, int columns,
                 bool accumulate) {
   Vec sum[Rows][2];
+#pragma GCC unroll 16
   for (int r = 0; r < Rows; r++) sum[r][0] = sum[r][1] = Vec{};
   const Unit* a = left.data;
   for (int64_t k = 0; k < depth; k++) {
@@ -41,6 +42,7 @@ void vectorTile(int64_t depth, Left<Unit> left, const Unit* panel, float* out, i
     panel += kPanel;
     a += ByColumn ? left.stride : 1;
   }
+#pragma GCC unroll 16
   for (int r = 0; r < Rows; r++) putSums(sum[r][0], sum[r][1], out + r * outStride, columns, accumulate);
 }
 
@@ -52,7 +54,7 @@ constexpr std::array<TileFunction<Unit>, kVectorRows> tableOf(std::integer_seque
 #if MIXTUNE_AMX
 /** A tile in AMX's registers. */
 template <bool ByColumn>
-void amxTile(int64_t rows, int64_t depth, Left<uint32_t> left, const uint32_t* panel, float* out, int64_t outStride,
+void amxTile(int64_t rows, int64_t depth, const Left<uint32_t>& left, const uint32_t* panel, float* out, int64_t outStride,
              int columns, bool accumulate) {
   if (columns < kPanel) {
     alignas(64) float sums[2 * kAmxRows * kPanel];
@@ -79,7 +81,7 @@ void amxTile(int64_t rows, int64_t depth, Left<uint32_t> left, const uint32_t* p
 }  // namespace
 
 template <class Unit, bool ByColumn>
-void multiplyTile(int64_t rows, int64_t depth, Left<Unit> left, const Unit* panel, float* out, int64_t outStride,
+void multiplyTile(int64_t rows, int64_t depth, const Left<Unit>& left, const Unit* panel, float* out, int64_t outStride,
                   int columns, bool accumulate) {
 #if MIXTUNE_AMX
   if constexpr (std::is_same_v<Unit, uint32_t>)
@@ -90,7 +92,7 @@ void multiplyTile(int64_t rows, int64_t depth, Left<Unit> left, const Unit* pane
 }
 
 #define MIXTUNE_INSTANTIATE(Unit, byColumn) \
-  template void multiplyTile<Unit, byColumn>(int64_t, int64_t, Left<Unit>, const Unit*, float*, int64_t, int, bool);
+  template void multiplyTile<Unit, byColumn>(int64_t, int64_t, const Left<Unit>&, const Unit*, float*, int64_t, int, bool);
 MIXTUNE_INSTANTIATE(float, false)
 MIXTUNE_INSTANTIATE(float, true)
 #if defined(__AVX512BF16__)

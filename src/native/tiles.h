@@ -69,7 +69,7 @@ inline AmxOperand amxPanel(const uint32_t* panel) { return {panel, panel + kAmxR
  * each kind of unit.
  */
 template <class Unit, bool ByColumn>
-void multiplyTile(int64_t rows, int64_t depth, Left<Unit> left, const Unit* panel, float* out, int64_t outStride,
+void multiplyTile(int64_t rows, int64_t depth, const Left<Unit>& left, const Unit* panel, float* out, int64_t outStride,
                   int columns, bool accumulate);
 
 /** Rows of each tile but the last when `rows` are split into as few tiles as possible of nearly equal height. */
