@@ -8,20 +8,21 @@ namespace mixtune {
 
 namespace {
 
-/** The first kLanes units of a row that has `terms` terms left, zero beyond them; as bits. */
+/** kLanes units of a row. */
 template <class T>
-VecBits unitsAlong(const float* source, int64_t terms) {
-  const Vec first = terms >= kLanes ? load(source) : loadPart(source, std::max<int64_t>(terms, 0));
-  if constexpr (T::kTerms == 1) {
-    return (VecBits)T::rounded(first);
-  } else {
-    const int64_t left = terms - kLanes;
-    const Vec second = left >= kLanes ? load(source + kLanes) : loadPart(source + kLanes, std::max<int64_t>(left, 0));
-    typename T::Unit units[kLanes];
-    storeTerms<T>(units, 0, first);
-    storeTerms<T>(units, kLanes, second);
-    return loadBits(units);
-  }
+VecBits unitsAlong(const float* row) {
+  if constexpr (T::kTerms == 1)
+    return (VecBits)T::rounded(load(row));
+  else
+    return bfloat16Neighbours(load(row), load(row + kLanes));
+}
+
+/** The same where only `terms` are left: zero beyond them. */
+template <class T>
+VecBits unitsAlong(const float* row, int64_t terms) {
+  float whole[kLanes * T::kTerms] = {};
+  if (terms > 0) std::memcpy(whole, row, static_cast<size_t>(std::min(terms, kLanes * T::kTerms)) * sizeof(float));
+  return unitsAlong<T>(whole);
 }
 
 /** Units of kLanes columns: from one row, or from two neighbouring ones. */
@@ -42,16 +43,26 @@ Vec partOf(const float* row, int64_t column, int64_t left) {
 template <class T>
 void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth, typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
+  constexpr int64_t kTerms = kLanes * T::kTerms;
   constexpr int64_t kAhead = 256;  // floats
-  for (int64_t k = 0; k < units; k += kLanes) {
+  int64_t k = 0;
+  for (; count == kLanes && k + kTerms <= depth; k += kTerms, out += kLanes * kPanel) {
     VecBits rows[kLanes];
-    for (int64_t i = 0; i < count; i++)
-      for (int64_t line = 0; line < kLanes * T::kTerms; line += 64 / sizeof(float))
-        __builtin_prefetch(source + i * stride + k * T::kTerms + kAhead + line);
-    for (int64_t i = 0; i < kLanes; i++)
-      rows[i] = i < count ? unitsAlong<T>(source + i * stride + k * T::kTerms, depth - k * T::kTerms) : VecBits{};
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kLanes; i++) {
+      const float* row = source + i * stride + k;
+      for (int64_t line = 0; line < kTerms; line += 64 / sizeof(float)) __builtin_prefetch(row + kAhead + line);
+      rows[i] = unitsAlong<T>(row);
+    }
     transpose(rows);
-    for (int64_t j = 0; j < kLanes && k + j < units; j++) storeBits(out + (k + j) * kPanel, rows[j]);
+#pragma GCC unroll 16
+    for (int64_t j = 0; j < kLanes; j++) storeBits(out + j * kPanel, rows[j]);
+  }
+  for (; k < depth; k += kTerms, out += kLanes * kPanel) {
+    VecBits rows[kLanes] = {};
+    for (int64_t i = 0; i < count; i++) rows[i] = unitsAlong<T>(source + i * stride + k, depth - k);
+    transpose(rows);
+    for (int64_t j = 0; j < std::min<int64_t>(kLanes, units - k / T::kTerms); j++) storeBits(out + j * kPanel, rows[j]);
   }
 }
 

@@ -125,6 +125,13 @@ inline void storeTerms(typename T::Unit* row, int64_t column, Vec x, int64_t cou
   std::memcpy(row + column / T::kTerms, whole, static_cast<size_t>(unitsOf<T>(count)) * sizeof(*row));
 }
 
+/** 2 · kLanes neighbouring terms as units. */
+#if defined(__AVX512BF16__)
+inline VecBits bfloat16Neighbours(Vec first, Vec second) {
+  return (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+}
+#endif
+
 /** Two rows of terms as one row of units that pair them: the first in the lower half. */
 #if defined(__AVX512BF16__)
 inline VecBits bfloat16Pairs(Vec even, Vec odd) {
