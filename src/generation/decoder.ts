@@ -2,6 +2,7 @@ import { isPostLayer } from '../model/config.ts';
 import { attentionShape, decoder, embeddingOf, finalNormOf, headOf, layerWeights, type Model } from '../model/model.ts';
 import { cachedAttention } from '../tensor/fused/cached-attention.ts';
 import { linear } from '../tensor/fused/linear.ts';
+import { normed } from '../tensor/fused/sub-layer.ts';
 import { gather } from '../tensor/primitives.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -76,8 +77,8 @@ function composedStep(model: Model): Step {
   const { backend } = model;
   const shape = attentionShape(model.config);
   return ({ tokens, sequences, positions, last }, cache) => {
-    const hidden = decoder(model, tokens, (x, { qkv, o }, layer) =>
-      linear(cachedAttention(linear(x, qkv), { sequences, positions }, cache[layer]!, shape), o),
+    const hidden = decoder(model, tokens, (x, { qkv, o }, layer, norm) =>
+      linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, cache[layer]!, shape), o),
     );
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };

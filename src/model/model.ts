@@ -1,4 +1,4 @@
-import type { AttentionShape, Backend, DecoderLayerWeights } from '../tensor/backends/backend.ts';
+import type { AttentionShape, Backend, DecoderLayerWeights, Norm } from '../tensor/backends/backend.ts';
 import { type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
@@ -8,7 +8,7 @@ import { fromHost } from '../tensor/scope.ts';
 import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import { isPostLayer, type ModelConfig } from './config.ts';
-import { placementOfLayer } from './norm-placement.ts';
+import { placementOfLayer, type SubLayer } from './norm-placement.ts';
 import { modelParameters } from './parameters.ts';
 
 /** The rows that a forward pass takes: tokens of several sequences, one behind the other. */
@@ -69,12 +69,12 @@ export function scoreHeadOf(model: Model): Tensor {
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);
   const shape = attentionShape(model.config);
-  const attend: SelfAttention = (x, { qkv, o }) => selfAttention(x, qkv, o, layout, shape);
+  const attend: SelfAttention = (x, { qkv, o }, _, norm) => selfAttention(x, qkv, o, layout, shape, norm);
   return decoder(model, input.tokens, attend, { kept: [layout.positionsTensor, layout.segmentsTensor], visit });
 }
 
-/** Self-attention of normalised hidden states x [rows, hidden] with the projections of a layer. */
-export type SelfAttention = (x: Tensor, weights: { qkv: Tensor; o: Tensor }, layer: number) => Tensor;
+/** Self-attention of hidden states x [rows, hidden], normalised first where it is given a norm, with a layer's projections. */
+export type SelfAttention = (x: Tensor, weights: { qkv: Tensor; o: Tensor }, layer: number, norm?: Norm) => Tensor;
 
 /**
  * The decoder with its attention left open: training attends inside the batch, generation over a cache.
@@ -105,9 +105,9 @@ function decoderLayer(
   x: Tensor,
   attend: SelfAttention,
 ): Tensor {
-  const norm = (weight: Tensor) => (x: Tensor) => rmsNorm(x, weight, config.rmsNormEps);
-  const attention = (x: Tensor): Tensor => attend(x, weights, layer);
-  const mlp = (x: Tensor): Tensor => gatedMlp(x, weights.gateUp, weights.down);
+  const norm = (weight: Tensor): Norm => ({ weight, eps: config.rmsNormEps });
+  const attention: SubLayer = (x, norm) => attend(x, weights, layer, norm);
+  const mlp: SubLayer = (x, norm) => gatedMlp(x, weights.gateUp, weights.down, norm);
 
   const place = placementOfLayer(config, layer);
   return place(place(x, norm(weights.attentionNorm), attention), norm(weights.mlpNorm), mlp);

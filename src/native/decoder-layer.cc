@@ -1,8 +1,8 @@
 // One decoder layer over a cache, for decoding and prefill, and the logits of the tokens that come next.
-#include <cmath>
 #include <string>
 
 #include "cached-attention.h"
+#include "norm.h"
 #include "operations.h"
 #include "streamed-product.h"
 
@@ -14,13 +14,7 @@ namespace {
 constexpr int64_t kRowsAtOnce = 512;
 
 void normalise(const float* x, const float* weight, float eps, int64_t count, float* to) {
-  Vec total{};
-  forEachVec(count, [&](int64_t i, auto load, auto) {
-    const Vec v = load(x + i);
-    total += v * v;
-  });
-  const float inverse = 1.0f / std::sqrt(sumOfLanes(total) / static_cast<float>(count) + eps);
-  forEachVec(count, [&](int64_t i, auto load, auto store) { store(to + i, load(x + i) * inverse * load(weight + i)); });
+  scaleRow(x, inverseRmsOf(x, count, eps), weight, count, to);
 }
 
 struct Layer {

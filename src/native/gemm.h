@@ -202,6 +202,28 @@ TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t t
   return panels;
 }
 
+/** Rows of floats [tokens, columns] as token panels in scratch: row i times scale[i], and times weight by column if given. */
+template <class T>
+TokenPanels<T> scaledTokenPanels(Engine& engine, const float* rows, const float* scale, const float* weight,
+                                 int64_t tokens, int64_t columns) {
+  constexpr int64_t kRowsAhead = 16;  // which lie too far apart for the processor to guess
+  const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
+  engine.team.ranges(columns, 8 * kLanes, [&](int64_t begin, int64_t end, int) {
+    for (int64_t token = 0; token < tokens; token += 2)
+      for (int64_t column = begin; column < end; column += kLanes) {
+        const int64_t count = std::min<int64_t>(kLanes, end - column);
+        const auto part = [&](const float* from) { return count == kLanes ? load(from) : loadPart(from, count); };
+        const auto row = [&](int64_t i) {
+          __builtin_prefetch(rows + (i + kRowsAhead) * columns + column);
+          const Vec scaled = part(rows + i * columns + column) * scale[i];
+          return weight ? scaled * part(weight + column) : scaled;
+        };
+        panels.put(token, column, row(token), token + 1 < tokens ? row(token + 1) : Vec{});
+      }
+  });
+  return panels;
+}
+
 /** out [rows, columns] (+)= leftᵀ · right, both token panels [tokens, rows] and [tokens, columns]. */
 template <class T>
 void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,

@@ -133,19 +133,4 @@ void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabula
   }
 }
 
-/** Token panels of rows of floats [count, width], row i times scale[i]. */
-template <class T>
-TokenPanels<T> scaledTokenPanels(Engine& engine, const float* rows, const float* scale, int64_t count, int64_t width) {
-  const TokenPanels<T> panels = emptyTokenPanels<T>(engine, count, width);
-  engine.team.ranges(divideUp(width, kLanes), 8, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = 0; row < count; row += 2)
-      for (int64_t column = begin * kLanes; column < std::min(end * kLanes, width); column += kLanes) {
-        const int64_t lanes = std::min<int64_t>(kLanes, width - column);
-        const auto part = [&](int64_t i) { return loadPart(rows + i * width + column, lanes) * scale[i]; };
-        panels.put(row, column, part(row), row + 1 < count ? part(row + 1) : Vec{});
-      }
-  });
-  return panels;
-}
-
 }  // namespace mixtune

@@ -39,7 +39,7 @@ void addGradients(Engine& engine, const ActiveRows& active, int64_t first, int64
     });
   if (!at.dHead) return;
   multiplyTokens<T>(engine, vocabulary, width, count, of.tokens,
-                    scaledTokenPanels<T>(engine, hidden, inverse, count, width), at.dHead, accumulateDHead);
+                    scaledTokenPanels<T>(engine, hidden, inverse, nullptr, count, width), at.dHead, accumulateDHead);
   // By columns, as several rows may have the same target.
   engine.team.ranges(width, 4 * kLanes, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 // The gated MLP: down · (silu(gate · x) ∘ (up · x)), with SwiGLU in the epilogues of the products around it.
-#include "gemm.h"
 #include "operations.h"
+#include "sub-layer.h"
 
 namespace mixtune {
 
@@ -79,13 +79,9 @@ double productFlops(const Widths& at) { return 6.0 * at.rows * at.hidden * at.in
 double weightBytes(const Widths& at) { return 6.0 * at.hidden * at.intermediate; }
 
 template <class T>
-void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Block* down, float* y,
+void forward(Engine& engine, const Widths& at, const SubLayerInput& input, Block* gateUp, Block* down, float* y,
              const OperandRows<T>& operand, const OperandRows<T>& saved) {
-  Left<typename T::Unit> left = operand.left();
-  if (operand.data)
-    convertRows<T>(engine, x, at.rows, at.hidden, operand);
-  else
-    left = leftRows<T>(engine, x, at.rows, at.hidden);
+  const auto left = inputRows<T>(engine, input, operand);
   const OperandRows<T> h = takeOperand<T>(engine, at.rows, at.intermediate);
   multiplyRows<T>(engine, at.rows, gateUpTerms(at.intermediate) / kPanel, unitsOf<T>(at.hidden), left,
                   weightPanels<T>(engine, gateUp, at.hidden, 2 * at.intermediate, Order::kPairedHalves),
@@ -96,9 +92,10 @@ void forward(Engine& engine, const Widths& at, const float* x, Block* gateUp, Bl
 }
 
 template <class T>
-void backward(Engine& engine, const Widths& at, const float* dy, const OperandRows<T>& operand,
-              const OperandRows<T>& saved, const float* gateUp, const float* down, float* dx, bool accumulateDx,
-              float* dGateUp, bool accumulateDGateUp, float* dDown, bool accumulateDDown) {
+void backward(Engine& engine, const Widths& at, const float* dy, const SubLayerInput& input,
+              const OperandRows<T>& operand, const OperandRows<T>& saved, const float* gateUp, const float* down,
+              const GradientTarget& dx, const GradientTarget& dNorm, const GradientTarget& dGateUp,
+              const GradientTarget& dDown) {
   const int64_t terms = gateUpTerms(at.intermediate);
   const OperandRows<T> above = takeOperand<T>(engine, at.rows, at.hidden);
   convertRows<T>(engine, dy, at.rows, at.hidden, above);
@@ -109,27 +106,27 @@ void backward(Engine& engine, const Widths& at, const float* dy, const OperandRo
   multiplyRows<T>(engine, at.rows, divideUp(at.intermediate, kPanel), unitsOf<T>(at.hidden), above.left(),
                   weightPanelsAcross<T>(engine, down, at.hidden, at.intermediate),
                   SwiGluGradient<T>{saved, gradient, dGate, dUp, h, at.intermediate});
-  if (dDown)
+  if (dDown.data)
     multiplyTokens<T>(engine, at.hidden, at.intermediate, at.rows, tokenPanels<T>(engine, above, at.rows, at.hidden), h,
-                      dDown, accumulateDDown);
-  if (dGateUp) {
-    const TokenPanels<T> input = tokenPanels<T>(engine, operand, at.rows, at.hidden);
-    multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dGate, input, dGateUp, accumulateDGateUp);
-    multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dUp, input, dGateUp + at.intermediate * at.hidden,
-                      accumulateDGateUp);
+                      dDown.data, dDown.accumulate);
+  if (dGateUp.data) {
+    const TokenPanels<T> tokens = inputTokens<T>(engine, input, operand);
+    multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dGate, tokens, dGateUp.data, dGateUp.accumulate);
+    multiplyTokens<T>(engine, at.intermediate, at.hidden, at.rows, dUp, tokens,
+                      dGateUp.data + at.intermediate * at.hidden, dGateUp.accumulate);
   }
-  if (dx)
+  inputGradient(engine, input, dx, dNorm, [&](const StoreFloats& finish) {
     multiplyRows<T>(engine, at.rows, divideUp(at.hidden, kPanel), unitsOf<T>(terms), gradient.left(),
-                    weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, Order::kPairedHalves),
-                    StoreFloats(dx, at.rows, at.hidden, accumulateDx));
+                    weightPanelsAcross<T>(engine, gateUp, 2 * at.intermediate, at.hidden, Order::kPairedHalves), finish);
+  });
 }
 
 }  // namespace
 
-/** rows, hidden, intermediate, x, gateUp, down, y, operand or 0, saved gate and up or 0. */
+/** rows, hidden, intermediate, input (see SubLayerInput), gateUp, down, y, operand or 0, saved gate and up or 0. */
 void operations::gatedMlp(Engine& engine, Arguments& in) {
   const Widths at{in.extent(), in.extent(), in.extent()};
-  const float* x = in.read(at.rows * at.hidden);
+  const SubLayerInput input(in, at.rows, at.hidden);
   Block* gateUp = in.block<float>(2 * at.intermediate * at.hidden);
   Block* down = in.block<float>(at.intermediate * at.hidden);
   float* y = in.write(at.rows * at.hidden);
@@ -137,32 +134,29 @@ void operations::gatedMlp(Engine& engine, Arguments& in) {
     using T = decltype(kind);
     const auto operand = writtenOperand<T>(in, at.rows, at.hidden);
     const auto saved = writtenOperand<T>(in, at.rows, gateUpTerms(at.intermediate));
-    forward<T>(engine, at, x, gateUp, down, y, operand, saved);
+    forward<T>(engine, at, input, gateUp, down, y, operand, saved);
     engine.count(productFlops(at), 8.0 * at.rows * at.hidden + weightBytes(at) + 8.0 * at.rows * at.intermediate);
   });
 }
 
 /**
- * rows, hidden, intermediate, dy, operand, saved gate and up, gateUp, down, then dx, dGateUp, dDown, each as accumulate?
- * and the tensor or 0.
+ * rows, hidden, intermediate, dy, input (see SubLayerInput), operand or 0, saved gate and up, gateUp, down, then dx, dNorm,
+ * dGateUp, dDown, each as accumulate? and the tensor or 0.
  */
 void operations::gatedMlpGradient(Engine& engine, Arguments& in) {
   const Widths at{in.extent(), in.extent(), in.extent()};
   const float* dy = in.read(at.rows * at.hidden);
+  const SubLayerInput input(in, at.rows, at.hidden);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
     const auto operand = savedOperand<T>(in, at.rows, at.hidden);
+    requireSaved<T>(input, operand);
     const auto saved = savedOperand<T>(in, at.rows, gateUpTerms(at.intermediate));
     const float* gateUp = in.read(2 * at.intermediate * at.hidden);
     const float* down = in.read(at.intermediate * at.hidden);
-    const bool accumulateDx = in.flag();
-    float* dx = in.write(at.rows * at.hidden);
-    const bool accumulateDGateUp = in.flag();
-    float* dGateUp = in.write(2 * at.intermediate * at.hidden);
-    const bool accumulateDDown = in.flag();
-    float* dDown = in.write(at.intermediate * at.hidden);
-    backward<T>(engine, at, dy, operand, saved, gateUp, down, dx, accumulateDx, dGateUp, accumulateDGateUp, dDown,
-                accumulateDDown);
+    const GradientTarget dx(in, at.rows * at.hidden), dNorm(in, at.hidden);
+    const GradientTarget dGateUp(in, 2 * at.intermediate * at.hidden), dDown(in, at.intermediate * at.hidden);
+    backward<T>(engine, at, dy, input, operand, saved, gateUp, down, dx, dNorm, dGateUp, dDown);
     engine.count(2 * productFlops(at),
                  8.0 * at.rows * at.hidden + 4 * weightBytes(at) + 20.0 * at.rows * at.intermediate);
   });

@@ -17,8 +17,11 @@ export interface Gradients {
   wants(x: Tensor): boolean;
   /** A tensor to write the gradient of `x` into, and whether to add to what is there. */
   target(x: Tensor): GradientTarget;
-  /** The same where the gradient of `x` is wanted, else undefined. */
-  targetIfWanted(x: Tensor): GradientTarget | undefined;
+  /**
+   * The same where the gradient of `x` is wanted, else undefined. It may be `consumed` itself, the gradient of the output, for a
+   * caller that has read all of that before it writes: in x + F(x) both begin as the same tensor.
+   */
+  targetIfWanted(x: Tensor, consumed?: Tensor): GradientTarget | undefined;
   /** Adds a finished gradient of `x`; the tensor may be shared and is not changed. */
   add(x: Tensor, gradient: Tensor): void;
 }
@@ -128,11 +131,11 @@ class PendingGradients implements Gradients {
     return this.#leaves.has(x) || this.#tracked.has(x);
   }
 
-  targetIfWanted(x: Tensor): GradientTarget | undefined {
-    return this.wants(x) ? this.target(x) : undefined;
+  targetIfWanted(x: Tensor, consumed?: Tensor): GradientTarget | undefined {
+    return this.wants(x) ? this.target(x, consumed) : undefined;
   }
 
-  target(x: Tensor): GradientTarget {
+  target(x: Tensor, consumed?: Tensor): GradientTarget {
     const leaf = this.#leaves.get(x);
     if (leaf) {
       const accumulate = !leaf.blank;
@@ -145,7 +148,7 @@ class PendingGradients implements Gradients {
       this.#pending.set(x, fresh);
       return { tensor: fresh, accumulate: false };
     }
-    return { tensor: this.#unshared(x, present), accumulate: true };
+    return { tensor: this.#unshared(x, present, consumed), accumulate: true };
   }
 
   add(x: Tensor, gradient: Tensor): void {
@@ -172,8 +175,8 @@ class PendingGradients implements Gradients {
   }
 
   /** A gradient that was passed through from elsewhere has other owners and must not be changed under them. */
-  #unshared(x: Tensor, present: Tensor): Tensor {
-    if (!present.shared) return present;
+  #unshared(x: Tensor, present: Tensor, consumed: Tensor | undefined): Tensor {
+    if (present.owners === (present === consumed ? 2 : 1)) return present;
     const own = empty(x.backend, x.shape).retain();
     x.backend.unary('copy', present, own);
     present.release();

@@ -42,9 +42,9 @@ export class Tensor {
     return this.#owner.owners === 0;
   }
 
-  /** True where another owner could see a change of the elements. */
-  get shared(): boolean {
-    return this.#owner.owners > 1;
+  /** How many would see a change of the elements. */
+  get owners(): number {
+    return this.#owner.owners;
   }
 
   retain(): this {

@@ -1,4 +1,4 @@
-import type { Backend } from '../../src/tensor/backends/backend.ts';
+import type { Backend, Norm } from '../../src/tensor/backends/backend.ts';
 import { sequenceLayout } from '../../src/tensor/fused/attention.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { gatedMlp } from '../../src/tensor/fused/gated-mlp.ts';
@@ -177,35 +177,54 @@ interface Heads {
   headDim: number;
 }
 
-const attentionCase = (hidden: number, { heads, kvHeads, headDim }: Heads, lengths: readonly number[]): Case => {
+/**
+ * A sub-layer by itself, and with a norm in front, whose weight is one more input. A norm leaves nothing but the sign of a
+ * single column, and of its gradient what was rounded.
+ */
+const withAndWithoutNorm = (hidden: number, caseOf: (normed: boolean) => Case): Case[] =>
+  (hidden > 1 ? [false, true] : [false]).map(caseOf);
+
+const normOf = (weight: Tensor | undefined): Norm | undefined => weight && { weight, eps: 1e-6 };
+
+const attentionCase = (
+  hidden: number,
+  { heads, kvHeads, headDim }: Heads,
+  lengths: readonly number[],
+  normed: boolean,
+): Case => {
   const rows = lengths.reduce((total, length) => total + length, 0);
   const positions = Int32Array.from(lengths.flatMap((length) => Array.from({ length }, (_, i) => i)));
   const segments = Int32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b, 0))]);
   return {
-    name: `selfAttention [${rows}, ${hidden}], ${heads}/${kvHeads} heads of ${headDim}, sequences of ${lengths}`,
+    name: `selfAttention${normed ? ' of a norm' : ''} [${rows}, ${hidden}], ${heads}/${kvHeads} heads of ${headDim}, sequences of ${lengths}`,
     inputs: [
       [rows, hidden],
       [(heads + 2 * kvHeads) * headDim, hidden],
       [hidden, heads * headDim],
+      ...(normed ? [[hidden]] : []),
     ],
     products: 4,
-    run: ([x, qkv, o], backend) => {
+    run: ([x, qkv, o, norm], backend) => {
       const shape = { heads, kvHeads, headDim, ropeTheta: 10000 };
       // Scores of about 1, as in a model: larger ones magnify what rounding did to queries and keys.
       const weight = mul(qkv!, 1 / Math.sqrt(hidden));
-      return selfAttention(x!, weight, o!, sequenceLayout(backend, positions, segments), shape);
+      return selfAttention(x!, weight, o!, sequenceLayout(backend, positions, segments), shape, normOf(norm));
     },
   };
 };
 
-const attentionCases = [
-  attentionCase(1, { heads: 1, kvHeads: 1, headDim: 2 }, [1]),
-  attentionCase(33, { heads: 4, kvHeads: 2, headDim: 6 }, [3, 1, 33, 7]),
-  attentionCase(64, { heads: 6, kvHeads: 2, headDim: 32 }, [65, 2, 13]),
-  attentionCase(24, { heads: 2, kvHeads: 2, headDim: 40 }, [129]),
-  attentionCase(40, { heads: 2, kvHeads: 1, headDim: 64 }, [300, 0, 57]),
-  attentionCase(16, { heads: 1, kvHeads: 1, headDim: 16 }, [530]),
-];
+const attentionCases = (
+  [
+    [1, { heads: 1, kvHeads: 1, headDim: 2 }, [1]],
+    [33, { heads: 4, kvHeads: 2, headDim: 6 }, [3, 1, 33, 7]],
+    [64, { heads: 6, kvHeads: 2, headDim: 32 }, [65, 2, 13]],
+    [24, { heads: 2, kvHeads: 2, headDim: 40 }, [129]],
+    [40, { heads: 2, kvHeads: 1, headDim: 64 }, [300, 0, 57]],
+    [16, { heads: 1, kvHeads: 1, headDim: 16 }, [530]],
+  ] as [number, Heads, number[]][]
+).flatMap(([hidden, heads, lengths]) =>
+  withAndWithoutNorm(hidden, (normed) => attentionCase(hidden, heads, lengths, normed)),
+);
 
 const normCases = (
   [
@@ -223,16 +242,21 @@ const mlpCases = (
     [70, 128, 352],
     [300, 40, 171],
   ] as [number, number, number][]
-).map(
-  ([rows, hidden, intermediate]): Case => ({
-    name: `gatedMlp [${rows}, ${hidden}], intermediate ${intermediate}`,
-    inputs: [
-      [rows, hidden],
-      [2 * intermediate, hidden],
-      [hidden, intermediate],
-    ],
+).flatMap(([rows, hidden, intermediate]) =>
+  withAndWithoutNorm(hidden, (normed) => ({
+    name: `gatedMlp${normed ? ' of a norm' : ''} [${rows}, ${hidden}], intermediate ${intermediate}`,
+    inputs: [[rows, hidden], [2 * intermediate, hidden], [hidden, intermediate], ...(normed ? [[hidden]] : [])],
     products: 2,
-    run: ([x, gateUp, down]) => gatedMlp(x!, mul(gateUp!, 1 / Math.sqrt(hidden)), down!),
+    run: ([x, gateUp, down, norm]) => gatedMlp(x!, mul(gateUp!, 1 / Math.sqrt(hidden)), down!, normOf(norm)),
+  })),
+);
+
+/** x + F(N(x)): the gradient of x begins as that of the sum, and the sub-layer adds to it. */
+const residualCases = [attentionCases.at(-1)!, mlpCases.at(-1)!].map(
+  (of): Case => ({
+    ...of,
+    name: `x + ${of.name}`,
+    run: ([x, ...rest], backend) => add(x!, of.run([x!, ...rest], backend)),
   }),
 );
 
@@ -275,4 +299,12 @@ const headCases = (
 
 /** All of them; the primitives come first. */
 export const primitiveCases = [...unaryCases, ...binaryCases, ...reduceCases, ...movementCases, ...matmulCases];
-export const fusedCases = [...linearCases, ...mlpCases, ...attentionCases, ...normCases, ...swigluCases, ...headCases];
+export const fusedCases = [
+  ...linearCases,
+  ...mlpCases,
+  ...attentionCases,
+  ...residualCases,
+  ...normCases,
+  ...swigluCases,
+  ...headCases,
+];

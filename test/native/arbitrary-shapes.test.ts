@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { RandomStream } from '../../src/random.ts';
-import type { GradientTarget } from '../../src/tensor/backends/backend.ts';
+import type { GradientTarget, SavedInput } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { filled, fromHost, scope } from '../../src/tensor/scope.ts';
@@ -35,9 +35,14 @@ class Arguments {
     const ascending = fromHost(this.#backend, Int32Array.of(0, Math.floor(count / 2), count));
     return { positions: this.ids(count), segments: this.yes() ? ascending : this.ids() };
   };
+  readonly norm = () => this.maybe({ weight: this.tensor(1), eps: 1e-6 });
+  readonly savedInput = (): SavedInput => {
+    const norm = this.norm();
+    return norm ? { normed: { x: this.tensor(2), norm, inverseRms: this.tensor(1) } } : { operand: this.tensor(2) };
+  };
   readonly savedAttention = () => {
-    const [x, qkv, out, logSumExp] = [2, 2, 2, 2].map(this.tensor) as [Tensor, Tensor, Tensor, Tensor];
-    return { x, qkv, out, logSumExp };
+    const [qkv, out, logSumExp] = [2, 2, 2].map(this.tensor) as [Tensor, Tensor, Tensor];
+    return { input: this.savedInput(), qkv, out, logSumExp };
   };
 }
 
@@ -59,37 +64,32 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
   linearInputGradient: (b, { tensor, yes }) => b.fused.linearInputGradient(tensor(2), tensor(2), tensor(2), yes()),
   linearWeightGradient: (b, { tensor, yes }) => b.fused.linearWeightGradient(tensor(2), tensor(2), tensor(2), yes()),
   rmsNorm: (b, { tensor }) => b.fused.rmsNorm(tensor(2), tensor(1), tensor(2), tensor(1), 1e-6),
-  rmsNormGradient: (b, { tensor, maybe, yes }) =>
-    b.fused.rmsNormGradient(
-      tensor(2),
-      tensor(2),
-      tensor(1),
-      tensor(1),
-      maybe(tensor(2)),
-      yes(),
-      maybe(tensor(1)),
-      yes(),
-    ),
-  gatedMlp: (b, { tensor, maybe }) =>
-    b.fused.gatedMlp(tensor(2), tensor(2), tensor(2), tensor(2), maybe({ x: tensor(2), gateUp: tensor(2) })),
-  gatedMlpGradient: (b, { tensor, target }) =>
+  rmsNormGradient: (b, { tensor, target }) =>
+    b.fused.rmsNormGradient(tensor(2), tensor(2), tensor(1), tensor(1), target(), target()),
+  gatedMlp: (b, { tensor, maybe, norm, savedInput }) => {
+    const saved = maybe({ input: savedInput(), gateUp: tensor(2) });
+    b.fused.gatedMlp(tensor(2), norm(), tensor(2), tensor(2), tensor(2), saved);
+  },
+  gatedMlpGradient: (b, { tensor, target, savedInput }) =>
     b.fused.gatedMlpGradient(
       tensor(2),
-      { x: tensor(2), gateUp: tensor(2) },
+      { input: savedInput(), gateUp: tensor(2) },
       tensor(2),
       tensor(2),
+      target(),
       target(),
       target(),
       target(),
     ),
-  selfAttention: (b, { tensor, rows, heads, maybe, savedAttention }) => {
-    const x = tensor(2);
-    b.fused.selfAttention(x, tensor(2), tensor(2), rows(x.shape[0]!), tensor(2), heads(), maybe(savedAttention()));
+  selfAttention: (b, { tensor, rows, heads, maybe, norm, savedAttention }) => {
+    const [x, qkv, o, y] = [tensor(2), tensor(2), tensor(2), tensor(2)];
+    b.fused.selfAttention(x, norm(), qkv, o, rows(x.shape[0]!), y, heads(), maybe(savedAttention()));
   },
   selfAttentionGradient: (b, { tensor, rows, heads, target, savedAttention }) => {
     const [dy, qkv, o] = [tensor(2), tensor(2), tensor(2)];
     const at = rows(dy.shape[0]!);
-    b.fused.selfAttentionGradient(dy, savedAttention(), qkv, o, at, heads(), target(), target(), target());
+    const [dx, dNorm, dQkv, dO] = [target(), target(), target(), target()];
+    b.fused.selfAttentionGradient(dy, savedAttention(), qkv, o, at, heads(), dx, dNorm, dQkv, dO);
   },
   tokenLogProbs: (b, { tensor, ids }) => b.fused.tokenLogProbs(tensor(2), tensor(2), ids(), tensor(1), tensor(1)),
   tokenLogProbsGradient: (b, { tensor, ids, maybe, yes }) => {

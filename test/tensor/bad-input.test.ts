@@ -149,6 +149,9 @@ const fused: Refusal[] = [
   refused('gatedMlp of another down', /^gatedMlp: down is \[4,5\], \[3,5\]/, ({ of }) =>
     gatedMlp(of(2, 3), of(10, 3), of(4, 5)),
   ),
+  refused('gatedMlp of another norm', /^gatedMlp: the weight of the norm is \[4\], \[3\]/, ({ of }) =>
+    gatedMlp(of(2, 3), of(10, 3), of(3, 5), { weight: of(4), eps: 1e-6 }),
+  ),
   refused('gatedMlp of no rows', /^gatedMlp: .* has no elements/, ({ of }) => gatedMlp(of(0, 3), of(10, 3), of(3, 5))),
   refused('swiglu of odd columns', /^swiglu: gateUp is \[2,3\], an even/, ({ of }) => swiglu(of(2, 3))),
   refused('rmsNorm of another width', /^rmsNorm: weight is \[4\], \[3\]/, ({ of }) => rmsNorm(of(2, 3), of(4), 1e-6)),
@@ -160,6 +163,12 @@ const fused: Refusal[] = [
   ),
   refused('selfAttention of another o', /^selfAttention: o is \[8,7\], \[8,8\]/, ({ backend, of }) =>
     selfAttention(of(4, 8), of(16, 8), of(8, 7), layoutOf(backend, 4), shape),
+  ),
+  refused(
+    'selfAttention of another norm',
+    /^selfAttention: the weight of the norm is \[4\], \[8\]/,
+    ({ backend, of }) =>
+      selfAttention(of(4, 8), of(16, 8), of(8, 8), layoutOf(backend, 4), shape, { weight: of(4), eps: 1e-6 }),
   ),
   refused(
     'selfAttention of sequences of other rows',

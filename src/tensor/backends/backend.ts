@@ -81,18 +81,32 @@ export interface GradientTarget {
   accumulate: boolean;
 }
 
-/** What the gradient of a gated MLP needs of its forward pass; operands of operandSize words, which only kernels read. */
+/** An RMSNorm: x / √(mean(x²) + eps) · weight [hidden]. */
+export interface Norm {
+  weight: Tensor;
+  eps: number;
+}
+
+/**
+ * What the gradient of a sub-layer needs of its input x [rows, hidden]: the operand that its first product took, or, where a
+ * norm stands in front, x itself and 1/rms [rows], of which that is made again. Operands have operandSize words, which only
+ * kernels read.
+ */
+export type SavedInput =
+  | { operand: Tensor; normed?: undefined }
+  | { operand?: undefined; normed: { x: Tensor; norm: Norm; inverseRms: Tensor } };
+
+/** What the gradient of a gated MLP needs of its forward pass. */
 export interface SavedMlp {
-  /** x [rows, hidden] */
-  x: Tensor;
-  /** [rows, 2 · I] */
+  input: SavedInput;
+  /** Operand [rows, 2 · I] */
   gateUp: Tensor;
 }
 
 /** What the gradient of self-attention needs of its forward pass. */
 export interface SavedAttention {
-  /** Operands: x [rows, hidden], queries, keys and values, and what attention gave. */
-  x: Tensor;
+  input: SavedInput;
+  /** Operands: queries, keys and values, and what attention gave. */
   qkv: Tensor;
   out: Tensor;
   /** [heads, rows] */
@@ -146,7 +160,7 @@ export interface Sampling {
 
 /**
  * Kernels that a backend may have. Each is held to its composition in primitives (`src/tensor/fused/`) by the contract
- * test. `accumulate` adds to the output instead of overwriting it. Rows are tokens of all sequences, one behind the
+ * test. `accumulate` adds to the output instead of overwriting it; the dx of a sub-layer that is added to may be its dy. Rows are tokens of all sequences, one behind the
  * other; `segments` [count + 1] (i32) are the row offsets of the sequences, `positions` [rows] (i32) count from 0 in each.
  */
 export interface FusedKernels {
@@ -164,10 +178,8 @@ export interface FusedKernels {
     x: Tensor,
     weight: Tensor,
     inverseRms: Tensor,
-    dx: Tensor | undefined,
-    accumulateDx: boolean,
-    dWeight: Tensor | undefined,
-    accumulateDWeight: boolean,
+    dx: GradientTarget | undefined,
+    dWeight: GradientTarget | undefined,
   ): void;
 
   /** 32-bit words that a matrix [rows, columns] takes as an operand of matrix products. */
@@ -177,27 +189,29 @@ export interface FusedKernels {
   cacheShapes(headDim: number, capacity: number): Record<'keys' | 'values', readonly [panels: number, words: number]>;
 
   /**
-   * y = down · (silu(gate · x) ∘ (up · x)); x, y [rows, hidden], gateUp [2·I, hidden] (gate in the first I rows), down
-   * [hidden, I]. Fills `saved` where it is given.
+   * y = down · (silu(gate · n) ∘ (up · n)) for n = norm(x), or x without a norm; x, y [rows, hidden], gateUp [2·I, hidden]
+   * (gate in the first I rows), down [hidden, I]. Fills `saved` where it is given.
    */
-  gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void;
+  gatedMlp(x: Tensor, norm: Norm | undefined, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void;
   gatedMlpGradient(
     dy: Tensor,
     saved: SavedMlp,
     gateUp: Tensor,
     down: Tensor,
     dx: GradientTarget | undefined,
+    dNorm: GradientTarget | undefined,
     dGateUp: GradientTarget | undefined,
     dDown: GradientTarget | undefined,
   ): void;
 
   /**
-   * y = o · attention(qkv · x): causal inside each segment, half-rotation RoPE on queries and keys, scores scaled by
-   * 1/√headDim. x, y [rows, hidden], qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. Fills `saved`
-   * where it is given.
+   * y = o · attention(qkv · n) for n = norm(x), or x without a norm: causal inside each segment, half-rotation RoPE on
+   * queries and keys, scores scaled by 1/√headDim. x, y [rows, hidden], qkv [(heads + 2·kvHeads)·headDim, hidden],
+   * o [hidden, heads·headDim]. Fills `saved` where it is given.
    */
   selfAttention(
     x: Tensor,
+    norm: Norm | undefined,
     qkv: Tensor,
     o: Tensor,
     rows: PackedRows,
@@ -213,6 +227,7 @@ export interface FusedKernels {
     rows: PackedRows,
     shape: AttentionShape,
     dx: GradientTarget | undefined,
+    dNorm: GradientTarget | undefined,
     dQkv: GradientTarget | undefined,
     dO: GradientTarget | undefined,
   ): void;

@@ -5,6 +5,7 @@ import type {
   DecoderLayerWeights,
   FusedKernels,
   GradientTarget,
+  Norm,
   PackedRows,
   Sampling,
   SavedAttention,
@@ -62,15 +63,13 @@ export class NativeKernels implements FusedKernels {
     x: Tensor,
     weight: Tensor,
     inverseRms: Tensor,
-    dx: Tensor | undefined,
-    accumulateDx: boolean,
-    dWeight: Tensor | undefined,
-    accumulateDWeight: boolean,
+    dx: GradientTarget | undefined,
+    dWeight: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
-    this.#library.enqueue(this.#engine, this.#op.rmsNormGradient!,
-      inverseRms.size, weight.size, Number(accumulateDx), Number(accumulateDWeight),
-      handleOf(dy), handleOf(x), handleOf(weight), handleOf(inverseRms), handleOf(dx), handleOf(dWeight));
+    this.#library.enqueue(this.#engine, this.#op.rmsNormGradient!, inverseRms.size, weight.size,
+      handleOf(dy), handleOf(x), handleOf(weight), handleOf(inverseRms),
+      accumulates(dx), handleOf(dx?.tensor), accumulates(dWeight), handleOf(dWeight?.tensor));
   }
 
   operandSize(rows: number, columns: number): number {
@@ -82,31 +81,36 @@ export class NativeKernels implements FusedKernels {
     return { keys: [keyPanels, keyWidth], values: [valuePanels, valueWidth] };
   }
 
-  gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void {
+  gatedMlp(x: Tensor, norm: Norm | undefined, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.gatedMlp!, x.shape[0]!, x.shape[1]!, down.shape[1]!,
-      handleOf(x), weightHandleOf(gateUp), weightHandleOf(down), handleOf(y),
-      handleOf(saved?.x), handleOf(saved?.gateUp));
+      handleOf(x), handleOf(norm?.weight), norm?.eps ?? 0, handleOf(saved?.input.normed?.inverseRms),
+      weightHandleOf(gateUp), weightHandleOf(down), handleOf(y),
+      handleOf(saved?.input.operand), handleOf(saved?.gateUp));
   }
 
   gatedMlpGradient(
     dy: Tensor,
-    saved: SavedMlp,
+    { input, gateUp: savedGateUp }: SavedMlp,
     gateUp: Tensor,
     down: Tensor,
     dx: GradientTarget | undefined,
+    dNorm: GradientTarget | undefined,
     dGateUp: GradientTarget | undefined,
     dDown: GradientTarget | undefined,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.gatedMlpGradient!, dy.shape[0]!, dy.shape[1]!, down.shape[1]!,
-      handleOf(dy), handleOf(saved.x), handleOf(saved.gateUp), handleOf(gateUp), handleOf(down),
-      accumulates(dx), handleOf(dx?.tensor), accumulates(dGateUp), handleOf(dGateUp?.tensor),
-      accumulates(dDown), handleOf(dDown?.tensor));
+      handleOf(dy),
+      handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), 0, handleOf(input.normed?.inverseRms),
+      handleOf(input.operand), handleOf(savedGateUp), handleOf(gateUp), handleOf(down),
+      accumulates(dx), handleOf(dx?.tensor), accumulates(dNorm), handleOf(dNorm?.tensor),
+      accumulates(dGateUp), handleOf(dGateUp?.tensor), accumulates(dDown), handleOf(dDown?.tensor));
   }
 
   selfAttention(
     x: Tensor,
+    norm: Norm | undefined,
     qkv: Tensor,
     o: Tensor,
     { positions, segments }: PackedRows,
@@ -118,18 +122,20 @@ export class NativeKernels implements FusedKernels {
     this.#library.enqueue(this.#engine, this.#op.selfAttention!,
       positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
       x.shape[1]!,
-      handleOf(x), weightHandleOf(qkv), weightHandleOf(o), handleOf(y),
-      handleOf(saved?.x), handleOf(saved?.qkv), handleOf(saved?.out), handleOf(saved?.logSumExp));
+      handleOf(x), handleOf(norm?.weight), norm?.eps ?? 0, handleOf(saved?.input.normed?.inverseRms),
+      weightHandleOf(qkv), weightHandleOf(o), handleOf(y),
+      handleOf(saved?.input.operand), handleOf(saved?.qkv), handleOf(saved?.out), handleOf(saved?.logSumExp));
   }
 
   selfAttentionGradient(
     dy: Tensor,
-    saved: SavedAttention,
+    { input, ...saved }: SavedAttention,
     qkv: Tensor,
     o: Tensor,
     { positions, segments }: PackedRows,
     { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
     dx: GradientTarget | undefined,
+    dNorm: GradientTarget | undefined,
     dQkv: GradientTarget | undefined,
     dO: GradientTarget | undefined,
   ): void {
@@ -137,10 +143,12 @@ export class NativeKernels implements FusedKernels {
     this.#library.enqueue(this.#engine, this.#op.selfAttentionGradient!,
       positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
       dy.shape[1]!,
-      handleOf(dy), handleOf(saved.x), handleOf(saved.qkv), handleOf(saved.out), handleOf(saved.logSumExp),
+      handleOf(dy),
+      handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), 0, handleOf(input.normed?.inverseRms),
+      handleOf(input.operand), handleOf(saved.qkv), handleOf(saved.out), handleOf(saved.logSumExp),
       handleOf(qkv), handleOf(o),
-      accumulates(dx), handleOf(dx?.tensor), accumulates(dQkv), handleOf(dQkv?.tensor),
-      accumulates(dO), handleOf(dO?.tensor));
+      accumulates(dx), handleOf(dx?.tensor), accumulates(dNorm), handleOf(dNorm?.tensor),
+      accumulates(dQkv), handleOf(dQkv?.tensor), accumulates(dO), handleOf(dO?.tensor));
   }
 
   tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void {

@@ -1,41 +1,45 @@
+import type { Norm } from '../backends/backend.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { linearComposition } from './linear.ts';
+import { normed, requireInput, savedInput, tensorsOf } from './sub-layer.ts';
 import { swiglu } from './swiglu.ts';
 
 /**
- * The MLP of Llama: down · (silu(gate · x) ∘ (up · x)) (Shazeer 2020, eq. 6).
+ * The MLP of Llama: down · (silu(gate · n) ∘ (up · n)) (Shazeer 2020, eq. 6) for n = norm(x), or x without a norm.
  * x [rows, hidden], gateUp [2·I, hidden] with gate in the first I rows, down [hidden, I] → [rows, hidden].
  * 6 · rows · hidden · I flops forward, twice that backward; SwiGLU and its gradient are epilogues of the products.
- * Saves x, gate and up in the precision of products.
+ * Saves gate and up in the precision of products, and x so too, or with a norm as it is, with 1/rms [rows].
  */
-export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor): Tensor {
+export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, norm?: Norm): Tensor {
   const { backend } = x;
   const { fused } = backend;
   requireFloats('gatedMlp', x, gateUp, down);
-  const [rows, hidden] = requireMatrix('gatedMlp', 'x', x);
+  const [rows, hidden] = requireInput('gatedMlp', x, norm);
   const [, intermediate] = requireMatrix('gatedMlp', 'down', down);
   requireShape('gatedMlp', 'down', down, [hidden, intermediate]);
   requireShape('gatedMlp', 'gateUp', gateUp, [2 * intermediate, hidden]);
-  if (!fused.gatedMlp || !fused.gatedMlpGradient || !fused.operandSize) return gatedMlpComposition(x, gateUp, down);
+  if (!fused.gatedMlp || !fused.gatedMlpGradient || !fused.operandSize)
+    return gatedMlpComposition(x, gateUp, down, norm);
   const y = empty(backend, [rows, hidden]);
-  if (![x, gateUp, down].some(isTracked)) {
-    fused.gatedMlp(x, gateUp, down, y);
+  const inputs = [x, gateUp, down, ...(norm ? [norm.weight] : [])];
+  if (!inputs.some(isTracked)) {
+    fused.gatedMlp(x, norm, gateUp, down, y);
     return y;
   }
   const saved = {
-    x: empty(backend, [fused.operandSize(rows, hidden)], 'operand'),
+    input: savedInput(x, norm),
     gateUp: empty(backend, [2 * fused.operandSize(rows, intermediate)], 'operand'),
   };
-  fused.gatedMlp(x, gateUp, down, y, saved);
-  return record([x, gateUp, down], y, [saved.x, saved.gateUp, gateUp, down], (dy, gradients) => {
-    const [dx, dGateUp, dDown] = [x, gateUp, down].map((input) => gradients.targetIfWanted(input));
-    fused.gatedMlpGradient?.(dy, saved, gateUp, down, dx, dGateUp, dDown);
+  fused.gatedMlp(x, norm, gateUp, down, y, saved);
+  return record(inputs, y, [...tensorsOf(saved.input), saved.gateUp, gateUp, down], (dy, gradients) => {
+    const [dx, dGateUp, dDown, dNorm] = inputs.map((input) => gradients.targetIfWanted(input, dy));
+    fused.gatedMlpGradient?.(dy, saved, gateUp, down, dx, dNorm, dGateUp, dDown);
   });
 }
 
-export function gatedMlpComposition(x: Tensor, gateUp: Tensor, down: Tensor): Tensor {
-  return linearComposition(swiglu(linearComposition(x, gateUp)), down);
+export function gatedMlpComposition(x: Tensor, gateUp: Tensor, down: Tensor, norm?: Norm): Tensor {
+  return linearComposition(swiglu(linearComposition(normed(x, norm), gateUp)), down);
 }

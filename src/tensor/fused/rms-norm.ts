@@ -19,18 +19,8 @@ export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   const inverseRms = empty(x.backend, [rows]);
   fused.rmsNorm(x, weight, y, inverseRms, eps);
   return record([x, weight], y, [x, inverseRms], (dy, gradients) => {
-    const dx = gradients.targetIfWanted(x);
-    const dWeight = gradients.targetIfWanted(weight);
-    fused.rmsNormGradient?.(
-      dy,
-      x,
-      weight,
-      inverseRms,
-      dx?.tensor,
-      dx?.accumulate ?? false,
-      dWeight?.tensor,
-      dWeight?.accumulate ?? false,
-    );
+    const [dx, dWeight] = [x, weight].map((input) => gradients.targetIfWanted(input));
+    fused.rmsNormGradient?.(dy, x, weight, inverseRms, dx, dWeight);
   });
 }
 

@@ -1,16 +1,19 @@
-import type { AttentionShape } from '../backends/backend.ts';
+import type { AttentionShape, Norm } from '../backends/backend.ts';
 import { empty } from '../scope.ts';
-import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
+import { requireFloats, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { attention, requireHeads, requireLayoutOf, type SequenceLayout } from './attention.ts';
 import { linearComposition } from './linear.ts';
+import { normed, requireInput, savedInput, tensorsOf } from './sub-layer.ts';
 
 /**
- * Causal self-attention with its projections: o · attention(qkv · x), inside each sequence of the layout.
+ * Causal self-attention with its projections: o · attention(qkv · n) for n = norm(x), or x without a norm, inside each
+ * sequence of the layout.
  * x [rows, hidden], qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim] → [rows, hidden].
  * No [rows, rows] array is held: scores exist for a block of queries at a time, and are computed again for the gradient
- * from x, q, k and v, the result (all in the precision of products) and the log-sum-exp of each row, which are saved.
+ * from x, q, k and v, the result (all in the precision of products; x as it is with a norm, and 1/rms [rows]) and the
+ * log-sum-exp of each row, which are saved.
  */
 export function selfAttention(
   x: Tensor,
@@ -18,6 +21,7 @@ export function selfAttention(
   o: Tensor,
   layout: SequenceLayout,
   shape: AttentionShape,
+  norm?: Norm,
 ): Tensor {
   const { backend } = x;
   const { fused } = backend;
@@ -25,29 +29,28 @@ export function selfAttention(
   const [width, outWidth] = [(heads + 2 * kvHeads) * headDim, heads * headDim];
   requireFloats('selfAttention', x, qkv, o);
   requireHeads('selfAttention', shape);
-  const [rows, hidden] = requireMatrix('selfAttention', 'x', x);
+  const [rows, hidden] = requireInput('selfAttention', x, norm);
   requireShape('selfAttention', 'qkv', qkv, [width, hidden]);
   requireShape('selfAttention', 'o', o, [hidden, outWidth]);
   requireLayoutOf('selfAttention', layout, rows);
   if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandSize)
-    return selfAttentionComposition(x, qkv, o, layout, shape);
+    return selfAttentionComposition(x, qkv, o, layout, shape, norm);
   const packed = { positions: layout.positionsTensor, segments: layout.segmentsTensor };
   const y = empty(backend, [rows, hidden]);
-  if (![x, qkv, o].some(isTracked)) {
-    fused.selfAttention(x, qkv, o, packed, y, shape);
+  const inputs = [x, qkv, o, ...(norm ? [norm.weight] : [])];
+  if (!inputs.some(isTracked)) {
+    fused.selfAttention(x, norm, qkv, o, packed, y, shape);
     return y;
   }
   const operand = (columns: number): Tensor => empty(backend, [fused.operandSize!(rows, columns)], 'operand');
-  const saved = {
-    x: operand(hidden),
-    qkv: operand(width),
-    out: operand(outWidth),
-    logSumExp: empty(backend, [heads, rows]),
-  };
-  fused.selfAttention(x, qkv, o, packed, y, shape, saved);
-  return record([x, qkv, o], y, [...Object.values(saved), ...Object.values(packed), qkv, o], (dy, gradients) => {
-    const [dx, dQkv, dO] = [x, qkv, o].map((input) => gradients.targetIfWanted(input));
-    fused.selfAttentionGradient?.(dy, saved, qkv, o, packed, shape, dx, dQkv, dO);
+  const input = savedInput(x, norm);
+  const between = { qkv: operand(width), out: operand(outWidth), logSumExp: empty(backend, [heads, rows]) };
+  const saved = { input, ...between };
+  fused.selfAttention(x, norm, qkv, o, packed, y, shape, saved);
+  const kept = [...tensorsOf(input), ...Object.values(between), ...Object.values(packed), qkv, o];
+  return record(inputs, y, kept, (dy, gradients) => {
+    const [dx, dQkv, dO, dNorm] = inputs.map((input) => gradients.targetIfWanted(input, dy));
+    fused.selfAttentionGradient?.(dy, saved, qkv, o, packed, shape, dx, dNorm, dQkv, dO);
   });
 }
 
@@ -57,6 +60,7 @@ export function selfAttentionComposition(
   o: Tensor,
   layout: SequenceLayout,
   shape: AttentionShape,
+  norm?: Norm,
 ): Tensor {
-  return linearComposition(attention(linearComposition(x, qkv), layout, shape), o);
+  return linearComposition(attention(linearComposition(normed(x, norm), qkv), layout, shape), o);
 }

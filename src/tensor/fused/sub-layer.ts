@@ -1,0 +1,33 @@
+import type { Norm, SavedInput } from '../backends/backend.ts';
+import { empty } from '../scope.ts';
+import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
+import type { Tensor } from '../tensor.ts';
+import { rmsNorm } from './rms-norm.ts';
+
+/** What a sub-layer takes: x [rows, hidden], normalised where a norm stands in front. */
+export function normed(x: Tensor, norm: Norm | undefined): Tensor {
+  return norm ? rmsNorm(x, norm.weight, norm.eps) : x;
+}
+
+/** Throws unless the norm's weight is as wide as x. Returns the shape of x. */
+export function requireInput(operation: string, x: Tensor, norm: Norm | undefined): [rows: number, hidden: number] {
+  const [rows, hidden] = requireMatrix(operation, 'x', x);
+  if (norm) {
+    requireFloats(operation, norm.weight);
+    requireShape(operation, 'the weight of the norm', norm.weight, [hidden]);
+  }
+  return [rows, hidden];
+}
+
+/** Room for what the gradient needs of the input, on a backend that has operands. */
+export function savedInput(x: Tensor, norm: Norm | undefined): SavedInput {
+  const { backend, shape } = x;
+  const [rows, hidden] = shape as [number, number];
+  if (norm) return { normed: { x, norm, inverseRms: empty(backend, [rows]) } };
+  return { operand: empty(backend, [backend.fused.operandSize!(rows, hidden)], 'operand') };
+}
+
+/** Its tensors, for the tape to keep. */
+export function tensorsOf({ operand, normed }: SavedInput): Tensor[] {
+  return normed ? [normed.x, normed.norm.weight, normed.inverseRms] : [operand];
+}
