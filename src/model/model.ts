@@ -1,4 +1,5 @@
-import type { AttentionShape, Backend, DecoderLayerWeights, Norm } from '../tensor/backends/backend.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
+import type { AttentionShape, DecoderLayerWeights, Norm } from '../tensor/backends/kernels.ts';
 import { type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';

@@ -1,4 +1,4 @@
-import type { Norm } from '../tensor/backends/backend.ts';
+import type { Norm } from '../tensor/backends/kernels.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
 import { add } from '../tensor/primitives.ts';
 import type { Tensor } from '../tensor/tensor.ts';

@@ -1,4 +1,5 @@
-import type { Backend, Norm } from '../../src/tensor/backends/backend.ts';
+import type { Backend } from '../../src/tensor/backends/backend.ts';
+import type { Norm } from '../../src/tensor/backends/kernels.ts';
 import { sequenceLayout } from '../../src/tensor/fused/attention.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { gatedMlp } from '../../src/tensor/fused/gated-mlp.ts';

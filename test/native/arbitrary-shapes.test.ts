@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { RandomStream } from '../../src/random.ts';
-import type { GradientTarget, SavedInput } from '../../src/tensor/backends/backend.ts';
+import type { GradientTarget, SavedInput } from '../../src/tensor/backends/kernels.ts';
 import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { filled, fromHost, scope } from '../../src/tensor/scope.ts';

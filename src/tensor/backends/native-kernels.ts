@@ -10,7 +10,7 @@ import type {
   Sampling,
   SavedAttention,
   SavedMlp,
-} from './backend.ts';
+} from './kernels.ts';
 import { handleOf, weightHandleOf } from './native-arguments.ts';
 import type { NativeLibrary } from './native-build.ts';
 

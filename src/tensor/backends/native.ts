@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { DType, Storage, Tensor } from '../tensor.ts';
-import type { Backend, BinaryKind, FusedKernels, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
+import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
+import type { FusedKernels } from './kernels.ts';
 import { extent, handleOf, type NativeStorage, product, shrinks, step } from './native-arguments.ts';
 import { loadNative, type NativeLibrary } from './native-build.ts';
 import { NativeKernels } from './native-kernels.ts';

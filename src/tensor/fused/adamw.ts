@@ -1,4 +1,4 @@
-import type { AdamWStep } from '../backends/backend.ts';
+import type { AdamWStep } from '../backends/kernels.ts';
 import { add, div, maximum, mul, rsqrt, square, sub, sum } from '../primitives.ts';
 import { scope } from '../scope.ts';
 import { requireShape } from '../shapes.ts';

@@ -1,4 +1,5 @@
-import type { AttentionShape, Backend } from '../backends/backend.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { AttentionShape } from '../backends/kernels.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
 import { requireMatrix, requireShape, resultShape } from '../shapes.ts';

@@ -1,4 +1,4 @@
-import type { AttentionShape } from '../backends/backend.ts';
+import type { AttentionShape } from '../backends/kernels.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
 import { requireInt32, requireMatrix, requireShape } from '../shapes.ts';

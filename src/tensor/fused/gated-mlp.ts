@@ -1,4 +1,4 @@
-import type { Norm } from '../backends/backend.ts';
+import type { Norm } from '../backends/kernels.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';

@@ -1,4 +1,5 @@
-import type { AttentionShape, Backend } from '../backends/backend.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { AttentionShape } from '../backends/kernels.ts';
 import { add, concat, div, exp, max, mul, reshape, slice, stopGradient, sub, sum } from '../primitives.ts';
 import { filled, fromHost } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';

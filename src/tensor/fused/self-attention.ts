@@ -1,4 +1,4 @@
-import type { AttentionShape, Norm } from '../backends/backend.ts';
+import type { AttentionShape, Norm } from '../backends/kernels.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';

@@ -1,4 +1,4 @@
-import type { Norm, SavedInput } from '../backends/backend.ts';
+import type { Norm, SavedInput } from '../backends/kernels.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
