@@ -53,11 +53,14 @@ void Team::run(int64_t count, Invoke invoke, const void* closure) {
     wake_.notify_all();
   }
   claimTasks(epoch, 0);
-  for (int spins = 0; done_.load(std::memory_order_acquire) < count; spins++) {
-    if (spins < kSpins)
+  for (int turn = 0; done_.load(std::memory_order_acquire) < count; turn++) {
+    // The processor may be needed to finish the last task, but who sleeps is late.
+    if (turn < kSpins)
       pauseSpin();
+    else if (turn < kYields)
+      std::this_thread::yield();
     else
-      std::this_thread::sleep_for(std::chrono::microseconds(20));  // the processor may be needed to finish the task
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
   std::lock_guard<std::mutex> lock(mutex_);
   if (!failure_.empty()) {
