@@ -93,6 +93,16 @@ inline VecHalf bfloat16Terms(Vec x) { return (VecHalf)_mm512_cvtneps_pbh((__m512
 inline VecHalf bfloat16Terms(Vec x) { return __builtin_convertvector(roundToBfloat16(x) >> 16, VecHalf); }
 #endif
 
+/** 2 · kLanes neighbouring terms as units. */
+inline VecBits bfloat16Neighbours(Vec first, Vec second) {
+#if defined(__AVX512BF16__)
+  return (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+#else
+  const VecHalf terms[2] = {bfloat16Terms(first), bfloat16Terms(second)};
+  return loadBits(terms);
+#endif
+}
+
 template <class T>
 inline void storeTerms(typename T::Unit* row, int64_t column, Vec x) {
   if constexpr (T::kTerms == 1)
@@ -104,16 +114,13 @@ inline void storeTerms(typename T::Unit* row, int64_t column, Vec x) {
 /** kPanel terms of a row of whole panels. */
 template <class T>
 inline void storePanelTerms(typename T::Unit* row, int64_t column, Vec first, Vec second, bool streamed = false) {
-#if defined(__AVX512BF16__)
   if constexpr (T::kTerms == 2) {
     // One store of a whole line: half of a line would be read from memory first.
-    storeLine(row + column / 2, (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first), streamed);
-    return;
+    storeLine(row + column / 2, bfloat16Neighbours(first, second), streamed);
+  } else {
+    storeTerms<T>(row, column, first);
+    storeTerms<T>(row, column + kLanes, second);
   }
-#endif
-  (void)streamed;
-  storeTerms<T>(row, column, first);
-  storeTerms<T>(row, column + kLanes, second);
 }
 
 /** The last `count` < kLanes terms of a row; a half unit is filled up with zero, or it would spoil the products. */
@@ -124,13 +131,6 @@ inline void storeTerms(typename T::Unit* row, int64_t column, Vec x, int64_t cou
   storeTerms<T>(whole, 0, firstLanes(x, count, 0.0f));
   std::memcpy(row + column / T::kTerms, whole, static_cast<size_t>(unitsOf<T>(count)) * sizeof(*row));
 }
-
-/** 2 · kLanes neighbouring terms as units. */
-#if defined(__AVX512BF16__)
-inline VecBits bfloat16Neighbours(Vec first, Vec second) {
-  return (VecBits)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-}
-#endif
 
 /** Two rows of terms as one row of units that pair them: the first in the lower half. */
 #if defined(__AVX512BF16__)
