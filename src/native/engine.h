@@ -81,6 +81,14 @@ class Arguments {
   const double* end_;
 };
 
+/** Where a gradient goes, from accumulate? and the tensor or 0. */
+struct GradientTarget {
+  bool accumulate;
+  float* data;
+
+  GradientTarget(Arguments& in, int64_t count) : accumulate(in.flag()), data(in.write(count)) {}
+};
+
 using Operation = void (*)(Engine&, Arguments&);
 
 constexpr int kMaxArguments = 40;

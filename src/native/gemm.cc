@@ -29,9 +29,7 @@ using TokenTile = void (*)(int64_t units, const Unit* left, const Unit* right, i
 template <class Unit, int Vecs>
 void tokenTile(int64_t units, const Unit* left, const Unit* right, int64_t rightStride, float* sums) {
   Vec sum[kTokenRows][Vecs];
-#pragma GCC unroll 8
   for (int r = 0; r < kTokenRows; r++)
-#pragma GCC unroll 3
     for (int v = 0; v < Vecs; v++) sum[r][v] = Vec{};
   for (int64_t k = 0; k < units; k++) {
     __builtin_prefetch(left + 32 * kLanes);
@@ -47,9 +45,7 @@ void tokenTile(int64_t units, const Unit* left, const Unit* right, int64_t right
     left += kLanes;
     right += kLanes;
   }
-#pragma GCC unroll 8
   for (int r = 0; r < kTokenRows; r++)
-#pragma GCC unroll 3
     for (int v = 0; v < Vecs; v++) store(sums + (r * Vecs + v) * kLanes, sum[r][v]);
 }
 

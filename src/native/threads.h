@@ -14,7 +14,7 @@ namespace mixtune {
 /** Turns of a waiting loop before the thread sleeps: about 50 µs, more than lies between two operations of a busy
  * queue. */
 constexpr int kSpins = 1000;
-/** And before a thread that waits for the others' last tasks sleeps: some milliseconds. */
+/** The same where a thread waits for the others' last tasks: some milliseconds. */
 constexpr int kYields = 20 * kSpins;
 
 /** Tells the processor that this is a waiting loop. */

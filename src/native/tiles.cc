@@ -42,7 +42,7 @@ void vectorTile(int64_t depth, const Left<Unit>& left, const Unit* panel, float*
     panel += kPanel;
     a += ByColumn ? left.stride : 1;
   }
-#pragma GCC unroll 16
+#pragma GCC unroll 16  // or sums would go to their place by way of the stack
   for (int r = 0; r < Rows; r++) putSums(sum[r][0], sum[r][1], out + r * outStride, columns, accumulate);
 }
 

@@ -45,7 +45,8 @@ constexpr int64_t kPieceUnits = std::is_same_v<Unit, float> ? kPanel : kPanel / 
 
 /**
  * The left operand: unit k of a row is at data[row · stride + k], or at data[k · stride + row] where `byColumn`. For tile
- * registers, pieces of kPieceUnits units of a row may lie `step` apart.
+ * registers, pieces of kPieceUnits units of a row may lie `step` apart. Tiles take it by reference: a copy on the stack is
+ * stored in parts and loaded whole, which waits until the last tile's results have left the store buffer (bench/LOG.md).
  */
 template <class Unit>
 struct Left {

@@ -252,12 +252,15 @@ const mlpCases = (
   })),
 );
 
-/** x + F(N(x)): the gradient of x begins as that of the sum, and the sub-layer adds to it. */
+/** s + F(N(s)) for s = 2x: the gradient of s begins as the very tensor that is F's, and F adds to it in place. */
 const residualCases = [attentionCases.at(-1)!, mlpCases.at(-1)!].map(
   (of): Case => ({
     ...of,
-    name: `x + ${of.name}`,
-    run: ([x, ...rest], backend) => add(x!, of.run([x!, ...rest], backend)),
+    name: `s + ${of.name}`,
+    run: ([x, ...rest], backend) => {
+      const s = mul(x!, 2);
+      return add(s, of.run([s, ...rest], backend));
+    },
   }),
 );
 

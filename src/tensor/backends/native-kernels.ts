@@ -102,7 +102,8 @@ export class NativeKernels implements FusedKernels {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.gatedMlpGradient!, dy.shape[0]!, dy.shape[1]!, down.shape[1]!,
       handleOf(dy),
-      handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), 0, handleOf(input.normed?.inverseRms),
+      handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), input.normed?.norm.eps ?? 0,
+      handleOf(input.normed?.inverseRms),
       handleOf(input.operand), handleOf(savedGateUp), handleOf(gateUp), handleOf(down),
       accumulates(dx), handleOf(dx?.tensor), accumulates(dNorm), handleOf(dNorm?.tensor),
       accumulates(dGateUp), handleOf(dGateUp?.tensor), accumulates(dDown), handleOf(dDown?.tensor));
@@ -129,7 +130,7 @@ export class NativeKernels implements FusedKernels {
 
   selfAttentionGradient(
     dy: Tensor,
-    { input, ...saved }: SavedAttention,
+    { input, qkv: savedQkv, out, logSumExp }: SavedAttention,
     qkv: Tensor,
     o: Tensor,
     { positions, segments }: PackedRows,
@@ -144,8 +145,9 @@ export class NativeKernels implements FusedKernels {
       positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
       dy.shape[1]!,
       handleOf(dy),
-      handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), 0, handleOf(input.normed?.inverseRms),
-      handleOf(input.operand), handleOf(saved.qkv), handleOf(saved.out), handleOf(saved.logSumExp),
+      handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), input.normed?.norm.eps ?? 0,
+      handleOf(input.normed?.inverseRms),
+      handleOf(input.operand), handleOf(savedQkv), handleOf(out), handleOf(logSumExp),
       handleOf(qkv), handleOf(o),
       accumulates(dx), handleOf(dx?.tensor), accumulates(dNorm), handleOf(dNorm?.tensor),
       accumulates(dQkv), handleOf(dQkv?.tensor), accumulates(dO), handleOf(dO?.tensor));
