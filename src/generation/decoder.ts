@@ -94,14 +94,17 @@ function fusedStep(model: Model): Step {
     const [sequences, positions] = [fromHost(backend, rows.sequences), fromHost(backend, rows.positions)];
     const ids = fromHost(backend, tokens);
     if (drawn) fused.drawnTokens!(drawn, ids);
+    const last = fromHost(backend, rows.last);
     const stream = gather(embeddingOf(model), ids);
     for (const [layer, weights] of layers.entries()) {
       const { keys, values } = cache[layer]!;
       const post = isPostLayer(config, layer);
-      fused.decoderLayer!(stream, sequences, positions, keys, values, weights, shape, config.rmsNormEps, post);
+      // Of the last layer's rows only those are needed whose logits are; the others leave their keys and values.
+      const wanted = layer + 1 === config.layers && last.size < ids.size ? last : undefined;
+      fused.decoderLayer!(stream, sequences, positions, keys, values, weights, shape, config.rmsNormEps, post, wanted);
     }
     const logits = empty(backend, [rows.last.length, config.vocabSize]);
-    const [last, norm] = [fromHost(backend, rows.last), finalNormOf(model)];
+    const norm = finalNormOf(model);
     fused.nextLogits!(stream, last, norm, headOf(model), logits, config.rmsNormEps);
     return logits;
   };

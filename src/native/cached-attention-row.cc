@@ -12,23 +12,24 @@ namespace {
 /** Query heads that read a value together. */
 constexpr int64_t kHeadsAtOnce = 4;
 
-/** Units of a line of cache. */
-template <class T>
-constexpr int64_t kLine = 64 / sizeof(typename T::Unit);
+/**
+ * Asks memory for the first lines of a stretch that will be read from its beginning to its end: the processor guesses the rest.
+ * To ask for all of it keeps it from guessing (bench/LOG.md).
+ */
+inline void prefetchBeginning(const void* from) {
+  constexpr int64_t kBytes = 24 * 64;
+  for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(static_cast<const char*>(from) + i);
+}
 
 /**
  * scores[h][position] = query h · key for Heads queries, `queryStride` units apart, and Panels neighbouring panels of keys:
- * so many sums that one need not wait for the one before it. Asks memory for the values of these positions meanwhile.
+ * so many sums that one seldom waits for the one before it.
  */
 template <class T, int Heads, int Panels>
 void scorePanels(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
-                 int64_t units, const TokenPanels<T, kPanel>& values, int64_t valuePanels, float* scores) {
+                 int64_t units, float* scores) {
   Vec sums[Panels][2][Heads] = {};
-  const int64_t lines = divideUp(Panels * kPanel / T::kTerms * kPanel / kLine<T>, units);
   for (int64_t k = 0; k < units; k++) {
-    for (int64_t v = 0; v < valuePanels; v++)
-      for (int64_t line = k * lines; line < (k + 1) * lines; line++)
-        __builtin_prefetch(values.data + v * values.stride + line * kLine<T>);
     decltype(broadcastUnit(queries[0])) query[Heads];
 #pragma GCC unroll 4
     for (int h = 0; h < Heads; h++) query[h] = broadcastUnit(queries[h * queryStride + k]);
@@ -49,18 +50,13 @@ void scorePanels(const typename T::Unit* queries, int64_t queryStride, const typ
 
 template <class T, int Heads>
 void scoreKeys(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
-               int64_t units, int64_t panels, const TokenPanels<T, kPanel>& values, int64_t valuePanels, float* scores) {
-  const auto from = [&](int64_t p) {
-    return TokenPanels<T, kPanel>{values.data + p * kPanel / T::kTerms * kPanel, values.stride};
-  };
-  constexpr int kTogether = Heads == 1 ? 4 : Heads == 2 ? 2 : 1;
+               int64_t units, int64_t panels, float* scores) {
+  constexpr int kTogether = Heads <= 2 ? 2 : 1;
   int64_t p = 0;
   for (; p + kTogether <= panels; p += kTogether)
-    scorePanels<T, Heads, kTogether>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p),
-                                     valuePanels, scores + p * kPanel);
+    scorePanels<T, Heads, kTogether>(queries, queryStride, keys + p * keyStride, keyStride, units, scores + p * kPanel);
   for (; p < panels; p++)
-    scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, from(p), valuePanels,
-                             scores + p * kPanel);
+    scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, scores + p * kPanel);
 }
 
 /** exp(scale · score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
@@ -83,15 +79,13 @@ Softmax exponentials(const float* scores, int64_t count, float scale, typename T
 
 /**
  * out[h] = Σ weights[h][position] · value for Heads heads and Vecs vectors of a panel of values, in Turns sums of which one
- * need not wait for the one before it. Asks memory for what lies from `ahead` on meanwhile.
+ * need not wait for the one before it.
  */
 template <class T, int Heads, int Vecs, int Turns>
 void sumPanel(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t columns,
-              int64_t headDim, const typename T::Unit* ahead, float* out) {
+              int64_t headDim, float* out) {
   Vec sums[Turns][Heads][Vecs] = {};
   const auto add = [&](int64_t k, int turn) {
-    __builtin_prefetch(ahead + k * kPanel);
-    if constexpr (kPanel > kLine<T>) __builtin_prefetch(ahead + k * kPanel + kLine<T>);
     decltype(panelUnits(values)) value[Vecs];
 #pragma GCC unroll 2
     for (int v = 0; v < Vecs; v++) value[v] = panelUnits(values + k * kPanel + v * kLanes);
@@ -119,14 +113,13 @@ void sumPanel(const typename T::Unit* weights, const typename T::Unit* values, i
 
 template <class T, int Heads>
 void sumValues(const typename T::Unit* weights, const TokenPanels<T, kPanel>& values, int64_t first, int64_t units,
-               int64_t headDim, const typename T::Unit* ahead, float* out) {
+               int64_t headDim, float* out) {
   constexpr int kTurns = Heads == 1 ? 4 : Heads == 2 ? 2 : 1;
   for (int64_t column = 0; column < headDim; column += kPanel) {
     const int64_t columns = std::min<int64_t>(headDim - column, kPanel);
     const auto* panel = values.data + column / kPanel * values.stride + first / T::kTerms * kPanel;
     (columns > kLanes ? sumPanel<T, Heads, 2, kTurns> : sumPanel<T, Heads, 1, kTurns>)(weights, panel, units, columns,
-                                                                                      headDim, ahead, out + column);
-    ahead += units * kPanel;
+                                                                                      headDim, out + column);
   }
 }
 
@@ -139,11 +132,13 @@ void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_
   const int64_t count = last - first, queryStride = rowUnits<T>(cache.headDim);
   const auto* keys = cache.keysOf(sequence, kvHead) + first / kPanel * cache.keyStride();
   const auto values = cache.valuesOf(sequence, kvHead);
-  scoreKeys<T, Heads>(queries, queryStride, keys, cache.keyStride(), cache.units(), divideUp(count, kPanel),
-                      {values.data + first / T::kTerms * kPanel, values.stride}, cache.valuePanels(), scores);
+  scoreKeys<T, Heads>(queries, queryStride, keys, cache.keyStride(), cache.units(), divideUp(count, kPanel), scores);
+  for (int64_t v = 0; v < cache.valuePanels(); v++)
+    prefetchBeginning(values.data + v * values.stride + first / T::kTerms * kPanel);
   for (int h = 0; h < Heads; h++)
     softmaxes[h] = exponentials<T>(scores + h * kPositionsAtOnce, count, cache.scale(), weights + h * kPositionsAtOnce);
-  sumValues<T, Heads>(weights, values, first, unitsOf<T>(count), cache.headDim, ahead, out);
+  prefetchBeginning(ahead);
+  sumValues<T, Heads>(weights, values, first, unitsOf<T>(count), cache.headDim, out);
 }
 
 #if MIXTUNE_AMX

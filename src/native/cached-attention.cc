@@ -15,7 +15,9 @@ constexpr int64_t kRunBlock = 4 * kTileRows<Unit>;
 
 /** Some neighbouring rows of a sequence, or positions [first, last) for a single row; and one key-value head. */
 struct Task {
-  int64_t row, count, kvHead, first, last;
+  /** The first row, and where its result goes. */
+  int64_t row, result;
+  int64_t count, kvHead, first, last;
   /** Number of the first of the parts that the row's heads are joined from; −1 where there is only this one. */
   int64_t part;
 };
@@ -95,7 +97,7 @@ struct Tasks {
 
   Tasks(const NewRows& rows, int64_t runBlock, Scratch& scratch) {
     // Counts first, so that the tasks find room in scratch.
-    forEachRun(rows, [&](int64_t row, int64_t end) {
+    forEachRun(rows, [&](int64_t, int64_t row, int64_t end) {
       if (end - row >= kRun) {
         runs += divideUp(end - row, runBlock) * rows.shape.kvHeads;
         return;
@@ -104,19 +106,20 @@ struct Tasks {
     });
     all = scratch.take<Task>(runs + singles);
     Task *run = all, *single = all + runs;
-    forEachRun(rows, [&](int64_t row, int64_t end) {
+    forEachRun(rows, [&](int64_t result, int64_t row, int64_t end) {
       for (int64_t kvHead = 0; kvHead < rows.shape.kvHeads; kvHead++) {
         if (end - row >= kRun) {
           // The last blocks see the most keys, so they begin first.
           for (int64_t first = (end - row - 1) / runBlock * runBlock; first >= 0; first -= runBlock)
-            *run++ = {row + first, std::min(runBlock, end - row - first), kvHead, 0, 0, -1};
+            *run++ = {row + first, result + first, std::min(runBlock, end - row - first), kvHead, 0, 0, -1};
           continue;
         }
         for (int64_t i = row; i < end; i++) {
           const int64_t length = rows.positions[i] + 1, chunks = chunksOf(rows, i);
           positions += length;
           for (int64_t first = 0; first < length; first += kPositionsAtOnce)
-            *single++ = {i, 1, kvHead, first, std::min(length, first + kPositionsAtOnce), chunks > 1 ? parts++ : -1};
+            *single++ = {i,     result + i - row, 1, kvHead, first, std::min(length, first + kPositionsAtOnce),
+                         chunks > 1 ? parts++ : -1};
         }
       }
     });
@@ -124,14 +127,18 @@ struct Tasks {
 
   static int64_t chunksOf(const NewRows& rows, int64_t row) { return rows.positions[row] / kPositionsAtOnce + 1; }
 
-  /** visit(row, end) for rows that are neighbours in one sequence. */
+  /** visit(result, row, end) for wanted rows [row, end) that are neighbours in one sequence. */
   template <class Visit>
   static void forEachRun(const NewRows& rows, const Visit& visit) {
+    if (rows.wanted) {
+      for (int64_t i = 0; i < rows.wantedCount; i++) visit(i, rows.rowOf(i), rows.rowOf(i) + 1);
+      return;
+    }
     for (int64_t row = 0, end; row < rows.count; row = end) {
       for (end = row + 1; end < rows.count && rows.sequences[end] == rows.sequences[row] &&
                           rows.positions[end] == rows.positions[end - 1] + 1;)
         end++;
-      visit(row, end);
+      visit(row, row, end);
     }
   }
 };
@@ -163,7 +170,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
   float* partSums = engine.scratch.take<float>(tasks.parts * group * headDim);
   Softmax* partSoftmaxes = engine.scratch.take<Softmax>(tasks.parts * group);
   const auto put = [&](const Task& task, int64_t h, const float* x, float sum) {
-    putHead(out, task.row, (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
+    putHead(out, task.result, (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
   };
   const int64_t grain = 32768 / (headDim * group * (tasks.positions / tasks.singles + 1)) + 1;
   engine.team.ranges(tasks.singles, grain, [&](int64_t begin, int64_t end, int thread) {

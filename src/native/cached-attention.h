@@ -1,6 +1,7 @@
 // Attention of new tokens over a cache of keys and values.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "attention.h"
@@ -13,8 +14,23 @@ struct NewRows {
   HeadShape shape;
   const int32_t* sequences;
   const int32_t* positions;
+  /** Numbers of the rows whose results are wanted, ascending; null for all. */
+  const int32_t* wanted = nullptr;
+  int64_t wantedCount = 0;
+  /** Number of the first row. */
+  int64_t first = 0;
 
-  NewRows part(int64_t first, int64_t length) const { return {length, shape, sequences + first, positions + first}; }
+  int64_t results() const { return wanted ? wantedCount : count; }
+  int64_t rowOf(int64_t result) const { return wanted ? wanted[result] - first : result; }
+
+  NewRows part(int64_t begin, int64_t length) const {
+    NewRows part{length, shape, sequences + begin, positions + begin, wanted, 0, first + begin};
+    if (!wanted) return part;
+    const int32_t* end = std::lower_bound(wanted, wanted + wantedCount, part.first + length);
+    part.wanted = std::lower_bound(wanted, end, part.first);
+    part.wantedCount = end - part.wanted;
+    return part;
+  }
 };
 
 /**
@@ -53,8 +69,8 @@ inline void putHead(const OperandRows<T>& rows, int64_t row, int64_t column, con
 }
 
 /**
- * Writes keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] into the cache, then lets each query
- * attend to its own sequence up to its own position: out [rows, heads·headDim].
+ * Writes keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] into the cache, then lets each query whose
+ * result is wanted attend to its own sequence up to its own position: out [results, heads·headDim].
  */
 template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,

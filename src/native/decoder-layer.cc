@@ -42,38 +42,21 @@ struct SwiGlu : NoPrefetch {
   }
 };
 
-/** stream [rows, hidden] through one layer. */
+/** Rows of the residual stream through the gated MLP, in place; with Post-LN through the norms before and behind it. */
 template <class T>
-void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
-              float* stream) {
-  const int64_t count = rows.count, hidden = layer.hidden, units = unitsOf<T>(hidden);
-  const int64_t width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
-  const StoreFloats addToStream(stream, count, hidden, true);
-
-  float* qkv = engine.scratch.take<float>(count * width);
-  const auto attentionInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
-    const float* x = stream + row * hidden;
-    layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
-  });
-  streamRows<T>(engine, count, divideUp(width, kPanel), units, attentionInput,
-                keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats(qkv, count, width, false));
-  const OperandRows<T> attended = takeOperand<T>(engine, count, queryWidth);
-  attendCached<T>(engine, rows, cache, table, qkv, attended);
-  streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), attended.left(),
-                keptPanels<T>(engine, layer.o, queryWidth, hidden), addToStream);
-
-  const int64_t intermediate = layer.intermediate;
+void runMlp(Engine& engine, const Layer& layer, int64_t count, float* stream) {
+  const int64_t hidden = layer.hidden, intermediate = layer.intermediate;
   const OperandRows<T> h = takeOperand<T>(engine, count, intermediate);
-  const auto mlpInput = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
+  const auto input = operandRows<T>(engine, count, hidden, [&](int64_t row, float* to) {
     float* x = stream + row * hidden;
     normalise(x, layer.post ? layer.attentionNorm : layer.mlpNorm, layer.eps, hidden, to);
     if (layer.post) std::copy_n(to, hidden, x);
   });
-  streamRows<T>(engine, count, countIn(Order::kPairedHalves, 2 * intermediate) / kPanel, units, mlpInput,
+  streamRows<T>(engine, count, countIn(Order::kPairedHalves, 2 * intermediate) / kPanel, unitsOf<T>(hidden), input,
                 keptPanels<T>(engine, layer.gateUp, hidden, 2 * intermediate, Order::kPairedHalves),
                 SwiGlu<T>(h));
   streamRows<T>(engine, count, divideUp(hidden, kPanel), unitsOf<T>(intermediate), h.left(),
-                keptPanels<T>(engine, layer.down, intermediate, hidden), addToStream);
+                keptPanels<T>(engine, layer.down, intermediate, hidden), StoreFloats(stream, count, hidden, true));
   if (!layer.post) return;
   engine.team.ranges(count, 4096 / hidden + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; row++)
@@ -81,25 +64,54 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
   });
 }
 
+/** stream [rows, hidden] through one layer: behind the attention only rows whose results are wanted. */
+template <class T>
+void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
+              float* stream) {
+  const int64_t hidden = layer.hidden, width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
+  float* qkv = engine.scratch.take<float>(rows.count * width);
+  const auto input = operandRows<T>(engine, rows.count, hidden, [&](int64_t row, float* to) {
+    const float* x = stream + row * hidden;
+    layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
+  });
+  streamRows<T>(engine, rows.count, divideUp(width, kPanel), unitsOf<T>(hidden), input,
+                keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats(qkv, rows.count, width, false));
+  const int64_t results = rows.results();
+  const OperandRows<T> attended = takeOperand<T>(engine, results, queryWidth);
+  attendCached<T>(engine, rows, cache, table, qkv, attended);
+  if (results == 0) return;
+
+  float* wanted = rows.wanted ? engine.scratch.take<float>(results * hidden) : stream;
+  for (int64_t i = 0; rows.wanted && i < results; i++)
+    std::copy_n(stream + rows.rowOf(i) * hidden, hidden, wanted + i * hidden);
+  streamRows<T>(engine, results, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), attended.left(),
+                keptPanels<T>(engine, layer.o, queryWidth, hidden), StoreFloats(wanted, results, hidden, true));
+  runMlp<T>(engine, layer, results, wanted);
+  for (int64_t i = 0; rows.wanted && i < results; i++)
+    std::copy_n(wanted + i * hidden, hidden, stream + rows.rowOf(i) * hidden);
+}
+
 /** Flops, and bytes of weights and cache, of one layer. */
 void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
-  const double weights = layer.hidden * (rows.shape.width() + rows.shape.queryWidth() + 3.0 * layer.intermediate);
+  const double before = layer.hidden * rows.shape.width();
+  const double behind = layer.hidden * (rows.shape.queryWidth() + 3.0 * layer.intermediate);
   const double operandBytes = engine.products == Products::kBfloat16 ? 2 : 4;
   double contexts = 0;
-  for (int64_t row = 0; row < rows.count; row++) contexts += rows.positions[row] + 1;
-  engine.count(2.0 * rows.count * weights + 4.0 * contexts * rows.shape.queryWidth(),
-               operandBytes * (weights + 2.0 * contexts * rows.shape.kvHeads * rows.shape.headDim));
+  for (int64_t i = 0; i < rows.results(); i++) contexts += rows.positions[rows.rowOf(i)] + 1;
+  engine.count(2.0 * rows.count * before + 2.0 * rows.results() * behind + 4.0 * contexts * rows.shape.queryWidth(),
+               operandBytes * (before + behind + 2.0 * contexts * rows.shape.kvHeads * rows.shape.headDim));
 }
 
 }  // namespace
 
 /**
- * rows, sequences, panels of keys, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
- * stream, sequence of each row, positions, attention norm, qkv, o, mlp norm, gateUp, down, keys, values.
+ * rows, wanted rows, sequences, panels of keys, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
+ * stream, sequence of each row, positions, wanted rows or 0, attention norm, qkv, o, mlp norm, gateUp, down, keys, values.
  */
 void operations::decoderLayer(Engine& engine, Arguments& in) {
   NewRows rows{};
   rows.count = in.extent();
+  rows.wantedCount = in.integer();
   const int64_t sequenceCount = in.extent(), keyPanels = in.extent();
   rows.shape = {in.extent(), in.extent(), in.extent()};
   const double theta = in.number();
@@ -110,6 +122,7 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
   float* stream = in.write(rows.count * hidden);
   rows.sequences = in.read<int32_t>(rows.count);
   rows.positions = in.read<int32_t>(rows.count);
+  rows.wanted = in.read<int32_t>(rows.wantedCount);
   layer.attentionNorm = in.read(hidden);
   layer.qkv = in.block<float>(rows.shape.width() * hidden);
   layer.o = in.block<float>(rows.shape.queryWidth() * hidden);
@@ -119,6 +132,9 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
   for (int64_t i = 0; i < rows.count; i++)
     if (rows.sequences[i] < 0 || rows.sequences[i] >= sequenceCount || rows.positions[i] < 0 || rows.positions[i] >= keyPanels * kPanel)
       throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
+  for (int64_t i = 0; rows.wanted && i < rows.wantedCount; i++)
+    if (rows.wanted[i] < 0 || rows.wanted[i] >= rows.count || (i > 0 && rows.wanted[i] <= rows.wanted[i - 1]))
+      throw std::runtime_error("wanted rows are not ascending numbers of rows");
   const RotaryTable& table = tableFor(engine, rows.shape, theta, rows.positions, rows.count);
   countLayer(engine, layer, rows);
   inPrecision(engine, [&](auto kind) {

@@ -32,7 +32,10 @@ const shapes = [
 
 const random = new RandomStream(5, 'decoding');
 const tokens = (count: number): Int32Array => Int32Array.from({ length: count }, () => random.integer(45));
-/** Prompts of one token, a few, a block of queries and more, and of more positions than a task takes; then single tokens. */
+/**
+ * Prompts of one token, a few, a block of queries and more, and of more positions than a task takes; then single tokens; then
+ * a prompt of more rows than pass through a layer together.
+ */
 const steps: NewTokens[][] = [
   [
     { sequence: 2, position: 0, tokens: tokens(1) },
@@ -49,6 +52,10 @@ const steps: NewTokens[][] = [
     { sequence: 1, position: 79 + i, tokens: tokens(1) },
     { sequence: 2, position: 1 + i, tokens: tokens(1) },
   ]),
+  [
+    { sequence: 4, position: 0, tokens: tokens(520) },
+    { sequence: 2, position: 4, tokens: tokens(1) },
+  ],
 ];
 
 const expected = new Map<string, Promise<Float64Array[]>>();
@@ -60,7 +67,7 @@ function expectedLogits(config: ModelConfig): Promise<Float64Array[]> {
 
 async function logitsOf(config: ModelConfig, backend: Backend): Promise<Float64Array[]> {
   const model = await initialiseModel(config, backend, 3, { std: 0.2, embeddingStd: 1 });
-  const decoder = openDecoder(model, 4, 300);
+  const decoder = openDecoder(model, 5, 520);
   const results: Float64Array[] = [];
   for (const step of steps) {
     const logits = decoder.nextLogits(step);

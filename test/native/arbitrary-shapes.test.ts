@@ -98,7 +98,7 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
   },
   crossEntropyWithGradient: (b, { tensor, ids, target }) =>
     b.fused.crossEntropyWithGradient(tensor(2), tensor(2), ids(), tensor(1), tensor(1), target(), target()),
-  decoderLayer: (b, { tensor, ids, heads, yes }) => {
+  decoderLayer: (b, { tensor, ids, heads, yes, maybe }) => {
     const weights = {
       attentionNorm: tensor(1),
       qkv: tensor(2),
@@ -107,7 +107,8 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
       gateUp: tensor(2),
       down: tensor(2),
     };
-    b.fused.decoderLayer(tensor(2), ids(), ids(), tensor(4), tensor(4), weights, heads(), 1e-6, yes());
+    const [stream, sequences, positions, keys, values] = [tensor(2), ids(), ids(), tensor(4), tensor(4)];
+    b.fused.decoderLayer(stream, sequences, positions, keys, values, weights, heads(), 1e-6, yes(), maybe(ids()));
   },
   nextLogits: (b, { tensor, ids }) => b.fused.nextLogits(tensor(2), ids(), tensor(1), tensor(2), tensor(2), 1e-6),
   sampleTokens: (b, { tensor, ids, maybe, size, pick, fraction }) => {

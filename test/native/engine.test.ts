@@ -200,6 +200,8 @@ describe.runIf(available)('native engine', () => {
     const stream = filled(backend, [1, 4], 1);
     backend.fused.decoderLayer(stream, zero!, far!, keys!, values!, weights, shape, 1e-6, false);
     await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');
+    backend.fused.decoderLayer(stream, zero!, zero!, keys!, values!, weights, shape, 1e-6, false, far!);
+    await expect(backend.sync()).rejects.toThrow('wanted rows are not ascending numbers of rows');
   });
 
   test('log-probabilities of more logits than 32-bit indices reach are right to the last', async () => {

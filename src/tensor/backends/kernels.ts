@@ -199,7 +199,8 @@ export interface FusedKernels {
    * before the layer and becomes that behind it. Row i belongs to sequence `sequences[i]` at `positions[i]`: its key and
    * value are written to keys / values [sequences, kvHeads, …cacheShapes] first (for all rows), then its
    * query attends to positions 0…positions[i] of its own sequence. With `postNorm` the norms stand behind the residual
-   * additions. A row's result does not depend on the rows of other sequences. No gradient.
+   * additions. Rows outside `wanted` (i32, ascending; default: all) only enter the cache, and are undefined behind the layer.
+   * A row's result does not depend on the rows of other sequences. No gradient.
    */
   decoderLayer(
     stream: Tensor,
@@ -211,6 +212,7 @@ export interface FusedKernels {
     shape: AttentionShape,
     eps: number,
     postNorm: boolean,
+    wanted?: Tensor,
   ): void;
   /** logits [chosen, V] = rmsNorm(stream[rows[i]]) · headᵀ. stream [n, H], rows [chosen] (i32), norm [H], head [V, H]. */
   nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void;

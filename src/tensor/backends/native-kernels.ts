@@ -204,12 +204,13 @@ export class NativeKernels implements FusedKernels {
     { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
     eps: number,
     postNorm: boolean,
+    wanted?: Tensor,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.decoderLayer!,
-      positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
+      positions.size, wanted?.size ?? 0, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
       stream.shape[1]!, down.shape[1]!, eps, Number(postNorm),
-      handleOf(stream), handleOf(sequences), handleOf(positions),
+      handleOf(stream), handleOf(sequences), handleOf(positions), handleOf(wanted),
       handleOf(attentionNorm), weightHandleOf(qkv), weightHandleOf(o),
       handleOf(mlpNorm), weightHandleOf(gateUp), weightHandleOf(down),
       handleOf(keys), handleOf(values));
