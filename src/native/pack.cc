@@ -44,14 +44,14 @@ template <class T>
 void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth, typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
   constexpr int64_t kTerms = kLanes * T::kTerms;
-  constexpr int64_t kAhead = 256;  // floats
+  constexpr int64_t kAhead = 2 * kLanes;  // rows: the same half of the next panel
   int64_t k = 0;
   for (; count == kLanes && k + kTerms <= depth; k += kTerms, out += kLanes * kPanel) {
     VecBits rows[kLanes];
 #pragma GCC unroll 16
     for (int64_t i = 0; i < kLanes; i++) {
       const float* row = source + i * stride + k;
-      for (int64_t line = 0; line < kTerms; line += 64 / sizeof(float)) __builtin_prefetch(row + kAhead + line);
+      for (int64_t line = 0; line < kTerms; line += 64 / sizeof(float)) __builtin_prefetch(row + kAhead * stride + line);
       rows[i] = unitsAlong<T>(row);
     }
     transpose(rows);
