@@ -173,7 +173,7 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
     putHead(out, task.result, (task.kvHead * group + h) * headDim, x, 1.0f / sum, headDim);
   };
   const int64_t grain = 32768 / (headDim * group * (tasks.positions / tasks.singles + 1)) + 1;
-  engine.team.ranges(tasks.singles, grain, [&](int64_t begin, int64_t end, int thread) {
+  engine.team.stretches(tasks.singles, grain, [&](int64_t begin, int64_t end, int thread) {
     Scratch& scratch = engine.scratchOf(thread);
     scratch.reset();
     float* sums = scratch.take<float>(group * headDim);

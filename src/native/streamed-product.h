@@ -1,9 +1,6 @@
 // Products of few rows with a weight, which are limited by how fast memory delivers its panels.
 #pragma once
 
-#include <atomic>
-#include <new>
-
 #include "gemm.h"
 
 namespace mixtune {
@@ -23,48 +20,31 @@ struct VectorFloat : Float {};
 template <class T>
 using AnyRows = std::conditional_t<std::is_same_v<T, Float>, VectorFloat, T>;
 
-/** Panels that a thread takes a few at a time, in order: its own first, and then what other threads have left of theirs. */
-struct alignas(64) Stretch {
-  std::atomic<int64_t> next;
-  int64_t end;
-};
-
 /**
  * left [rows, units] · right, as multiplyRows, with the same bits for a row however many there are. Few rows stay in cache
- * while each panel is read once from memory, a long stretch of them by each thread: what it fetches ahead is of use to itself
- * only, yet a thread that was put aside must not hold up the others.
+ * while each panel is read once from memory, long stretches of them by each thread.
  */
 template <class T, class Finish>
 void streamRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
                 const typename T::Unit* right, const Finish& finish) {
   using Unit = typename T::Unit;
   if (rows > 2 * kTileRows<Unit>) return multiplyRows<AnyRows<T>>(engine, rows, panels, units, left, right, finish);
-  constexpr int64_t kStretchBytes = 32 << 10;  // below which a stretch is not worth its dispatch
-  constexpr int64_t kPanelsAtOnce = 4;  // because no load passes an atomic operation
+  constexpr int64_t kLeastUnits = (32 << 10) / sizeof(Unit);  // of panels at once: no load passes the claim of the next ones
+  constexpr int64_t kLeastPanels = 4;
   constexpr int64_t kAhead = 8192 / static_cast<int64_t>(sizeof(Unit));  // measured: enough to hide the way to memory
   const int64_t stride = panelStride(units), tiles = divideUp(rows, kTileRows<Unit>), height = divideUp(rows, tiles);
-  const auto multiply = [&](int64_t panel) {
+  engine.team.stretches(panels, std::max(kLeastPanels, divideUp(kLeastUnits, stride)), [&](int64_t begin, int64_t end, int) {
     alignas(64) float sums[kTileRows<Unit> * kPanel];
-    for (int64_t row = 0; row < rows; row += height) {
-      const int64_t count = std::min(height, rows - row);
-      const Left<Unit> part = left.from(row);
-      const Unit* from = right + panel * stride;
-      // Two tiles fetch half of the next panel each, so that memory is never idle.
-      const Unit* ahead = from + (tiles == 1 ? kAhead : stride + (row > 0 ? units / 2 * kPanel : 0));
-      streamTile<Unit>(count, tiles, units, part, from, ahead, sums);
-      finish(row, count, panel, sums);
-    }
-  };
-  const int64_t bytes = panels * stride * static_cast<int64_t>(sizeof(Unit));
-  const int64_t count = std::clamp<int64_t>(bytes / kStretchBytes, 1, std::min<int64_t>(engine.team.size(), panels));
-  auto* stretches = engine.scratch.take<Stretch>(count);
-  for (int64_t i = 0; i < count; i++) new (stretches + i) Stretch{i * panels / count, (i + 1) * panels / count};
-  engine.team.parallel(count, [&](int64_t first, int) {
-    for (int64_t i = 0; i < count; i++) {
-      Stretch& stretch = stretches[(first + i) % count];
-      for (int64_t panel; (panel = stretch.next.fetch_add(kPanelsAtOnce, std::memory_order_relaxed)) < stretch.end;)
-        for (const int64_t end = std::min(panel + kPanelsAtOnce, stretch.end); panel < end; panel++) multiply(panel);
-    }
+    for (int64_t panel = begin; panel < end; panel++)
+      for (int64_t row = 0; row < rows; row += height) {
+        const int64_t count = std::min(height, rows - row);
+        const Left<Unit> part = left.from(row);
+        const Unit* from = right + panel * stride;
+        // Two tiles fetch half of the next panel each, so that memory is never idle.
+        const Unit* ahead = from + (tiles == 1 ? kAhead : stride + (row > 0 ? units / 2 * kPanel : 0));
+        streamTile<Unit>(count, tiles, units, part, from, ahead, sums);
+        finish(row, count, panel, sums);
+      }
   });
 }
 

@@ -22,7 +22,7 @@ void flushDenormals() {
 #endif
 }
 
-Team::Team(int threads) : size_(threads) {
+Team::Team(int threads) : size_(threads), stretches_(new Stretch[static_cast<size_t>(threads)]) {
   for (int thread = 1; thread < threads; thread++) workers_.emplace_back([this, thread] { serve(thread); });
 }
 

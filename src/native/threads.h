@@ -1,9 +1,11 @@
 // A team of threads that stays alive between operations.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -62,7 +64,31 @@ class Team {
     });
   }
 
+  /**
+   * The same for work that reads memory in order: the ranges of a thread follow each other. Each has a stretch of its own, and
+   * then takes what others have left of theirs.
+   */
+  template <class Task>
+  void stretches(int64_t count, int64_t grain, const Task& task) {
+    const int64_t used = std::min<int64_t>(size_, (count + grain - 1) / grain);
+    for (int64_t i = 0; i < used; i++) {
+      stretches_[i].next = i * count / used;
+      stretches_[i].end = (i + 1) * count / used;
+    }
+    parallel(used, [&](int64_t own, int thread) {
+      for (int64_t i = 0; i < used; i++) {
+        Stretch& stretch = stretches_[(own + i) % used];
+        for (int64_t begin; (begin = stretch.next.fetch_add(grain, std::memory_order_relaxed)) < stretch.end;)
+          task(begin, std::min(begin + grain, stretch.end), thread);
+      }
+    });
+  }
+
  private:
+  struct alignas(64) Stretch {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
   using Invoke = void (*)(const void* closure, int64_t index, int thread);
 
   void run(int64_t count, Invoke invoke, const void* closure);
@@ -81,6 +107,8 @@ class Team {
   std::atomic<int64_t> count_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
+  /** One for each thread. */
+  const std::unique_ptr<Stretch[]> stretches_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string failure_;
