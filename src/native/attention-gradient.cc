@@ -155,6 +155,9 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
   multiplyPanels<Unit, false>(count, visible, units, {work.dOut, units}, work.values, panelStride(units), work.dp,
                               work.stride, false);
   const float* logSumExp = in.logSumExp + head * at.rows + task.begin + first;
+  const int64_t dStride = unitsOf<T>(work.stride), pairStride = work.pairStride;
+  Unit* probabilityPairs = work.probabilityPairs;
+  Unit* dScorePairs = work.dScorePairs;
   for (int64_t q = 0; q < count; q += 2) {
     const auto rowOf = [&](int64_t q) {
       return RowGradient<T>{work.scores + q * work.stride, work.dp + q * work.stride, first + q + 1, scale, logSumExp[q],
@@ -162,15 +165,15 @@ void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>&
     };
     const bool paired = q + 1 < count;
     const RowGradient<T> even = rowOf(q), odd = paired ? rowOf(q + 1) : RowGradient<T>{};
-    Unit* dEven = work.dScores + q * unitsOf<T>(work.stride);
+    Unit* dEven = work.dScores + q * dStride;
     for (int64_t i = 0; i < visible; i += kLanes) {
       Vec p0, ds0, p1, ds1;
       even.at(i, p0, ds0);
       odd.at(i, p1, ds1);
       storeTerms<T>(dEven, i, ds0);
-      if (paired) storeTerms<T>(dEven + unitsOf<T>(work.stride), i, ds1);
-      putPairs<T>(work.probabilityPairs, work.pairStride, q, i, p0, p1);
-      putPairs<T>(work.dScorePairs, work.pairStride, q, i, ds0, ds1);
+      if (paired) storeTerms<T>(dEven + dStride, i, ds1);
+      putPairs<T>(probabilityPairs, pairStride, q, i, p0, p1);
+      putPairs<T>(dScorePairs, pairStride, q, i, ds0, ds1);
     }
   }
   const int64_t depth = unitsOf<T>(count), height = tileHeight<Unit>(last);

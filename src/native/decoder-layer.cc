@@ -30,7 +30,7 @@ struct Layer {
 /** Finish of the product with gate and up, which are paired in each panel: silu(gate) · up as an operand. */
 template <class T>
 struct SwiGlu : NoPrefetch {
-  const OperandRows<T>& out;
+  OperandRows<T> out;
 
   explicit SwiGlu(const OperandRows<T>& out) : out(out) {}
 

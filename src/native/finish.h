@@ -13,7 +13,7 @@ struct NoPrefetch {
 /** A finish for rows and panels counted from an offset. */
 template <class Finish>
 struct OffsetFinish {
-  const Finish& finish;
+  Finish finish;
   int64_t row, panel;
 
   void prefetch(int64_t r, int64_t count, int64_t p) const { finish.prefetch(row + r, count, panel + p); }
@@ -51,7 +51,7 @@ struct StoreFloats : NoPrefetch {
 /** Finish: the sums as an operand of the next product. */
 template <class T>
 struct StoreOperand : NoPrefetch {
-  const OperandRows<T>& out;
+  OperandRows<T> out;
 
   explicit StoreOperand(const OperandRows<T>& out) : out(out) {}
 

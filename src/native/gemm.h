@@ -85,11 +85,11 @@ struct RowSplit {
 /**
  * Rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first of `panels`
  * panels, `stride` units apart. finish(row, count, panel, sums) gets the sums of `count` rows from `row` on with one
- * panel's columns, as [count][kPanel].
+ * panel's columns, as [count][kPanel]. It is a copy, whose members stay in registers: what it stores might change another's.
  */
 template <class T, class Finish>
 void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
-                   const typename T::Unit* right, int64_t stride, Scratch& scratch, const Finish& finish) {
+                   const typename T::Unit* right, int64_t stride, Scratch& scratch, const Finish finish) {
   using Unit = typename T::Unit;
   const int64_t height = RowSplit::evenHeight(rows, kTileRows<Unit>);
 #if MIXTUNE_AMX
@@ -181,21 +181,23 @@ TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t t
   const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
   constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
   engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
+    const OperandRows<T> from = rows;  // copies, as a finish is one
+    const TokenPanels<T> to = panels;
     for (int64_t token = 0; token < tokens; token += 2) {
       int64_t column = begin;
 #if defined(__AVX512BF16__)
       if constexpr (T::kTerms == 2)
         for (; column + kPanel <= end; column += kPanel) {
           VecBits first, second;
-          rows.pairs(token, token + 1 < tokens, column, first, second);
-          panels.putUnits(token, column, first);
-          panels.putUnits(token, column + kLanes, second);
+          from.pairs(token, token + 1 < tokens, column, first, second);
+          to.putUnits(token, column, first);
+          to.putUnits(token, column + kLanes, second);
         }
 #endif
       for (; column < end; column += kLanes) {
         const int64_t count = std::min<int64_t>(kLanes, end - column);
-        panels.put(token, column, rows.load(token, column, count),
-                   token + 1 < tokens ? rows.load(token + 1, column, count) : Vec{});
+        to.put(token, column, from.load(token, column, count),
+               token + 1 < tokens ? from.load(token + 1, column, count) : Vec{});
       }
     }
   });

@@ -56,41 +56,48 @@ struct Exponentials {
  */
 template <class T>
 struct KeepExponentials : NoPrefetch {
-  const Exponentials<T>& to;
+  Exponentials<T> to;
   const int32_t* target;
   int64_t first, column, vocabulary;
   bool setReference;
-  const OperandRows<T>& rows;
+  OperandRows<T> rows;
 
   void operator()(int64_t row, int64_t count, int64_t panel, const float* logits) const {
     const int64_t at = column + panel * kPanel;
-    for (int64_t r = 0; r < count; r += 2) {
-      Vec even[2], odd[2] = {};
-      make(row + r, panel, logits + r * kPanel, even);
-      if (r + 1 < count) make(row + r + 1, panel, logits + (r + 1) * kPanel, odd);
+    for (int64_t r = 0; r < count; r += 2, logits += 2 * kPanel) {
+      const Piece even = make(row + r, panel, logits);
+      const Piece odd = r + 1 < count ? make(row + r + 1, panel, logits + kPanel) : Piece{};
       if (!to.tokens.data) continue;
-      to.tokens.put(first + row + r, at, even[0], odd[0]);
-      if (at + kLanes < vocabulary) to.tokens.put(first + row + r, at + kLanes, even[1], odd[1]);
+      to.tokens.put(first + row + r, at, even.first, odd.first);
+      if (at + kLanes < vocabulary) to.tokens.put(first + row + r, at + kLanes, even.second, odd.second);
     }
   }
 
-  void make(int64_t row, int64_t panel, const float* logits, Vec (&e)[2]) const {
+ private:
+  struct Piece {
+    Vec first, second;
+  };
+
+  Piece make(int64_t row, int64_t panel, const float* logits) const {
     const int64_t at = column + panel * kPanel, left = vocabulary - at, index = first + row;
     const Vec a = load(logits), b = load(logits + kLanes);
     if (setReference && at == 0) to.reference[index] = maxOfLanes(maximum(a, left > kLanes ? b : a));
-    e[0] = T::exponential(a - to.reference[index]);
-    e[1] = T::exponential(b - to.reference[index]);
-    if (left < kPanel) {
-      e[0] = firstLanes(e[0], left, 0.0f);
-      e[1] = firstLanes(e[1], left - kLanes, 0.0f);
-    }
+    Piece e = {T::exponential(a - to.reference[index]), T::exponential(b - to.reference[index])};
+    if (left < kPanel) e = {firstLanes(e.first, left, 0.0f), firstLanes(e.second, left - kLanes, 0.0f)};
     float* sum = to.sums + index * kLanes;
-    store(sum, at == 0 ? e[0] + e[1] : load(sum) + (e[0] + e[1]));
-    rows.storePiece(row, panel * kPanel, e[0], e[1]);
+    store(sum, at == 0 ? e.first + e.second : load(sum) + (e.first + e.second));
+    rows.storePiece(row, panel * kPanel, e.first, e.second);
     const int64_t picked = target[row] - at;
-    if (picked < 0 || picked >= kPanel) return;
-    to.targetLogit[index] = logits[picked];
-    to.targetError[index] = e[picked / kLanes][picked % kLanes] - rows.load(row, panel * kPanel + picked / kLanes * kLanes)[picked % kLanes];
+    if (picked >= 0 && picked < kPanel) pick(row, panel, picked, logits, e.first, e.second);
+    return e;
+  }
+
+  /** What the target leaves behind. Not inlined, as it wants in memory what elsewhere stays in registers. */
+  __attribute__((noinline)) void pick(int64_t row, int64_t panel, int64_t picked, const float* logits, Vec e0, Vec e1) const {
+    const int64_t lane = picked % kLanes;
+    to.targetLogit[first + row] = logits[picked];
+    to.targetError[first + row] =
+        (picked < kLanes ? e0 : e1)[lane] - rows.load(row, panel * kPanel + picked - lane)[lane];
   }
 };
 
