@@ -42,7 +42,7 @@ constexpr int64_t kRowsAhead = 12;
 /** Terms [column, column + count) of a row as floats; asks for those of a later row. */
 template <class T>
 void readTerms(const OperandRows<T>& from, int64_t row, int64_t column, int64_t count, float* to) {
-  const OperandRows<T> rows = from;  // a copy, as a finish is one
+  const OperandRows<T> rows = from;  // a copy, whose members stay in registers: the stores below might change the other's
   for (int64_t k = 0; k < count; k += kPanel) rows.prefetch(row + kRowsAhead, column + k);
   forEachVec(count, [&](int64_t k, auto, auto store) {
     store(to + k, rows.load(row, column + k, std::min<int64_t>(kLanes, count - k)));

@@ -15,7 +15,7 @@ constexpr int64_t kRunBlock = 4 * kTileRows<Unit>;
 
 /** Some neighbouring rows of a sequence, or positions [first, last) for a single row; and one key-value head. */
 struct Task {
-  /** The first row, and where its result goes. */
+  /** The first row, and where its result goes: of neighbours to their own places. */
   int64_t row, result;
   int64_t count, kvHead, first, last;
   /** Number of the first of the parts that the row's heads are joined from; −1 where there is only this one. */

@@ -77,8 +77,8 @@ void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, co
                   const float* qkv, const OperandRows<T>& out);
 
 /**
- * The same for `count` neighbouring rows of one sequence, from `row` on, and one key-value head, a block of queries at a
- * time; queries [rows, heads, rowUnits(headDim)] are rotated.
+ * The same for `count` neighbouring rows of one sequence, from `row` on, where all results are wanted, and one key-value head,
+ * a block of queries at a time; queries [rows, heads, rowUnits(headDim)] are rotated.
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,

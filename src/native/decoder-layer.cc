@@ -81,14 +81,16 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
   attendCached<T>(engine, rows, cache, table, qkv, attended);
   if (results == 0) return;
 
-  float* wanted = rows.wanted ? engine.scratch.take<float>(results * hidden) : stream;
-  for (int64_t i = 0; rows.wanted && i < results; i++)
-    std::copy_n(stream + rows.rowOf(i) * hidden, hidden, wanted + i * hidden);
+  float* wanted = stream;
+  if (rows.wanted) {
+    wanted = engine.scratch.take<float>(results * hidden);
+    for (int64_t i = 0; i < results; i++) std::copy_n(stream + rows.rowOf(i) * hidden, hidden, wanted + i * hidden);
+  }
   streamRows<T>(engine, results, divideUp(hidden, kPanel), unitsOf<T>(queryWidth), attended.left(),
                 keptPanels<T>(engine, layer.o, queryWidth, hidden), StoreFloats(wanted, results, hidden, true));
   runMlp<T>(engine, layer, results, wanted);
-  for (int64_t i = 0; rows.wanted && i < results; i++)
-    std::copy_n(wanted + i * hidden, hidden, stream + rows.rowOf(i) * hidden);
+  if (rows.wanted)
+    for (int64_t i = 0; i < results; i++) std::copy_n(wanted + i * hidden, hidden, stream + rows.rowOf(i) * hidden);
 }
 
 /** Flops, and bytes of weights and cache, of one layer. */

@@ -85,7 +85,8 @@ struct RowSplit {
 /**
  * Rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first of `panels`
  * panels, `stride` units apart. finish(row, count, panel, sums) gets the sums of `count` rows from `row` on with one
- * panel's columns, as [count][kPanel]. It is a copy, whose members stay in registers: what it stores might change another's.
+ * panel's columns, as [count][kPanel]. It is a copy, whose members stay in registers:
+ * for all that the compiler knows, its stores might change those of the original.
  */
 template <class T, class Finish>
 void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
@@ -181,7 +182,7 @@ TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t t
   const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
   constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
   engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
-    const OperandRows<T> from = rows;  // copies, as a finish is one
+    const OperandRows<T> from = rows;  // copies, for the reason that a finish is one
     const TokenPanels<T> to = panels;
     for (int64_t token = 0; token < tokens; token += 2) {
       int64_t column = begin;
