@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -6,6 +6,7 @@ import { suggestion } from '../config/suggest.ts';
 import { validate } from '../config/validate.ts';
 import { parseYamlFile } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import { readTextFile } from '../files.ts';
 import { formats } from './formats/index.ts';
 
 const path = z.string().min(1);
@@ -42,8 +43,9 @@ export async function descriptorNames(baseDirectory: string): Promise<string[]> 
 export async function loadDescriptor(name: string, baseDirectory: string): Promise<Descriptor | undefined> {
   if (!/^[\w.-]+$/.test(name)) return undefined;
   for (const folder of folders(baseDirectory)) {
-    const text = await readFile(join(folder, `${name}.yaml`), 'utf8').catch(() => undefined);
-    if (text !== undefined) return parseDescriptor(text, `datasets/${name}.yaml`);
+    const file = `datasets/${name}.yaml`;
+    const text = await readTextFile(join(folder, `${name}.yaml`), { name: file });
+    if (text !== undefined) return parseDescriptor(text, file);
   }
   return undefined;
 }

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suggestion } from '../config/suggest.ts';
 import { RequestError } from '../errors.ts';
+import { readTextFile } from '../files.ts';
 
 const recipeDirectory = fileURLToPath(new URL('../../pipelines/', import.meta.url));
 
@@ -12,13 +12,10 @@ export async function readPipelineText(nameOrFile: string): Promise<{ text: stri
   const shipped = resolve(recipeDirectory, `${basename(nameOrFile, '.yaml')}.yaml`);
   const isName = /^[\w-]+$/.test(nameOrFile);
   const path = isName && existsSync(shipped) ? shipped : resolve(nameOrFile);
-  try {
-    return { text: await readFile(path, 'utf8'), file: isName ? `pipelines/${basename(path)}` : nameOrFile };
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const message = code === 'ENOENT' ? 'there is no such pipeline' : `cannot be read (${code})`;
-    throw new RequestError({ where: nameOrFile, message, hint: suggestion(nameOrFile, recipeNames()) });
-  }
+  const text = await readTextFile(path, { name: nameOrFile });
+  if (text !== undefined) return { text, file: isName ? `pipelines/${basename(path)}` : nameOrFile };
+  const hint = suggestion(nameOrFile, recipeNames());
+  throw new RequestError({ where: nameOrFile, message: 'there is no such pipeline', hint });
 }
 
 /** Names of the shipped recipes. */
