@@ -1,5 +1,6 @@
 import type { Problem } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
+import { endIdsOf, type GenerationConfig, idsIn } from '../tokenizer/generation-config.ts';
 import { type PlacementClaim, parseClaim } from './placement.ts';
 import { isJsonObject } from './strict-json.ts';
 
@@ -176,16 +177,10 @@ function parseExtra(json: Json, generation: Json, modelType: string): ModelExtra
     modelType,
     architecture: architectureOf(json),
     rewardOffset: json.reward_offset as number | undefined,
-    bosId: ids(generation.bos_token_id ?? json.bos_token_id)[0],
-    eosIds: ids(generation.eos_token_id ?? json.eos_token_id),
-    padId: ids(generation.pad_token_id ?? json.pad_token_id)[0],
+    bosId: idsIn(generation.bos_token_id ?? json.bos_token_id)[0],
+    eosIds: endIdsOf({ config: json, generationConfig: generation }),
+    padId: idsIn(generation.pad_token_id ?? json.pad_token_id)[0],
   };
-}
-
-/** Token ids of a field that holds one, a list or none (`null`, or −1 in older files). */
-function ids(value: unknown): number[] {
-  const list = Array.isArray(value) ? value : [value];
-  return list.filter((id): id is number => Number.isSafeInteger(id) && id >= 0);
 }
 
 export interface SpecialIds {
@@ -198,6 +193,8 @@ export interface SpecialIds {
 export interface WrittenExtra extends SpecialIds {
   /** Of a reward model; 0 if left out. */
   rewardOffset?: number | undefined;
+  /** Of a language model: generation_config.json as it is to be; made of the ids if left out. */
+  generationConfig?: GenerationConfig | undefined;
 }
 
 export type WeightDtype = 'f32' | 'bf16' | 'f16';
@@ -248,9 +245,9 @@ function scoreConfig({ rewardOffset = 0 }: WrittenExtra): Json {
   return { num_labels: 1, id2label: { 0: 'reward' }, label2id: { reward: 0 }, reward_offset: rewardOffset };
 }
 
-/** generation_config.json. */
-export function buildGenerationConfig(ids: SpecialIds): Json {
-  return { _from_model_config: true, ...specialIds(ids) };
+/** generation_config.json: the one that the model has, else the ids. */
+export function buildGenerationConfig({ generationConfig, ...ids }: WrittenExtra): Json {
+  return generationConfig ?? { _from_model_config: true, ...specialIds(ids) };
 }
 
 function specialIds({ bosId, eosIds = [], padId }: SpecialIds): Json {

@@ -2,6 +2,7 @@ import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { readModel, tensorSource } from '../model/weights.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
+import { withEndToken } from '../tokenizer/generation-config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelExtra, WeightDtype } from './hf-config.ts';
 import { readModelDirectory, writeModelDirectory } from './model-directory.ts';
@@ -32,22 +33,27 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
   return { model: await readModel(config, backend, read), extra, inferred };
 }
 
-/** Writes a language or reward model and its tokenizer into an empty directory, as a Hugging Face model directory. */
+/**
+ * Writes a trained language or reward model and its tokenizer into an empty directory, as a Hugging Face model directory;
+ * what the model that it was trained from says of generation is kept.
+ */
 export async function saveModel(
   directory: string,
   { config, parameters }: Model,
   { tokenizer, dtype = 'f32', rewardOffset }: { tokenizer: Tokenizer; dtype?: WeightDtype; rewardOffset?: number },
 ): Promise<void> {
+  const { bosId, eosId, endIds, generationConfig } = tokenizer;
   const padId = config.head === 'score' ? paddingIdOf(tokenizer) : tokenizer.padId;
   await writeModelDirectory(directory, {
     config,
     read: tensorSource(config, parameters),
     dtype,
     tokenizer,
-    bosId: tokenizer.bosId,
-    eosIds: tokenizer.eosId === undefined ? [] : [tokenizer.eosId],
+    bosId,
+    eosIds: endIds,
     padId,
     rewardOffset,
+    generationConfig: generationConfig && withEndToken(generationConfig, eosId),
   });
   if (config.head === 'score') await writePaddingToken(directory, tokenizer, paddingIdOf(tokenizer));
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
+import { describeSampling, modelSampling } from '../generation/model-sampling.ts';
 import type { Sampling } from '../generation/sampler.ts';
 import { generateText, type TextPrompt } from '../generation/text.ts';
 import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from './model.ts';
@@ -8,7 +9,7 @@ import { fraction, jsonOption, positive, share, temperature, wholeNumber } from 
 import type { Program } from './program.ts';
 import { print } from './run.ts';
 
-interface GenerateFlags extends MachineFlags, Sampling {
+interface GenerateFlags extends MachineFlags, Partial<Sampling> {
   prompt?: string;
   message?: string;
   system?: string;
@@ -18,27 +19,32 @@ interface GenerateFlags extends MachineFlags, Sampling {
   json: boolean;
 }
 
+/** For models that say nothing of sampling. */
+const usual: Sampling = { repetitionPenalty: 1, temperature: 0.8, topK: 0, topP: 0.95, minP: 0 };
+
 export function addGenerateCommand(parent: Command, { action }: Program): void {
   const command = parent
     .command('generate')
     .summary('let a model continue a text or answer a message')
-    .description('Let a model continue a text (--prompt) or answer a message in its chat template (--message).')
+    .description(
+      'Let a model continue a text (--prompt) or answer a message in its chat template (--message). Where no flag says how to ' +
+        `sample, the model's generation_config.json does; where it says nothing, ${describeSampling(usual)}.`,
+    )
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
     .option('--prompt <text>', 'text to continue')
     .option('--message <text>', 'message to answer')
     .option('--system <text>', 'system message before --message')
     .option('--max-new-tokens <number>', 'tokens to generate, at most', wholeNumber(1), 128)
     .option('--greedy', 'always the likeliest token', false)
-    .option('--temperature <number>', 'below 1 bolder, above 1 more varied', temperature, 0.8)
-    .option('--top-k <number>', 'draw from the k likeliest tokens; 0 = from all', wholeNumber(0), 0)
-    .option('--top-p <share>', 'draw from the likeliest tokens of this total probability', share, 0.95)
+    .option('--temperature <number>', 'below 1 bolder, above 1 more varied', temperature)
+    .option('--top-k <number>', 'draw from the k likeliest tokens; 0 = from all', wholeNumber(0))
+    .option('--top-p <share>', 'draw from the likeliest tokens of this total probability', share)
     .option(
       '--min-p <share>',
       'draw from tokens at least this likely relative to the likeliest; 0 = from all',
       fraction,
-      0,
     )
-    .option('--repetition-penalty <number>', 'divides positive logits of tokens in the text; 1 = off', positive, 1)
+    .option('--repetition-penalty <number>', 'divides positive logits of tokens in the text; 1 = off', positive)
     .option('--seed <number>', 'seed of the draws', wholeNumber(0), 1);
   addMachineOptions(command)
     .addOption(jsonOption())
@@ -49,15 +55,29 @@ async function run(path: string, flags: GenerateFlags): Promise<number> {
   const directory = modelDirectory(path);
   const prompt = promptOf(flags);
   const answer = await withModel(directory, flags, async (model, tokenizer) => {
-    const { maxNewTokens, repetitionPenalty, topK, topP, minP, seed } = flags;
-    const temperature = flags.greedy ? 0 : flags.temperature;
-    const sampling = { repetitionPenalty, temperature, topK, topP, minP };
+    const { maxNewTokens, seed } = flags;
+    const sampling = samplingOf(flags, modelSampling(tokenizer.generationConfig));
     const [generated] = await generateText(model, tokenizer, [prompt], { maxNewTokens, sampling, seed });
     const { text, tokens } = generated!;
     return { text, tokens };
   });
   print(flags.json ? answer : answer.text, flags.json);
   return 0;
+}
+
+/** What the flags say, and what they leave open as the model wants it. */
+function samplingOf(flags: GenerateFlags, ofModel: Sampling | undefined): Sampling {
+  const base = ofModel ?? usual;
+  const sampling = {
+    repetitionPenalty: flags.repetitionPenalty ?? base.repetitionPenalty,
+    temperature: flags.greedy ? 0 : (flags.temperature ?? base.temperature),
+    topK: flags.topK ?? base.topK,
+    topP: flags.topP ?? base.topP,
+    minP: flags.minP ?? base.minP,
+  };
+  const source = ofModel ? 'by flags and generation_config.json of the model' : 'by flags and defaults';
+  process.stderr.write(`sampling ${source}: ${describeSampling(sampling)}\n`);
+  return sampling;
 }
 
 function promptOf({ prompt, message, system }: GenerateFlags): TextPrompt {

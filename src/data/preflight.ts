@@ -35,8 +35,10 @@ export interface Preflight {
   tooLong: number[];
   /** Rows with nothing to train on, 0-based. */
   untrained: number[];
-  /** Sequences whose last trained token is not the end-of-sequence token, those cut by `truncate` left out. */
+  /** Sequences whose last trained token does not end a text; those cut by `truncate` count as they were before. */
   withoutEnd: number;
+  /** What the first of them ends with, as text. */
+  strayEnd: string;
   /** Sequences that begin with two beginning-of-sequence tokens. */
   doubledBos: number;
   /** Tokens that reach over the edge of a trained part. */
@@ -137,7 +139,7 @@ function encodeRows<R, S extends EncodedSequence>(
     }
   }
   preflight.keptRows = kept.length;
-  problems.push(...preflightProblems(preflight, options));
+  problems.push(...preflightProblems(preflight, tokenizer, options));
   if (problems.length > 0) throw new RequestError(atMost(problems, 10));
   return { kept, preflight };
 }
@@ -177,7 +179,11 @@ function lookOver<S extends EncodedSequence>(
   }
   for (const sequence of sequences) count(sequence, preflight);
   for (const { tokens, trained } of encoded) {
-    if (tokens[trained.lastIndexOf(1)] !== tokenizer.eosId) preflight.withoutEnd++;
+    const last = tokens[trained.lastIndexOf(1)]!;
+    if (!tokenizer.endIds.includes(last)) {
+      if (preflight.withoutEnd === 0) preflight.strayEnd = tokenizer.decode([last]);
+      preflight.withoutEnd++;
+    }
     if (tokens[0] === tokenizer.bosId && tokens[1] === tokenizer.bosId) preflight.doubledBos++;
   }
   return sequences;
@@ -197,6 +203,7 @@ function count({ tokens, trained, boundaryMerges }: EncodedSequence, preflight: 
 
 function preflightProblems(
   preflight: Preflight,
+  tokenizer: Tokenizer,
   { maxLength, onTooLong = 'error', allowMissingEnd }: EncodeOptions,
 ): Problem[] {
   const { rows, sequences, tooLong, untrained, withoutEnd, doubledBos, trainedPrompts, longest, keptRows } = preflight;
@@ -216,10 +223,7 @@ function preflightProblems(
     });
   }
   if (withoutEnd > 0 && !allowMissingEnd) {
-    problems.push({
-      message: `${withoutEnd} of ${sequences} answers do not end with the end-of-sequence token: a model trained on them does not learn to stop`,
-      hint: 'the chat template has to end an assistant turn with the eos token of the tokenizer',
-    });
+    problems.push(missingEnd(preflight, tokenizer));
   }
   if (trainedPrompts.length > 0) {
     problems.push({
@@ -234,6 +238,16 @@ function preflightProblems(
     });
   }
   return problems;
+}
+
+/** Generation would go on behind the answers: nothing that they end with stops it. */
+function missingEnd({ sequences, withoutEnd, strayEnd }: Preflight, { endIds, idToToken }: Tokenizer): Problem {
+  const found = JSON.stringify(strayEnd);
+  const stops = endIds.map((id) => JSON.stringify(idToToken(id) ?? id)).join(' or ');
+  return {
+    message: `${withoutEnd} of ${sequences} answers end with ${found}, and generation stops ${stops ? `only at ${stops}` : 'at no token'}: a model trained on them does not learn to stop`,
+    hint: `if ${found} is the template's end of a turn, list its id under eos_token_id in generation_config.json; else let the template end the assistant's turn with the end token`,
+  };
 }
 
 function rowNumbers(rows: readonly number[]): string {
@@ -257,6 +271,7 @@ function emptyPreflight(rows: number): Preflight {
     tooLong: [],
     untrained: [],
     withoutEnd: 0,
+    strayEnd: '',
     doubledBos: 0,
     boundaryMerges: 0,
     trainedPrompts: [],

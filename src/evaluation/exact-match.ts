@@ -19,7 +19,7 @@ export async function answerPrompts(
   { maxNewTokens }: { maxNewTokens: number },
 ): Promise<Answer[]> {
   const prompts = rows.map(({ prompt }) => encodePrompt(prompt, tokenizer));
-  const results = await generate(model, prompts, { maxNewTokens, stopIds: stopIdsOf(tokenizer) });
+  const results = await generate(model, prompts, { maxNewTokens, stopIds: tokenizer.endIds });
   return results.map(({ tokens }, i) => {
     const { prompt, answer } = rows[i]!;
     const completion = tokenizer.decode(tokens, { skipSpecialTokens: true });
@@ -39,8 +39,4 @@ export function isRight({ completion, expected = '' }: Answer): boolean {
 
 function normalised(text: string): string {
   return text.trim().replace(/\.$/, '').toLowerCase();
-}
-
-export function stopIdsOf({ eosId }: Tokenizer): number[] {
-  return eosId === undefined ? [] : [eosId];
 }

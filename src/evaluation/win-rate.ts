@@ -65,7 +65,7 @@ async function responses(
   options: { temperature: number; maxNewTokens: number },
 ): Promise<Completion[]> {
   const prompts = rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
-  const rollouts = await rollOut(model, prompts, { ...options, endId: tokenizer.eosId, seed: 0 });
+  const rollouts = await rollOut(model, prompts, { ...options, endIds: tokenizer.endIds, seed: 0 });
   return rollouts.map(({ row, prompt, response }) => ({
     row,
     prompt: rows[row]!,

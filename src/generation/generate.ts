@@ -19,8 +19,8 @@ export interface GenerateOptions {
 
 export interface Generation {
   tokens: Int32Array;
-  /** False where maxNewTokens ended the text. */
-  ended: boolean;
+  /** Of `stopIds` the one that ended the text; undefined where maxNewTokens did. */
+  endId: number | undefined;
   /** Where asked for: of `tokens`, and behind them of the token that ended the text. */
   logProbs?: Float64Array;
 }
@@ -54,7 +54,7 @@ export async function generate(
   prompts: readonly Int32Array[],
   { maxNewTokens, stopIds, sampling = greedy, seed = 0, batchSize = 64, logProbs = false }: GenerateOptions,
 ): Promise<Generation[]> {
-  const results: Generation[] = prompts.map(() => ({ tokens: new Int32Array(), ended: false }));
+  const results: Generation[] = prompts.map(() => ({ tokens: new Int32Array(), endId: undefined }));
   if (prompts.length === 0 || maxNewTokens === 0) return results;
   const sequences = Math.min(batchSize, prompts.length);
   const sampler = openSampler(model.backend, { sequences, vocabulary: model.config.vocabSize, sampling, logProbs });
@@ -85,11 +85,11 @@ export async function generate(
     for (const [row, text] of step.texts.entries()) {
       if (text.done) continue;
       const token = drawn.tokens[row]!;
-      const ended = stopIds.includes(token);
-      if (!ended) text.generated.push(token);
+      const endId = stopIds.includes(token) ? token : undefined;
+      if (endId === undefined) text.generated.push(token);
       if (logProbs) text.logProbs.push(drawn.logProbs![row]!);
-      text.done = ended || text.generated.length === maxNewTokens;
-      if (text.done) results[text.index] = { tokens: Int32Array.from(text.generated), ended, ...logProbsOf(text) };
+      text.done = endId !== undefined || text.generated.length === maxNewTokens;
+      if (text.done) results[text.index] = { tokens: Int32Array.from(text.generated), endId, ...logProbsOf(text) };
     }
   };
   const logProbsOf = (text: OpenText) => (logProbs ? { logProbs: Float64Array.from(text.logProbs) } : {});

@@ -16,7 +16,7 @@ export interface GeneratedText {
 }
 
 /**
- * Continues texts and answers conversations; stops at the tokenizer's end token unless told otherwise.
+ * Continues texts and answers conversations; stops at every id that ends a text unless told otherwise.
  * @throws RequestError where a prompt is empty, or has a token that the model does not have
  */
 export async function generateText(
@@ -25,7 +25,7 @@ export async function generateText(
   prompts: readonly TextPrompt[],
   options: Omit<GenerateOptions, 'stopIds'> & { stopIds?: readonly number[] },
 ): Promise<GeneratedText[]> {
-  const stopIds = options.stopIds ?? (tokenizer.eosId === undefined ? [] : [tokenizer.eosId]);
+  const stopIds = options.stopIds ?? tokenizer.endIds;
   const encoded = prompts.map((prompt) =>
     typeof prompt === 'string' ? encodeText(prompt, tokenizer) : encodePrompt(prompt, tokenizer),
   );
@@ -33,10 +33,10 @@ export async function generateText(
   const sequences = encoded.map((tokens) => ({ tokens, trained: new Uint8Array(tokens.length) }));
   checkTokenIds(sequences, tokenizer, model.config.vocabSize);
   const results = await generate(model, encoded, { ...options, stopIds });
-  return results.map(({ tokens, ended }) => ({
+  return results.map(({ tokens, endId }) => ({
     text: tokenizer.decode(tokens, { skipSpecialTokens: true }),
     tokens: [...tokens],
-    ended,
+    ended: endId !== undefined,
   }));
 }
 

@@ -38,6 +38,7 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
   async finish({ dtype }, { source }, directory) {
     const { config, extra, read } = await readModelDirectory(source);
     const tokenizer = await loadTokenizer(source);
-    await writeModelDirectory(directory, { ...extra, config, read, dtype, tokenizer });
+    const { generationConfig } = tokenizer;
+    await writeModelDirectory(directory, { ...extra, config, read, dtype, tokenizer, generationConfig });
   },
 };

@@ -1,5 +1,4 @@
 import type { Sequence } from '../data/batch.ts';
-import { stopIdsOf } from '../evaluation/exact-match.ts';
 import { generate } from '../generation/generate.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -17,7 +16,7 @@ export async function continuations(
 ): Promise<Sample[]> {
   const chosen = texts.filter(({ tokens }) => tokens.length > promptTokens).slice(0, sampleCount);
   const prompts = chosen.map(({ tokens }) => tokens.slice(0, promptTokens));
-  const results = await generate(model, prompts, { maxNewTokens, stopIds: stopIdsOf(tokenizer) });
+  const results = await generate(model, prompts, { maxNewTokens, stopIds: tokenizer.endIds });
   return results.map(({ tokens }, i) => ({
     prompt: tokenizer.decode(prompts[i]!),
     completion: tokenizer.decode(tokens),

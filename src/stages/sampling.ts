@@ -38,15 +38,15 @@ export async function sampleExperience(
 ): Promise<Sampled> {
   const { model: policy } = state.optimizer;
   const { precision } = policy.backend;
-  const { eosId } = state.tokenizer;
+  const { endIds } = state.tokenizer;
   const begun = performance.now();
   const place = state.cursor.state();
   const prompts = state.cursor
     .take(config.batchSize)
     .flatMap((index) => Array.from({ length: config.samplesPerPrompt }, () => state.prompts[index]!));
   const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
-  const rollouts = await rollOut(policy, prompts, { ...config, endId: eosId, seed });
-  assertNothingBehindEnd(rollouts, eosId);
+  const rollouts = await rollOut(policy, prompts, { ...config, endIds, seed });
+  assertNothingBehindEnd(rollouts, endIds);
   const rewarded = await withRewards(rollouts, state.rows, state).catch((error: unknown) => {
     state.cursor.restore(place);
     if (error instanceof RunError) error.stateIsWhole = true;
@@ -99,7 +99,7 @@ async function greedyResponses(
   state: ReinforcementState,
   rows: readonly PromptRow[],
 ): Promise<Rewarded[]> {
-  const options = { ...config, temperature: 0, endId: state.tokenizer.eosId, seed: 0 };
+  const options = { ...config, temperature: 0, endIds: state.tokenizer.endIds, seed: 0 };
   return withRewards(await rollOut(resultOf(state), encodedPrompts(rows, state.tokenizer), options), rows, state);
 }
 

@@ -19,11 +19,7 @@ const fileNames = [
 ] as const;
 
 export async function readTokenizerFiles(directory: string): Promise<TokenizerFiles> {
-  const files = new Map<string, Uint8Array>();
-  for (const name of fileNames) {
-    const bytes = await readFileIfPresent(join(directory, name));
-    if (bytes !== undefined) files.set(name, bytes);
-  }
+  const files = await filesPresent(directory, fileNames);
   if (files.has('tokenizer.json')) return files;
   throw new RequestError({
     message: 'there is no tokenizer.json',
@@ -32,6 +28,19 @@ export async function readTokenizerFiles(directory: string): Promise<TokenizerFi
       ? "it has only SentencePiece's tokenizer.model; save it once with transformers' AutoTokenizer to get a tokenizer.json"
       : 'name a directory with a Hugging Face tokenizer, or train one with `mixtune tokenizer`',
   });
+}
+
+/** Files of a model beside the tokenizer that say how its texts end; they are no part of the tokenizer. */
+export const readModelSettings = (directory: string): Promise<TokenizerFiles> =>
+  filesPresent(directory, ['config.json', 'generation_config.json']);
+
+async function filesPresent(directory: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of names) {
+    const bytes = await readFileIfPresent(join(directory, name));
+    if (bytes !== undefined) files.set(name, bytes);
+  }
+  return files;
 }
 
 async function readFileIfPresent(path: string): Promise<Uint8Array | undefined> {

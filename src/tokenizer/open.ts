@@ -1,8 +1,15 @@
 import { RequestError } from '../errors.ts';
 import { byteLevelCodec } from './byte-level.ts';
 import type { Codec } from './codec.ts';
-import { fingerprintOf, readTokenizerFiles, type TokenizerFiles, writeTokenizerFiles } from './files.ts';
+import {
+  fingerprintOf,
+  readModelSettings,
+  readTokenizerFiles,
+  type TokenizerFiles,
+  writeTokenizerFiles,
+} from './files.ts';
 import { generalCodec } from './general.ts';
+import { endIdsOf, type ModelSettings, parseModelSettings } from './generation-config.ts';
 import { sentencePieceCodec } from './sentencepiece.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import {
@@ -15,20 +22,21 @@ import {
 
 /**
  * Reads a Hugging Face tokenizer from a directory: tokenizer.json, and where present tokenizer_config.json,
- * special_tokens_map.json and chat_template.jinja.
+ * special_tokens_map.json and chat_template.jinja; of a model beside it, how its texts end.
  * Throws RequestError where a file is missing or broken, or names a token that the vocabulary does not hold.
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const files = await readTokenizerFiles(directory);
+  const beside = await readModelSettings(directory);
   try {
-    return openTokenizer(files);
+    return openTokenizer(files, parseModelSettings(beside));
   } catch (error) {
     throw error instanceof RequestError ? new RequestError(error.problems, directory) : error;
   }
 }
 
 /** The tokenizer that the files describe. */
-export function openTokenizer(files: TokenizerFiles): Tokenizer {
+export function openTokenizer(files: TokenizerFiles, settings: ModelSettings = {}): Tokenizer {
   const json = parseTokenizerJson(files.get('tokenizer.json')!);
   const optional = <T>(name: string, parse: (bytes: Uint8Array) => T): T | undefined => {
     const bytes = files.get(name);
@@ -39,11 +47,14 @@ export function openTokenizer(files: TokenizerFiles): Tokenizer {
   const codec = byteLevelCodec(json) ?? sentencePieceCodec(json) ?? generalCodec(json, config);
   const idOf = (role: TokenRole) => specialId(role, config[role] ?? map[role], codec);
   const bosId = idOf('bos_token');
+  const eosId = idOf('eos_token');
   return {
     vocabSize: codec.vocabSize,
     bosId,
-    eosId: idOf('eos_token'),
+    eosId,
     padId: idOf('pad_token'),
+    endIds: endIdsOf(settings, eosId),
+    generationConfig: settings.generationConfig,
     addsBos: bosId !== undefined && (config.add_bos_token ?? startsWithToken(json.post_processor)),
     chatTemplate:
       optional('chat_template.jinja', (bytes) => new TextDecoder().decode(bytes)) ?? config.chat_template ?? undefined,

@@ -1,3 +1,5 @@
+import type { GenerationConfig } from './generation-config.ts';
+
 /** Token ids of a text with the place of each token in it. */
 export interface Encoding {
   ids: Int32Array;
@@ -11,6 +13,10 @@ export interface Tokenizer {
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
   readonly padId: number | undefined;
+  /** Every id that ends a text: the end token, and those that config.json and generation_config.json beside it list. */
+  readonly endIds: readonly number[];
+  /** generation_config.json of the model that the tokenizer lies beside, which its results keep. */
+  readonly generationConfig: GenerationConfig | undefined;
   /** True where the tokenizer's own template puts a beginning-of-sequence token before a text. */
   readonly addsBos: boolean;
   /** Jinja source of the chat template, if the tokenizer has one. */

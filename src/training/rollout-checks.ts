@@ -65,10 +65,10 @@ export function assertUntouchedRatio(
 /** A response ends with its first end token or is cut off: nothing that stands behind the end may be learned from. */
 export function assertNothingBehindEnd(
   rollouts: readonly Pick<Experience, 'row' | 'response' | 'ended'>[],
-  endId: number | undefined,
+  endIds: readonly number[],
 ): void {
   for (const { row, response, ended } of rollouts) {
-    const first = endId === undefined ? -1 : response.indexOf(endId);
+    const first = response.findIndex((token) => endIds.includes(token));
     if (first === (ended ? response.length - 1 : -1) && response.length > 0) continue;
     throw new RunError(`the response to row ${row + 1} goes on behind its end token, or was cut off and has one`, {
       hint: 'what stands behind the end is padding and must be left out of the loss',

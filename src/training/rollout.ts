@@ -25,8 +25,8 @@ export interface RolloutOptions {
   /** 0 = greedy. */
   temperature: number;
   maxNewTokens: number;
-  /** Token that ends a response; without one, all responses are cut off. */
-  endId: number | undefined;
+  /** Tokens that end a response; without one, all responses are cut off. */
+  endIds: readonly number[];
   /** Of the random streams, one for each prompt of the call. */
   seed: number;
 }
@@ -38,23 +38,23 @@ const rolloutsAtOnce = 128;
 export async function rollOut(
   policy: Model,
   prompts: readonly PromptTokens[],
-  { temperature, maxNewTokens, endId, seed }: RolloutOptions,
+  { temperature, maxNewTokens, endIds, seed }: RolloutOptions,
 ): Promise<Rollout[]> {
   const generations = await generate(
     policy,
     prompts.map(({ tokens }) => tokens),
     {
       maxNewTokens,
-      stopIds: endId === undefined ? [] : [endId],
+      stopIds: endIds,
       sampling: { ...unfiltered, temperature },
       seed,
       batchSize: rolloutsAtOnce,
       logProbs: true,
     },
   );
-  return generations.map(({ tokens, ended, logProbs }, i) => {
+  return generations.map(({ tokens, endId, logProbs }, i) => {
     const { row, tokens: prompt } = prompts[i]!;
-    const response = ended ? Int32Array.of(...tokens, endId!) : tokens;
-    return { row, prompt, response, ended, sampledLogProbs: logProbs! };
+    const response = endId === undefined ? tokens : Int32Array.of(...tokens, endId);
+    return { row, prompt, response, ended: endId !== undefined, sampledLogProbs: logProbs! };
   });
 }

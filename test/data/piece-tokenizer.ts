@@ -24,11 +24,14 @@ export function pieceTokenizer(
     }
     return { ids: Int32Array.from(ids), offsets: Int32Array.from(offsets) };
   };
+  const eosId = options.eos === undefined ? undefined : idOf(options.eos);
   return {
     vocabSize: vocabulary.length,
     bosId: options.bos === undefined ? undefined : idOf(options.bos),
-    eosId: options.eos === undefined ? undefined : idOf(options.eos),
+    eosId,
     padId: undefined,
+    endIds: eosId === undefined ? [] : [eosId],
+    generationConfig: undefined,
     addsBos: options.addsBos ?? false,
     chatTemplate: options.chatTemplate,
     fingerprint: 'pieces',

@@ -66,9 +66,18 @@ describe('preflight', () => {
     const rows = [row('a'), row(''), row('b')];
     const encode = () => encodeConversations(rows, silent, { maxLength: 10 });
     expect(encode).toThrow(/1 of 3 rows have nothing to train on \(row 2\)/);
-    expect(encode).toThrow(/2 of 2 answers do not end with the end-of-sequence token/);
+    expect(encode).toThrow('2 of 2 answers end with "a", and generation stops at no token');
     expect(encodeConversations([row('a')], silent, { maxLength: 10, allowMissingEnd: true }).preflight.withoutEnd).toBe(
       1,
+    );
+  });
+
+  it('takes an end of turn at which generation stops for an end, whatever the end token is', () => {
+    const own = { ...tokenizer, eosId: tokenizer.tokenToId('<|user|>')! };
+    const encode = (endIds: number[]) => encodeConversations([row('a')], { ...own, endIds }, { maxLength: 20 });
+    expect(encode([own.eosId, tokenizer.tokenToId('<|end|>')!]).preflight.withoutEnd).toBe(0);
+    expect(() => encode([own.eosId])).toThrow(
+      /1 of 1 answers end with "<\|end\|>", and generation stops only at "<\|user\|>".*\n.*list its id under eos_token_id/,
     );
   });
 

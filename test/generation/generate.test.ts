@@ -41,7 +41,7 @@ describe('generate', () => {
     const results = await generate(model, prompts, { maxNewTokens: 6, stopIds: [] });
     for (const [i, prompt] of prompts.entries()) {
       expect([...results[i]!.tokens]).toEqual(await withoutCache(model, prompt, 6));
-      expect(results[i]!.ended).toBe(false);
+      expect(results[i]!.endId).toBe(undefined);
     }
   });
 
@@ -52,7 +52,7 @@ describe('generate', () => {
     const stop = free[0]!.tokens[2]!;
     const [first] = await generate(model, prompts, { maxNewTokens: 6, stopIds: [stop] });
     expect([...first!.tokens]).toEqual([...free[0]!.tokens].slice(0, free[0]!.tokens.indexOf(stop)));
-    expect(first!.ended).toBe(true);
+    expect(first!.endId).toBe(stop);
   });
 
   test('sampling depends on the seed and not on the batch', async () => {
@@ -77,13 +77,13 @@ describe('generate', () => {
     const lengths = new Set(apart[0]!.map(({ tokens }) => tokens.length));
     expect(lengths.size).toBeGreaterThan(2);
     for (const results of apart) {
-      expect(results.map(({ tokens, ended }) => ({ tokens, ended }))).toEqual(
-        apart[0]!.map(({ tokens, ended }) => ({ tokens, ended })),
+      expect(results.map(({ tokens, endId }) => ({ tokens, endId }))).toEqual(
+        apart[0]!.map(({ tokens, endId }) => ({ tokens, endId })),
       );
-      for (const { tokens, ended, logProbs } of results) {
+      for (const { tokens, endId, logProbs } of results) {
         expect(tokens.some((token) => options.stopIds.includes(token))).toBe(false);
-        expect(tokens.length < 12).toBe(ended);
-        expect(logProbs!.length).toBe(tokens.length + Number(ended));
+        expect(tokens.length < 12).toBe(endId !== undefined);
+        expect(logProbs!.length).toBe(tokens.length + Number(endId !== undefined));
       }
     }
     releaseModel(model);

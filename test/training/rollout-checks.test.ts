@@ -24,7 +24,7 @@ import {
 } from '../../src/training/rollout-checks.ts';
 
 const prompts = [Int32Array.of(3), Int32Array.of(1, 2, 3, 4, 5), Int32Array.of(7, 18), Int32Array.of(9, 9, 9)];
-const endId = 6;
+const endIds = [6, 11];
 const advantageOptions = {
   klCoefficient: 0.1,
   klKind: 'k1' as const,
@@ -46,7 +46,7 @@ async function experienceAt(temperatures: { sampling: number; training: number }
   const rollouts = await rollOut(
     policy,
     prompts.map((tokens, row) => ({ row, tokens })),
-    { temperature: temperatures.sampling, maxNewTokens: 12, endId, seed: 3 },
+    { temperature: temperatures.sampling, maxNewTokens: 12, endIds, seed: 3 },
   );
   const scored = rollouts.map((rollout, i) => ({ ...rollout, score: i }));
   return withLogProbs(scored, policy, reference, temperatures.training);
@@ -58,8 +58,8 @@ describe('sampling and training', () => {
     expect(assertSampledLogProbs(experience, 'f64')).toBeLessThan(1e-9);
     for (const { response, ended } of experience) {
       expect(response.length).toBeLessThanOrEqual(12);
-      expect(response.at(-1) === endId).toBe(ended);
-      expect(response.subarray(0, -1)).not.toContain(endId);
+      expect(endIds.includes(response.at(-1)!)).toBe(ended);
+      expect(response.subarray(0, -1).some((token) => endIds.includes(token))).toBe(false);
     }
     expect(new Set(experience.map(({ ended }) => ended))).toEqual(new Set([true, false]));
   });
@@ -140,14 +140,14 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
 
   test('padding behind the end that is learned from', async () => {
     const rollouts = await experienceAt({ sampling: 1, training: 1 });
-    assertNothingBehindEnd(rollouts, endId);
+    assertNothingBehindEnd(rollouts, endIds);
     const padded = rollouts.map((rollout) => ({
       ...rollout,
-      response: Int32Array.of(...rollout.response, endId, endId),
+      response: Int32Array.of(...rollout.response, ...endIds),
     }));
-    expect(() => assertNothingBehindEnd(padded, endId)).toThrow('goes on behind its end token');
+    expect(() => assertNothingBehindEnd(padded, endIds)).toThrow('goes on behind its end token');
     const asEnded = rollouts.map((rollout) => ({ ...rollout, ended: true }));
-    expect(() => assertNothingBehindEnd(asEnded, endId)).toThrow('goes on behind its end token');
+    expect(() => assertNothingBehindEnd(asEnded, endIds)).toThrow('goes on behind its end token');
   });
 
   test('tokens of prompts in the loss', () => {

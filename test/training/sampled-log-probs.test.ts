@@ -20,7 +20,7 @@ test.runIf(available).each(['f32', 'bf16'] as const)(
     const prompts = [1, 5, 9, 40, 70].map((length, row) => {
       return { row, tokens: Int32Array.from({ length }, () => random.integer(config.vocabSize)) };
     });
-    const options = { temperature: 1, maxNewTokens: 60, endId: undefined, seed: 1 };
+    const options = { temperature: 1, maxNewTokens: 60, endIds: [], seed: 1 };
     const rollouts = await rollOut(model, prompts, options);
     const trained = await ofEachResponse(rollouts, (packed) => responseLogProbs(model, packed, 1));
     const differences = rollouts.flatMap(({ sampledLogProbs }, i) =>
