@@ -50,10 +50,13 @@ export interface KeyParts {
 /** Keys that decide what is said and kept while a stage runs, or how it computes, and not what comes out. */
 const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery', 'sinkingSteps', 'recompute']);
 
+/** Raised where the same config comes to another result than before; part of every content key. */
+const resultVersion = 2;
+
 /** SHA-256 of everything that decides a node's result. */
 export function contentKey(parts: KeyParts): string {
   const config = Object.fromEntries(Object.entries(parts.config).filter(([key]) => !withoutEffect.has(key)));
-  const text = JSON.stringify(sorted({ format: formatVersion, ...parts, config }));
+  const text = JSON.stringify(sorted({ format: formatVersion, results: resultVersion, ...parts, config }));
   return createHash('sha256').update(text).digest('hex');
 }
 

@@ -20,8 +20,17 @@ export function trainingOptions(defaults: {
     accumulate: count().default(1).describe('micro-batches in an optimiser step'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
     schedule: z.enum(scheduleNames).default('cosine').describe('learning rate after the warm-up'),
-    warmup: z.number().nonnegative().default(defaults.warmup).describe('warm-up: steps, or below 1 a share of them'),
-    minLr: z.number().min(0).max(1).default(0.1).describe('share of the peak rate that the schedule ends at'),
+    warmup: z
+      .number()
+      .nonnegative()
+      .default(defaults.warmup)
+      .describe('steps of warm-up, or below 1 a share of all steps, rounded up'),
+    minLr: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('share of the peak rate that the schedule falls towards; no step has it, the last is just above'),
     weightDecay: z.number().nonnegative().default(defaults.weightDecay).describe('decoupled decay of matrices'),
     beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
     beta2: z.number().min(0).lt(1).default(0.95).describe('decay of the second moment'),
@@ -57,7 +66,7 @@ export function totalStepsOf(
   return Math.ceil((options.epochs ?? 1) * Math.ceil(items / (options.batchSize * options.accumulate)));
 }
 
-/** Warm-up in steps. */
+/** Warm-up in steps, as transformers counts them. */
 export function warmupStepsOf({ warmup }: Pick<TrainingOptions, 'warmup'>, totalSteps: number): number {
-  return warmup < 1 ? Math.round(warmup * totalSteps) : warmup;
+  return warmup < 1 ? Math.ceil(warmup * totalSteps) : Math.floor(warmup);
 }

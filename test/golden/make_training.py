@@ -140,10 +140,10 @@ def windows(make, seed, micro_batches, size):
 
 
 def learning_rate(step, peak):
-    """step counts updates from 1: linear warm-up, then cosine to FLOOR of the peak at the last update."""
+    """step counts updates from 1: linear warm-up, the peak, then cosine towards FLOOR of it one update after the last."""
     if step <= WARMUP:
-        return peak * step / WARMUP
-    return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / (STEPS - WARMUP))))
+        return peak * step / (WARMUP + 1)
+    return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * (step - 1 - WARMUP) / (STEPS - WARMUP))))
 
 
 def trained_log_probs(sequence, parameters, config):

@@ -21,15 +21,15 @@ const pairs = {
 };
 
 describe('cosine schedule of the Mix-LN recipe', () => {
-  // Update s here is the recipe's step s: its step 0, with rate 0, is not done.
+  // The recipe's step s, with its step 0 of rate 0; here each kind of steps is one less, as that update is not done.
   test.each([
     [500, 0.5],
     [1000, 1],
     [5500, 0.55],
     [9999, 0.10000003],
     [10000, 0.1],
-  ])('update %d of 10000 after 1000 of warm-up', (step, factor) => {
-    const schedule = { schedule: 'cosine', warmupSteps: 1000, totalSteps: 10000, minLr: 0.1 } as const;
+  ])('step %d of 10000 after 1000 of warm-up', (step, factor) => {
+    const schedule = { schedule: 'cosine', warmupSteps: 999, totalSteps: 9999, minLr: 0.1 } as const;
     expect(scheduleFactor(schedule, step)).toBeCloseTo(factor, 8);
   });
 });
