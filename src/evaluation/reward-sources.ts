@@ -4,6 +4,7 @@ import type { Problem } from '../errors.ts';
 import { rewardScores } from '../training/reward.ts';
 import { isRight } from './exact-match.ts';
 import { type SchemaCheck, schemaCheck } from './json-schema.ts';
+import { isSameNumber, lastNumber } from './numbers.ts';
 import type { RewardFunction } from './reward-function.ts';
 
 /** A response that is to be rewarded. */
@@ -32,13 +33,16 @@ export type Verification = (typeof verifications)[number];
  * 1 for a right answer, else 0:
  *
  * - `exact`: the row's answer, apart from case, outer spaces and a final full stop
- * - `number`: the last number in the completion is the last number in the answer
+ * - `number`: the last number in the completion is the last number in the answer, however written (`lastNumber`)
  * - `regex`: the answer is a regular expression that the completion matches
  * - `schema`: the answer is a JSON schema, and the completion is JSON that satisfies it
  */
 const isVerified: Record<Verification, (completion: string, answer: string) => boolean> = {
   exact: (completion, answer) => isRight({ prompt: '', completion, expected: answer }),
-  number: (completion, answer) => lastNumber(completion) === lastNumber(answer),
+  number: (completion, answer) => {
+    const [given, right] = [lastNumber(completion), lastNumber(answer)];
+    return given !== undefined && right !== undefined && isSameNumber(given, right);
+  },
   regex: (completion, answer) => new RegExp(answer).test(completion),
   schema: (completion, answer) => compiledSchema(answer)(completion),
 };
@@ -90,12 +94,6 @@ function answerProblem(answer: string | undefined, kind: Verification): string |
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-/** The last number in a text; commas between digits are left out. */
-function lastNumber(text: string): number | undefined {
-  const last = text.match(/-?\d[\d,]*(?:\.\d+)?/g)?.at(-1);
-  return last === undefined ? undefined : Number(last.replaceAll(',', ''));
 }
 
 /** 1 for a response that is JSON and satisfies a schema, else 0. */
