@@ -1,6 +1,6 @@
-import { parseDocument } from 'yaml';
-import type { Problem } from '../errors.ts';
-import type { Path } from './yaml-file.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import { own } from './own.ts';
+import { type Path, yamlValue } from './yaml-file.ts';
 
 /** One `--set path=value`. */
 export interface Assignment {
@@ -23,23 +23,26 @@ export function parseAssignments(texts: readonly string[]): { assignments: Assig
       problems.push({ where: `--set ${argument}`, message: 'this is no assignment', hint });
       continue;
     }
+    if (path.includes('__proto__')) {
+      problems.push({ where: `--set ${path.join('.')}`, message: 'the name `__proto__` cannot be used' });
+      continue;
+    }
     const text = argument.slice(equals + 1);
-    assignments.push({ path, text, value: yamlValue(text) });
+    try {
+      assignments.push({ path, text, value: yamlValue(text, `--set ${path.join('.')}`) });
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      problems.push(...error.problems.map(({ message }) => ({ where: `--set ${path.join('.')}`, message })));
+    }
   }
   return { assignments, problems };
-}
-
-/** What YAML makes of the text; the text itself where it is not YAML, so that any path can be typed unquoted. */
-export function yamlValue(text: string): unknown {
-  const document = parseDocument(text);
-  return document.errors.length > 0 ? text : document.toJS();
 }
 
 /** Sets the value at the path inside nested objects and makes the objects on the way; `root` is changed. */
 export function setAt(root: Record<string, unknown>, path: Path, value: unknown): void {
   let target = root;
   for (const step of path.slice(0, -1)) {
-    const child = target[step];
+    const child = own(target, step);
     target[step] = isRecord(child) ? child : {};
     target = target[step] as Record<string, unknown>;
   }

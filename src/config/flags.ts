@@ -1,7 +1,7 @@
 import { Option } from 'commander';
-import { yamlValue } from './assignments.ts';
 import type { Origins } from './resolved.ts';
 import type { SchemaKey } from './schema-keys.ts';
+import { yamlValue } from './yaml-file.ts';
 
 /** `learningRate` → `learning-rate`. */
 export function flagName(key: string): string {
@@ -32,7 +32,8 @@ export function flagOrigins(values: Readonly<Record<string, unknown>>): Origins 
 }
 
 function flagValue(key: SchemaKey, text: string, previous: unknown): unknown {
-  const value = key.kind === 'string' ? text : key.kind === 'list' ? listItem(text) : yamlValue(text);
+  const value =
+    key.kind === 'string' ? text : key.kind === 'list' ? listItem(text) : yamlValue(text, `--${flagName(key.name)}`);
   if (key.kind !== 'list') return value;
   return Array.isArray(previous) ? [...previous, value] : [value];
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { own } from './own.ts';
 
 /** By name, the values that a known implementation or paper gives to keys. */
 export type Presets<Key extends string = string> = Readonly<Record<string, Readonly<Partial<Record<Key, unknown>>>>>;
@@ -17,6 +18,6 @@ export function withPresets<Shape extends z.ZodRawShape>(shape: Shape, presets: 
 export function presetValues(presets: Presets | undefined, written: unknown): Readonly<Record<string, unknown>> {
   const keys: Readonly<Record<string, unknown>> = Object(written);
   const name = keys.preset;
-  const values = typeof name === 'string' && presets && Object.hasOwn(presets, name) ? presets[name]! : {};
+  const values = (typeof name === 'string' && own(presets, name)) || {};
   return Object.fromEntries(Object.entries(values).filter(([key]) => keys[key] === undefined));
 }

@@ -1,5 +1,7 @@
 import { Document, isMap, isNode, isPair, isScalar } from 'yaml';
 
+import { own } from './own.ts';
+
 /** Where a value came from: `default`, `pipelines/mine.yaml:14`, `--set`, `--learning-rate`. */
 export type Origins = Readonly<Record<string, string>>;
 
@@ -14,7 +16,7 @@ export function annotatedYaml(config: Readonly<Record<string, unknown>>, origins
   for (const pair of document.contents.items) {
     if (!isPair(pair) || !isScalar(pair.key) || !isNode(pair.value)) continue;
     if (!isScalar(pair.value)) Object.assign(pair.value, { flow: true });
-    pair.value.comment = ` ${origins[String(pair.key.value)] ?? 'default'}`;
+    pair.value.comment = ` ${own(origins, String(pair.key.value)) ?? 'default'}`;
   }
   return document.toString({ lineWidth: 0 });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { own } from './own.ts';
 
 /** What a schema says about one of its keys; the only source of flags, help and documentation. */
 export interface SchemaKey {
@@ -53,7 +54,7 @@ export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[
 }
 
 function childrenOf(schema: JsonSchema, step: PropertyKey): JsonSchema[] {
-  const child = typeof step === 'number' ? schema.items : schema.properties?.[String(step)];
+  const child = typeof step === 'number' ? schema.items : own(schema.properties, String(step));
   return child ? [child] : [];
 }
 

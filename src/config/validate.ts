@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Problem } from '../errors.ts';
+import { own } from './own.ts';
 import { keysAt, schemaKeys } from './schema-keys.ts';
 import { suggestion } from './suggest.ts';
 import type { Path } from './yaml-file.ts';
@@ -45,7 +46,10 @@ function located(place: Place, path: Path, message: string, hint: string | undef
 }
 
 function valueAt(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, step) => (value as Record<string | number, unknown> | null)?.[step], root);
+  return path.reduce<unknown>(
+    (value, step) => (Object(value) === value ? own(value as Record<string, unknown>, step) : undefined),
+    root,
+  );
 }
 
 /** A schema's own check may pass `params: { hint }`. */

@@ -1,5 +1,16 @@
-import { isCollection, isMap, isNode, LineCounter, parseDocument } from 'yaml';
-import { RequestError } from '../errors.ts';
+import {
+  Composer,
+  type CST,
+  type Document,
+  isCollection,
+  isMap,
+  isNode,
+  LineCounter,
+  Parser,
+  type YAMLMap,
+} from 'yaml';
+import { type Problem, RequestError } from '../errors.ts';
+import { maxDepth, plainValue, tooDeep } from './yaml-value.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -12,34 +23,98 @@ export interface YamlFile {
   lineOf(path: Path): number | undefined;
 }
 
-/** Parses YAML 1.2; syntax errors and repeated keys are a RequestError that lists all of them with their lines. */
+/** Parses YAML 1.2; everything wrong with its syntax and its keys is one RequestError with lines. */
 export function parseYamlFile(text: string, name: string): YamlFile {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  if (document.errors.length > 0) {
-    throw new RequestError(
-      document.errors.map(({ message, pos }) => ({ message, line: lineCounter.linePos(pos[0]).line })),
-      name,
-    );
-  }
-  const lineAt = (offset: number | undefined) => (offset === undefined ? undefined : lineCounter.linePos(offset).line);
-  return { name, value: document.toJS(), lineOf: (path) => lineAt(offsetOf(document.contents, path)) };
+  const { document, errors, lineAt } = parseYaml(text, name);
+  if (!document) throw new RequestError(errors, name);
+  const { value, problems } = inFile(name, () => plainValue(document, lineAt));
+  if (problems.length > 0) throw new RequestError(problems, name);
+  const offsetOf = offsets(document.contents);
+  const lineOf = (path: Path) => {
+    const offset = offsetOf(path);
+    return offset === undefined ? undefined : lineAt(offset);
+  };
+  return { name, value, lineOf };
 }
 
-/** Offset of the key (in a map) or the item (in a list) that the path leads to, as far as the path exists. */
-function offsetOf(root: unknown, path: Path): number | undefined {
-  let node = root;
-  let offset = isNode(root) ? root.range?.[0] : undefined;
-  for (const step of path) {
-    if (!isCollection(node)) break;
-    const key = isMap(node)
-      ? node.items.find((pair) => isNode(pair.key) && String(pair.key) === String(step))?.key
-      : undefined;
-    const child = node.get(step, true);
-    const place = key ?? child;
-    if (!isNode(place)) break;
-    offset = place.range?.[0] ?? offset;
-    node = child;
+/** What YAML makes of the text of one value; the text itself where it is not YAML, so that any path can be typed unquoted. */
+export function yamlValue(text: string, where: string): unknown {
+  const { document, lineAt } = parseYaml(text, where);
+  if (!document) return text;
+  const { value, problems } = inFile(where, () => plainValue(document, lineAt));
+  if (problems.length > 0) throw new RequestError(problems, where);
+  return value;
+}
+
+interface Parsed {
+  /** Absent where there are errors. */
+  document?: Document.Parsed;
+  errors: Problem[];
+  lineAt(offset: number): number;
+}
+
+/** What the `yaml` package composes of a text, once its tokens are known not to be nested too deeply for it. */
+function parseYaml(text: string, name: string): Parsed {
+  const lineCounter = new LineCounter();
+  const lineAt = (offset: number) => lineCounter.linePos(offset).line;
+  const tokens = [...new Parser(lineCounter.addNewLine).parse(text)];
+  const deep = tokenBelow(tokens);
+  if (deep !== undefined) throw new RequestError({ message: tooDeep, line: lineAt(deep) }, name);
+  // Its own check of keys compares each with all others.
+  const composer = new Composer({ uniqueKeys: false });
+  const [document, second] = [...composer.compose(tokens, true, text.length)];
+  const errors = document!.errors.map(({ message, pos }) => ({ message, line: lineAt(pos[0]) }));
+  if (second) errors.push({ message: 'a second document begins; one is expected', line: lineAt(second.range[0]) });
+  return errors.length > 0 ? { errors, lineAt } : { document: document!, errors, lineAt };
+}
+
+/** Where lists and maps are nested more deeply than `maxDepth` for the first time. */
+function tokenBelow(tokens: readonly CST.Token[]): number | undefined {
+  const waiting = tokens.map((token) => ({ token, depth: 0 }));
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const { token, depth } = next;
+    if (token.type === 'document') {
+      if (token.value) waiting.push({ token: token.value, depth });
+    } else if ('items' in token) {
+      if (depth >= maxDepth) return token.offset;
+      for (const { key, value } of token.items) {
+        if (key) waiting.push({ token: key, depth: depth + 1 });
+        if (value) waiting.push({ token: value, depth: depth + 1 });
+      }
+    }
   }
-  return offset;
+  return undefined;
+}
+
+/** Offset of the key (in a map) or the item (in a list) that a path leads to, as far as the path exists. */
+function offsets(root: unknown): (path: Path) => number | undefined {
+  const keys = new WeakMap<YAMLMap, ReadonlyMap<string, YAMLMap['items'][number]>>();
+  const pairOf = (map: YAMLMap, name: string) => {
+    const known = keys.get(map) ?? new Map(map.items.map((pair) => [String(pair.key), pair]));
+    keys.set(map, known);
+    return known.get(name);
+  };
+  return (path) => {
+    let node = root;
+    let offset = isNode(root) ? root.range?.[0] : undefined;
+    for (const step of path) {
+      if (!isCollection(node)) break;
+      const pair = isMap(node) ? pairOf(node, String(step)) : undefined;
+      const child = pair ? pair.value : node.get(step, true);
+      const place = pair?.key ?? child;
+      if (!isNode(place)) break;
+      offset = place.range?.[0] ?? offset;
+      node = child;
+    }
+    return offset;
+  };
+}
+
+/** Names the file in an error of its values. */
+function inFile<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof RequestError ? new RequestError(error.problems, name) : error;
+  }
 }

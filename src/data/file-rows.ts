@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { own } from '../config/own.ts';
 import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { Format } from './formats/format.ts';
@@ -96,7 +97,7 @@ async function recordRows<U extends Use>(
 function renameColumns(record: SourceRecord, columns: Readonly<Record<string, string>>): SourceRecord {
   if (!record.value || typeof record.value !== 'object') return record;
   const original = record.value as Record<string, unknown>;
-  const named = Object.entries(columns).map(([column, theirs]) => [column, original[theirs]] as const);
+  const named = Object.entries(columns).map(([column, theirs]) => [column, own(original, theirs)] as const);
   return { ...record, value: { ...original, ...Object.fromEntries(named) } };
 }
 

@@ -1,4 +1,5 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
+import { own } from '../config/own.ts';
 import { openDataset } from '../data/dataset.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
@@ -119,7 +120,8 @@ export function parseTasks(
   const tasks: Task[] = [];
   for (const task of written) {
     const [kind, source] = splitOnce(task);
-    if (task in townKinds) tasks.push(...townKinds[task]!.map((kind) => ({ kind, source: task })));
+    const ofTown = own(townKinds, task);
+    if (ofTown) tasks.push(...ofTown.map((kind) => ({ kind, source: task })));
     else if (kind === 'winRate' && against === undefined)
       problems.push({
         where: 'tasks',
@@ -179,5 +181,5 @@ function splitOnce(task: string): [kind: string, source: string | undefined] {
 }
 
 function isTaskKind(name: string): name is TaskKindName {
-  return name in taskKinds;
+  return Object.hasOwn(taskKinds, name);
 }

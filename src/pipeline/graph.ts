@@ -1,3 +1,5 @@
+import { own } from '../config/own.ts';
+
 /** Names in an order in which each comes after what it depends on, or the cycle that makes that impossible. */
 export function dependencyOrder(
   dependencies: Readonly<Record<string, readonly string[]>>,
@@ -10,7 +12,7 @@ export function dependencyOrder(
     if (done.has(name)) return undefined;
     if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
     path.push(name);
-    for (const dependency of dependencies[name] ?? []) {
+    for (const dependency of own(dependencies, name) ?? []) {
       const cycle = visit(dependency);
       if (cycle) return cycle;
     }

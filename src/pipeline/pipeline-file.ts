@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Assignment, isRecord, parseAssignments, setAt, yamlValue } from '../config/assignments.ts';
+import { type Assignment, isRecord, parseAssignments, setAt } from '../config/assignments.ts';
 import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
 import { type Path, parseYamlFile } from '../config/yaml-file.ts';
@@ -106,20 +106,21 @@ function fillIn(value: unknown, path: Path, given: ReadonlyMap<string, Assignmen
     );
   }
   if (typeof value !== 'string' || path[0] === 'parameters') return value;
-  const textOf = (name: string) => {
+  const givenTo = (name: string) => {
     const assignment = given.get(name);
     if (!assignment && !filling.missing.has(name)) filling.missing.set(name, missingParameter(name, path, filling));
-    return assignment?.text ?? '';
+    return assignment;
   };
   const whole = /^\$\{([\w-]+)\}$/.exec(value);
-  return whole ? yamlValue(textOf(whole[1]!)) : value.replace(/\$\{([\w-]+)\}/g, (_, name: string) => textOf(name));
+  if (whole) return givenTo(whole[1]!)?.value ?? null;
+  return value.replace(/\$\{([\w-]+)\}/g, (_, name: string) => givenTo(name)?.text ?? '');
 }
 
 function missingParameter(name: string, path: Path, { parameters, place }: Filling): Problem {
   const line = place.line?.(path);
   const at = { where: place.where(path), ...(line === undefined ? {} : { line }) };
   const declared = isRecord(parameters) ? parameters : {};
-  if (!(name in declared)) {
+  if (!Object.hasOwn(declared, name)) {
     return {
       ...at,
       message: `\`\${${name}}\` is not declared under parameters`,

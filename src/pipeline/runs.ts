@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { own } from '../config/own.ts';
 import { RequestError } from '../errors.ts';
 import { readJob } from './job.ts';
 import { type MetricsRecord, readRecords } from './metrics-log.ts';
@@ -92,6 +93,6 @@ export function differences(a: Run, b: Run): { config: Difference[]; metrics: Di
 
 function unequal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
-    .filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]))
-    .map((name) => ({ name, values: [a[name], b[name]] }));
+    .filter((name) => JSON.stringify(own(a, name)) !== JSON.stringify(own(b, name)))
+    .map((name) => ({ name, values: [own(a, name), own(b, name)] }));
 }

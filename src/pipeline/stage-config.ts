@@ -17,7 +17,7 @@ export function resolveStage(
   written: Keys,
   place: Place,
 ): StageConfig & { problems: readonly Problem[] } {
-  const isMachine = (key: string) => key in machineSchema.shape;
+  const isMachine = (key: string) => Object.hasOwn(machineSchema.shape, key);
   const stageKeys = validate(
     stage.schema,
     pick(written, (key) => !isMachine(key)),

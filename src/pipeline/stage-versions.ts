@@ -1,3 +1,4 @@
+import { own } from '../config/own.ts';
 import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
@@ -48,9 +49,9 @@ export async function readStages(
     for (const variant of variantsOf(pipeline, name)) {
       const read = readVersion(pipeline, name, variant, stage, options);
       versions.push(read.version);
-      const own = [...read.problems, ...(await dataProblems(pipeline, read.version, options.contents))];
-      if (own.length === 0) own.push(...(await checkProblems(pipeline, read.version, options)));
-      problems.push(...own, ...(await directoryProblems(pipeline, read.version)));
+      const found = [...read.problems, ...(await dataProblems(pipeline, read.version, options.contents))];
+      if (found.length === 0) found.push(...(await checkProblems(pipeline, read.version, options)));
+      problems.push(...found, ...(await directoryProblems(pipeline, read.version)));
     }
   }
   const sorted = dependencyOrder(dependenciesOf(pipeline, versions));
@@ -83,7 +84,7 @@ function unknownNames(pipeline: Pipeline, stages: readonly Stage[]): Problem[] {
 /** The variants that touch a stage, and `undefined` for those that do not, if there are such. */
 function variantsOf(pipeline: Pipeline, stage: string): (string | undefined)[] {
   const all = Object.keys(pipeline.variants);
-  const touching = all.filter((variant) => pipeline.variants[variant]?.[stage] !== undefined);
+  const touching = all.filter((variant) => own(pipeline.variants[variant], stage) !== undefined);
   return touching.length > 0 && touching.length === all.length ? touching : [undefined, ...touching];
 }
 
@@ -95,10 +96,10 @@ function readVersion(
   options: StageOptions,
 ): { version: StageVersion; problems: Problem[] } {
   const { run: _, ...base } = pipeline.stages[name]!;
-  const overrides = (variant === undefined ? undefined : pipeline.variants[variant]?.[name]) ?? {};
+  const overrides = (variant === undefined ? undefined : own(pipeline.variants[variant], name)) ?? {};
   const written = { ...base, ...overrides };
   const pathOf = (path: Path): Path =>
-    variant !== undefined && String(path[0]) in overrides
+    variant !== undefined && Object.hasOwn(overrides, String(path[0]))
       ? ['variants', variant, name, ...path]
       : ['stages', name, ...path];
   const { machine, config, problems } = resolveStage(stage, written, {
@@ -143,7 +144,7 @@ function readReferences(
   const references: Record<string, Reference[]> = {};
   const known = Object.keys(config).length > 0 ? config : written;
   for (const [key, values] of Object.entries(inputValues(stage, known))) {
-    const path = paths[key] ?? ['stages', name, key];
+    const path = own(paths, key) ?? ['stages', name, key];
     const { kind } = stage.inputs[key]!;
     references[key] = values.flatMap((value): Reference[] => {
       if (names.includes(value)) {
@@ -178,7 +179,7 @@ async function directoryProblems(
   for (const [key, named] of Object.entries(references)) {
     for (const reference of named) {
       if (!('directory' in reference)) continue;
-      const path = paths[key] ?? ['stages', name, key];
+      const path = own(paths, key) ?? ['stages', name, key];
       const found = await inputProblems(reference.directory, stage.inputs[key]!.kind);
       problems.push(...found.map(({ message, hint }) => problemAt(pipeline, path, message, hint)));
     }
@@ -194,7 +195,7 @@ async function checkProblems(
 ): Promise<Problem[]> {
   const found = (await stage.check?.(config, options)) ?? [];
   return found.map(({ where = '', message, hint }) =>
-    problemAt(pipeline, paths[where] ?? ['stages', name, where], message, hint),
+    problemAt(pipeline, own(paths, where) ?? ['stages', name, where], message, hint),
   );
 }
 
@@ -208,7 +209,7 @@ async function dataProblems(
     const found = await contents.check(source, use);
     if (!(found instanceof RequestError)) continue;
     for (const problem of found.problems) {
-      const path = paths[key] ?? ['stages', name, key];
+      const path = own(paths, key) ?? ['stages', name, key];
       problems.push(problemAt(pipeline, path, inFile(problem, found.subject), problem.hint));
     }
   }
@@ -228,7 +229,7 @@ function dependenciesOf(pipeline: Pipeline, versions: readonly StageVersion[]): 
   );
   for (const { name, references } of versions) {
     for (const reference of Object.values(references).flat()) {
-      if ('stage' in reference) dependencies[name]?.push(reference.stage);
+      if ('stage' in reference) own(dependencies, name)?.push(reference.stage);
     }
   }
   return dependencies;

@@ -1,3 +1,4 @@
+import { own } from '../config/own.ts';
 import { metricKind, metricName } from './metric.ts';
 import type { PipelineFolder, ReportNode, ResultRow } from './pipeline-folder.ts';
 
@@ -77,7 +78,7 @@ function metricRows(results: readonly ResultRow[], variants: readonly string[]):
     for (const variant of variants) {
       const bySeed = new Map<number, number>();
       for (const row of results) {
-        const value = row.metrics[key];
+        const value = own(row.metrics, key);
         const counts = row.variant === undefined || row.variant === 'shared' || row.variant === variant;
         if (value !== undefined && counts) bySeed.set(row.seed ?? 0, value);
       }

@@ -177,12 +177,12 @@ const asObject = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 
 function numbersOf(record: Readonly<Record<string, unknown>>): NumericRecord {
-  const numbers: Record<string, number> = {};
-  for (const [key, value] of Object.entries(record)) {
-    const number = numberOf(value);
-    if (number !== undefined) numbers[key] = number;
-  }
-  return numbers;
+  return Object.fromEntries(
+    Object.entries(record).flatMap(([key, value]) => {
+      const number = numberOf(value);
+      return number === undefined ? [] : [[key, number]];
+    }),
+  );
 }
 
 async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {

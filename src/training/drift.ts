@@ -1,3 +1,5 @@
+import { own } from '../config/own.ts';
+
 /** A mean over the responses of an iteration, and its standard error. */
 export interface Estimate {
   mean: number;
@@ -49,7 +51,7 @@ export function driftWarnings(first: Baseline, now: Baseline & { endRate: number
     );
   }
   for (const [name, judged] of Object.entries(now.sources)) {
-    const before = first.sources[name];
+    const before = own(first.sources, name);
     if (!isBetterRewarded || !before || change(before, judged) > -clearly) continue;
     warnings.set(
       name,

@@ -1,0 +1,78 @@
+import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
+import { type Problem, RequestError } from '../errors.ts';
+
+/** Levels of lists and maps that a document may have, those that an alias stands for included. */
+export const maxDepth = 64;
+
+/** Values that all aliases of a document together may stand for. */
+const maxCopied = 100_000;
+
+/** The plain value of a document of at most `maxDepth` levels; all that YAML allows and a config does not are problems. */
+export function plainValue(
+  document: Document.Parsed,
+  lineAt: (offset: number) => number,
+): { value: unknown; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const anchors = new Map<string, { value: unknown; isOpen: boolean }>();
+  let copied = 0;
+
+  const lineOf = (node: Node) => (node.range ? { line: lineAt(node.range[0]) } : {});
+
+  const read = (node: Node | null, depth: number): unknown => {
+    if (node === null) return null;
+    if (isAlias(node)) return aliased(node, node.source, depth);
+    const anchor = 'anchor' in node && node.anchor ? { value: undefined as unknown, isOpen: true } : undefined;
+    if (anchor) anchors.set((node as { anchor: string }).anchor, anchor);
+    const value = isMap(node)
+      ? mapOf(node.items as Pair<Node, Node | null>[], depth + 1)
+      : isSeq(node)
+        ? (node.items as Node[]).map((item) => read(item, depth + 1))
+        : isScalar(node)
+          ? node.value
+          : null;
+    if (anchor) Object.assign(anchor, { value, isOpen: false });
+    return value;
+  };
+
+  const mapOf = (pairs: readonly Pair<Node, Node | null>[], depth: number): Record<string, unknown> => {
+    const entries = new Map<string, unknown>();
+    for (const { key, value } of pairs) {
+      const name = isScalar(key) ? String(key.value ?? '') : undefined;
+      const problem =
+        name === undefined
+          ? 'a key must be text'
+          : name === '__proto__'
+            ? 'the name `__proto__` cannot be used'
+            : entries.has(name)
+              ? `key \`${name}\` stands twice`
+              : undefined;
+      if (problem) problems.push({ message: problem, ...lineOf(key) });
+      else entries.set(name!, read(value, depth));
+    }
+    return Object.fromEntries(entries);
+  };
+
+  /** A copy, so that a change at one place is none at another. */
+  const aliased = (node: Node, name: string, depth: number): unknown => {
+    const anchor = anchors.get(name);
+    if (anchor && !anchor.isOpen) return copyOf(anchor.value, depth, node);
+    const message = anchor
+      ? `\`*${name}\` stands inside of what it names`
+      : `there is no \`&${name}\` before \`*${name}\``;
+    throw new RequestError({ message, ...lineOf(node) });
+  };
+
+  const copyOf = (value: unknown, depth: number, alias: Node): unknown => {
+    if (++copied > maxCopied) {
+      throw new RequestError({ message: `aliases stand for more than ${maxCopied} values`, ...lineOf(alias) });
+    }
+    if (typeof value !== 'object' || value === null) return value;
+    if (depth >= maxDepth) throw new RequestError({ message: tooDeep, ...lineOf(alias) });
+    if (Array.isArray(value)) return value.map((item) => copyOf(item, depth + 1, alias));
+    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, copyOf(child, depth + 1, alias)]));
+  };
+
+  return { value: read(document.contents, 0), problems };
+}
+
+export const tooDeep = `lists and maps inside each other are deeper than ${maxDepth} levels`;
