@@ -2,7 +2,9 @@ import type { Problem } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { endIdsOf, type GenerationConfig, idsIn } from '../tokenizer/generation-config.ts';
 import { type PlacementClaim, parseClaim } from './placement.ts';
+import { ropeTheta } from './rope.ts';
 import { isJsonObject } from './strict-json.ts';
+import { unsupportedKeys } from './unsupported-keys.ts';
 
 /** What a Hugging Face directory says beside the architecture. */
 export interface ModelExtra {
@@ -30,22 +32,6 @@ type Json = Record<string, unknown>;
 /** A bound on what a broken config can ask for; the deepest published Llama-style models have about 130 layers. */
 const mostLayers = 10_000;
 
-/** Values that change what a Llama computes and that mixtune does not compute: key, what is accepted, why not. */
-const refusals: readonly { key: string; accepts: (value: unknown) => boolean; reason: string }[] = [
-  { key: 'attention_bias', accepts: (value) => value === false, reason: 'biases in attention are not supported' },
-  { key: 'mlp_bias', accepts: (value) => value === false, reason: 'biases in the MLP are not supported' },
-  { key: 'sliding_window', accepts: () => false, reason: 'sliding-window attention is not supported' },
-  { key: 'hidden_act', accepts: (value) => value === 'silu' || value === 'swish', reason: 'only silu is supported' },
-  { key: 'num_local_experts', accepts: () => false, reason: 'mixtures of experts are not supported' },
-  { key: 'num_experts', accepts: () => false, reason: 'mixtures of experts are not supported' },
-  {
-    key: 'partial_rotary_factor',
-    accepts: (value) => value === 1,
-    reason: 'rotating a part of each head is not supported',
-  },
-  { key: 'quantization_config', accepts: () => false, reason: 'quantised weights are not supported' },
-];
-
 /** Reads config.json (and generation_config.json for the ids) in the spelling of transformers 4 and 5 alike. */
 export function parseHfConfig(json: Json, generation: Json, problems: Problem[]): ParsedConfig | undefined {
   const modelType = json.model_type;
@@ -55,12 +41,7 @@ export function parseHfConfig(json: Json, generation: Json, problems: Problem[])
     return undefined;
   }
   const before = problems.length;
-  for (const { key, accepts, reason } of refusals) {
-    const value = json[key];
-    if (value !== undefined && value !== null && !accepts(value)) {
-      problems.push({ where: key, message: `is ${JSON.stringify(value)}; ${reason}` });
-    }
-  }
+  problems.push(...unsupportedKeys(json));
   const dtype = agreeing('torch_dtype', json.torch_dtype, 'dtype', json.dtype, problems);
   if (dtype !== undefined && typeof dtype !== 'string') problems.push({ where: 'dtype', message: 'is not a string' });
   const heads = count(json, 'num_attention_heads', problems);
@@ -76,7 +57,7 @@ export function parseHfConfig(json: Json, generation: Json, problems: Problem[])
     heads,
     kvHeads,
     headDim,
-    ropeTheta: ropeTheta(json, problems),
+    ropeTheta: positive({ rope_theta: ropeTheta(json, problems) }, 'rope_theta', problems, 10000),
     rmsNormEps: positive(json, 'rms_norm_eps', problems, 1e-6),
     maxLength: count(json, 'max_position_embeddings', problems, 2048),
     tieWordEmbeddings: flag(json, 'tie_word_embeddings', problems),
@@ -108,20 +89,6 @@ function checkHeads({ heads, kvHeads, headDim }: ParsedConfig['shape'], problems
   }
   if (headDim % 2 !== 0)
     problems.push({ where: 'head_dim', message: `${headDim} is odd; rotary embedding needs pairs` });
-}
-
-/** The base of the rotary embedding: `rope_theta`, or inside `rope_parameters` (transformers 5). */
-function ropeTheta(json: Json, problems: Problem[]): number {
-  const { rope_scaling: scaling, rope_parameters: parameters } = json;
-  for (const [key, value] of Object.entries({ rope_scaling: scaling, rope_parameters: parameters })) {
-    if (value === undefined || value === null) continue;
-    const type = isJsonObject(value) ? (value.rope_type ?? value.type ?? 'default') : value;
-    if (type === 'default') continue;
-    problems.push({ where: key, message: `rope type ${JSON.stringify(type)} is not supported; only default is` });
-  }
-  const inner = isJsonObject(parameters) ? parameters.rope_theta : undefined;
-  const theta = agreeing('rope_theta', json.rope_theta, 'rope_parameters.rope_theta', inner, problems);
-  return positive({ rope_theta: theta }, 'rope_theta', problems, 10000);
 }
 
 /** One value under two spellings, which must not contradict each other. */

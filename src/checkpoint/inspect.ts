@@ -24,8 +24,8 @@ export interface ModelInspection extends FileInspection {
   modelType: string;
   placement: { norm: ModelConfig['norm']; postLayers: number };
   config: ModelConfig;
-  /** What the files do not say and was inferred. */
-  inferred: string[];
+  /** What the files do not say and was inferred, and what they say and nothing reads. */
+  notes: readonly string[];
 }
 
 export async function inspectFile(path: string): Promise<FileInspection> {
@@ -36,14 +36,14 @@ export async function inspectFile(path: string): Promise<FileInspection> {
 
 /** @throws RequestError listing everything that is wrong with the directory */
 export async function inspectModel(directory: string): Promise<ModelInspection> {
-  const { config, extra, inferred } = await readModelDirectory(directory);
+  const { config, extra, notes } = await readModelDirectory(directory);
   return {
     architecture: extra.architecture,
     modelType: extra.modelType,
     placement: { norm: config.norm, postLayers: config.postLayers },
     parameters: parameterCount(config),
     config,
-    inferred,
+    notes,
     ...contentOf(await openWeights(directory)),
   };
 }

@@ -11,8 +11,6 @@ import { paddingIdOf, writePaddingToken } from './padding-token.ts';
 export interface LoadedModel {
   model: Model;
   extra: ModelExtra;
-  /** Sentences for the user: what the files do not say and was inferred. */
-  inferred: readonly string[];
 }
 
 /**
@@ -20,7 +18,7 @@ export interface LoadedModel {
  * @throws RequestError where it is a reward model
  */
 export async function loadModel(directory: string, backend: Backend): Promise<LoadedModel> {
-  const { config, extra, inferred, read } = await readModelDirectory(directory);
+  const { config, extra, read } = await readModelDirectory(directory);
   if (config.head === 'score') {
     throw new RequestError(
       {
@@ -30,7 +28,7 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
       directory,
     );
   }
-  return { model: await readModel(config, backend, read), extra, inferred };
+  return { model: await readModel(config, backend, read), extra };
 }
 
 /**

@@ -1,12 +1,16 @@
-import { copyFile, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Problem, RequestError } from '../errors.ts';
+import { readTextFile } from '../files.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { checkpointTensors } from '../model/parameters.ts';
 import { writeFileAtomically } from './atomic.ts';
+import { checkTensors } from './check-tensors.ts';
 import { isFloatDtype } from './dtype.ts';
+import { foreignFormat, signatureBytes } from './file-formats.ts';
 import { readFinite } from './finite.ts';
+import { adapterProblem, foreignDirectory } from './foreign-directory.ts';
 import {
   buildGenerationConfig,
   buildHfConfig,
@@ -15,16 +19,18 @@ import {
   type WeightDtype,
   type WrittenExtra,
 } from './hf-config.ts';
-import { describePlacement, inferPlacement, type PlacementClaim, parseClaim } from './placement.ts';
+import { agreedPlacement } from './placement.ts';
+import { elementCount } from './safetensors-header.ts';
 import type { TensorStore } from './safetensors-reader.ts';
 import { openWeights, writeWeights } from './sharded.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
+import { passedOver } from './unsupported-keys.ts';
 
 /** A Hugging Face model directory whose config and tensors have been checked against each other. */
 export interface ModelDirectory {
   config: ModelConfig;
-  /** Sentences for the user: what was not written in the files and was inferred. */
-  inferred: string[];
+  /** Sentences for the user: what the files do not say and was inferred, and what they say and nothing reads. */
+  notes: readonly string[];
   extra: ModelExtra;
   /** `__metadata__` of the weight file. */
   metadata: ReadonlyMap<string, string>;
@@ -42,12 +48,14 @@ export interface ModelDirectory {
 export async function readModelDirectory(directory: string): Promise<ModelDirectory> {
   const problems: Problem[] = [];
   const configPath = join(directory, 'config.json');
+  const adapter = adapterProblem(directory);
+  if (adapter) throw new RequestError(adapter, directory);
   const json = await readJson(configPath);
   const parsed = parseHfConfig(json, await readJson(join(directory, 'generation_config.json'), {}), problems);
   if (!parsed) throw new RequestError(problems, configPath);
   const weights = await openWeights(directory);
-  const inferred: string[] = [];
-  const placement = agreedPlacement(parsed.claim, weights, parsed.shape.layers, inferred, problems);
+  const notes = passedOver(json);
+  const placement = agreedPlacement(parsed.claim, weights, parsed.shape.layers, notes, problems);
   if (!placement) throw new RequestError(problems, directory);
   const config: ModelConfig = { ...parsed.shape, ...placement };
   checkTensors(config, weights, problems);
@@ -55,7 +63,7 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
   await checkTiedHead(config, weights, directory);
   return {
     config,
-    inferred,
+    notes,
     extra: parsed.extra,
     metadata: weights.metadata,
     read: (name, into, from) => readFinite(weights, name, into, from),
@@ -63,91 +71,30 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
 }
 
 async function readJson(path: string, whenMissing?: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const text = await readTextFile(path);
+  if (text === undefined) {
+    if (whenMissing) return whenMissing;
+    throw new RequestError({ ...foreignDirectory(dirname(path)) }, dirname(path));
+  }
+  const format = foreignFormat(Buffer.from(text.slice(0, signatureBytes)));
+  if (format) throw new RequestError({ message: `is ${format.name}`, hint: format.hint }, path);
   try {
-    const json = parseStrictJson(await readFile(path, 'utf8'));
-    if (!isJsonObject(json)) throw new SyntaxError('an object is needed');
-    return json;
+    const json = parseStrictJson(text);
+    if (isJsonObject(json)) return json;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && whenMissing) return whenMissing;
-    if (code !== undefined) {
-      throw new RequestError(
-        { message: `cannot be read (${code})`, hint: 'give a Hugging Face model directory' },
-        path,
-      );
-    }
-    throw new RequestError(`is not usable JSON: ${message}`, path);
+    throw new RequestError(`is not usable JSON: ${(error as Error).message}`, path);
   }
-}
-
-/** The placement that config, metadata and tensor names agree on. */
-function agreedPlacement(
-  fromConfig: PlacementClaim | undefined,
-  weights: TensorStore,
-  layers: number,
-  inferred: string[],
-  problems: Problem[],
-): PlacementClaim | undefined {
-  const { metadata } = weights;
-  const postLayers = metadata.get('post_layers');
-  const fromMetadata = parseClaim(
-    metadata.get('norm'),
-    postLayers === undefined ? undefined : Number(postLayers),
-    layers,
-    problems,
-  );
-  const fromNames = inferPlacement(weights.tensors.keys(), layers, problems);
-  if (!fromNames) return undefined;
-  const words = describePlacement(fromNames.postLayers, layers);
-  for (const [source, claim] of [
-    ['config.json', fromConfig],
-    ['the metadata of the weights', fromMetadata],
-  ] as const) {
-    if (!claim || claim.postLayers === fromNames.postLayers) continue;
-    problems.push({
-      where: 'norm placement',
-      message: `${source} says ${describePlacement(claim.postLayers, layers)}, but the tensor names are those of ${words}`,
-      hint: 'the same name means another norm in Pre-LN and Post-LN; correct `norm` and `post_layers`, or take the right weights',
-    });
-  }
-  if (!fromConfig && !fromMetadata && fromNames.postLayers > 0) {
-    const deepNorm = fromNames.norm === 'post' ? ' (DeepNorm has the same names and is not supported)' : '';
-    inferred.push(`norm placement: ${words}; inferred from the tensor names, the config does not say${deepNorm}`);
-  }
-  return fromConfig ?? fromMetadata ?? fromNames;
-}
-
-function checkTensors(config: ModelConfig, { tensors }: TensorStore, problems: Problem[]): void {
-  const expected = new Map(checkpointTensors(config).map(({ name, shape }) => [name, shape]));
-  for (const [name, shape] of expected) {
-    const found = tensors.get(name);
-    if (!found) problems.push({ where: name, message: `is missing; [${shape}] is expected`, ...missingHint(name) });
-    else if (found.shape.join() !== shape.join()) {
-      problems.push({ where: name, message: `has shape [${found.shape}]; the config says [${shape}]` });
-    } else if (!isFloatDtype(found.dtype))
-      problems.push({ where: name, message: `is ${found.dtype}; weights are floats` });
-  }
-  for (const name of tensors.keys()) {
-    if (expected.has(name) || name.endsWith('.rotary_emb.inv_freq')) continue;
-    if (name === 'lm_head.weight' && config.tieWordEmbeddings) continue;
-    problems.push({ where: name, message: 'is not a tensor of this architecture' });
-  }
-}
-
-function missingHint(name: string): { hint?: string } {
-  if (name === 'score.weight')
-    return { hint: 'a reward model is not usable without its head: a fresh one scores at random' };
-  if (name !== 'lm_head.weight') return {};
-  return { hint: 'if the head shares the embedding, config.json needs "tie_word_embeddings": true' };
+  throw new RequestError('is not usable JSON: an object is needed', path);
 }
 
 /** A head that is written although it is tied must be the embedding. */
 async function checkTiedHead(config: ModelConfig, weights: TensorStore, directory: string): Promise<void> {
   const head = 'lm_head.weight';
-  if (!config.tieWordEmbeddings || !weights.tensors.has(head)) return;
-  const embedding = await weights.readFloat32('model.embed_tokens.weight');
-  const values = await weights.readFloat32(head);
-  if (values.length === embedding.length && values.every((value, i) => Object.is(value, embedding[i]))) return;
+  const info = weights.tensors.get(head);
+  if (!config.tieWordEmbeddings || !info) return;
+  const elements = elementCount(info.shape);
+  const isSame = elements === config.vocabSize * config.hiddenSize && isFloatDtype(info.dtype);
+  if (isSame && (await isEqual(weights, head, 'model.embed_tokens.weight', elements))) return;
   throw new RequestError(
     {
       where: head,
@@ -157,6 +104,19 @@ async function checkTiedHead(config: ModelConfig, weights: TensorStore, director
     directory,
   );
 }
+
+/** Are two tensors of so many elements the same, bit for bit? A part of them is in memory at a time. */
+async function isEqual(weights: TensorStore, nameA: string, nameB: string, elements: number): Promise<boolean> {
+  for (let from = 0; from < elements; from += elementsAtOnce) {
+    const length = Math.min(elementsAtOnce, elements - from);
+    const a = await weights.readFloat32(nameA, new Float32Array(length), from);
+    const b = await weights.readFloat32(nameB, new Float32Array(length), from);
+    if (!a.every((value, i) => Object.is(value, b[i]))) return false;
+  }
+  return true;
+}
+
+const elementsAtOnce = 1 << 22;
 
 export interface ModelToWrite extends WrittenExtra {
   config: ModelConfig;

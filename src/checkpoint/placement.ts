@@ -1,5 +1,7 @@
 import type { Problem } from '../errors.ts';
 import type { NormPlacement } from '../model/config.ts';
+import { foreignNames } from './foreign-names.ts';
+import type { TensorStore } from './safetensors-reader.ts';
 
 /** What a config or a weight file says about its norms. */
 export interface PlacementClaim {
@@ -44,6 +46,68 @@ export function parseClaim(
     return undefined;
   }
   return { norm, postLayers: count };
+}
+
+/** The placement that config, metadata and tensor names agree on. */
+export function agreedPlacement(
+  fromConfig: PlacementClaim | undefined,
+  { tensors, metadata }: TensorStore,
+  layers: number,
+  notes: string[],
+  problems: Problem[],
+): PlacementClaim | undefined {
+  const names = [...tensors.keys()];
+  const foreign = foreignNames(names) ?? otherLayers(names, layers);
+  if (foreign) {
+    problems.push(foreign);
+    return undefined;
+  }
+  const postLayers = metadata.get('post_layers');
+  const fromMetadata = parseClaim(
+    metadata.get('norm'),
+    postLayers === undefined ? undefined : Number(postLayers),
+    layers,
+    problems,
+  );
+  const fromNames = inferPlacement(names, layers, problems);
+  if (!fromNames) return undefined;
+  const words = describePlacement(fromNames.postLayers, layers);
+  for (const [source, claim] of [
+    ['config.json', fromConfig],
+    ['the metadata of the weights', fromMetadata],
+  ] as const) {
+    if (!claim || claim.postLayers === fromNames.postLayers) continue;
+    problems.push({
+      where: 'norm placement',
+      message: `${source} says ${describePlacement(claim.postLayers, layers)}, but the tensor names are those of ${words}`,
+      hint: 'the same name means another norm in Pre-LN and Post-LN; correct `norm` and `post_layers`, or take the right weights',
+    });
+  }
+  if (!fromConfig && !fromMetadata && fromNames.postLayers > 0) {
+    const others =
+      fromNames.norm === 'post' ? '; DeepNorm and OLMo 2 have the same names and compute something else' : '';
+    notes.push(`norm placement: ${words}; inferred from the tensor names, the config does not say${others}`);
+  }
+  return fromConfig ?? fromMetadata ?? fromNames;
+}
+
+/** What is wrong with weights that have other layers than the config says. */
+function otherLayers(names: readonly string[], layers: number): Problem | undefined {
+  const present = new Set<number>();
+  for (const name of names) {
+    const index = /^model\.layers\.(\d+)\./.exec(name)?.[1];
+    if (index !== undefined) present.add(Number(index));
+  }
+  const missing = Array.from({ length: layers }, (_, index) => index).filter((index) => !present.has(index));
+  const extra = [...present].filter((index) => index >= layers);
+  if (missing.length === 0 && extra.length === 0) return undefined;
+  const [word, those] = missing.length > 0 ? ['lack', missing] : ['also have', extra];
+  const shown = `${those.slice(0, 3).join(', ')}${those.length > 3 ? ', …' : ''}`;
+  return {
+    where: 'num_hidden_layers',
+    message: `${layers}, counted from 0, but the weights ${word} layer${those.length > 1 ? 's' : ''} ${shown}`,
+    hint: 'correct config.json, or take the weights that belong to it',
+  };
 }
 
 /**

@@ -22,7 +22,7 @@ export interface RewardModel {
  * @throws RequestError where it is a language model, or has no head
  */
 export async function loadRewardModel(directory: string, backend: Backend): Promise<RewardModel & LoadedModel> {
-  const { config, extra, inferred, read } = await readModelDirectory(directory);
+  const { config, extra, read } = await readModelDirectory(directory);
   if (config.head !== 'score') {
     throw new RequestError(
       {
@@ -33,7 +33,7 @@ export async function loadRewardModel(directory: string, backend: Backend): Prom
     );
   }
   const model = await readModel(config, backend, read);
-  return { model, score: scoreHeadOf(model), offset: extra.rewardOffset ?? 0, extra, inferred };
+  return { model, score: scoreHeadOf(model), offset: extra.rewardOffset ?? 0, extra };
 }
 
 /** The decoder of a language model under a fresh score head; the language head is left behind. */

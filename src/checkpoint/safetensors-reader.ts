@@ -1,6 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { type Problem, RequestError } from '../errors.ts';
+import { openRegularFile } from '../files.ts';
 import { decodeFloats, dtypeBytes, isFloatDtype } from './dtype.ts';
+import { foreignFormat, signatureBytes } from './file-formats.ts';
 import {
   elementCount,
   maxHeaderBytes,
@@ -11,6 +13,7 @@ import {
 
 /** Bytes asked of the operating system at once, at most. */
 const readBytesAtOnce = 1 << 22;
+const openingBrace = 0x7b;
 const damaged = 'the file is damaged or was not written by safetensors: copy or download it again';
 
 /** Tensors on disk, read one at a time; nothing is held open between two reads. */
@@ -133,8 +136,10 @@ async function readHeader(
   };
   if (fileBytes < 8)
     return refuse([{ message: `has ${fileBytes} bytes; a safetensors file starts with 8 bytes of header length` }]);
-  const head = new Uint8Array(8);
+  const head = new Uint8Array(Math.min(signatureBytes, fileBytes));
   await readExactly(file, head, 0, path);
+  const format = head[8] === openingBrace ? undefined : foreignFormat(head);
+  if (format) return refuse([{ message: `is ${format.name}, not a safetensors file`, hint: format.hint }]);
   const length = new DataView(head.buffer).getBigUint64(0, true);
   if (length > maxHeaderBytes) return refuse([{ message: `the header length ${length} is above ${maxHeaderBytes}` }]);
   const dataStart = 8 + Number(length);
@@ -161,12 +166,8 @@ async function fileStamp(file: FileHandle): Promise<FileStamp> {
 }
 
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    throw new RequestError(
-      `cannot be opened: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`,
-      path,
-    );
-  });
+  const file = await openRegularFile(path);
+  if (!file) throw new RequestError('cannot be opened: there is no such file', path);
   try {
     return await use(file);
   } finally {

@@ -1,9 +1,11 @@
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Problem, RequestError } from '../errors.ts';
+import { readTextFile } from '../files.ts';
 import { requireFreeSpace, writeFileAtomically } from './atomic.ts';
 import { dtypeBytes } from './dtype.ts';
-import { elementCount, type TensorInfo } from './safetensors-header.ts';
+import { foreignDirectory } from './foreign-directory.ts';
+import { elementCount, maxHeaderBytes, type TensorInfo } from './safetensors-header.ts';
 import { openSafetensors, type TensorStore } from './safetensors-reader.ts';
 import { type TensorSpec, writeSafetensors } from './safetensors-writer.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
@@ -24,23 +26,21 @@ export async function openWeights(directory: string): Promise<TensorStore> {
   const [hasSingle, hasIndex] = await Promise.all([isThere(single), isThere(index)]);
   if (hasSingle) return openSafetensors(single);
   if (hasIndex) return openShards(directory, index);
-  const isPickle = await isThere(join(directory, 'pytorch_model.bin'));
-  throw new RequestError(
-    {
-      message: `has neither ${singleFile} nor ${indexFile}`,
-      hint: isPickle
-        ? 'pytorch_model.bin is not read; save the model again with save_pretrained(…, safe_serialization=True)'
-        : 'give the folder that holds config.json and the weights',
-    },
-    directory,
-  );
+  throw new RequestError(foreignDirectory(directory), directory);
 }
 
 async function openShards(directory: string, index: string): Promise<TensorStore> {
   const shardOf = await readIndex(index);
+  const files = [...new Set(shardOf.values())];
+  const missing: string[] = [];
+  for (const file of files) if (!(await isThere(join(directory, file)))) missing.push(file);
+  if (missing.length > 0) {
+    const message = `names ${files.length} files, of which ${missing.length} are missing: ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}`;
+    throw new RequestError({ message, hint: 'the download or copy is not complete: run it again' }, index);
+  }
   const problems: Problem[] = [];
   const shards = new Map<string, TensorStore>();
-  for (const file of new Set(shardOf.values())) {
+  for (const file of files) {
     try {
       shards.set(file, await openSafetensors(join(directory, file)));
     } catch (error) {
@@ -80,23 +80,20 @@ async function openShards(directory: string, index: string): Promise<TensorStore
 
 /** Tensor name → file name, from an index whose file names stay inside its directory. */
 async function readIndex(path: string): Promise<Map<string, string>> {
+  const text = (await readTextFile(path, { limit: maxHeaderBytes })) ?? '';
   let json: unknown;
   try {
-    json = parseStrictJson(await readFile(path, 'utf8'));
+    json = parseStrictJson(text);
   } catch (error) {
     throw new RequestError(`is not usable JSON: ${(error as Error).message}`, path);
   }
   const map = isJsonObject(json) ? json.weight_map : undefined;
   if (!isJsonObject(map)) throw new RequestError('has no `weight_map` object', path);
-  const problems: Problem[] = [];
   for (const [name, file] of Object.entries(map)) {
     if (typeof file === 'string' && basename(file) === file && file.endsWith('.safetensors')) continue;
-    problems.push({
-      where: name,
-      message: `${JSON.stringify(file)} is not the name of a .safetensors file beside the index`,
-    });
+    const message = `${JSON.stringify(file)} is not the name of a .safetensors file beside the index`;
+    throw new RequestError({ where: name, message }, path);
   }
-  if (problems.length > 0) throw new RequestError(problems, path);
   return new Map(Object.entries(map as Record<string, string>));
 }
 

@@ -9,7 +9,7 @@ import { type Model, releaseModel } from '../model/model.ts';
 import { layerCount, type PresetName, presetConfig, presetNames, withPlacement } from '../model/presets.ts';
 import { NativeBackend } from '../tensor/backends/native.ts';
 import { openBackend } from '../tensor/backends/open.ts';
-import { addMachineOptions, type MachineFlags, machineOf, modelDirectory } from './model.ts';
+import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
 import { jsonOption } from './options.ts';
 import { table } from './table.ts';
 
@@ -42,7 +42,7 @@ export async function withBenchModel<T>(
   if (path !== undefined && flags.preset) {
     throw new RequestError({ message: `${path} and --preset ${flags.preset} were both given`, hint: 'leave one out' });
   }
-  const directory = path === undefined ? undefined : modelDirectory(path);
+  const directory = path === undefined ? undefined : await readableModel(path);
   const { preset = '71m', norm, profile, threads } = flags;
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
   try {

@@ -5,7 +5,7 @@ import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
 import { RequestError } from '../errors.ts';
 import { requireWritable } from '../pipeline/node-folder.ts';
 import { type ExportConfig, exportSchema, exportStage } from '../stages/export.ts';
-import { modelDirectory } from './model.ts';
+import { readableModel } from './model.ts';
 import { jsonOption } from './options.ts';
 import type { Program } from './program.ts';
 import { print } from './run.ts';
@@ -28,7 +28,7 @@ export function addExportCommand(parent: Command, { action }: Program): void {
     .addOption(jsonOption())
     .action(
       action(async (model: string, { out, dtype, json }: ExportFlags) => {
-        const source = modelDirectory(model);
+        const source = await readableModel(model);
         const directory = resolve(out);
         if (existsSync(directory) && readdirSync(directory).length > 0) {
           throw new RequestError({ where: '--out', message: `${out} is there and not empty`, hint: 'choose another' });

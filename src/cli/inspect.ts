@@ -28,14 +28,14 @@ function describe(found: FileInspection | ModelInspection): string {
   const tensors = found.tensors.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`]);
   const lines = [`${found.parameters.toLocaleString('en')} parameters in ${tensors.length} tensors`];
   if ('config' in found) {
-    const { config, placement, modelType, architecture, inferred } = found;
+    const { config, placement, modelType, architecture, notes } = found;
     const shape = `${config.layers} layers, hidden ${config.hiddenSize}, MLP ${config.intermediateSize}, ${config.heads} heads (${config.kvHeads} key-value), vocabulary ${config.vocabSize}`;
     const post = placement.norm === 'mix' ? `, the first ${placement.postLayers} layers Post-LN` : '';
     lines.unshift(
       `${modelType} (${architecture ?? 'no architecture named'}): ${shape}`,
       `norm placement: ${placement.norm}${post}`,
     );
-    lines.push(...inferred);
+    lines.push(...notes);
   }
   return [...lines, '', table(['tensor', 'type', 'shape'], tensors)].join('\n');
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { loadModel } from '../checkpoint/load-model.ts';
+import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { validate } from '../config/validate.ts';
@@ -37,19 +38,26 @@ export function modelDirectory(path: string): string {
   return found.directory;
 }
 
-/** Does something with a model on the backend that the flags ask for; what was inferred goes to standard error. */
+/** The same, once its files have been checked; what they do not say goes to standard error. */
+export async function readableModel(path: string): Promise<string> {
+  const directory = modelDirectory(path);
+  const { notes } = await readModelDirectory(directory);
+  for (const note of notes) process.stderr.write(`${note}\n`);
+  return directory;
+}
+
+/** Does something with a model on the backend that the flags ask for. */
 export async function withModel<T>(
   path: string,
   flags: MachineFlags,
   use: (model: Model, tokenizer: Tokenizer) => Promise<T>,
 ): Promise<T> {
-  const directory = modelDirectory(path);
+  const directory = await readableModel(path);
   const tokenizer = await loadTokenizer(directory);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads: flags.threads });
   process.stderr.write(`${explanation}\n`);
   try {
-    const { model, inferred } = await loadModel(directory, backend);
-    for (const sentence of inferred) process.stderr.write(`${sentence}\n`);
+    const { model } = await loadModel(directory, backend);
     try {
       return await use(model, tokenizer);
     } finally {

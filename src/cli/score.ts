@@ -10,7 +10,7 @@ import { openBackend } from '../tensor/backends/open.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { rewardScores, scoredText } from '../training/reward.ts';
-import { addMachineOptions, type MachineFlags, machineOf, modelDirectory } from './model.ts';
+import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
 import { jsonOption, wholeNumber } from './options.ts';
 import type { Program } from './program.ts';
 import { print } from './run.ts';
@@ -49,13 +49,12 @@ export function addScoreCommand(parent: Command, { action }: Program): void {
 }
 
 async function run(path: string, flags: ScoreFlags): Promise<number> {
-  const directory = modelDirectory(path);
+  const directory = await readableModel(path);
   const tokenizer = await loadTokenizer(directory);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads: flags.threads });
   process.stderr.write(`${explanation}\n`);
   try {
     const model = await loadRewardModel(directory, backend);
-    for (const sentence of model.inferred) process.stderr.write(`${sentence}\n`);
     const isPreference = await serves(flags.data, 'preference', process.cwd());
     if (isPreference) {
       const scored = await scorePairs(model, tokenizer, flags);

@@ -19,9 +19,8 @@ export async function inputProblems(directory: string, kind: InputKind): Promise
       return undefined;
     }
   };
+  const model = kind === 'tokenizer' ? undefined : await gather(() => readModelDirectory(directory));
   const tokenizer = await gather(() => loadTokenizer(directory));
-  if (kind === 'tokenizer') return problems;
-  const model = await gather(() => readModelDirectory(directory));
   if (tokenizer && model) await gather(() => checkTokenIds([], tokenizer, model.config.vocabSize));
   return problems;
 }

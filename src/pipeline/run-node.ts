@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
 import { writeManifest } from '../checkpoint/manifest.ts';
+import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
@@ -77,6 +78,7 @@ async function runOpened(
   const metricsFile = join(job.directory, 'metrics.jsonl');
   try {
     const saved = stage.save ? await findState(job.directory, options.log) : undefined;
+    if (!saved) await logNotes(stage, run);
     const state = await stage.open(config, run, saved?.directory);
     const progress = saved?.progress ?? noProgress;
     const cadence = cadenceSchema.parse(config);
@@ -93,6 +95,17 @@ async function runOpened(
     }
   } finally {
     await backend.dispose();
+  }
+}
+
+/** What the model directories that a node reads do not say, so that no stage has to remember to tell it. */
+async function logNotes({ inputs }: Stage, run: StageRun): Promise<void> {
+  for (const [key, named] of Object.entries(run.inputs)) {
+    if (inputs[key]?.kind === 'tokenizer') continue;
+    for (const { name, directory } of named) {
+      const { notes } = await readModelDirectory(directory);
+      for (const note of notes) run.log(`${name}: ${note}`);
+    }
   }
 }
 

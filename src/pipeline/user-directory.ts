@@ -1,14 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { foreignDirectory, foreignPath } from '../checkpoint/foreign-directory.ts';
 import type { Problem } from '../errors.ts';
 import type { InputKind } from '../stages/stage.ts';
-
-/** The file by which a directory of each kind is known. */
-const mark: Readonly<Record<InputKind, string>> = {
-  model: 'config.json',
-  'reward model': 'config.json',
-  tokenizer: 'tokenizer.json',
-};
 
 /** Does this text mean a directory rather than a stage? */
 export function looksLikePath(text: string, baseDirectory: string): boolean {
@@ -25,16 +19,27 @@ export function userDirectory(
   baseDirectory: string,
 ): { directory: string; problem?: undefined } | { problem: Problem } {
   const directory = resolve(baseDirectory, path);
-  if (!existsSync(directory))
-    return { problem: { message: `${path} does not exist`, hint: `a ${kind} directory is expected` } };
-  if (!isDirectory(directory))
-    return { problem: { message: `${path} is no directory`, hint: `give the directory that holds ${mark[kind]}` } };
-  const found = [directory, join(directory, 'final')].find((candidate) => existsSync(join(candidate, mark[kind])));
+  const mark = kind === 'tokenizer' ? 'tokenizer.json' : 'config.json';
+  if (!isDirectory(directory)) return { problem: notThere(path, directory, kind) };
+  const found = [directory, join(directory, 'final')].find((candidate) => existsSync(join(candidate, mark)));
   if (found) return { directory: found };
-  const hint = existsSync(join(directory, 'metrics.jsonl'))
-    ? 'this run is not finished; run its command again to go on'
-    : `a ${kind} directory in Hugging Face's layout is expected`;
-  return { problem: { message: `${path} holds no ${mark[kind]}`, hint } };
+  if (existsSync(join(directory, 'metrics.jsonl'))) {
+    const hint = 'this run is not finished; run its command again to go on';
+    return { problem: { message: `${path} holds no ${mark}`, hint } };
+  }
+  if (kind === 'tokenizer') {
+    const hint = "a tokenizer directory in Hugging Face's layout is expected";
+    return { problem: { message: `${path} holds no ${mark}`, hint } };
+  }
+  const { message, ...problem } = foreignDirectory(directory);
+  return { problem: { ...problem, message: `${path} ${message}` } };
+}
+
+function notThere(path: string, directory: string, kind: InputKind): Problem {
+  if (kind !== 'tokenizer') return foreignPath(path, directory);
+  const isThere = existsSync(directory);
+  if (isThere) return { message: `${path} is no directory`, hint: 'give the directory that holds tokenizer.json' };
+  return { message: `${path} does not exist`, hint: 'a tokenizer directory is expected' };
 }
 
 function isDirectory(path: string): boolean {

@@ -152,10 +152,9 @@ export async function measure(
   }
 }
 
-async function openPlayer({ name, directory }: StageInput, { backend, log }: StageRun): Promise<Player> {
+async function openPlayer({ directory }: StageInput, { backend }: StageRun): Promise<Player> {
   const tokenizer = await loadTokenizer(directory);
-  const { model, inferred } = await loadModel(directory, backend);
-  for (const sentence of inferred) log(`${name}: ${sentence}`);
+  const { model } = await loadModel(directory, backend);
   checkTokenIds([], tokenizer, model.config.vocabSize);
   return { model, tokenizer };
 }

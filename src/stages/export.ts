@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readModelDirectory, writeModelDirectory } from '../checkpoint/model-directory.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
-import type { Stage, StageRun, StepRecord } from './stage.ts';
+import type { Stage, StepRecord } from './stage.ts';
 
 export const exportSchema = z.strictObject({
   from: z.string().describe('model: a stage or a Hugging Face directory'),
@@ -15,13 +15,7 @@ export interface ExportState {
 }
 
 /** Writes a model as a Hugging Face directory with weights of another type. */
-export async function* exportModel(
-  config: ExportConfig,
-  state: ExportState,
-  run: StageRun,
-): AsyncGenerator<StepRecord, { dtype: string }> {
-  const { inferred } = await readModelDirectory(state.source);
-  for (const sentence of inferred) run.log(sentence);
+export async function* exportModel(config: ExportConfig): AsyncGenerator<StepRecord, { dtype: string }> {
   yield { step: 1, totalSteps: 1 };
   return { dtype: config.dtype };
 }

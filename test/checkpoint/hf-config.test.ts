@@ -20,6 +20,33 @@ describe('config.json', () => {
       { rope_parameters: { rope_type: 'default', rope_theta: 10000 } },
       /rope_theta and rope_parameters\.rope_theta: contradict each other: 12345\.5 and 10000/,
     ],
+    [
+      {
+        rope_theta: undefined,
+        rope_scaling: { type: 'default', rope_theta: 5e5 },
+        rope_parameters: { rope_theta: 1e4 },
+      },
+      /rope_scaling\.rope_theta and rope_parameters\.rope_theta: contradict each other: 500000 and 10000/,
+    ],
+    [{ rope_scaling: { rope_type: 'default', rope_theta: '5e5' }, rope_theta: null }, /rope_theta: "5e5"; a number/],
+    [{ rope_scaling: { rope_type: 'default', type: 'linear' } }, /rope_type and rope_scaling\.type: contradict/],
+    [{ rope_parameters: { full_attention: { rope_theta: 1e6 } } }, /rope_parameters\.full_attention: rotations that/],
+    [{ rope_scaling: 'linear' }, /rope_scaling: "linear"; an object is needed/],
+    [{ is_causal: false }, /is_causal: is false; attention to later tokens/],
+    [{ is_causal: null }, /is_causal: is null; attention to later tokens/],
+    [
+      { layer_types: ['full_attention', 'sliding_attention', 'full_attention'] },
+      /layer_types: is .*only full_attention/,
+    ],
+    [{ attention_chunk_size: 8192 }, /attention_chunk_size: is 8192/],
+    [{ kv_sharing_modes: ['reuse'] }, /kv_sharing_modes/],
+    [{ per_layer_config: { 0: { intermediate_size: 4 } } }, /per_layer_config: is .*layers that differ/],
+    [{ pruned_heads: { 0: [1] } }, /pruned_heads: is .*pruned attention heads/],
+    [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor: is 0\.5/],
+    [{ compression_config: {} }, /compression_config: is \{\}; quantised weights/],
+    [{ is_encoder_decoder: true }, /is_encoder_decoder: is true/],
+    [{ text_config: { hidden_size: 8 } }, /text_config: is .*a model of several parts/],
+    [{ transformers_weights: 'other.safetensors' }, /transformers_weights: is "other\.safetensors"/],
     [{ torch_dtype: 'float32', dtype: 'bfloat16' }, /torch_dtype and dtype: contradict each other/],
     [{ num_key_value_heads: 3 }, /num_key_value_heads: 3 does not divide the 4 attention heads/],
     [{ head_dim: 3 }, /head_dim: 3 is odd/],
@@ -46,6 +73,10 @@ describe('config.json', () => {
   test.each<[Record<string, unknown>]>([
     [{ rope_theta: undefined, rope_parameters: { rope_type: 'default', rope_theta: 12345.5 }, dtype: 'float32' }],
     [{ rope_theta: 12345.5, rope_parameters: undefined, rope_scaling: null, torch_dtype: 'float32' }],
+    [{ rope_theta: undefined, rope_scaling: { rope_type: 'default', rope_theta: 12345.5 } }],
+    [{ rope_scaling: { rope_type: 'default', rope_theta: 12345.5 } }],
+    [{ rope_scaling: { factor: 4 } }],
+    [{ layer_types: ['full_attention', 'full_attention', 'full_attention'], is_causal: true, pruned_heads: {} }],
     [
       {
         sliding_window: null,
@@ -72,6 +103,15 @@ describe('config.json', () => {
     ];
     const json = Object.fromEntries(absent.map((key) => [key, undefined]));
     expect((await readModelDirectory(await folderWith(config, json))).config).toEqual(config);
+  });
+
+  test('what a person may expect of the config and nothing reads is told', async () => {
+    const json = { embedding_multiplier: 12, qk_norm: false, attention_dropout: 0.1, auto_map: { AutoModel: 'm.M' } };
+    expect((await readModelDirectory(await folderWith(pre, json))).notes).toEqual([
+      'config.json: embedding_multiplier: a Llama has no such thing, so nothing reads it',
+      'config.json: attention_dropout is 0.1; mixtune trains without dropout',
+      'config.json: auto_map names code of its own, which is not run: the model is read as a Llama',
+    ]);
   });
 
   test('ids: one or several, and none where null or -1 stands', async () => {

@@ -10,11 +10,11 @@ describe('the placement', () => {
   test("authors' checkpoints do not say it: it is inferred and said", async () => {
     const model = await readModelDirectory(await named(mix, {}));
     expect(model.config).toEqual(mix);
-    expect(model.inferred).toEqual([
+    expect(model.notes).toEqual([
       'norm placement: Post-LN in the first 2 of 3 layers, Pre-LN in the rest; inferred from the tensor names, the config does not say',
     ]);
-    expect((await readModelDirectory(await named(post, {}))).inferred[0]).toMatch(/all 3 layers.*DeepNorm/);
-    expect((await readModelDirectory(await named(pre, {}))).inferred).toEqual([]);
+    expect((await readModelDirectory(await named(post, {}))).notes[0]).toMatch(/all 3 layers.*DeepNorm/);
+    expect((await readModelDirectory(await named(pre, {}))).notes).toEqual([]);
   });
 
   test.each<[ModelConfig, Record<string, unknown>, RegExp]>([
