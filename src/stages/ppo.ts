@@ -5,6 +5,7 @@ import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { rewardModelFrom } from '../checkpoint/reward-model.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import type { RewardSource } from '../evaluation/reward-sources.ts';
 import { adaptedCoefficient } from '../losses/adaptive-kl.ts';
 import { explainedVariance } from '../losses/clipped-value.ts';
 import { klKinds } from '../losses/kl.ts';
@@ -64,7 +65,7 @@ export const ppoSchema = reinforcementSchema(
       .enum(['auto', 'reward', 'policy', 'shared'])
       .default('auto')
       .describe(
-        "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where there is one that is learned from, else policy",
+        "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where its rewards are all that is learned from, as they are, else policy",
       ),
     valueLr: z.number().positive().default(9e-6).describe('peak learning rate of a critic of its own'),
     valueWeight: z.number().positive().default(0.1).describe('what the loss of values counts on a shared trunk'),
@@ -86,6 +87,8 @@ export type PpoConfig = z.infer<typeof ppoSchema>;
 export interface PpoState extends ReinforcementState<PpoExample> {
   /** A critic of its own, whose values are its scores of every token; without one they are those of a head on the policy. */
   critic: Optimizer | undefined;
+  /** What its scores and this make are values: the offset of the reward model that it began as. */
+  valueOffset: number;
   /** What `klTarget` has made of it. */
   klCoefficient: number;
 }
@@ -103,7 +106,9 @@ export async function* ppo(
   for (let step = iterationNumber(config, state); step <= totalSteps; step++) {
     state.iteration ??= await beginIteration(await sampleExperience(config, state, run, step), async (experience) => {
       const { klCoefficient } = state;
-      const values = await ofEachResponse(experience, (packed) => responseValues(valueModelOf(state), packed));
+      const values = await ofEachResponse(experience, (packed) =>
+        responseValues(valueModelOf(state), packed, state.valueOffset),
+      );
       const examples = withAdvantages(experience, values, { ...config, klCoefficient });
       assertRewardAtEnd(examples, { ...config, klCoefficient });
       assertReturnsEndInRewards(examples);
@@ -136,7 +141,7 @@ const valueModelOf = ({ critic, optimizer }: PpoState): Model => (critic ?? opti
 /** Adds the gradients of policy and values, each to its own optimiser or, on a shared trunk, both to the policy's. */
 async function gradientStep(
   { clipRange, valueClip, valueWeight, ...config }: PpoConfig,
-  { optimizer, critic }: PpoState,
+  { optimizer, critic, valueOffset }: PpoState,
   minibatch: readonly PpoExample[],
 ): Promise<PolicyMetrics & ValueMetrics> {
   const loss = {
@@ -146,7 +151,8 @@ async function gradientStep(
     weighting: 'token' as const,
   };
   if (!critic) return sharedStep(optimizer, minibatch, loss, { clip: valueClip, weight: valueWeight });
-  return { ...(await policyStep(optimizer, minibatch, loss)), ...(await valueStep(critic, minibatch, valueClip)) };
+  const values = await valueStep(critic, minibatch, valueClip, valueOffset);
+  return { ...(await policyStep(optimizer, minibatch, loss)), ...values };
 }
 
 /** Checks what must hold in the first minibatch of an iteration, and leaves only what is to be reported. */
@@ -192,9 +198,9 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
     if (config.critic === 'shared') {
       const optimizer = withValueHead(state.optimizer);
       if (from) await loadValueHead(optimizer, join(from, valueHeadFile));
-      return { ...state, optimizer, critic: undefined, klCoefficient };
+      return { ...state, optimizer, critic: undefined, valueOffset: 0, klCoefficient };
     }
-    return { ...state, critic: await openCritic(config, state, run, from), klCoefficient };
+    return { ...state, ...(await openCritic(config, state, run, from)), klCoefficient };
   },
   run: ppo,
   async save(state, directory) {
@@ -224,18 +230,31 @@ function criticProblems({ critic, reward }: PpoConfig): Problem[] {
   ];
 }
 
+/** A critic of its own, fresh or from a saved state, and the offset of its values. */
 async function openCritic(
-  { critic, rewardWeight, recompute }: PpoConfig,
-  { tokenizer, rewardModel, prompts }: ReinforcementState,
+  config: PpoConfig,
+  { tokenizer, rewardModel, sources, prompts }: ReinforcementState,
   run: StageRun,
   from: string | undefined,
-): Promise<Optimizer> {
+): Promise<Pick<PpoState, 'critic' | 'valueOffset'>> {
   paddingIdOf(tokenizer);
-  const data = { rows: prompts.length, seed: run.seed, recompute };
-  if (from) return (await loadTrainingState(join(from, criticFolder), run.backend, data, tokenizer)).optimizer;
-  const isReward = critic === 'reward' || (critic === 'auto' && rewardWeight !== 0);
-  const model = rewardModel && isReward ? copyModel(rewardModel.model) : await freshCritic(run);
-  return newTrainingState(model, data, tokenizer).optimizer;
+  const data = { rows: prompts.length, seed: run.seed, recompute: config.recompute };
+  const start = rewardModel && beginsAsReward(config, sources) ? rewardModel : undefined;
+  const valueOffset = start?.offset ?? 0;
+  if (from) {
+    const { optimizer } = await loadTrainingState(join(from, criticFolder), run.backend, data, tokenizer);
+    return { critic: optimizer, valueOffset };
+  }
+  run.log(`values begin as ${start ? 'those of the reward model' : "0: the policy's decoder under a new head"}`);
+  const model = start ? copyModel(start.model) : await freshCritic(run);
+  return { critic: newTrainingState(model, data, tokenizer).optimizer, valueOffset };
+}
+
+/** Scores of a reward model are values where its rewards, as they are, are all that is learned from. */
+function beginsAsReward({ critic, scoreScale }: PpoConfig, sources: readonly RewardSource[]): boolean {
+  if (critic !== 'auto') return critic === 'reward';
+  const learned = sources.filter(({ weight }) => weight !== 0);
+  return scoreScale === 'none' && learned.every(({ name, weight }) => name === 'modelReward' && weight === 1);
 }
 
 /** The policy's decoder under a head of zeros: values begin at 0, as in OpenAI's code (Huang et al. 2024). */

@@ -3,8 +3,7 @@ import { clippedValueLoss } from '../losses/clipped-value.ts';
 import { tokenEntropies } from '../losses/entropy.ts';
 import { type TokenWeighting, tokenWeights } from '../losses/grpo.ts';
 import { type KlKind, klEstimates, klPenalty } from '../losses/kl.ts';
-import { headOf, type Model, scoreHeadOf } from '../model/model.ts';
-import { scores } from '../model/score-head.ts';
+import { headOf, type Model } from '../model/model.ts';
 import type { HostArray } from '../tensor/backends/backend.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
 import { add, mul, reshape, scatterAdd, sub, sum } from '../tensor/primitives.ts';
@@ -20,6 +19,7 @@ import {
   packResponses,
   responseGroups,
   responseStates,
+  valuesOf,
 } from './responses.ts';
 
 export interface PolicyLoss {
@@ -81,6 +81,7 @@ export async function valueStep(
   critic: Optimizer,
   examples: readonly ValueExample[],
   valueClip: number,
+  offset = 0,
 ): Promise<ValueMetrics> {
   const { model } = critic;
   const losses: Tensor[] = [];
@@ -91,6 +92,7 @@ export async function valueStep(
       valueTerms(model, responseStates(model, packResponses(group)), group, {
         clip: valueClip,
         tokens: tokensOf(examples),
+        offset,
       }),
     );
     tape.backward(valueLoss);
@@ -120,7 +122,7 @@ export async function sharedStep(
       const packed = packResponses(group);
       const states = responseStates(model, packed);
       const policyPart = policyTerms(model, states, packed, group, loss);
-      const valuePart = valueTerms(model, states, group, { clip: valueClip, tokens: tokensOf(examples) });
+      const valuePart = valueTerms(model, states, group, { clip: valueClip, tokens: tokensOf(examples), offset: 0 });
       return [add(policyPart[0], mul(valuePart[0], weight)), ...policyPart, ...valuePart];
     }) as [Tensor, Tensor, Tensor, Tensor, Tensor];
     tape.backward(total);
@@ -185,11 +187,11 @@ function valueTerms(
   model: Model,
   states: Tensor,
   group: readonly ValueExample[],
-  { clip, tokens }: { clip: number; tokens: number },
+  { clip, tokens, offset }: { clip: number; tokens: number; offset: number },
 ): [loss: Tensor, values: Tensor] {
   const ofGroup = (of: (example: ValueExample) => Float64Array): Tensor =>
     fromHost(model.backend, joined(group.map(of)));
-  const values = scores(states, scoreHeadOf(model));
+  const values = valuesOf(model, states, offset);
   assertOnlyResponses(values.size, group);
   const old = ofGroup((example) => example.values);
   const perToken = clippedValueLoss(

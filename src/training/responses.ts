@@ -3,7 +3,7 @@ import { RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
-import { gather, mul } from '../tensor/primitives.ts';
+import { add, gather, mul } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Rollout } from './rollout.ts';
@@ -47,8 +47,14 @@ export function responseLogProbs(policy: Model, packed: PackedResponses, tempera
 }
 
 /** V of the state before each token: the prompt and the response so far, [tokens]. */
-export function responseValues(critic: Model, packed: PackedResponses): Tensor {
-  return scores(responseStates(critic, packed), scoreHeadOf(critic));
+export function responseValues(critic: Model, packed: PackedResponses, offset = 0): Tensor {
+  return valuesOf(critic, responseStates(critic, packed), offset);
+}
+
+/** The scores of hidden states and an offset, such as that of the reward model which a critic began as. */
+export function valuesOf(critic: Model, states: Tensor, offset: number): Tensor {
+  const values = scores(states, scoreHeadOf(critic));
+  return offset === 0 ? values : add(values, offset);
 }
 
 /** What `compute` gives for the tokens of each response, without gradients. */

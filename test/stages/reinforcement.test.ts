@@ -18,6 +18,7 @@ import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import { rewardScores } from '../../src/training/reward.ts';
 
 const questions = Array.from({ length: 7 }, (_, i) => ({ prompt: `How much is ${i} and ${i}?`, answer: `${2 * i}.` }));
 const text = questions.map(({ prompt, answer }) => `${prompt} ${answer}\n`).join('');
@@ -44,7 +45,7 @@ beforeAll(async () => {
   const start = await directoryOf('start', tokenizer);
   inputs = { from: [start] };
   const scoring = await rewardModelFrom(start.directory, backend, 5);
-  await savedModel('reward', scoring, tokenizer);
+  await savedModel('reward', scoring, tokenizer, 1.5);
   await savedModel('other-reward', scoring, trainTokenizer(['quite other words, words of wood'], { vocabSize: 300 }));
   releaseModel(scoring);
   await writeFile(join(directory, 'prompts.jsonl'), questions.map((row) => `${JSON.stringify(row)}\n`).join(''));
@@ -317,6 +318,7 @@ describe('reward model and verified answers', () => {
 });
 
 describe('named switches', () => {
+  const onlyReward = { rewardFunction: undefined };
   const recordsOf = async (options: Record<string, unknown>, reward?: string) =>
     (await (await opened(ppoStage, { ...common, valueLr: 1e-3, ...options }, reward)).upTo(2)).records;
 
@@ -328,8 +330,8 @@ describe('named switches', () => {
 
   test('the critic begins as the reward model, as the policy, or as a head on the policy', async () => {
     const stateOf = async (options: Record<string, unknown>, reward?: string) => {
-      const { state } = await opened(ppoStage, { ...common, ...options }, reward);
-      const { critic, optimizer, rewardModel } = state as PpoState;
+      const { state, logged } = await opened(ppoStage, { ...common, ...options }, reward);
+      const { critic, optimizer, rewardModel, valueOffset: offset } = state as PpoState;
       const read = async (model: Model | undefined, name: string) =>
         model && [...(await backend.read(model.parameters.get(name)!))];
       const trunk = 'model.layers.0.mlp.down_proj.weight';
@@ -339,19 +341,63 @@ describe('named switches', () => {
         isTrunkOfPolicy:
           `${await read((critic ?? optimizer).model, trunk)}` === `${await read(optimizer.model, trunk)}`,
         isShared: critic === undefined,
+        offset,
+        said: logged.filter((line) => line.startsWith('values begin')),
       };
       ppoStage.close!(state as PpoState);
       return found;
     };
-    const asReward = await stateOf({ critic: 'auto' }, 'reward');
-    expect(asReward.head).toEqual(asReward.rewardHead);
-    expect(await stateOf({ critic: 'reward', rewardWeight: 0 }, 'reward')).toEqual(asReward);
-    expect(new Set((await stateOf({ rewardWeight: 0 }, 'reward')).head)).toEqual(new Set([0]));
-    for (const critic of ['policy', 'shared']) {
-      const { head, isTrunkOfPolicy, isShared } = await stateOf({ critic }, 'reward');
-      expect(new Set(head)).toEqual(new Set([0]));
-      expect([isTrunkOfPolicy, isShared]).toEqual([true, critic === 'shared']);
+    const asReward = await stateOf({ ...onlyReward, critic: 'auto' }, 'reward');
+    expect(asReward).toMatchObject({ head: asReward.rewardHead, offset: 1.5 });
+    expect(asReward.said).toEqual(['values begin as those of the reward model']);
+    for (const options of [
+      { critic: 'reward', rewardWeight: 0 },
+      { ...onlyReward, rewardFunction: 'letters.js', rewardFunctionWeight: 0 },
+      { ...onlyReward, verify: 'exact', verifyWeight: 0 },
+    ]) {
+      expect(await stateOf(options, 'reward'), JSON.stringify(options)).toEqual(asReward);
     }
+    for (const options of [
+      {},
+      { rewardWeight: 0 },
+      { ...onlyReward, rewardWeight: 0.02 },
+      { ...onlyReward, scoreScale: 'deviation' },
+      { ...onlyReward, verify: 'exact' },
+      { ...onlyReward, critic: 'policy' },
+      { ...onlyReward, critic: 'shared' },
+    ]) {
+      const { head, isTrunkOfPolicy, isShared, offset, said } = await stateOf(options, 'reward');
+      expect(new Set(head), JSON.stringify(options)).toEqual(new Set([0]));
+      expect([isTrunkOfPolicy, isShared, offset]).toEqual([
+        true,
+        'critic' in options && options.critic === 'shared',
+        0,
+      ]);
+      expect(said).toEqual(isShared ? [] : ["values begin as 0: the policy's decoder under a new head"]);
+    }
+  });
+
+  test('values of a critic that began as the reward model are rewards of what there is so far, with their offset', async () => {
+    const run = await opened(ppoStage, { ...common, ...onlyReward, passes: 2, valueLr: 1e-3 }, 'reward');
+    const state = run.state as PpoState;
+    const steps = ppoStage.run(run.config as PpoConfig, state, run.run);
+    expect((await steps.next()).value).toBe(pause);
+    const { prompt, response, values } = state.iteration!.examples[0]!;
+    const prefixes = response.map((_, t) => prompt.length + t);
+    const text = Int32Array.of(...prompt, ...response);
+    const rewards = await rewardScores(
+      state.rewardModel!,
+      Array.from(prefixes, (length) => text.slice(0, length)),
+    );
+    expect(rewards.length).toBeGreaterThan(1);
+    for (const [t, reward] of rewards.entries()) expect(values[t]).toBeCloseTo(reward, 4);
+    // The first update checks that its values are these; the state goes on with the same offset.
+    expect((await steps.next()).value).toBe(pause);
+    const saved = await mkdtemp(join(directory, 'as-reward-'));
+    await ppoStage.save!(state, saved);
+    const resumed = await ppoStage.open(run.config as PpoConfig, run.run, saved);
+    expect(resumed.valueOffset).toBe(1.5);
+    for (const opened of [state, resumed]) ppoStage.close!(opened);
   });
 
   test('values are learned on a shared trunk too, and the result is a plain language model', async () => {
@@ -515,9 +561,14 @@ async function directoryOf(name: string, tokenizer: Tokenizer): Promise<StageInp
   return input;
 }
 
-async function savedModel(name: string, model: Model, tokenizer: Tokenizer): Promise<StageInput> {
+async function savedModel(
+  name: string,
+  model: Model,
+  tokenizer: Tokenizer,
+  rewardOffset?: number,
+): Promise<StageInput> {
   const path = join(directory, name);
   await mkdir(path);
-  await saveModel(path, model, { tokenizer });
+  await saveModel(path, model, { tokenizer, ...(rewardOffset === undefined ? {} : { rewardOffset }) });
   return { name, directory: path };
 }
