@@ -55,3 +55,21 @@ it('imports downwards only', () => {
   expect(checked.length).toBeGreaterThan(50);
   expect(wrong).toEqual([]);
 });
+
+/** Folders of the engine, highest first: src/native/README.md says what each holds. */
+const engineFolders = ['script', 'decoding', 'layer', 'head', 'products', 'primitives', 'engine', 'registers'];
+
+it('includes downwards only in the engine', () => {
+  const engine = join(source, 'native');
+  const units = readdirSync(engine, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(cc|h)$/.test(file));
+  const depthOf = (file: string) => engineFolders.indexOf(topOf(file));
+  const wrong = units.flatMap((file) =>
+    [...readFileSync(join(engine, file), 'utf8').matchAll(/^#include "([^"]+)"/gm)]
+      .map((match) => match[1]!)
+      .filter((included) => depthOf(included) < depthOf(file))
+      .map((included) => `${file} includes ${included}`),
+  );
+  expect(units.length).toBeGreaterThan(40);
+  expect(units.filter((file) => depthOf(file) < 0)).toEqual([]);
+  expect(wrong).toEqual([]);
+});

@@ -121,7 +121,7 @@ function sanitizerFlags(): string[] {
 /** The library for these sources, this compiler and this processor: from the cache, or made now. */
 async function builtLibrary(compiler: Compiler): Promise<string> {
   const sources = join(packageRoot(), 'src', 'native');
-  const names = (await readdir(sources)).filter((name) => /\.(cc|h)$/.test(name)).sort();
+  const names = (await readdir(sources, { recursive: true })).filter((name) => /\.(cc|h)$/.test(name)).sort();
   const hash = createHash('sha256').update(JSON.stringify([compiler.macros, compileFlags(), linkFlags()]));
   for (const name of names) hash.update(`${name}\0`).update(await readFile(join(sources, name)));
   const folder = cacheFolder();
@@ -131,13 +131,13 @@ async function builtLibrary(compiler: Compiler): Promise<string> {
   await underLock(`${path}.lock`, path, async () => {
     process.stderr.write(`mixtune: compiling the native engine for this processor with ${compiler.command} (once)\n`);
     const units = names.filter((name) => name.endsWith('.cc')).map((name) => join(sources, name));
-    await compile(compiler.command, units, path);
+    await compile(compiler.command, sources, units, path);
   });
   return path;
 }
 
 /** Compiles the units side by side in a folder of their own and moves the linked library to `path` in one step. */
-async function compile(command: string, units: readonly string[], path: string): Promise<void> {
+async function compile(command: string, sources: string, units: readonly string[], path: string): Promise<void> {
   const folder = `${path}.build`;
   await rm(folder, { recursive: true, force: true }); // of a process that was killed
   await mkdir(folder);
@@ -147,7 +147,7 @@ async function compile(command: string, units: readonly string[], path: string):
     const objects = await queue.addAll(
       units.map((unit, index) => async () => {
         const object = join(folder, `${index}.o`);
-        await runCompiler(command, [...compileFlags(), `-I${headers}`, '-c', unit, '-o', object]);
+        await runCompiler(command, [...compileFlags(), `-I${sources}`, `-I${headers}`, '-c', unit, '-o', object]);
         return object;
       }),
     );
@@ -232,7 +232,7 @@ function cacheFolder(): string {
 /** The nearest folder upward that holds mixtune's package.json: the same from src/ and from dist/. */
 function packageRoot(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'src', 'native', 'addon.cc'))) return folder;
+    if (existsSync(join(folder, 'src', 'native', 'script', 'addon.cc'))) return folder;
     if (folder === dirname(folder)) throw new Error('the sources of the native engine are missing from the package');
   }
 }

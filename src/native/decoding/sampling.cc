@@ -1,0 +1,229 @@
+// The next token of each row of logits, as src/generation/sampler.ts defines it.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "engine/operations.h"
+#include "registers/simd.h"
+
+namespace mixtune {
+
+namespace {
+
+/** Logits whose largest value and total weight are known, so that most are passed over at once. */
+constexpr int64_t kBlock = 256;
+
+struct Sampling {
+  float temperature;
+  int64_t topK;
+  double topP;
+  float minP;
+  float repetitionPenalty;
+  bool filters() const { return topK > 0 || topP < 1 || minP > 0; }
+};
+
+/** A row of logits and exp((logit − largest) / temperature), with what is known of each block. */
+struct Row {
+  const float* logits;
+  float* weights;
+  float* largest;
+  double* sums;
+  int64_t vocabulary, blocks, best;
+  double total;
+
+  int64_t end(int64_t block) const { return std::min(vocabulary, (block + 1) * kBlock); }
+};
+
+void findBest(Row& row) {
+  constexpr float lowest = -std::numeric_limits<float>::infinity();
+  int64_t bestBlock = 0;
+  for (int64_t block = 0; block < row.blocks; block++) {
+    const int64_t first = block * kBlock, end = row.end(block);
+    Vec best = splat(lowest);
+    int64_t i = first;
+    for (; i + kLanes <= end; i += kLanes) best = maximum(load(row.logits + i), best);
+    if (i < end) best = maximum(firstLanes(loadPart(row.logits + i, end - i), end - i, lowest), best);
+    row.largest[block] = maxOfLanes(best);
+    if (row.largest[block] > row.largest[bestBlock]) bestBlock = block;
+  }
+  row.best = bestBlock * kBlock;
+  while (row.best < row.end(bestBlock) && !(row.logits[row.best] == row.largest[bestBlock])) row.best++;
+  if (row.best == row.end(bestBlock)) throw std::runtime_error("the logits of a row are not numbers");
+}
+
+void weigh(Row& row, float temperature) {
+  const float largest = row.logits[row.best], scale = 1.0f / temperature;
+  row.total = 0;
+  for (int64_t block = 0; block < row.blocks; block++) {
+    const int64_t first = block * kBlock;
+    Vec sum{};
+    forEachVec(row.end(block) - first, [&](int64_t i, auto load, auto store) {
+      store(row.weights + first + i, exponential((load(row.logits + first + i) - largest) * scale));
+      sum += load(row.weights + first + i);
+    });
+    row.total += row.sums[block] = sumOfLanes(sum);
+  }
+  if (!(row.total >= 1)) throw std::runtime_error("the logits of a row are not numbers");
+}
+
+int64_t drawFromAll(const Row& row, double uniform) {
+  double rest = uniform * row.total;
+  for (int64_t block = 0; block < row.blocks; block++) {
+    if (rest < row.sums[block])
+      for (int64_t i = block * kBlock; i < row.end(block); i++) {
+        rest -= row.weights[i];
+        if (rest < 0) return i;
+      }
+    else
+      rest -= row.sums[block];
+  }
+  return row.best;
+}
+
+struct Candidate {
+  float weight;
+  float logit;
+  int32_t id;
+};
+
+/** Every token whose weight is at least `cut`. Returns their total weight. */
+double collect(const Row& row, float temperature, float cut, Candidate* candidates, int64_t& count) {
+  const float largest = row.logits[row.best];
+  double mass = 0;
+  count = 0;
+  for (int64_t block = 0; block < row.blocks; block++) {
+    if (std::exp((row.largest[block] - largest) / temperature) * 1.00001f < cut) continue;
+    for (int64_t i = block * kBlock; i < row.end(block); i++) {
+      if (row.weights[i] < cut) continue;
+      mass += row.weights[i];
+      candidates[count++] = {row.weights[i], row.logits[i], static_cast<int32_t>(i)};
+    }
+  }
+  return mass;
+}
+
+/** From the likeliest tokens: top-k, then top-p, then min-p. */
+int64_t drawFromLikeliest(const Row& row, const Sampling& sampling, double uniform, Scratch& scratch) {
+  auto* candidates = scratch.take<Candidate>(row.vocabulary);
+  const int64_t topK = sampling.topK > 0 ? std::min(sampling.topK, row.vocabulary) : 0;
+  int64_t count = 0;
+  for (float cut = 1.0f / 64;; cut = cut > 1e-30f ? cut / 64 : 0.0f) {
+    const double mass = collect(row, sampling.temperature, cut, candidates, count);
+    const bool holdsMinP = cut <= sampling.minP;
+    if (cut == 0) break;
+    if (topK > 0 ? count >= topK || (sampling.topP >= 1 && holdsMinP) : holdsMinP || mass >= sampling.topP * row.total)
+      break;
+  }
+  const auto likelier = [](const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  };
+  double total = row.total;
+  if (topK > 0) {
+    if (count > topK) std::nth_element(candidates, candidates + topK - 1, candidates + count, likelier);
+    count = std::min(count, topK);
+    total = 0;
+    for (int64_t i = 0; i < count; i++) total += candidates[i].weight;
+  }
+  std::sort(candidates, candidates + count, likelier);
+  double mass = 0;
+  int64_t kept = 0;
+  while (kept < count && (sampling.topP >= 1 || mass < sampling.topP * total) &&
+         candidates[kept].weight >= sampling.minP)
+    mass += candidates[kept++].weight;
+  double rest = uniform * mass;
+  for (int64_t i = 0; i < kept; i++) {
+    rest -= candidates[i].weight;
+    if (rest < 0) return candidates[i].id;
+  }
+  return candidates[std::max<int64_t>(kept, 1) - 1].id;
+}
+
+/** Uniform in [0, 1) from two words, as RandomStream makes it. */
+double uniformOf(const int32_t* words) {
+  const double high = static_cast<uint32_t>(words[0]) >> 5, low = static_cast<uint32_t>(words[1]) >> 6;
+  return (high * 67108864.0 + low) / 9007199254740992.0;
+}
+
+}  // namespace
+
+/**
+ * rows, vocabulary, temperature, top-k, top-p, min-p, repetition penalty, sequences, logits, words of the draws [rows,
+ * 2] or 0, sequence of each row, tokens seen [sequences, vocabulary / 32 rounded up] or 0, tokens, log-probabilities or
+ * 0.
+ */
+void operations::sampleTokens(Engine& engine, Arguments& in) {
+  const int64_t rows = in.extent(), vocabulary = in.extent();
+  Sampling sampling{};
+  sampling.temperature = in.real();
+  sampling.topK = in.integer();
+  sampling.topP = in.number();
+  sampling.minP = in.real();
+  sampling.repetitionPenalty = in.real();
+  const int64_t sequenceCount = in.integer(), words = (vocabulary + 31) / 32;
+  const float* logits = in.read(rows * vocabulary);
+  const int32_t* draws = in.read<int32_t>(rows * 2);
+  const int32_t* sequences = in.read<int32_t>(rows);
+  uint32_t* seen = in.write<uint32_t>(sequenceCount * words);
+  int32_t* tokens = in.write<int32_t>(rows);
+  float* logProbs = in.write(rows);
+  if (sampling.temperature > 0 && !draws) throw std::runtime_error("no random numbers");
+  for (int64_t row = 0; seen && row < rows; row++)
+    if (sequences[row] < 0 || sequences[row] >= sequenceCount) throw std::runtime_error("a sequence does not exist");
+  engine.count(0, 4 * static_cast<double>(rows * vocabulary));
+
+  engine.team.ranges(rows, 16384 / vocabulary + 1, [&](int64_t begin, int64_t end, int thread) {
+    Scratch& scratch = engine.scratchOf(thread);
+    for (int64_t index = begin; index < end; index++) {
+      scratch.reset();
+      const int64_t blocks = (vocabulary + kBlock - 1) / kBlock;
+      Row row{logits + index * vocabulary,
+              scratch.take<float>(vocabulary),
+              scratch.take<float>(blocks),
+              scratch.take<double>(blocks),
+              vocabulary,
+              blocks,
+              0,
+              0};
+      const float temperature = sampling.temperature > 0 ? sampling.temperature : 1.0f;
+      findBest(row);
+      if (sampling.temperature > 0 || logProbs) weigh(row, temperature);
+      const Row free = row;
+      if (seen) {
+        float* penalised = scratch.take<float>(vocabulary);
+        const uint32_t* marks = seen + sequences[index] * words;
+        for (int64_t i = 0; i < vocabulary; i++) {
+          const float x = row.logits[i], penalty = sampling.repetitionPenalty;
+          penalised[i] = marks[i / 32] >> (i % 32) & 1 ? (x > 0 ? x / penalty : x * penalty) : x;
+        }
+        row.logits = penalised;
+        findBest(row);
+        if (sampling.temperature > 0) weigh(row, temperature);
+      }
+      const int64_t token = sampling.temperature <= 0 ? row.best
+                            : sampling.filters()
+                                ? drawFromLikeliest(row, sampling, uniformOf(draws + index * 2), scratch)
+                                : drawFromAll(row, uniformOf(draws + index * 2));
+      tokens[index] = static_cast<int32_t>(token);
+      if (seen) seen[sequences[index] * words + token / 32] |= 1u << (token % 32);
+      if (logProbs)
+        logProbs[index] =
+            static_cast<float>((free.logits[token] - free.logits[free.best]) / temperature - std::log(free.total));
+    }
+  });
+}
+
+/** count, drawn count, drawn tokens, tokens: a token −1 − r becomes the one that was drawn in row r. */
+void operations::drawnTokens(Engine&, Arguments& in) {
+  const int64_t count = in.integer(), drawnCount = in.integer();
+  const int32_t* drawn = in.read<int32_t>(drawnCount);
+  int32_t* tokens = in.write<int32_t>(count);
+  for (int64_t i = 0; i < count; i++) {
+    if (tokens[i] >= 0) continue;
+    const int64_t row = -1 - static_cast<int64_t>(tokens[i]);
+    if (row >= drawnCount) throw std::runtime_error("no token was drawn in row " + std::to_string(row));
+    tokens[i] = drawn[row];
+  }
+}
+
+}  // namespace mixtune

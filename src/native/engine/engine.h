@@ -1,0 +1,181 @@
+// The engine: a queue of operations, the thread that runs them in order, and what an operation may use.
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/memory.h"
+#include "engine/threads.h"
+
+namespace mixtune {
+
+class Engine;
+
+/** What the operands of matrix products are turned into. */
+enum class Products { kFloat, kRoundedFloat, kBfloat16 };
+
+/** True where products of bfloat16 pairs outrun those of floats. */
+bool bfloat16IsFast();
+
+/** The numbers of one call, read in the order in which the script wrote them. */
+class Arguments {
+ public:
+  Arguments(const double* values, int count) : next_(values), end_(values + count) {}
+
+  double number() {
+    if (next_ == end_) throw std::runtime_error("an argument is missing");
+    return *next_++;
+  }
+  int64_t integer() {
+    const double value = number();
+    if (!(value >= -kLargestInteger && value <= kLargestInteger && value == std::trunc(value)))
+      throw std::runtime_error("a size is not an integer");
+    return static_cast<int64_t>(value);
+  }
+  /** An extent of an array: at least 1, and so small that the product of two cannot overflow. */
+  int64_t extent() {
+    const int64_t value = integer();
+    if (value < 1 || value > INT32_MAX) throw std::runtime_error("a size of " + std::to_string(value));
+    return value;
+  }
+  float real() { return static_cast<float>(number()); }
+  bool flag() { return number() != 0; }
+
+  /** A block that must hold `count` elements of type T; null for a tensor that was not given. */
+  template <class T>
+  Block* block(int64_t count) {
+    Block* block = reinterpret_cast<Block*>(static_cast<uintptr_t>(number()));
+    if (count < 0) throw std::runtime_error("a size is negative");
+    if (block && static_cast<size_t>(count) > block->bytes / sizeof(T))
+      throw std::runtime_error("a tensor is smaller than its shape says");
+    return block;
+  }
+
+  template <class T = float>
+  const T* read(int64_t count) {
+    Block* block = this->block<T>(count);
+    return block ? reinterpret_cast<const T*>(block->memory.get()) : nullptr;
+  }
+
+  /** For writing: copies packed from the old contents become stale. */
+  template <class T = float>
+  T* write(int64_t count) {
+    Block* block = this->block<T>(count);
+    if (!block) return nullptr;
+    block->version++;
+    return reinterpret_cast<T*>(block->memory.get());
+  }
+
+ private:
+  /** 2⁵³: up to there a double holds every integer. */
+  static constexpr double kLargestInteger = 9007199254740992.0;
+
+  const double* next_;
+  const double* end_;
+};
+
+/** Where a gradient goes, from accumulate? and the tensor or 0. */
+struct GradientTarget {
+  bool accumulate;
+  float* data;
+
+  GradientTarget(Arguments& in, int64_t count) : accumulate(in.flag()), data(in.write(count)) {}
+};
+
+using Operation = void (*)(Engine&, Arguments&);
+
+constexpr int kMaxArguments = 40;
+
+struct Command {
+  /** Index in the table of operations; −1: `action` is called instead. */
+  int operation = -1;
+  int count = 0;
+  double values[kMaxArguments];
+  std::function<void()> action;
+};
+
+/** What one operation has cost so far. Written by the engine thread; exact only after a fence. */
+struct OperationCost {
+  uint64_t calls = 0;
+  double seconds = 0;
+  double flops = 0;
+  /** Bytes that the operation has to move between memory and processor at least, as if caches were cold. */
+  double bytes = 0;
+};
+
+/** cos and sin of position · theta^(−2i / headDim), [position][headDim / 2] each. */
+struct RotaryTable {
+  int64_t headDim = 0;
+  double theta = 0;
+  int64_t positions = 0;
+  std::vector<float> cosine;
+  std::vector<float> sine;
+};
+
+class Engine {
+ public:
+  Engine(int threads, bool bfloat16);
+  /** Drops what is still queued, ends the threads. */
+  ~Engine();
+
+  /** For the script thread: appends a command; waits when the queue is full. */
+  void enqueue(int operation, const double* values, int count);
+  void enqueue(std::function<void()> action);
+  /** For the script thread: true when all commands have run, so that blocks may be touched on this thread. */
+  bool idle() const { return executed_.load(std::memory_order_acquire) == written_.load(); }
+  Pool pool;
+
+  /** For operations, on the engine thread. */
+  Team team;
+  const Products products;
+  Scratch scratch;
+  Scratch& scratchOf(int thread) { return threadScratch_[static_cast<size_t>(thread)]; }
+  const RotaryTable& rotaryTable(int64_t headDim, double theta, int64_t positions);
+
+  /** Adds to the cost of the operation at hand. */
+  void count(double flops, double bytes) {
+    cost_->flops += flops;
+    cost_->bytes += bytes;
+  }
+  /** By operation, in the order of kOperations. */
+  const std::vector<OperationCost>& costs() const { return costs_; }
+
+  /** The first failure since the last call, empty when there was none. Engine thread. */
+  std::string takeFailure();
+
+  /** Bytes outside the pool: packed weights and scratch. */
+  std::atomic<size_t> heldOutsidePool{0};
+  std::atomic<int64_t> packedBytes{0};
+
+ private:
+  static constexpr size_t kQueue = 2048;
+
+  Command& claimSlot();
+  void publish();
+  bool waitForCommand();
+  void execute(Command& command);
+  void serve();
+
+  std::vector<Scratch> threadScratch_;
+  std::vector<OperationCost> costs_;
+  OperationCost* cost_ = nullptr;
+  std::vector<RotaryTable> rotaryTables_;
+  std::string failure_;
+  std::vector<Command> queue_{kQueue};
+  std::atomic<uint64_t> written_{0};
+  std::atomic<uint64_t> executed_{0};
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::thread thread_;
+};
+
+}  // namespace mixtune
