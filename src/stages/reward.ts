@@ -13,6 +13,7 @@ import {
   lengthWarning,
   type RewardedPair,
   reliability,
+  rewardMeasureNames,
   rewardMeasures,
 } from '../evaluation/reward.ts';
 import { type Model, releaseModel } from '../model/model.ts';
@@ -119,6 +120,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     if (warning) run.log(warning);
     return measures;
   },
+  heldOut: () => rewardMeasureNames,
   close: releaseTrainingState,
 };
 

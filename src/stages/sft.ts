@@ -89,6 +89,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
     const { loss } = await meanLoss(optimizer.model, heldOut.slice(0, evalRows));
     return { loss, perplexity: Math.exp(loss) };
   },
+  heldOut: () => ['loss', 'perplexity'],
   sample: (_config, { optimizer, tokenizer, prompts }) =>
     answerPrompts(optimizer.model, tokenizer, prompts.slice(0, sampleCount), { maxNewTokens: 48 }),
   close: releaseTrainingState,

@@ -30,15 +30,18 @@ export interface JudgedAnswer {
   reference: number;
 }
 
-export type PreferenceMetric =
-  | 'accuracy'
-  | 'margin'
-  | 'chosenReward'
-  | 'rejectedReward'
-  | 'chosenLogProb'
-  | 'rejectedLogProb'
-  | 'nll'
-  | 'kl';
+/** What pairs are measured by. */
+export const pairMetrics = [
+  'accuracy',
+  'margin',
+  'chosenReward',
+  'rejectedReward',
+  'chosenLogProb',
+  'rejectedLogProb',
+  'nll',
+] as const;
+
+export type PreferenceMetric = (typeof pairMetrics)[number] | 'kl';
 
 /** What is worth watching: margins can grow while both log-probabilities sink, so these stand apart. */
 export type PreferenceMetrics = Partial<Record<PreferenceMetric, number>>;
