@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { releaseModel } from '../../src/model/model.ts';
+import { copyModel, mixInto } from '../../src/model/weights.ts';
+import { grpoStage } from '../../src/stages/grpo.ts';
+import { ppoStage } from '../../src/stages/ppo.ts';
+import type { ReinforcementState } from '../../src/stages/reinforcement.ts';
+import { rlooStage } from '../../src/stages/rloo.ts';
+import { type Metrics, pause } from '../../src/stages/stage.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { minibatchesOf, type PpoExample } from '../../src/training/experience.ts';
+import { type SmallWorld, smallWorld } from './small-world.ts';
+
+let world: SmallWorld;
+beforeAll(async () => {
+  world = await smallWorld();
+});
+afterAll(() => world.close());
+
+const rollouts = { from: 'start', data: 'prompts.jsonl', rewardFunction: 'length.js', batchSize: 6, maxNewTokens: 8 };
+
+describe('the first update of PPO, whose ratios are 1 and whose values are those of the advantages', () => {
+  test.each([{ critic: 'policy' }, { critic: 'shared' }])(
+    '%o: losses are means over the tokens of the minibatch',
+    async (own) => {
+      const options = { ...rollouts, ...own, minibatches: 3, klCoefficient: 0 };
+      const { config, state, run } = await world.open(ppoStage, options);
+      const steps = ppoStage.run(config, state, run);
+      await steps.next();
+      const { examples } = state.iteration!;
+      for (const [i, example] of examples.entries()) Object.assign(example, cutTo(example, 1 + (i % 5)));
+      const [minibatch] = minibatchesOf(examples, { passes: 4, minibatches: 3, seed: 1, name: 'ppo/1' });
+      const lengths = new Set(minibatch!.map(({ response }) => response.length));
+      expect(lengths.size).toBeGreaterThan(1);
+      await steps.next();
+      const [update] = state.iteration!.updates;
+      const overTokens = (of: (example: PpoExample, t: number) => number): number => {
+        const values = minibatch!.flatMap((example) => Array.from(example.response, (_, t) => of(example, t)));
+        return values.reduce((a, b) => a + b, 0) / values.length;
+      };
+      expect(update!.policyLoss).toBeCloseTo(
+        overTokens(({ advantages }, t) => -advantages[t]!),
+        5,
+      );
+      const valueLoss = overTokens(({ values, returns }, t) => (values[t]! - returns[t]!) ** 2 / 2);
+      expect(update!.valueLoss! / valueLoss).toBeCloseTo(1, 4);
+      ppoStage.close!(state);
+    },
+  );
+});
+
+/** The first tokens of a response; this model never ends one by itself. */
+function cutTo(example: PpoExample, tokens: number): Partial<PpoExample> {
+  const { response, logProbs, reference, advantages, values, returns } = example;
+  const first = (numbers: Float64Array) => numbers.slice(0, tokens);
+  return {
+    response: response.slice(0, tokens),
+    logProbs: first(logProbs),
+    reference: first(reference),
+    advantages: first(advantages),
+    values: first(values),
+    returns: first(returns),
+  };
+}
+
+describe('how far ratios may go', () => {
+  const updatesOf = async (options: object): Promise<Metrics[]> => {
+    const many = { ...rollouts, samplesPerPrompt: 4, passes: 4, lr: 3e-3, klCoefficient: 0, ...options };
+    const { config, state, run } = await world.open(grpoStage, many);
+    let updates: Metrics[] = [];
+    for await (const record of grpoStage.run(config, state, run)) {
+      if (record !== pause) break;
+      updates = state.iteration!.updates;
+    }
+    grpoStage.close!(state);
+    return updates;
+  };
+  const clipped = async (options: object) => (await updatesOf(options)).reduce((sum, u) => sum + u.clipFraction!, 0);
+
+  test('up and down apart in GRPO: clipHigher is the upper bound, clipRange the lower one', async () => {
+    const [narrow, wide] = [1e-6, 1e6];
+    const both = await clipped({ clipRange: narrow });
+    const [onlyBelow, onlyAbove] = [
+      await clipped({ clipRange: narrow, clipHigher: wide }),
+      await clipped({ clipRange: wide, clipHigher: narrow }),
+    ];
+    expect(await clipped({ clipRange: wide, clipHigher: wide })).toBe(0);
+    expect(Math.min(onlyBelow, onlyAbove)).toBeGreaterThan(0);
+    expect(both).toBeGreaterThan(Math.max(onlyBelow, onlyAbove));
+  });
+
+  test('in PPO, of policy and values', async () => {
+    const options = { ...rollouts, lr: 3e-3, valueLr: 3e-3, passes: 4 };
+    const recordOf = async (more: object) => {
+      const { config, state, run } = await world.open(ppoStage, { ...options, ...more });
+      for await (const record of ppoStage.run(config, state, run)) {
+        if (record === pause) continue;
+        ppoStage.close!(state);
+        return record;
+      }
+      throw new Error('no iteration was finished');
+    };
+    const [plain, free, bound] = [
+      await recordOf({ valueClip: 1e6 }),
+      await recordOf({ clipRange: 1e6, valueClip: 1e6 }),
+      await recordOf({ valueClip: 1e-6 }),
+    ];
+    expect(plain.clipFraction).toBeGreaterThan(0);
+    expect(free.clipFraction).toBe(0);
+    expect(bound.valueLoss).toBeGreaterThan(plain.valueLoss!);
+  });
+});
+
+describe('averages of weights', () => {
+  const norm = 'model.norm.weight';
+  const valuesOf = async (tensor: Tensor) => Array.from(await world.backend.read(tensor));
+  const read = (model: ReinforcementState['reference']) => valuesOf(model.parameters.get(norm)!);
+  const mixed = (a: number[], b: number[], share: number) => a.map((value, i) => value + share * (b[i]! - value));
+
+  test('go by their share from one to the other, which stays', async () => {
+    const { state } = await world.open(rlooStage, { ...rollouts, samplesPerPrompt: 2 });
+    const [into, from] = [copyModel(state.reference), copyModel(state.reference)];
+    world.backend.fill(from.parameters.get(norm)!, 3);
+    const first = await read(into);
+    mixInto(into, from, 0.25);
+    for (const [i, value] of (await read(into)).entries()) expect(value).toBeCloseTo(0.75 * first[i]! + 0.75, 5);
+    expect(new Set(await read(from))).toEqual(new Set([3]));
+    mixInto(into, from, 1);
+    expect(await read(into)).toEqual(await read(from));
+    for (const model of [into, from]) releaseModel(model);
+    rlooStage.close!(state);
+  });
+
+  test('of decay 0.9 keep nine tenths of what they were; a reference of mix 0.25 keeps three quarters', async () => {
+    const options = {
+      ...rollouts,
+      samplesPerPrompt: 2,
+      lr: 1e-2,
+      averageDecay: 0.9,
+      referenceEvery: 1,
+      referenceMix: 0.25,
+    };
+    const { config, state, run } = await world.open(rlooStage, options);
+    const first = await read(state.reference);
+    for await (const record of rlooStage.run(config, state, run)) if (record !== pause) break;
+    const policy = await read(state.optimizer.model);
+    expect(Math.abs(policy[0]! - first[0]!)).toBeGreaterThan(1e-3);
+    const [average, reference] = [await read(state.average!), await read(state.reference)];
+    for (const [i, expected] of mixed(first, policy, 0.1).entries()) expect(average[i]).toBeCloseTo(expected, 6);
+    for (const [i, expected] of mixed(first, policy, 0.25).entries()) expect(reference[i]).toBeCloseTo(expected, 6);
+    rlooStage.close!(state);
+  });
+});
