@@ -1,3 +1,5 @@
+import { visible } from './visible.ts';
+
 /** One thing that is wrong with a request: what, where, why, and what to do about it. */
 export interface Problem {
   /** What was found and what was expected, in one sentence without a final full stop. */
@@ -39,14 +41,27 @@ export class RunError extends Error {
   }
 }
 
+/** More problems than anybody reads before mending the first. */
+const shownProblems = 50;
+
+/** More of one text than anybody reads. */
+const shownLength = 4000;
+
 /** The text a person sees: a headline with the count, then each problem with its place and hint. */
 export function formatProblems(problems: readonly Problem[], subject?: string): string {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  const lines = [`${count}${subject ? ` in ${subject}` : ''}, nothing was started`, ''];
-  for (const { line, where, message, hint } of problems) {
-    const place = [line === undefined ? '' : `line ${line}`, where ?? ''].filter(Boolean).join('  ');
-    lines.push(`  ${place}${place ? ': ' : ''}${message}`);
-    if (hint) lines.push(`           → hint: ${hint}`);
+  const lines = [`${count}${subject ? ` in ${shown(subject)}` : ''}, nothing was started`, ''];
+  for (const { line, where, message, hint } of problems.slice(0, shownProblems)) {
+    const place = [line === undefined ? '' : `line ${line}`, where ? shown(where) : ''].filter(Boolean).join('  ');
+    lines.push(`  ${place}${place ? ': ' : ''}${shown(message)}`);
+    if (hint) lines.push(`           → hint: ${shown(hint)}`);
   }
+  if (problems.length > shownProblems) lines.push(`  … and ${problems.length - shownProblems} more problems`);
   return lines.join('\n');
+}
+
+/** Lines of a text are indented, so that none of them passes for a problem or a hint of ours. */
+function shown(text: string): string {
+  const cut = text.length > shownLength ? `${text.slice(0, shownLength)}…` : text;
+  return visible(cut).replaceAll('\n', '\n             ');
 }

@@ -4,8 +4,8 @@ import { operationShares } from '../evaluation/operation-costs.ts';
 import { measureRoofline } from '../evaluation/roofline.ts';
 import { addBenchOptions, type BenchFlags, profileTable, withBenchModel } from './bench-model.ts';
 import { wholeNumber } from './options.ts';
+import { print } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 
 interface GenerateFlags extends BenchFlags {
   batch: number;

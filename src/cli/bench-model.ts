@@ -11,6 +11,7 @@ import { NativeBackend } from '../tensor/backends/native.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
 import { jsonOption } from './options.ts';
+import { tell } from './output.ts';
 import { table } from './table.ts';
 
 export interface BenchFlags extends MachineFlags {
@@ -49,7 +50,7 @@ export async function withBenchModel<T>(
     if (profile && !(backend instanceof NativeBackend)) {
       throw new RequestError({ where: '--profile', message: `the ${backend.name} backend does not count its work` });
     }
-    process.stderr.write(`${explanation}\n`);
+    tell(explanation);
     const base = presetConfig(preset);
     const model = directory
       ? (await loadModel(directory, backend)).model

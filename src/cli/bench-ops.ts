@@ -7,8 +7,8 @@ import { openBackend } from '../tensor/backends/open.ts';
 import { limits, percent } from './bench-model.ts';
 import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
 import { jsonOption, wholeNumber } from './options.ts';
+import { print, tell } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 import { table } from './table.ts';
 
 interface OpsFlags extends MachineFlags {
@@ -35,7 +35,7 @@ export function addBenchOpsCommand(parent: Command, { action }: Program): void {
 
 async function run({ preset, json, threads, ...flags }: OpsFlags): Promise<number> {
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
-  process.stderr.write(`${explanation}\n`);
+  tell(explanation);
   try {
     const roofline = await measureRoofline(backend);
     const dispatch = await dispatchMicroseconds(backend);

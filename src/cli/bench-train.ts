@@ -4,8 +4,8 @@ import { measureRoofline } from '../evaluation/roofline.ts';
 import { trainingSpeed } from '../evaluation/training-speed.ts';
 import { addBenchOptions, type BenchFlags, percent, profileTable, withBenchModel } from './bench-model.ts';
 import { wholeNumber } from './options.ts';
+import { print } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 
 interface TrainFlags extends BenchFlags {
   batch: number;

@@ -3,8 +3,9 @@ import type { Contents } from '../pipeline/contents.ts';
 import type { Plan } from '../pipeline/plan.ts';
 import { selectNodes } from '../pipeline/selection.ts';
 import { jsonOption } from './options.ts';
+import { print } from './output.ts';
 import type { Program } from './program.ts';
-import { collect, planJson, planOf, planTable, print } from './run.ts';
+import { collect, planJson, planOf, planTable } from './run.ts';
 import { table } from './table.ts';
 
 interface CheckFlags {

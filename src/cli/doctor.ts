@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { nativeAvailability } from '../tensor/backends/native-build.ts';
 import { tensorflowAvailability } from '../tensor/backends/tensorflow-library.ts';
 import { jsonOption } from './options.ts';
+import { print } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 
 export function addDoctorCommand(parent: Command, { action }: Program): void {
   parent

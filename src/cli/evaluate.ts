@@ -8,8 +8,8 @@ import type { Stage, StageRun } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
 import { jsonOption } from './options.ts';
+import { print, tell } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 import { table } from './table.ts';
 
 type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean };
@@ -31,7 +31,7 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
   const { json, threads, backend: _, precision: __, ...written } = flags;
   const { config, inputs } = await checked({ ...(model ? { from: model } : {}), ...written }, stages);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
-  const log = (message: string) => void process.stderr.write(`${message}\n`);
+  const log = tell;
   log(explanation);
   try {
     const run = { backend, baseDirectory: process.cwd(), log, seed: 1, directory: process.cwd(), inputs };

@@ -1,15 +1,16 @@
 import { RequestError, RunError } from '../errors.ts';
+import { tell } from './output.ts';
 
 /** Tells a person what went wrong and returns the exit status: 2 for a wrong request, 1 for a run that failed. */
 export function reportFailure(error: unknown): 1 | 2 {
   if (error instanceof RequestError) {
-    process.stderr.write(`mixtune: ${error.message}\n`);
+    tell(`mixtune: ${error.message}`);
     return 2;
   }
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`mixtune: ${message}\n`);
-  if (error instanceof RunError && error.hint) process.stderr.write(`  → hint: ${error.hint}\n`);
-  if (process.env.MIXTUNE_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  else if (!(error instanceof RunError)) process.stderr.write('  → hint: MIXTUNE_DEBUG=1 shows where it happened\n');
+  tell(`mixtune: ${message}`);
+  if (error instanceof RunError && error.hint) tell(`  → hint: ${error.hint}`);
+  if (process.env.MIXTUNE_DEBUG && error instanceof Error) tell(String(error.stack));
+  else if (!(error instanceof RunError)) tell('  → hint: MIXTUNE_DEBUG=1 shows where it happened');
   return 1;
 }

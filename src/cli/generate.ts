@@ -6,8 +6,8 @@ import type { Sampling } from '../generation/sampler.ts';
 import { generateText, type TextPrompt } from '../generation/text.ts';
 import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from './model.ts';
 import { fraction, jsonOption, positive, share, temperature, wholeNumber } from './options.ts';
+import { print, printText, tell } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 
 interface GenerateFlags extends MachineFlags, Partial<Sampling> {
   prompt?: string;
@@ -61,7 +61,8 @@ async function run(path: string, flags: GenerateFlags): Promise<number> {
     const { text, tokens } = generated!;
     return { text, tokens };
   });
-  print(flags.json ? answer : answer.text, flags.json);
+  if (flags.json) print(answer, true);
+  else printText(answer.text);
   return 0;
 }
 
@@ -76,7 +77,7 @@ function samplingOf(flags: GenerateFlags, ofModel: Sampling | undefined): Sampli
     minP: flags.minP ?? base.minP,
   };
   const source = ofModel ? 'by flags and generation_config.json of the model' : 'by flags and defaults';
-  process.stderr.write(`sampling ${source}: ${describeSampling(sampling)}\n`);
+  tell(`sampling ${source}: ${describeSampling(sampling)}`);
   return sampling;
 }
 

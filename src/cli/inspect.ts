@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../checkpoint/inspect.ts';
 import { modelDirectory } from './model.ts';
 import { jsonOption } from './options.ts';
+import { print } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 import { table } from './table.ts';
 
 export function addInspectCommand(parent: Command, { action }: Program): void {

@@ -12,6 +12,7 @@ import { openBackend } from '../tensor/backends/open.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { threadsOption } from './options.ts';
+import { tell } from './output.ts';
 
 export interface MachineFlags extends Partial<Machine> {
   threads: number;
@@ -42,7 +43,7 @@ export function modelDirectory(path: string): string {
 export async function readableModel(path: string): Promise<string> {
   const directory = modelDirectory(path);
   const { notes } = await readModelDirectory(directory);
-  for (const note of notes) process.stderr.write(`${note}\n`);
+  for (const note of notes) tell(note);
   return directory;
 }
 
@@ -55,7 +56,7 @@ export async function withModel<T>(
   const directory = await readableModel(path);
   const tokenizer = await loadTokenizer(directory);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads: flags.threads });
-  process.stderr.write(`${explanation}\n`);
+  tell(explanation);
   try {
     const { model } = await loadModel(directory, backend);
     try {

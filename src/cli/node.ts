@@ -3,6 +3,7 @@ import { readJob } from '../pipeline/job.ts';
 import { runNode } from '../pipeline/run-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
 import { threadsOption } from './options.ts';
+import { tell } from './output.ts';
 import type { Program } from './program.ts';
 
 /** `mixtune node JOB`: what a pipeline starts for each of its nodes; not for people. */
@@ -13,7 +14,7 @@ export function addNodeCommand(parent: Command, { stages, action }: Program): vo
     .addOption(threadsOption())
     .action(
       action(async (file: string, { threads }: { threads: number }) => {
-        const log = (message: string) => void process.stderr.write(`${new Date().toISOString()} ${message}\n`);
+        const log = (message: string) => void tell(`${new Date().toISOString()} ${message}`);
         const stop = listenForStop(
           (reason) => log(`${reason}: stopping after this step`),
           (reason) => process.exit(stopStatus(reason)),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { withKebabFlags } from '../config/flags.ts';
 import type { Stage } from '../stages/stage.ts';
+import { visible } from '../visible.ts';
 import { addBenchCommand } from './bench.ts';
 import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
@@ -44,6 +45,7 @@ export async function runCommandLine(argv: readonly string[], stages: readonly S
     .version(packageVersion())
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(visible(text)) })
     .showHelpAfterError('(--help shows what there is)');
   addRunCommand(command, program);
   addCheckCommand(command, program);

@@ -1,6 +1,8 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
 import type { MetricsRecord } from '../pipeline/metrics-log.ts';
+import { visible, visibleLine } from '../visible.ts';
 import { duration } from './duration.ts';
+import { tell } from './output.ts';
 
 /** Shows how nodes get on, on standard error: bars in a terminal, lines elsewhere. */
 export interface Progress {
@@ -21,8 +23,8 @@ function bars(): Progress {
   let multi: MultiBar | undefined;
   const running = new Map<string, SingleBar>();
   const say = (line: string) => {
-    if (multi) multi.log(`${line}\n`);
-    else process.stderr.write(`${line}\n`);
+    if (multi) multi.log(`${visible(line)}\n`);
+    else tell(line);
   };
   const close = () => {
     multi?.update(); // writes the lines that are still waiting
@@ -34,13 +36,13 @@ function bars(): Progress {
     close,
     started(id) {
       multi ??= newBars();
-      running.set(id, multi.create(1, 0, { id, numbers: '' }));
+      running.set(id, multi.create(1, 0, { id: visibleLine(id), numbers: '' }));
     },
     record(id, record) {
       const bar = running.get(id);
       if (record.type !== 'step' || !bar) return;
       if (typeof record.totalSteps === 'number') bar.setTotal(record.totalSteps);
-      bar.update(record.step, { id, numbers: numbersOf(record) });
+      bar.update(record.step, { id: visibleLine(id), numbers: numbersOf(record) });
     },
     ended(id, line) {
       const bar = running.get(id);
@@ -68,7 +70,7 @@ function newBars(): MultiBar {
 /** A line at each tenth of a node, and when it was quiet for 15 seconds. */
 function lines(): Progress {
   const shown = new Map<string, { tenth: number; at: number }>();
-  const say = (line: string) => void process.stderr.write(`${line}\n`);
+  const say = tell;
   return {
     say,
     started(id) {

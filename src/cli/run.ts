@@ -9,11 +9,12 @@ import { makePlan, type Plan } from '../pipeline/plan.ts';
 import { planDocument } from '../pipeline/plan-file.ts';
 import { readPipelineText, recipeNames } from '../pipeline/recipes.ts';
 import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
-import { requirePipelineFolder, selectNodes } from '../pipeline/selection.ts';
+import { selectNodes } from '../pipeline/selection.ts';
 import type { Stage } from '../stages/stage.ts';
 import { nativeAvailability } from '../tensor/backends/native-build.ts';
 import { duration } from './duration.ts';
 import { jsonOption, wholeNumber } from './options.ts';
+import { print, tell } from './output.ts';
 import type { Program } from './program.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { table } from './table.ts';
@@ -55,10 +56,10 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
   // Here, so that whoever waits sees the engine being compiled, which every node would otherwise say to its own log.
   const engine = await nativeAvailability();
   if (!engine.available && withoutCompiler) {
-    process.stderr.write(`running \`${withoutCompiler}\` instead of \`${name}\`, small enough for plain TypeScript\n`);
+    tell(`running \`${withoutCompiler}\` instead of \`${name}\`, small enough for plain TypeScript`);
     return run(withoutCompiler, flags, { stages, argv, action });
   }
-  if (!engine.available) process.stderr.write(`the native engine cannot be used: ${engine.reason}\n`);
+  if (!engine.available) tell(`the native engine cannot be used: ${engine.reason}`);
   const progress = openProgress();
   const done = await runPlan(plan, {
     statuses,
@@ -68,8 +69,6 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
     arguments: argv,
     stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
     listener: {
-      keptAside: ({ job }, folder) =>
-        progress.say(`${job.id}: what other settings have made is kept in ${relative('', folder)}`),
       started: ({ job }) => progress.started(job.id),
       record: ({ job }, record) => progress.record(job.id, record),
       ended: ({ job }, outcome) => progress.ended(job.id, outcomeLine(outcome)),
@@ -93,7 +92,6 @@ export async function planOf(
   const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
   const contents = contentsBelow(baseDirectory);
   const plan = await makePlan(pipeline, { stages, directory, baseDirectory, contents });
-  await requirePipelineFolder(plan);
   return { plan, contents, withoutCompiler: pipeline.withoutCompiler };
 }
 
@@ -127,10 +125,6 @@ const outcomeText: Partial<Record<NodeOutcome['status'], string>> = {
   finished: 'finished before',
   unselected: 'not selected',
 };
-
-export function print(content: unknown, json: boolean): void {
-  process.stdout.write(`${json ? JSON.stringify(content, null, 2) : content}\n`);
-}
 
 function outcomeLine({ id, status, seconds, step, loss, error }: NodeOutcome): string {
   const numbers = [

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { type Difference, differences, listRuns, type Run, readRun } from '../pipeline/runs.ts';
 import { duration } from './duration.ts';
 import { jsonOption } from './options.ts';
+import { print } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 import { table } from './table.ts';
 
 interface Flags {

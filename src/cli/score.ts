@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { serves } from '../data/dataset.ts';
-import { checkSequences, type EncodedSequence } from '../data/encode.ts';
+import { checkTokenIds, type EncodedSequence } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
 import { type ReliabilityBin, reliability, rewardMeasures } from '../evaluation/reward.ts';
 import { heldOutRows } from '../evaluation/tasks.ts';
@@ -12,8 +12,8 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { rewardScores, scoredText } from '../training/reward.ts';
 import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
 import { jsonOption, wholeNumber } from './options.ts';
+import { print, tell } from './output.ts';
 import type { Program } from './program.ts';
-import { print } from './run.ts';
 import { table } from './table.ts';
 
 interface ScoreFlags extends MachineFlags {
@@ -52,7 +52,7 @@ async function run(path: string, flags: ScoreFlags): Promise<number> {
   const directory = await readableModel(path);
   const tokenizer = await loadTokenizer(directory);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads: flags.threads });
-  process.stderr.write(`${explanation}\n`);
+  tell(explanation);
   try {
     const model = await loadRewardModel(directory, backend);
     const isPreference = await serves(flags.data, 'preference', process.cwd());
@@ -78,7 +78,7 @@ const rowOptions = ({ rows = Number.POSITIVE_INFINITY }: ScoreFlags) => ({
 
 async function scorePairs(reward: RewardModel, tokenizer: Tokenizer, flags: ScoreFlags): Promise<ScoredPairs> {
   const rows = await heldOutRows(flags.data, 'preference', rowOptions(flags));
-  const { pairs } = encodePairs(rows, tokenizer, encodeOptions);
+  const { pairs } = encodePairs(rows, tokenizer, encodeOptions(reward));
   const [chosen, rejected] = [pairs.map((pair) => pair.chosen), pairs.map((pair) => pair.rejected)];
   const chosenRewards = await rewardsOf(reward, tokenizer, chosen);
   const rejectedRewards = await rewardsOf(reward, tokenizer, rejected);
@@ -100,21 +100,20 @@ async function scoreConversations(
   flags: ScoreFlags,
 ): Promise<ScoredConversations> {
   const rows = await heldOutRows(flags.data, 'messages', rowOptions(flags));
-  const { sequences } = encodeConversations(rows, tokenizer, encodeOptions);
+  const { sequences } = encodeConversations(rows, tokenizer, encodeOptions(reward));
   const rewards = await rewardsOf(reward, tokenizer, sequences);
   const mean = rewards.reduce((total, value) => total + value, 0) / rewards.length;
   return { rows: rewards.map((value) => ({ reward: value })), mean };
 }
 
-/** What is too long for the model is refused after encoding. */
-const encodeOptions = { maxLength: Number.POSITIVE_INFINITY, allowMissingEnd: true };
+const encodeOptions = ({ model }: RewardModel) => ({ maxLength: model.config.maxLength, allowMissingEnd: true });
 
 function rewardsOf(
   reward: RewardModel,
   tokenizer: Tokenizer,
   sequences: readonly EncodedSequence[],
 ): Promise<number[]> {
-  checkSequences(sequences, tokenizer, reward.model.config, 'leave such rows out: a score of half a text is none');
+  checkTokenIds(sequences, tokenizer, reward.model.config.vocabSize);
   return rewardScores(reward, sequences.map(scoredText));
 }
 

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { removeDirectory } from '../checkpoint/atomic.ts';
@@ -8,18 +8,19 @@ import { RequestError } from '../errors.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
 import { follow } from '../pipeline/follow.ts';
 import { machineSchema } from '../pipeline/job.ts';
-import { nodeStatus, prepareOwnFolder } from '../pipeline/node-folder.ts';
-import { outputProblems } from '../pipeline/output-check.ts';
+import { nodeStatus, prepareFolder, requireWritable } from '../pipeline/node-folder.ts';
 import type { PlanNode } from '../pipeline/plan.ts';
 import { type NodeEnd, runNode } from '../pipeline/run-node.ts';
 import { makeSingleNode } from '../pipeline/single-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
 import type { Stage } from '../stages/stage.ts';
+import { visible } from '../visible.ts';
 import { duration } from './duration.ts';
 import { jsonOption, threadsOption, wholeNumber } from './options.ts';
+import { print, tell } from './output.ts';
 import type { Program } from './program.ts';
 import { openProgress } from './progress.ts';
-import { print, quoted } from './run.ts';
+import { quoted } from './run.ts';
 
 interface OwnFlags {
   out: string;
@@ -67,35 +68,31 @@ async function runStage(
   const directory = resolve(out);
   const contents = contentsBelow(baseDirectory);
   const node = await makeSingleNode(stage, values, { stages, directory, baseDirectory, contents, seed });
-  const problems = await outputProblems({ pipeline: stage.name, directory, nodes: [node] });
-  if (problems.length > 0) throw new RequestError(problems, `mixtune ${stage.name}`);
   const status = await nodeStatus(node.job);
   if (status === 'finished') {
-    process.stderr.write(
-      `${relative('', directory) || '.'} holds the finished result of exactly this; nothing to do\n`,
-    );
+    tell(`${relative('', directory) || '.'} holds the finished result of exactly this; nothing to do`);
     if (json) print({ status, directory, final: join(directory, 'final') }, true);
     return 0;
   }
-  const isThere = existsSync(directory);
-  await prepareOwnFolder(node, status);
+  await requireWritable(directory);
+  await prepareFolder(node, status);
   const end = await runShown(node, stages, threads).catch(async (error: unknown) => {
-    // What turns out to be wrong with the request while it is opened leaves nothing behind either: no step was done.
-    if (!isThere && error instanceof RequestError) await removeDirectory(directory);
+    // What turns out to be wrong with the request while it is opened leaves nothing behind either.
+    if (status === 'new' && error instanceof RequestError) await removeDirectory(directory);
     throw error;
   });
   if (json) print({ ...end, directory, final: join(directory, 'final') }, true);
-  else process.stdout.write(closing(end, directory));
+  else print(closing(end, directory), false);
   if (end.status === 'done') return 0;
   const again = `mixtune ${argv.map(quoted).join(' ')}`;
-  process.stderr.write(end.saved ? `  → to go on from there: ${again}\n` : `  → to start again: ${again}\n`);
+  tell(end.saved ? `  → to go on from there: ${again}` : `  → to start again: ${again}`);
   return stopStatus(end.reason);
 }
 
 async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: number): Promise<NodeEnd> {
   const progress = openProgress();
   const log = (message: string) => {
-    appendFileSync(join(job.directory, 'log.txt'), `${new Date().toISOString()} ${message}\n`);
+    appendFileSync(join(job.directory, 'log.txt'), `${new Date().toISOString()} ${visible(message)}\n`);
     progress.say(message);
   };
   const stop = listenForStop(
@@ -111,8 +108,8 @@ async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: nu
 
 function closing(end: NodeEnd, directory: string): string {
   const folder = relative('', directory) || '.';
-  if (end.status === 'stopped') return `stopped after step ${end.step}\n`;
-  return `done after ${end.step} steps in ${duration(end.seconds)}: ${join(folder, 'final')}\n`;
+  if (end.status === 'stopped') return `stopped after step ${end.step}`;
+  return `done after ${end.step} steps in ${duration(end.seconds)}: ${join(folder, 'final')}`;
 }
 
 function sentence(text: string): string {

@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { visibleLine } from '../visible.ts';
 
 /** A plain table for terminals and files: no colours, no lines but one below the head. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -26,7 +27,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     chars: { ...none, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  made.push(...rows.map((row) => [...row]));
+  made.push(...rows.map((row) => row.map(visibleLine)));
   return made
     .toString()
     .split('\n')

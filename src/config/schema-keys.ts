@@ -40,9 +40,14 @@ export function schemaKeys(schema: z.ZodType): SchemaKey[] {
   }));
 }
 
+const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
+
 /** JSON Schema (draft 2020-12) of what a person writes, before defaults and transformations. */
 export function jsonSchema(schema: z.ZodType): JsonSchema {
-  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  const made =
+    jsonSchemas.get(schema) ?? (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
+  jsonSchemas.set(schema, made);
+  return made;
 }
 
 /** Names of the keys at a path inside an object schema; none where the path leads to something else. */

@@ -1,8 +1,15 @@
+/** Nobody chooses from more names, and nobody misspells a longer one. */
+const mostNames = 1000;
+const longestName = 100;
+const shownNames = 30;
+
 /** The candidate nearest to a misspelt word, or nothing where none is near enough to be meant. */
-export function closest(word: string, candidates: Iterable<string>): string | undefined {
+export function closest(word: string, candidates: readonly string[]): string | undefined {
+  if (word.length > longestName || candidates.length > mostNames) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
+    if (candidate.length > longestName) continue;
     const distance = editDistance(simplified(word), simplified(candidate));
     if (distance < bestDistance) {
       best = candidate;
@@ -13,13 +20,13 @@ export function closest(word: string, candidates: Iterable<string>): string | un
 }
 
 /** `did you mean …?`, or else what there is to choose from. */
-export function suggestion(word: string, candidates: Iterable<string>): string {
-  const all = [...candidates];
-  const near = closest(word, all);
+export function suggestion(word: string, candidates: readonly string[]): string {
+  const near = closest(word, candidates);
   if (near !== undefined) return `did you mean \`${near}\`?`;
-  return all.length === 0
-    ? 'there is nothing to choose from'
-    : `there is ${all.map((name) => `\`${name}\``).join(', ')}`;
+  if (candidates.length === 0) return 'there is nothing to choose from';
+  const shown = candidates.slice(0, shownNames).map((name) => `\`${name}\``);
+  const hidden = candidates.length - shown.length;
+  return `there is ${shown.join(', ')}${hidden > 0 ? ` and ${hidden} more` : ''}`;
 }
 
 /** Upper case, hyphens and underscores are no difference: `learning-rate` is `learningRate`. */

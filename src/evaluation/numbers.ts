@@ -101,9 +101,9 @@ const numberPattern = new RegExp(
     [
       String.raw`(?<mantissa>${decimal})[eE](?<e>[-+]?\d+)(?![\p{L}\d])`,
       String.raw`(?<factor>${decimal})\s?(?:[×·*x]|\\times|\\cdot)\s?10${exponent('ten')}`,
-      `(?<base>${decimal})${exponent('power')}`,
+      String.raw`(?<base>${decimal})${exponent('power')}`,
       String.raw`(?<![/\d])(?:(?<whole>\d+)\x20)?(?<over>${decimal})\/(?<under>${decimal})(?!\/?\d|\.\d)`,
-      `(?<plain>${decimal})`,
+      String.raw`(?<plain>${decimal})`,
     ].join('|'),
     String.raw`)(?<percent>\s?%)?|(?<raised>\^ ?\{? ?[-+]?\d+)`,
   ].join(''),

@@ -23,8 +23,7 @@ const shownLines = 30;
 /** Runs one node in a child process of its own group, and tells the listener what the child's metrics.jsonl says. */
 export async function runChild(node: PlanNode, status: NodeStatus, options: ChildOptions): Promise<NodeOutcome> {
   const { directory } = node.job;
-  const aside = await prepareFolder(node, status);
-  if (aside) options.listener.keptAside(node, aside);
+  await prepareFolder(node, status);
   options.listener.started(node);
   const log = await open(join(directory, 'log.txt'), 'a');
   const logStart = (await log.stat()).size;

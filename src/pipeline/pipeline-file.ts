@@ -7,7 +7,7 @@ import { type Problem, RequestError } from '../errors.ts';
 
 const folderName = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a name of letters, digits, dots, hyphens and underscores');
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'a name of up to 100 letters, digits, dots, hyphens and underscores');
 const keys = z.record(z.string(), z.unknown());
 
 export const pipelineSchema = z.strictObject({
@@ -30,6 +30,9 @@ export const pipelineSchema = z.strictObject({
   stages: z.record(folderName, z.looseObject({ run: z.string() })).describe('per stage, what it runs and its keys'),
 });
 
+/** Runs of stages that a plan may have; nobody means to train more. */
+const mostNodes = 10_000;
+
 /** A pipeline as it was written, with parameters and `--set` put in. */
 export interface Pipeline extends z.infer<typeof pipelineSchema> {
   /** As the person named it, for messages. */
@@ -44,7 +47,8 @@ export function parsePipeline(text: string, file: string, set: readonly string[]
   if (!isRecord(yaml.value)) throw new RequestError('this is no pipeline: expected the keys name and stages', file);
   const { assignments, problems } = parseAssignments(set);
   const root = yaml.value;
-  const parameters = isRecord(root.parameters) ? Object.keys(root.parameters) : [];
+  const declared = isRecord(root.parameters) ? root.parameters : {};
+  const parameters = Object.keys(declared);
   const given = new Map<string, Assignment>();
   const assigned: Assignment[] = [];
   for (const assignment of assignments) {
@@ -65,7 +69,7 @@ export function parsePipeline(text: string, file: string, set: readonly string[]
     origin: (path) => (isAssigned(path) ? '--set' : `${file}:${yaml.lineOf(path) ?? 1}`),
   };
   const missing = new Map<string, Problem>();
-  const filled = fillIn(root, [], given, { parameters: root.parameters, place, missing }) as Record<string, unknown>;
+  const filled = fillIn(root, [], given, { declared, parameters, place, missing }) as Record<string, unknown>;
   const validated = validate(
     pipelineSchema,
     { ...filled, ...(root.parameters ? { parameters: root.parameters } : {}) },
@@ -73,7 +77,11 @@ export function parsePipeline(text: string, file: string, set: readonly string[]
   );
   const all = [...validated.problems, ...missing.values()];
   if (all.length > 0 || !validated.value) throw new RequestError(all, file);
-  return { ...validated.value, file, place };
+  const { stages, variants, seeds } = validated.value;
+  const nodes = Object.keys(stages).length * Math.max(1, Object.keys(variants).length) * seeds.length;
+  if (nodes <= mostNodes) return { ...validated.value, file, place };
+  const message = `stages × variants × seeds are ${nodes.toLocaleString('en')}, and at most ${mostNodes.toLocaleString('en')} can be planned`;
+  throw new RequestError({ message }, file);
 }
 
 /** `--set` may give a value to any key, but only inside sections, stages and variants that the file has. */
@@ -91,7 +99,9 @@ function unknownPath({ path }: Assignment, root: Record<string, unknown>, parame
 }
 
 interface Filling {
-  parameters: unknown;
+  /** Meaning of each parameter by its name. */
+  declared: Readonly<Record<string, unknown>>;
+  parameters: readonly string[];
   place: Place;
   /** Problems by parameter, so that each is told once. */
   missing: Map<string, Problem>;
@@ -116,15 +126,14 @@ function fillIn(value: unknown, path: Path, given: ReadonlyMap<string, Assignmen
   return value.replace(/\$\{([\w-]+)\}/g, (_, name: string) => givenTo(name)?.text ?? '');
 }
 
-function missingParameter(name: string, path: Path, { parameters, place }: Filling): Problem {
+function missingParameter(name: string, path: Path, { declared, parameters, place }: Filling): Problem {
   const line = place.line?.(path);
   const at = { where: place.where(path), ...(line === undefined ? {} : { line }) };
-  const declared = isRecord(parameters) ? parameters : {};
   if (!Object.hasOwn(declared, name)) {
     return {
       ...at,
       message: `\`\${${name}}\` is not declared under parameters`,
-      hint: suggestion(name, Object.keys(declared)),
+      hint: suggestion(name, parameters),
     };
   }
   return {

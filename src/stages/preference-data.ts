@@ -2,7 +2,7 @@ import { loadModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
-import { checkSequences } from '../data/encode.ts';
+import { checkTokenIds } from '../data/encode.ts';
 import { describePreflight, encodePairs, encodeUnpaired } from '../data/preflight.ts';
 import type { FeedbackRow, PreferenceRow, PromptRow } from '../data/rows.ts';
 import { scoreOf } from '../losses/preference.ts';
@@ -121,7 +121,7 @@ async function checkIds(
   const reference = referenceDirectory(config, run);
   if (config.reference !== undefined) await assertSameTokenizer(tokenizer, reference, 'reference');
   for (const directory of new Set([run.inputs.from![0]!.directory, reference])) {
-    checkSequences(sequences, tokenizer, (await readModelDirectory(directory)).config);
+    checkTokenIds(sequences, tokenizer, (await readModelDirectory(directory)).config.vocabSize);
   }
 }
 

@@ -96,7 +96,6 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     const { loss } = await meanLoss(optimizer.model, heldOut.slice(0, evalRows).flat());
     return { loss, perplexity: Math.exp(loss) };
   },
-  heldOut: () => ['loss', 'perplexity'],
   sample: (_config, { optimizer, tokenizer, heldOut }) => continuations(optimizer.model, tokenizer, heldOut.flat()),
   close: releaseTrainingState,
 };

@@ -30,18 +30,15 @@ export interface JudgedAnswer {
   reference: number;
 }
 
-/** What pairs are measured by. */
-export const pairMetrics = [
-  'accuracy',
-  'margin',
-  'chosenReward',
-  'rejectedReward',
-  'chosenLogProb',
-  'rejectedLogProb',
-  'nll',
-] as const;
-
-export type PreferenceMetric = (typeof pairMetrics)[number] | 'kl';
+export type PreferenceMetric =
+  | 'accuracy'
+  | 'margin'
+  | 'chosenReward'
+  | 'rejectedReward'
+  | 'chosenLogProb'
+  | 'rejectedLogProb'
+  | 'nll'
+  | 'kl';
 
 /** What is worth watching: margins can grow while both log-probabilities sink, so these stand apart. */
 export type PreferenceMetrics = Partial<Record<PreferenceMetric, number>>;

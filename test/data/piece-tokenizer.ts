@@ -32,7 +32,7 @@ export function pieceTokenizer(
     padId: undefined,
     endIds: eosId === undefined ? [] : [eosId],
     generationConfig: undefined,
-    prefixIds: options.addsBos ? [idOf(options.bos!)!] : [],
+    addsBos: options.addsBos ?? false,
     chatTemplate: options.chatTemplate,
     fingerprint: 'pieces',
     encode: (text) => encodeWithOffsets(text).ids,

@@ -1,0 +1,16 @@
+import { visible } from '../visible.ts';
+
+/** Writes one line for people on standard error; a terminal obeys nothing in it. */
+export function tell(line: string): void {
+  process.stderr.write(`${visible(line)}\n`);
+}
+
+/** Writes a result on standard output, as JSON where it is to be read by a program; a terminal obeys nothing in it. */
+export function print(content: unknown, json: boolean): void {
+  process.stdout.write(`${visible(json ? JSON.stringify(content, null, 2) : String(content))}\n`);
+}
+
+/** Writes text that is a result itself: as it is, but for a terminal, which obeys nothing in it. */
+export function printText(text: string): void {
+  process.stdout.write(`${process.stdout.isTTY ? visible(text) : text}\n`);
+}
