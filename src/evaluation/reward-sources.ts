@@ -1,6 +1,7 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
 import type { PromptRow } from '../data/rows.ts';
-import type { Problem } from '../errors.ts';
+import { type Problem, RunError } from '../errors.ts';
+import { TimeLimitError, withinTime } from '../time-limit.ts';
 import { rewardScores } from '../training/reward.ts';
 import { isRight } from './exact-match.ts';
 import { type SchemaCheck, schemaCheck } from './json-schema.ts';
@@ -43,9 +44,12 @@ const isVerified: Record<Verification, (completion: string, answer: string) => b
     const [given, right] = [lastNumber(completion), lastNumber(answer)];
     return given !== undefined && right !== undefined && isSameNumber(given, right);
   },
-  regex: (completion, answer) => new RegExp(answer).test(completion),
+  regex: (completion, answer) => withinTime(timeLimit, () => new RegExp(answer).test(completion)),
   schema: (completion, answer) => compiledSchema(answer)(completion),
 };
+
+/** Milliseconds in which a regular expression has matched or not. */
+const timeLimit = 1000;
 
 const compiledSchemas = new Map<string, SchemaCheck>();
 
@@ -66,8 +70,24 @@ export function modelReward(model: Pick<RewardModel, 'model' | 'offset'>, weight
 }
 
 export function verifiedReward(kind: Verification, weight: number): RewardSource {
-  const rewardOf = ({ text, prompt }: Completion): number => Number(isVerified[kind](text, prompt.answer!));
+  const rewardOf = (completion: Completion): number =>
+    inTime(`verify: ${kind}`, completion, () => isVerified[kind](completion.text, completion.prompt.answer!));
   return { name: 'verifiedReward', weight, rewardsOf: async (completions) => completions.map(rewardOf) };
+}
+
+/** 1 or 0; a check that does not end is a RunError that names the row. */
+function inTime(source: string, { row, text }: Completion, isRight: () => boolean): number {
+  try {
+    return Number(isRight());
+  } catch (error) {
+    if (!(error instanceof TimeLimitError)) throw error;
+    throw new RunError(
+      `${source}, row ${row + 1}: the check of a completion of ${text.length} characters ${error.message}`,
+      {
+        hint: 'its regular expression tries too many ways to match: write it without repetition of what repeats itself, as (a+)+ does',
+      },
+    );
+  }
 }
 
 /** The rows whose answers cannot be verified so: the first five, and how many more; `where` is the key. */
@@ -98,7 +118,8 @@ function answerProblem(answer: string | undefined, kind: Verification): string |
 
 /** 1 for a response that is JSON and satisfies a schema, else 0. */
 export function schemaReward(satisfies: SchemaCheck, weight: number): RewardSource {
-  const rewardOf = ({ text }: Completion): number => Number(satisfies(text));
+  const rewardOf = (completion: Completion): number =>
+    inTime('jsonSchema', completion, () => satisfies(completion.text));
   return { name: 'schemaReward', weight, rewardsOf: async (completions) => completions.map(rewardOf) };
 }
 

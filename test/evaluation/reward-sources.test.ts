@@ -105,3 +105,25 @@ test('several sources are summed by weight, and told apart', async () => {
   expect(total).toEqual([2 * 1 + 0.5 * 3]);
   expect(Object.fromEntries(bySource)).toEqual({ verifiedReward: [1], functionReward: [3] });
 });
+
+describe('checks that do not end', () => {
+  const text = `${'a'.repeat(60)}!`;
+
+  test.each<[Verification, string]>([
+    ['regex', '^(a+)+$'],
+    ['regex', '(.*)*x'],
+    ['schema', '{"pattern": "^(a|a)*$"}'],
+    ['schema', '{"patternProperties": {"^(a+)+$": true}}'],
+  ])('%s %s are ended, and told with their row', async (kind, answer) => {
+    const written = kind === 'regex' ? text : JSON.stringify(answer.includes('Properties') ? { [text]: 1 } : text);
+    const wanted = new RegExp(
+      `verify: ${kind}, row 4: the check of a completion of \\d+ characters took longer than 1 s`,
+    );
+    await expect(verifiedReward(kind, 1).rewardsOf([completion(written, answer)])).rejects.toThrow(wanted);
+  });
+
+  test('a schema that refers to itself without end is no schema', () => {
+    expect(() => schemaCheck('{"$ref": "#"}')).toThrow('refers to itself without end');
+    expect(schemaCheck('{"properties": {"next": {"$ref": "#"}}, "type": "object"}')('{"next": {}}')).toBe(true);
+  });
+});
