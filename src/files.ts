@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { RequestError } from './errors.ts';
+import { type Problem, RequestError } from './errors.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -54,20 +54,25 @@ export async function readTextFile(
 
 /** Text of UTF-8 bytes, without a byte order mark; bytes of anything else are named as what they are. */
 export function decodeText(bytes: Uint8Array, name: string): string {
-  const encoding = otherEncoding(bytes);
-  if (encoding) {
-    const hint = `save it as UTF-8, for instance with iconv -f ${encoding} -t UTF-8`;
-    throw new RequestError({ where: name, message: `is text in ${encoding}, not in UTF-8`, hint });
-  }
-  const format = binaryFormats.find(([signature]) => startsWith(bytes, Buffer.from(signature, 'latin1')));
+  const otherwise = encodingProblem(bytes, name);
+  if (otherwise) throw new RequestError(otherwise);
+  const format = binaryFormatOf(bytes);
   if (format || bytes.subarray(0, 1024).includes(0)) {
-    throw new RequestError({ where: name, message: `is ${format?.[1] ?? 'binary data'}, not text` });
+    throw new RequestError({ where: name, message: `is ${format ?? 'binary data'}, not text` });
   }
   if (!isUtf8(bytes)) {
     const hint = 'convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8';
     throw new RequestError({ where: name, line: firstBrokenLine(bytes), message: 'is not UTF-8 text', hint });
   }
   return new TextDecoder().decode(bytes);
+}
+
+/** Text whose first bytes are those of UTF-16 or UTF-32. */
+export function encodingProblem(bytes: Uint8Array, name: string): Problem | undefined {
+  const encoding = otherEncoding(bytes);
+  if (!encoding) return undefined;
+  const hint = `save it as UTF-8, for instance with iconv -f ${encoding} -t UTF-8`;
+  return { where: name, message: `is text in ${encoding}, not in UTF-8`, hint };
 }
 
 /** By its byte order mark, or by where the zeros of its first character stand. */
@@ -81,15 +86,33 @@ function otherEncoding(bytes: Uint8Array): string | undefined {
 }
 
 /** Files that are taken for text by mistake, by their first bytes. */
-const binaryFormats: readonly (readonly [signature: string, name: string])[] = [
+const binaryFormats = [
   ['\x1f\x8b', 'a gzip archive'],
   ['PK\x03\x04', 'a zip archive'],
   ['\x28\xb5\x2f\xfd', 'a zstd archive'],
+  ['BZh', 'a bzip2 archive'],
+  ['\xfd7zXZ\x00', 'an xz archive'],
+  ['7z\xbc\xaf\x27\x1c', 'a 7z archive'],
   ['PAR1', 'a Parquet file'],
   ['ARROW1', 'an Arrow file'],
+  ['\xff\xff\xff\xff', 'an Arrow stream'],
+  ['\x80\x02', 'a pickle'],
+  ['\x80\x03', 'a pickle'],
+  ['\x80\x04', 'a pickle'],
+  ['\x80\x05', 'a pickle'],
+  ['SQLite format 3\x00', 'an SQLite database'],
+  ['\x89HDF', 'an HDF5 file'],
+  ['\x93NUMPY', 'a NumPy array'],
   ['GGUF', 'a GGUF model'],
   ['%PDF-', 'a PDF document'],
-];
+] as const;
+
+export type BinaryFormat = (typeof binaryFormats)[number][1];
+
+/** What the first bytes of a file say that it is, where that is nothing that can be read as text. */
+export function binaryFormatOf(bytes: Uint8Array): BinaryFormat | undefined {
+  return binaryFormats.find(([signature]) => startsWith(bytes, Buffer.from(signature, 'latin1')))?.[1];
+}
 
 function startsWith(bytes: Uint8Array, signature: Uint8Array): boolean {
   return signature.every((byte, index) => bytes[index] === byte);

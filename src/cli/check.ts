@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { describeReading } from '../data/dataset.ts';
+import type { Reading } from '../data/rows.ts';
 import type { Contents } from '../pipeline/contents.ts';
 import type { Plan } from '../pipeline/plan.ts';
 import { selectNodes } from '../pipeline/selection.ts';
@@ -19,6 +21,7 @@ interface CheckedDataset {
   use: string;
   /** Held-out ones too. */
   rows: number;
+  reading: Reading;
 }
 
 export function addCheckCommand(parent: Command, { stages, action }: Program): void {
@@ -47,12 +50,16 @@ async function datasetsOf({ nodes }: Plan, contents: Contents): Promise<CheckedD
   const found = new Map<string, CheckedDataset>();
   for (const { source, use } of nodes.flatMap(({ datasets }) => datasets)) {
     const checked = await contents.check(source, use);
-    if ('rows' in checked) found.set(`${use} ${source}`, { source, use, rows: checked.rows });
+    if ('rows' in checked) found.set(`${use} ${source}`, { source, use, ...checked });
   }
   return [...found.values()];
 }
 
 function datasetTable(datasets: readonly CheckedDataset[]): string {
   const rows = datasets.map(({ source, use, rows }) => [source, use, rows.toLocaleString('en')]);
-  return table(['data', 'read as', 'rows'], rows);
+  const readings = datasets.flatMap(({ source, reading }) => {
+    const sentences = describeReading(reading);
+    return sentences.length > 0 ? [`${source}: ${sentences.join('; ')}`] : [];
+  });
+  return [table(['data', 'read as', 'rows'], rows), ...new Set(readings)].join('\n');
 }

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
 import { RequestError } from '../errors.ts';
 import { requireWritable } from '../pipeline/node-folder.ts';
+import { overlapProblem } from '../pipeline/output-check.ts';
 import { type ExportConfig, exportSchema, exportStage } from '../stages/export.ts';
 import { readableModel } from './model.ts';
 import { jsonOption } from './options.ts';
@@ -33,6 +34,8 @@ export function addExportCommand(parent: Command, { action }: Program): void {
         if (existsSync(directory) && readdirSync(directory).length > 0) {
           throw new RequestError({ where: '--out', message: `${out} is there and not empty`, hint: 'choose another' });
         }
+        const problem = overlapProblem(directory, { key: 'model', path: source });
+        if (problem) throw new RequestError(problem, 'mixtune export');
         await requireWritable(directory);
         await writeDirectoryAtomically(directory, (temporary) =>
           exportStage.finish({ from: model, dtype }, { source }, temporary),

@@ -9,7 +9,7 @@ import { makePlan, type Plan } from '../pipeline/plan.ts';
 import { planDocument } from '../pipeline/plan-file.ts';
 import { readPipelineText, recipeNames } from '../pipeline/recipes.ts';
 import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
-import { selectNodes } from '../pipeline/selection.ts';
+import { requirePipelineFolder, selectNodes } from '../pipeline/selection.ts';
 import type { Stage } from '../stages/stage.ts';
 import { nativeAvailability } from '../tensor/backends/native-build.ts';
 import { duration } from './duration.ts';
@@ -69,6 +69,8 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
     arguments: argv,
     stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
     listener: {
+      keptAside: ({ job }, folder) =>
+        progress.say(`${job.id}: what other settings have made is kept in ${relative('', folder)}`),
       started: ({ job }) => progress.started(job.id),
       record: ({ job }, record) => progress.record(job.id, record),
       ended: ({ job }, outcome) => progress.ended(job.id, outcomeLine(outcome)),
@@ -92,6 +94,7 @@ export async function planOf(
   const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
   const contents = contentsBelow(baseDirectory);
   const plan = await makePlan(pipeline, { stages, directory, baseDirectory, contents });
+  await requirePipelineFolder(plan);
   return { plan, contents, withoutCompiler: pipeline.withoutCompiler };
 }
 

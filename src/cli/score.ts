@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { serves } from '../data/dataset.ts';
-import { checkTokenIds, type EncodedSequence } from '../data/encode.ts';
+import { checkSequences, type EncodedSequence } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
 import { type ReliabilityBin, reliability, rewardMeasures } from '../evaluation/reward.ts';
 import { heldOutRows } from '../evaluation/tasks.ts';
@@ -78,7 +78,7 @@ const rowOptions = ({ rows = Number.POSITIVE_INFINITY }: ScoreFlags) => ({
 
 async function scorePairs(reward: RewardModel, tokenizer: Tokenizer, flags: ScoreFlags): Promise<ScoredPairs> {
   const rows = await heldOutRows(flags.data, 'preference', rowOptions(flags));
-  const { pairs } = encodePairs(rows, tokenizer, encodeOptions(reward));
+  const { pairs } = encodePairs(rows, tokenizer, encodeOptions);
   const [chosen, rejected] = [pairs.map((pair) => pair.chosen), pairs.map((pair) => pair.rejected)];
   const chosenRewards = await rewardsOf(reward, tokenizer, chosen);
   const rejectedRewards = await rewardsOf(reward, tokenizer, rejected);
@@ -100,20 +100,21 @@ async function scoreConversations(
   flags: ScoreFlags,
 ): Promise<ScoredConversations> {
   const rows = await heldOutRows(flags.data, 'messages', rowOptions(flags));
-  const { sequences } = encodeConversations(rows, tokenizer, encodeOptions(reward));
+  const { sequences } = encodeConversations(rows, tokenizer, encodeOptions);
   const rewards = await rewardsOf(reward, tokenizer, sequences);
   const mean = rewards.reduce((total, value) => total + value, 0) / rewards.length;
   return { rows: rewards.map((value) => ({ reward: value })), mean };
 }
 
-const encodeOptions = ({ model }: RewardModel) => ({ maxLength: model.config.maxLength, allowMissingEnd: true });
+/** What is too long for the model is refused after encoding. */
+const encodeOptions = { maxLength: Number.POSITIVE_INFINITY, allowMissingEnd: true };
 
 function rewardsOf(
   reward: RewardModel,
   tokenizer: Tokenizer,
   sequences: readonly EncodedSequence[],
 ): Promise<number[]> {
-  checkTokenIds(sequences, tokenizer, reward.model.config.vocabSize);
+  checkSequences(sequences, tokenizer, reward.model.config, 'leave such rows out: a score of half a text is none');
   return rewardScores(reward, sequences.map(scoredText));
 }
 

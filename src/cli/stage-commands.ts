@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { removeDirectory } from '../checkpoint/atomic.ts';
@@ -8,7 +8,8 @@ import { RequestError } from '../errors.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
 import { follow } from '../pipeline/follow.ts';
 import { machineSchema } from '../pipeline/job.ts';
-import { nodeStatus, prepareFolder, requireWritable } from '../pipeline/node-folder.ts';
+import { nodeStatus, prepareOwnFolder } from '../pipeline/node-folder.ts';
+import { outputProblems } from '../pipeline/output-check.ts';
 import type { PlanNode } from '../pipeline/plan.ts';
 import { type NodeEnd, runNode } from '../pipeline/run-node.ts';
 import { makeSingleNode } from '../pipeline/single-node.ts';
@@ -68,17 +69,19 @@ async function runStage(
   const directory = resolve(out);
   const contents = contentsBelow(baseDirectory);
   const node = await makeSingleNode(stage, values, { stages, directory, baseDirectory, contents, seed });
+  const problems = await outputProblems({ pipeline: stage.name, directory, nodes: [node] });
+  if (problems.length > 0) throw new RequestError(problems, `mixtune ${stage.name}`);
   const status = await nodeStatus(node.job);
   if (status === 'finished') {
     tell(`${relative('', directory) || '.'} holds the finished result of exactly this; nothing to do`);
     if (json) print({ status, directory, final: join(directory, 'final') }, true);
     return 0;
   }
-  await requireWritable(directory);
-  await prepareFolder(node, status);
+  const isThere = existsSync(directory);
+  await prepareOwnFolder(node, status);
   const end = await runShown(node, stages, threads).catch(async (error: unknown) => {
-    // What turns out to be wrong with the request while it is opened leaves nothing behind either.
-    if (status === 'new' && error instanceof RequestError) await removeDirectory(directory);
+    // What turns out to be wrong with the request while it is opened leaves nothing behind either: no step was done.
+    if (!isThere && error instanceof RequestError) await removeDirectory(directory);
     throw error;
   });
   if (json) print({ ...end, directory, final: join(directory, 'final') }, true);

@@ -27,7 +27,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     chars: { ...none, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  made.push(...rows.map((row) => row.map(visibleLine)));
+  for (const row of rows) made.push(row.map(visibleLine));
   return made
     .toString()
     .split('\n')

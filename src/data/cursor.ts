@@ -40,7 +40,7 @@ export class DataCursor {
   /** Indices of the next `count` rows; at the end of an epoch, the first of the next fill them up. */
   take(count: number): number[] {
     const indices: number[] = [];
-    while (indices.length < count) indices.push(...this.next(count - indices.length));
+    while (indices.length < count) for (const index of this.next(count - indices.length)) indices.push(index);
     return indices;
   }
 

@@ -1,9 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
 import { RequestError } from '../errors.ts';
+import { openRegularFile } from '../files.ts';
 import { fileRows, filesOf, fileUses } from './file-rows.ts';
-import type { Dataset, RowOf, Use } from './rows.ts';
-import { type FileSource, isTextFile, resolveSource, type Source } from './source.ts';
+import { isTextFile, listed } from './folder.ts';
+import type { Dataset, Reading, RowOf, Use } from './rows.ts';
+import { type FileSource, resolveSource, type Source } from './source.ts';
 import type { Split } from './split.ts';
 import { townRows, townUses } from './town/town.ts';
 
@@ -19,6 +21,8 @@ export interface DatasetOptions {
   baseDirectory?: string;
   /** Give no rows where the split is empty, instead of an error: for held-out rows that need not exist. */
   allowEmpty?: boolean;
+  /** Is told, in a line, how the dataset was read and what of it was not. */
+  log?: (line: string) => void;
 }
 
 /**
@@ -32,15 +36,30 @@ export async function openDataset<U extends Use>(
 ): Promise<Dataset<RowOf[U]>> {
   const resolved = await resolveSource(source, options.baseDirectory ?? process.cwd());
   const split = options.split ?? 'train';
-  const rows =
+  const { rows, reading } =
     resolved.kind === 'town'
-      ? townRows(resolved.name, use, split)
+      ? { rows: townRows(resolved.name, use, split), reading: nothingUnread }
       : await fileRows(resolved, source, use, split, holdOutOf(resolved, options));
   if (rows.length === 0 && !options.allowEmpty) {
     const hint = 'give `holdOut` a share such as 0.05, or name a `test` file in a datasets/NAME.yaml';
     throw new RequestError({ where: source, message: `the ${split} split of this dataset is empty`, hint });
   }
-  return { name: source, rows, fingerprint: await fingerprint(resolved, use, options) };
+  const sentences = describeReading(reading);
+  if (sentences.length > 0) options.log?.(`${source}: ${sentences.join('; ')}`);
+  return { name: source, rows, fingerprint: await fingerprint(resolved, use, options), reading };
+}
+
+const nothingUnread: Reading = { unreadColumns: [], skippedFiles: [], remarks: [] };
+
+/** What a person has to know about how their file was read. */
+export function describeReading({ format, unreadColumns, skippedFiles, remarks }: Reading): string[] {
+  const columns = unreadColumns.map((column) => `\`${column}\``);
+  return [
+    ...(format ? [`read as ${format.name}, because ${format.evidence}`] : []),
+    ...(columns.length > 0 ? [`not read: ${listed(columns)}`] : []),
+    ...(skippedFiles.length > 0 ? [`left out of the folder: ${listed(skippedFiles)}`] : []),
+    ...remarks,
+  ];
 }
 
 /** True where `openDataset` would look for rows of this use in the dataset: by its first row, whatever is wrong behind it. */
@@ -54,10 +73,10 @@ export async function serves(source: string, use: Use, baseDirectory: string): P
 export async function openSplits<U extends Use>(
   source: string,
   use: U,
-  { holdOut, baseDirectory }: Pick<DatasetOptions, 'holdOut' | 'baseDirectory'>,
+  { holdOut, baseDirectory, log }: Pick<DatasetOptions, 'holdOut' | 'baseDirectory' | 'log'>,
 ): Promise<{ train: readonly RowOf[U][]; heldOut: readonly RowOf[U][] }> {
   const options = { ...(holdOut === undefined ? {} : { holdOut }), ...(baseDirectory ? { baseDirectory } : {}) };
-  const train = await openDataset(source, use, { ...options, split: 'train' });
+  const train = await openDataset(source, use, { ...options, ...(log ? { log } : {}), split: 'train' });
   const heldOut = await openDataset(source, use, { ...options, split: 'test', allowEmpty: true });
   return { train: train.rows, heldOut: heldOut.rows };
 }
@@ -71,14 +90,18 @@ function holdOutOf(source: FileSource, options: DatasetOptions): number {
   return source.testFiles ? 0 : (source.holdOut ?? options.holdOut ?? 0);
 }
 
+/** Goes up where the same file gives other rows than before. */
+const readersVersion = 2;
+
 async function fingerprint(source: Source, use: Use, options: DatasetOptions): Promise<string> {
   const hash = createHash('sha256');
   const split = options.split ?? 'train';
   if (source.kind === 'town') {
     hash.update(JSON.stringify(townRows(source.name, use, split)));
   } else {
-    const { format, columns } = source;
-    hash.update(JSON.stringify([use, split, holdOutOf(source, options), format ?? null, columns ?? null]));
+    const { format, columns, ignore } = source;
+    const how = [use, split, holdOutOf(source, options), format ?? null, columns ?? null, ignore ?? null];
+    hash.update(JSON.stringify([readersVersion, ...how]));
     for (const file of filesOf(source, split)) await hashFile(hash, file);
   }
   return hash.digest('hex');
@@ -86,6 +109,8 @@ async function fingerprint(source: Source, use: Use, options: DatasetOptions): P
 
 async function hashFile(hash: Hash, file: string): Promise<void> {
   const content = createHash('sha256');
-  for await (const chunk of createReadStream(file)) content.update(chunk as Buffer);
+  const handle = await openRegularFile(file, basename(file));
+  if (!handle) throw new RequestError({ where: file, message: 'there is no such file any more' });
+  for await (const chunk of handle.createReadStream()) content.update(chunk as Buffer);
   hash.update(isTextFile(file) ? 'text' : 'records').update(content.digest());
 }

@@ -21,6 +21,10 @@ const descriptorSchema = z.strictObject({
     .optional()
     .describe('taken from the first row where absent'),
   columns: z.record(z.string(), z.string()).optional().describe('column that the format wants → column of the file'),
+  ignore: z
+    .array(z.string())
+    .optional()
+    .describe('columns and keys of messages that change what a row means and are passed over all the same'),
   holdOut: z.number().gt(0).lt(1).optional().describe('share of the rows, from the end, that is held out'),
 });
 

@@ -1,6 +1,8 @@
 import { RequestError } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Sequence } from './batch.ts';
+import { checkContext } from './context.ts';
 import type { ChoiceRow, FeedbackRow, Message, MessagesRow, PreferenceRow, TextRow } from './rows.ts';
 import { chatRenderer, type Span } from './template.ts';
 
@@ -31,11 +33,13 @@ export interface EncodedChoice {
 
 /**
  * A conversation, rendered once and tokenised once; which tokens are trained follows from character offsets: those of
- * every assistant turn and the token that ends it.
+ * every assistant turn, where it is trained, and the token that ends it.
  */
 export function encodeMessages({ messages }: MessagesRow, tokenizer: Tokenizer): EncodedSequence {
   const { text, spans } = chatRenderer(tokenizer).conversation(messages);
-  return encodeSpans(text, spans, tokenizer);
+  const turns = messages.filter(({ role }) => role === 'assistant');
+  const trained = spans.filter((_, turn) => turns[turn]!.trained !== false);
+  return encodeSpans(text, trained, tokenizer);
 }
 
 /** Both answers behind their prompt; only the answers are trained, not the assistant's turns in the prompt. */
@@ -67,10 +71,20 @@ export function encodeChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: 
   return { continuations: choices.map((choice) => continuation(before, choice, tokenizer)), answer };
 }
 
-/** The choices as they are asked for without a chat template, for models that have seen no conversation. */
+/**
+ * The choices as they are asked for without a chat template, for models that have seen no conversation: texts that stand
+ * by themselves, so they begin with the tokenizer's prefix.
+ */
 export function encodePlainChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
   const before = `Question: ${prompt.map(({ content }) => content).join('\n')}\nAnswer:`;
-  return { continuations: choices.map((choice) => continuation(before, ` ${choice}`, tokenizer)), answer };
+  const continuations = choices.map((choice) => {
+    const { tokens, trained } = continuation(before, ` ${choice}`, tokenizer);
+    const whole = withPrefix(tokens, tokenizer);
+    const untrained = new Uint8Array(whole.length);
+    untrained.set(trained, whole.length - tokens.length);
+    return { tokens: whole, trained: untrained };
+  });
+  return { continuations, answer };
 }
 
 function continuation(before: string, text: string, tokenizer: Tokenizer): Sequence {
@@ -99,8 +113,7 @@ export function encodeSpans(text: string, spans: readonly Span[], tokenizer: Tok
 /**
  * Puts documents one behind the other and cuts the line into windows of `length` predictions; the last is shorter.
  * A window is a list of pieces of documents, which do not see each other.
- * Each document ends with the end-of-sequence token and begins with the beginning-of-sequence token where the
- * tokenizer puts one there. A document that goes on in the next window goes on from its last token.
+ * Each document begins with the tokenizer's prefix and ends with the end-of-sequence token. A document that goes on in the next window goes on from its last token.
  */
 export function encodeText(
   rows: readonly TextRow[],
@@ -133,15 +146,41 @@ export function encodeText(
 }
 
 function encodeDocument(text: string, tokenizer: Tokenizer): Int32Array {
-  const ids = tokenizer.encode(text);
-  const before =
-    tokenizer.addsBos && tokenizer.bosId !== undefined && ids[0] !== tokenizer.bosId ? [tokenizer.bosId] : [];
+  const ids = encodeFromStart(text, tokenizer);
   const after = tokenizer.eosId === undefined ? [] : [tokenizer.eosId];
-  const document = new Int32Array(before.length + ids.length + after.length);
-  document.set(before);
-  document.set(ids, before.length);
-  document.set(after, before.length + ids.length);
+  const document = new Int32Array(ids.length + after.length);
+  document.set(ids);
+  document.set(after, ids.length);
   return document;
+}
+
+/** Ids of a text that stands by itself: it begins as the tokenizer has texts begin. */
+export function encodeFromStart(text: string, tokenizer: Tokenizer): Int32Array {
+  return withPrefix(tokenizer.encode(text), tokenizer);
+}
+
+/** The ids after the tokenizer's prefix, unless they begin with it already. */
+export function withPrefix(ids: Int32Array, { prefixIds }: Tokenizer): Int32Array {
+  if (prefixIds.every((id, i) => id === ids[i])) return ids;
+  const whole = new Int32Array(prefixIds.length + ids.length);
+  whole.set(prefixIds);
+  whole.set(ids, prefixIds.length);
+  return whole;
+}
+
+/**
+ * Refuses sequences that a model cannot read: with ids that it has no embedding for, or longer than its context.
+ * @throws RequestError
+ */
+export function checkSequences(
+  sequences: readonly Sequence[],
+  tokenizer: Tokenizer,
+  { vocabSize, maxLength }: Pick<ModelConfig, 'vocabSize' | 'maxLength'>,
+  hint = `set maxLength to ${maxLength} at most; onTooLong says what becomes of longer rows`,
+): void {
+  checkTokenIds(sequences, tokenizer, vocabSize);
+  const lengths = sequences.map(({ tokens }) => tokens.length);
+  checkContext(lengths, maxLength, { hint });
 }
 
 /**

@@ -1,16 +1,27 @@
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { own } from '../config/own.ts';
 import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import { readTextFile } from '../files.ts';
+import { absentColumns, columnsOf, moveColumns, replacedColumns, UnreadColumns, withoutNulls } from './columns.ts';
+import { isTextFile } from './folder.ts';
 import type { Format } from './formats/format.ts';
 import { detectFormat, formats } from './formats/index.ts';
-import { readRecords, type SourceRecord } from './records.ts';
-import type { RowOf, TextRow, Use } from './rows.ts';
-import { type FileSource, isTextFile } from './source.ts';
+import { publicShapeProblem } from './public-shapes.ts';
+import { firstRecord, readRecords, type SourceRecord } from './records.ts';
+import type { Reading, RowOf, TextRow, Use } from './rows.ts';
+import type { FileSource } from './source.ts';
 import { type Split, splitRows, splitText } from './split.ts';
 
+/** Problems that are shown; more of them are counted. */
 const shownProblems = 10;
+
+/** Bytes of a text file: below what a JavaScript string can hold. */
+const textLimit = 500 * 2 ** 20;
+
+interface FileRows<U extends Use> {
+  rows: readonly RowOf[U][];
+  reading: Reading;
+}
 
 /** The files that a split is read from. */
 export function filesOf(source: FileSource, split: Split): readonly string[] {
@@ -24,52 +35,60 @@ export async function fileRows<U extends Use>(
   use: U,
   split: Split,
   holdOut: number,
-): Promise<readonly RowOf[U][]> {
+): Promise<FileRows<U>> {
   const files = filesOf(source, split);
+  const nothing: Reading = { unreadColumns: [], skippedFiles: source.skipped, remarks: [] };
   // A file of held-out rows is taken whole.
   const part = source.testFiles ? 'train' : split;
-  if (part === 'test' && holdOut === 0) return [];
+  if (part === 'test' && holdOut === 0) return { rows: [], reading: nothing };
   const texts = files.filter(isTextFile);
   if (texts.length > 0 && use !== 'text') {
     const message = `${texts.length === 1 ? 'is plain text' : `holds ${texts.length} plain-text files`}, but ${use} rows are needed`;
     throw new RequestError({ where: name, message, hint: `${use} rows come from .jsonl or .json: ${shapesFor(use)}` });
   }
-  const documents = await textRows(texts, part, holdOut);
+  const documents = (await textRows(texts, part, holdOut)) as RowOf[U][];
   const records = files.filter((file) => !isTextFile(file));
-  const rows = records.length > 0 ? splitRows(await recordRows(records, source, name, use), part, holdOut) : [];
-  return [...(documents as RowOf[U][]), ...rows];
+  if (records.length === 0) return { rows: documents, reading: nothing };
+  const { rows, format, evidence, unreadColumns } = await recordRows(records, source, name, use);
+  const taken = splitRows(rows, part, holdOut);
+  const remark = format.remark?.[use]?.(taken);
+  return {
+    rows: [...documents, ...taken],
+    reading: {
+      format: { name: format.name, evidence },
+      unreadColumns,
+      skippedFiles: source.skipped,
+      remarks: remark === undefined ? [] : [remark],
+    },
+  };
 }
 
 /** What the rows of the first file can be used for, nothing where it has no row of a known format. */
 export async function fileUses({ files, format: named, columns = {} }: FileSource): Promise<readonly string[]> {
   if (isTextFile(files[0]!)) return ['text'];
-  const [first] = await readRecords(files[0]!, []);
-  const record = first && renameColumns(first, columns).value;
-  if (!record || typeof record !== 'object') return [];
+  const first = await firstRecord(files[0]!);
+  if (!first) return [];
+  const record = withoutNulls(moveColumns(first, columns)).value;
   const format = named ? formats.find(({ name }) => name === named) : detectFormat(record);
   return Object.keys(format?.rows ?? {});
 }
 
 async function textRows(files: readonly string[], split: Split, holdOut: number): Promise<TextRow[]> {
-  const problems: Problem[] = [];
+  const findings = new Findings();
   const rows: TextRow[] = [];
   for (const file of files) {
-    const text = decode(await readFile(file));
-    if (text === undefined) {
-      problems.push({ where: basename(file), message: 'not UTF-8 text', hint: 'convert it, for instance with iconv' });
-    } else if (text.trim() === '') problems.push({ where: basename(file), message: 'the file is empty' });
-    else rows.push({ text: splitText(text, split, holdOut) });
+    const where = basename(file);
+    try {
+      const text = (await readTextFile(file, { name: where, limit: textLimit })) ?? '';
+      if (text.trim() === '') findings.add({ where, message: 'the file is empty' });
+      else rows.push({ text: splitText(text, split, holdOut) });
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      for (const problem of error.problems) findings.add(problem);
+    }
   }
-  if (problems.length > 0) throw new RequestError(problems);
+  findings.throwIfAny(`in ${files.length} files`);
   return rows;
-}
-
-function decode(bytes: Buffer): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 async function recordRows<U extends Use>(
@@ -77,47 +96,51 @@ async function recordRows<U extends Use>(
   source: FileSource,
   name: string,
   use: U,
-): Promise<RowOf[U][]> {
-  const problems: Problem[] = [];
-  const records: SourceRecord[] = [];
-  for (const file of files) records.push(...(await readRecords(file, problems)));
-  const [first] = records;
-  if (!first) {
-    throw rowError(problems.length > 0 ? problems : [{ message: 'the dataset is empty: no row in it' }], 0, name);
+): Promise<{ rows: RowOf[U][]; format: Format; evidence: string; unreadColumns: string[] }> {
+  const findings = new Findings();
+  const read: SourceRecord[] = [];
+  for (const file of files) {
+    for await (const record of readRecords(file, (problem) => findings.add(problem))) read.push(record);
   }
-  const renamed = source.columns ? records.map((record) => renameColumns(record, source.columns ?? {})) : records;
-  const format = formatOf(renamed[0] as SourceRecord, source.format, name, use);
-  const rows = parseRows(renamed, format, use, problems);
-  const together = format.together?.[use]?.(rows);
-  if (together) problems.push(together);
-  if (problems.length > 0) throw rowError(problems, records.length, name);
-  return rows;
+  const inRows = `in ${read.length} rows`;
+  if (read.length === 0) findings.throwIfAny(inRows, name);
+  const { columns = {} } = source;
+  const there = columnsOf(read);
+  const absent = absentColumns(there, columns);
+  if (absent.length > 0) throw new RequestError(absent, source.descriptor);
+  const records = read.map((record) => withoutNulls(moveColumns(record, columns)));
+  const { format, evidence } = formatOf(records[0] as SourceRecord, source, name, use);
+  const unread = new UnreadColumns(format, use, source.ignore ?? []);
+  const rows = parseRows(records, format, use, unread, findings);
+  const together = findings.none ? format.together?.[use]?.(rows) : undefined;
+  if (together) findings.add(together);
+  if (source.format === undefined)
+    findings.explain(`${basename(files[0]!)} is read as ${format.name}, because ${evidence}`);
+  findings.throwIfAny(inRows, name);
+  return { rows, format, evidence, unreadColumns: [...replacedColumns(there, columns), ...unread.names] };
 }
 
-function renameColumns(record: SourceRecord, columns: Readonly<Record<string, string>>): SourceRecord {
-  if (!record.value || typeof record.value !== 'object') return record;
-  const original = record.value as Record<string, unknown>;
-  const named = Object.entries(columns).map(([column, theirs]) => [column, own(original, theirs)] as const);
-  return { ...record, value: { ...original, ...Object.fromEntries(named) } };
-}
-
-function formatOf(first: SourceRecord, named: string | undefined, name: string, use: Use): Format {
-  const value = first.value;
-  const object = value && typeof value === 'object' && !Array.isArray(value) ? value : {};
-  const format = named ? formats.find((known) => known.name === named) : detectFormat(object);
+function formatOf(
+  first: SourceRecord,
+  { format: named, descriptor }: FileSource,
+  name: string,
+  use: Use,
+): { format: Format; evidence: string } {
+  const record = first.value;
+  const format = named ? formats.find((known) => known.name === named) : detectFormat(record, use);
   const place = { where: basename(first.file), line: first.line };
+  const known = named === undefined && publicShapeProblem(record, use, first.file);
+  if (known) throw new RequestError({ ...place, ...known }, name);
   if (!format) {
-    const keys =
-      Object.keys(object)
-        .map((key) => `\`${key}\``)
-        .join(', ') || 'no keys';
+    const keys = Object.keys(record).map((key) => `\`${key}\``);
+    const message = `the first row has ${keys.slice(0, 12).join(', ') || 'no keys'}, which is no known format`;
     const hint = `${use} rows are ${shapesFor(use)}; other names are mapped by \`columns\` in a datasets/NAME.yaml`;
-    throw new RequestError({ ...place, message: `the first row has ${keys}, which is no known format`, hint }, name);
+    throw new RequestError({ ...place, message, hint }, name);
   }
-  if (format.rows[use]) return format;
-  const key = format.keys.find((known) => Object.hasOwn(object, known));
-  const reason = named ? 'as its descriptor says' : `because the first row has \`${key}\``;
-  const message = `the format is ${format.name}, ${reason}; it gives no ${use} rows`;
+  const key = format.keys.find((known) => Object.hasOwn(record, known));
+  const evidence = named ? `${descriptor} says so` : `the first row has \`${key}\``;
+  if (format.rows[use]) return { format, evidence };
+  const message = `the format is ${format.name}, because ${evidence}; it gives no ${use} rows`;
   throw new RequestError({ ...place, message, hint: `${use} rows are ${shapesFor(use)}` }, name);
 }
 
@@ -130,26 +153,49 @@ function parseRows<U extends Use>(
   records: readonly SourceRecord[],
   format: Format,
   use: U,
-  problems: Problem[],
+  unread: UnreadColumns,
+  findings: Findings,
 ): RowOf[U][] {
   const schema = format.rows[use];
   const rows: RowOf[U][] = [];
   if (!schema) return rows;
-  for (const { value, file, row, line } of records) {
+  const read = records.filter((record) => !unread.note(record));
+  for (const problem of unread.problems(records.length)) findings.add(problem);
+  for (const { value, file, row, line } of read) {
     const where = `${basename(file)}, row ${row}`;
     const found = validate<RowOf[U]>(schema, value, {
       where: (path) => (path.length > 0 ? `${where}, \`${path.join('.')}\`` : where),
       line: () => line,
     });
-    if (found.value === undefined) problems.push(...found.problems);
-    else rows.push(found.value);
+    if (found.value !== undefined) rows.push(found.value);
+    else for (const problem of found.problems) findings.add(problem);
   }
   return rows;
 }
 
-function rowError(problems: readonly Problem[], rows: number, name: string): RequestError {
-  const hidden = problems.length - shownProblems;
-  if (hidden <= 0) return new RequestError(problems, name);
-  const rest: Problem = { message: `and ${hidden} more problems in ${rows} rows` };
-  return new RequestError([...problems.slice(0, shownProblems), rest], name);
+/** What is wrong, of which only the first is kept: a large file can be wrong in every row. */
+class Findings {
+  readonly #shown: Problem[] = [];
+  #hidden = 0;
+
+  get none(): boolean {
+    return this.#shown.length === 0;
+  }
+
+  add(problem: Problem): void {
+    if (this.#shown.length < shownProblems) this.#shown.push(problem);
+    else this.#hidden++;
+  }
+
+  /** Says why the rows were read as they were, at the first problem that says nothing better. */
+  explain(hint: string): void {
+    const [first] = this.#shown;
+    if (first && first.hint === undefined) this.#shown[0] = { ...first, hint };
+  }
+
+  throwIfAny(among: string, subject?: string): void {
+    if (this.#shown.length === 0) return;
+    const rest = this.#hidden > 0 ? [{ message: `and ${this.#hidden} more problems ${among}` }] : [];
+    throw new RequestError([...this.#shown, ...rest], subject);
+  }
 }

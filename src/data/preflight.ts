@@ -59,7 +59,7 @@ export function encodeConversations(
   const promptOf = ({ messages }: MessagesRow) =>
     messages.slice(
       0,
-      messages.findIndex(({ role }) => role === 'assistant'),
+      messages.findIndex(({ role, trained }) => role === 'assistant' && trained !== false),
     );
   const encode = (row: MessagesRow) => [encodeMessages(row, tokenizer)];
   const { kept, preflight } = encodeRows(rows, { encode, promptOf }, tokenizer, options);
@@ -165,7 +165,7 @@ function lookOver<S extends EncodedSequence>(
   tokenizer: Tokenizer,
   { maxLength, onTooLong }: EncodeOptions,
 ): S[] | undefined {
-  const length = Math.max(...encoded.map(({ tokens }) => tokens.length));
+  const length = encoded.reduce((most, { tokens }) => Math.max(most, tokens.length), 0);
   const tooLong = length > maxLength;
   preflight.longest = Math.max(preflight.longest, length);
   if (tooLong) {
@@ -213,8 +213,9 @@ function preflightProblems(
       message: `${tooLong.length} of ${rows} rows are longer than ${maxLength} tokens (${rowNumbers(tooLong)}); the longest has ${longest}`,
       hint: 'raise the length, or say what to do with them: `onTooLong: drop` or `truncate`',
     });
-  } else if (rows > 0 && keptRows === 0 && untrained.length === 0) {
-    problems.push({ message: `all of ${rows} rows are longer than ${maxLength} tokens: none is left` });
+  } else if (rows > 0 && tooLong.length === rows && keptRows === 0) {
+    const left = onTooLong === 'truncate' ? 'nothing trained is left of any' : 'none is left';
+    problems.push({ message: `all of ${rows} rows are longer than ${maxLength} tokens: ${left}` });
   }
   if (untrained.length > 0) {
     problems.push({

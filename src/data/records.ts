@@ -1,12 +1,15 @@
-import { createReadStream } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
 import { basename } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Problem } from '../errors.ts';
+import { isJsonObject, parseStrictJson } from '../checkpoint/strict-json.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import { openRegularFile } from '../files.ts';
+import { notJsonProblem } from './containers.ts';
+import { elementsOf, linesOf, type Piece, type SplitFault, structureOf } from './record-splitting.ts';
+import { spreadObjectsProblem, wholeObjectProblem } from './whole-file.ts';
 
 /** One value of a JSON list or one line of a JSONL file, before a format has looked at it. */
 export interface SourceRecord {
-  value: unknown;
+  value: Record<string, unknown>;
   file: string;
   /** 1-based, within the file. */
   row: number;
@@ -14,121 +17,104 @@ export interface SourceRecord {
   line: number;
 }
 
-/** The records of a `.json` or `.jsonl` file; what cannot be parsed goes to `problems`, and reading goes on. */
-export async function readRecords(file: string, problems: Problem[]): Promise<SourceRecord[]> {
-  return (await firstCharacter(file)) === '[' ? readList(file, problems) : readLines(file, problems);
-}
+/** Lists and objects inside each other that a record may have; data has a handful. */
+const deepest = 64;
 
-async function firstCharacter(file: string): Promise<string | undefined> {
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0);
-    return withoutByteOrderMark(buffer.toString('utf8', 0, bytesRead)).trimStart()[0];
-  } finally {
-    await handle.close();
-  }
-}
-
-async function readLines(file: string, problems: Problem[]): Promise<SourceRecord[]> {
-  const records: SourceRecord[] = [];
-  let line = 0;
-  let row = 0;
-  for await (const raw of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
-    line++;
-    const text = line === 1 ? withoutByteOrderMark(raw) : raw;
-    if (text.trim() !== '') parseInto(records, problems, text, { file, row: ++row, line });
-  }
-  return records;
-}
-
-async function readList(file: string, problems: Problem[]): Promise<SourceRecord[]> {
-  const text = withoutByteOrderMark(await readFile(file, 'utf8'));
-  const records: SourceRecord[] = [];
-  const { spans, unclosed } = elementSpans(text);
-  let line = 1;
-  let counted = 0;
-  const lineOf = (offset: number) => {
-    for (; counted < offset; counted++) if (text.charCodeAt(counted) === newline) line++;
-    return line;
-  };
-  for (const [index, [start, end]] of spans.entries()) {
-    parseInto(records, problems, text.slice(start, end), { file, row: index + 1, line: lineOf(start) });
-  }
-  if (unclosed !== undefined) {
-    const message = `the JSON list is not closed: what starts in line ${lineOf(unclosed)} has no end`;
-    problems.push({
-      where: basename(file),
-      line: lineOf(unclosed),
-      message,
-      hint: 'the file may be cut off, or a `"`, `}` or `]` is missing',
-    });
-  }
-  return records;
-}
-
-function parseInto(
-  records: SourceRecord[],
-  problems: Problem[],
-  text: string,
-  place: Omit<SourceRecord, 'value'>,
-): void {
-  try {
-    records.push({ value: JSON.parse(text), ...place });
-  } catch (error) {
-    const reason = (error as SyntaxError).message;
-    const position = Number(/at position (\d+)/.exec(reason)?.[1] ?? 0);
-    const breaks = text.slice(0, position).split('\n').length - 1;
-    problems.push({
-      where: `${basename(place.file)}, row ${place.row}`,
-      line: place.line + breaks,
-      message: `broken JSON: ${reason}`,
-    });
-  }
-}
-
-const newline = '\n'.charCodeAt(0);
-const quote = '"'.charCodeAt(0);
-const backslash = '\\'.charCodeAt(0);
-const comma = ','.charCodeAt(0);
-const openings = new Set(['[', '{'].map((bracket) => bracket.charCodeAt(0)));
-const closings = new Set([']', '}'].map((bracket) => bracket.charCodeAt(0)));
+const byteOrderMark = Buffer.from('\uFEFF');
 
 /**
- * Where the elements of a JSON list start and end, so that each can be parsed, and fail, by itself.
- * `unclosed` is where the element without an end starts.
+ * The records of a `.json` or `.jsonl` file; what cannot be parsed goes to `report`, and reading goes on.
+ * @throws RequestError where the file as a whole is no such file
  */
-function elementSpans(text: string): { spans: [number, number][]; unclosed: number | undefined } {
-  const spans: [number, number][] = [];
-  let depth = 0;
-  let start = 0;
-  const take = (end: number) => {
-    const leading = text.slice(start, end).search(/\S/);
-    if (leading >= 0) spans.push([start + leading, end]);
-    start = end + 1;
+export async function* readRecords(
+  file: string,
+  report: (problem: Problem) => void,
+): AsyncGenerator<SourceRecord, void, undefined> {
+  const { pieces, isList } = await openPieces(file);
+  let row = 0;
+  let last: SourceRecord | undefined;
+  for (;;) {
+    const next = await pieces.next();
+    if (next.done) {
+      if (next.value) report({ where: basename(file), ...next.value });
+      break;
+    }
+    const place = { file, row: ++row, line: next.value.line };
+    try {
+      last = { value: parseRecord(next.value.bytes), ...place };
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      const spread = !isList && row === 1 && (await spreadObjectsProblem(file, next.value.bytes));
+      if (spread) throw new RequestError({ where: basename(file), ...spread });
+      report(brokenRecord(next.value, place, error.message));
+      continue;
+    }
+    yield last;
+  }
+  if (row === 0) report({ where: basename(file), message: 'the file is empty: no row in it' });
+  const only = !isList && row === 1 && last ? wholeObjectProblem(last.value, file) : undefined;
+  if (only) throw new RequestError({ where: basename(file), ...only });
+}
+
+/** The first record of a file, or nothing where it has none that can be parsed. */
+export async function firstRecord(file: string): Promise<SourceRecord | undefined> {
+  for await (const record of readRecords(file, () => {})) return record;
+  return undefined;
+}
+
+async function openPieces(
+  file: string,
+): Promise<{ pieces: AsyncGenerator<Piece, SplitFault | undefined>; isList: boolean }> {
+  const handle = await openRegularFile(file, basename(file));
+  if (!handle) throw new RequestError({ where: basename(file), message: 'there is no such file any more' });
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0);
+  const head = buffer.subarray(0, bytesRead);
+  const problem = notJsonProblem(head, file);
+  if (problem) {
+    await handle.close();
+    throw new RequestError(problem);
+  }
+  const start = head.subarray(0, 3).equals(byteOrderMark) ? 3 : 0;
+  const chunks = handle.createReadStream({ start }) as AsyncIterable<Buffer>;
+  const isList = head.toString('utf8', start).trimStart().startsWith('[');
+  return { pieces: isList ? elementsOf(chunks) : linesOf(chunks), isList };
+}
+
+/** @throws SyntaxError for what is no JSON object, and for what `JSON.parse` would pass in silence */
+function parseRecord(bytes: Buffer): Record<string, unknown> {
+  const { depth, keys, surrogates } = structureOf(bytes);
+  if (depth > deepest) throw new SyntaxError(`lists and objects are nested ${depth} deep; ${deepest} is the most`);
+  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8 text');
+  const text = bytes.toString('utf8');
+  const value: unknown = JSON.parse(text);
+  if (surrogates || keys !== keysOf(value)) parseStrictJson(text);
+  if (isJsonObject(value)) return value;
+  throw new SyntaxError(`${JSON.stringify(value).slice(0, 40)} is no object with keys`);
+}
+
+/** Keys in all objects of a value: fewer than in its text where one stands twice. */
+function keysOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const children = Object.values(value);
+  return children.reduce((total: number, child) => total + keysOf(child), Array.isArray(value) ? 0 : children.length);
+}
+
+function brokenRecord({ bytes, line }: Piece, { file, row }: Omit<SourceRecord, 'value'>, reason: string): Problem {
+  const text = bytes.toString('utf8');
+  const position = Number(/at position (\d+)/.exec(reason)?.[1] ?? 0);
+  const hint = mistakes.find(([pattern]) => pattern.test(text))?.[1];
+  return {
+    where: `${basename(file)}, row ${row}`,
+    line: line + text.slice(0, position).split('\n').length - 1,
+    message: `broken JSON: ${reason}`,
+    ...(hint === undefined ? {} : { hint }),
   };
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === quote) i = closingQuote(text, i);
-    else if (openings.has(code)) {
-      if (++depth === 1) start = i + 1;
-    } else if (closings.has(code)) {
-      if (--depth > 0) continue;
-      take(i);
-      return { spans, unclosed: undefined };
-    } else if (code === comma && depth === 1) take(i);
-  }
-  return { spans, unclosed: Math.min(start + Math.max(0, text.slice(start).search(/\S/)), text.length) };
 }
 
-function closingQuote(text: string, opening: number): number {
-  for (let i = opening + 1; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === backslash) i++;
-    else if (code === quote) return i;
-  }
-  return text.length;
-}
-
-function withoutByteOrderMark(text: string): string {
-  return text.startsWith('\uFEFF') ? text.slice(1) : text;
-}
+/** What other programs write for JSON. */
+const mistakes: readonly (readonly [RegExp, string])[] = [
+  [/^\s*\{\s*'/, "keys and texts in single quotes are Python's notation: write the rows with json.dumps"],
+  [/[:,[]\s*(-?Infinity|NaN|None|True|False)\b/, 'JSON has true, false and null, and no NaN or Infinity'],
+  [/\}\r\{/, "lines end at '\\n', and those of this file at '\\r' alone: convert it with tr '\\r' '\\n'"],
+  [/^\s*$/, 'nothing stands between two commas of the list, or before its end'],
+];

@@ -6,9 +6,11 @@ export interface TextRow {
 export interface Message {
   role: 'system' | 'user' | 'assistant';
   content: string;
+  /** False where the file says that this turn of the assistant is context only: `weight: 0`, `train: false`. */
+  trained?: false;
 }
 
-/** A conversation; the assistant's turns are what is trained. */
+/** A conversation; the assistant's turns are what is trained, those with `trained: false` left out. */
 export interface MessagesRow {
   messages: Message[];
 }
@@ -56,4 +58,17 @@ export interface Dataset<R> {
   rows: readonly R[];
   /** SHA-256 of the content, for content keys and caches. */
   fingerprint: string;
+  reading: Reading;
+}
+
+/** How a dataset was read, for those who wonder what became of their file. */
+export interface Reading {
+  /** The format of its records and what it was told by; nothing for text files and what is built in. */
+  format?: { name: string; evidence: string };
+  /** Columns, and keys of messages (`messages.name`), that hold something and are not read. */
+  unreadColumns: readonly string[];
+  /** Files and folders beside those read. */
+  skippedFiles: readonly string[];
+  /** Things about the rows that a person may not expect. */
+  remarks: readonly string[];
 }

@@ -1,8 +1,11 @@
-import { readdir, stat } from 'node:fs/promises';
-import { extname, join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { extname, resolve } from 'node:path';
 import { closest, suggestion } from '../config/suggest.ts';
 import { RequestError } from '../errors.ts';
+import { openRegularFile } from '../files.ts';
+import { containerProblem } from './containers.ts';
 import { type Descriptor, descriptorNames, loadDescriptor } from './descriptor.ts';
+import { filesOfFolder, readExtensions } from './folder.ts';
 import { type TownKind, townKinds } from './town/town.ts';
 
 /** Where rows come from, once a name is resolved. */
@@ -17,22 +20,20 @@ export interface FileSource {
   /** Format by name and column by column of that format, where a descriptor says so. */
   format?: string;
   columns?: Readonly<Record<string, string>>;
+  /** Keys that are passed over although they change what a row means. */
+  ignore?: readonly string[];
+  /** Files and folders beside those read, by name. */
+  skipped: readonly string[];
+  /** File that says all this, where one does. */
+  descriptor?: string;
   holdOut?: number;
-}
-
-const textFiles = ['.txt', '.md'];
-const recordFiles = ['.jsonl', '.ndjson', '.json'];
-
-/** True where a file is one document, false where it is a list of records. */
-export function isTextFile(file: string): boolean {
-  return textFiles.includes(extname(file).toLowerCase());
 }
 
 /** Finds out what a name means: `town/KIND`, a file or folder that exists, or a descriptor. */
 export async function resolveSource(source: string, baseDirectory: string): Promise<Source> {
   if (source.startsWith('town/')) return { kind: 'town', name: townKind(source) };
   const path = resolve(baseDirectory, source);
-  if (await exists(path)) return { kind: 'files', files: await filesAt(path, source) };
+  if (await exists(path)) return { kind: 'files', ...(await filesAt(path, source)) };
   const descriptor = await loadDescriptor(source, baseDirectory);
   if (descriptor) return describedSource(descriptor, source, baseDirectory);
   throw await unknownSource(source, baseDirectory);
@@ -50,19 +51,28 @@ function townKind(source: string): TownKind {
 }
 
 async function describedSource(descriptor: Descriptor, name: string, baseDirectory: string): Promise<FileSource> {
-  const { path, train, test, format, columns, holdOut } = descriptor;
-  const files = (place: string) => describedFiles(place, `datasets/${name}.yaml`, baseDirectory);
+  const { path, train, test, format, columns, ignore, holdOut } = descriptor;
+  const file = `datasets/${name}.yaml`;
+  const whole = await describedFiles((path ?? train) as string, file, baseDirectory);
+  const held = test === undefined ? undefined : await describedFiles(test, file, baseDirectory);
   return {
     kind: 'files',
-    files: await files((path ?? train) as string),
-    ...(test === undefined ? {} : { testFiles: await files(test) }),
+    files: whole.files,
+    skipped: [...new Set([...whole.skipped, ...(held?.skipped ?? [])])],
+    descriptor: file,
+    ...(held === undefined ? {} : { testFiles: held.files }),
     ...(format === undefined ? {} : { format }),
     ...(columns === undefined ? {} : { columns }),
+    ...(ignore === undefined ? {} : { ignore }),
     ...(holdOut === undefined ? {} : { holdOut }),
   };
 }
 
-async function describedFiles(place: string, descriptor: string, baseDirectory: string): Promise<string[]> {
+async function describedFiles(
+  place: string,
+  descriptor: string,
+  baseDirectory: string,
+): Promise<{ files: string[]; skipped: string[] }> {
   const path = resolve(baseDirectory, place);
   if (await exists(path)) return filesAt(path, place);
   throw new RequestError(
@@ -71,27 +81,33 @@ async function describedFiles(place: string, descriptor: string, baseDirectory: 
   );
 }
 
-/** A file as it is; of a folder, the files with known extensions in name order. */
-async function filesAt(path: string, name: string): Promise<string[]> {
-  const known = [...textFiles, ...recordFiles];
-  if ((await stat(path)).isDirectory()) {
-    const names = (await readdir(path)).filter((file) => known.includes(extname(file).toLowerCase())).sort();
-    if (names.length > 0) return names.map((file) => join(path, file));
-    throw new RequestError({ where: name, message: `the folder holds no file that ends in ${known.join(', ')}` });
-  }
-  if (known.includes(extname(path).toLowerCase())) return [path];
-  throw new RequestError({
-    where: name,
-    message: `a dataset file ends in ${known.join(', ')}`,
-    hint: 'rename the file; plain text is .txt, one JSON object a line is .jsonl, a JSON list is .json',
-  });
+/** A file as it is; of a folder, those that are read. */
+async function filesAt(path: string, name: string): Promise<{ files: string[]; skipped: string[] }> {
+  const stats = await stat(path);
+  if (stats.isDirectory()) return filesOfFolder(path, name);
+  const handle = await openRegularFile(path, name);
+  if (!handle) throw new RequestError({ where: name, message: 'there is no such file any more' });
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0).finally(() => handle.close());
+  if (readExtensions.includes(extname(path).toLowerCase())) return { files: [path], skipped: [] };
+  const container = containerProblem(buffer.subarray(0, bytesRead), path);
+  if (container) throw new RequestError({ ...container, where: name });
+  const hint =
+    'plain text is .txt, one JSON object a line is .jsonl, a JSON list is .json: give the file the name of what it is';
+  throw new RequestError({ where: name, message: `a dataset file ends in ${readExtensions.join(', ')}`, hint });
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE'].includes(code ?? '')) return false;
+    throw new RequestError({
+      where: path,
+      message: code === 'ELOOP' ? 'is a link that leads to itself' : `cannot be read (${code})`,
+    });
+  }
 }
 
 async function unknownSource(source: string, baseDirectory: string): Promise<RequestError> {

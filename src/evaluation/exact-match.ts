@@ -1,5 +1,6 @@
 import { encodePrompt } from '../data/encode.ts';
 import type { PromptRow } from '../data/rows.ts';
+import { RequestError } from '../errors.ts';
 import { generate } from '../generation/generate.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -27,10 +28,27 @@ export async function answerPrompts(
   });
 }
 
-/** Share of answers that are the expected one, apart from case, outer spaces and a final full stop. */
-export function exactMatch(answers: readonly Answer[]): number {
-  const known = answers.filter(({ expected }) => expected !== undefined);
-  return known.filter(isRight).length / known.length;
+/**
+ * Share of greedy answers that are the expected one, apart from case, outer spaces and a final full stop, over the rows that
+ * have one.
+ * @throws RequestError where none has
+ */
+export async function exactMatch(
+  model: Model,
+  tokenizer: Tokenizer,
+  rows: readonly PromptRow[],
+  options: { maxNewTokens: number },
+): Promise<number> {
+  const known = rows.filter(({ answer }) => answer !== undefined);
+  if (known.length === 0) {
+    const hint = 'give rows an `answer`';
+    throw new RequestError({
+      message: `there is nothing to compare with: none of ${rows.length} rows has an answer`,
+      hint,
+    });
+  }
+  const answers = await answerPrompts(model, tokenizer, known, options);
+  return answers.filter(isRight).length / answers.length;
 }
 
 export function isRight({ completion, expected = '' }: Answer): boolean {

@@ -101,9 +101,9 @@ const numberPattern = new RegExp(
     [
       String.raw`(?<mantissa>${decimal})[eE](?<e>[-+]?\d+)(?![\p{L}\d])`,
       String.raw`(?<factor>${decimal})\s?(?:[×·*x]|\\times|\\cdot)\s?10${exponent('ten')}`,
-      String.raw`(?<base>${decimal})${exponent('power')}`,
+      `(?<base>${decimal})${exponent('power')}`,
       String.raw`(?<![/\d])(?:(?<whole>\d+)\x20)?(?<over>${decimal})\/(?<under>${decimal})(?!\/?\d|\.\d)`,
-      String.raw`(?<plain>${decimal})`,
+      `(?<plain>${decimal})`,
     ].join('|'),
     String.raw`)(?<percent>\s?%)?|(?<raised>\^ ?\{? ?[-+]?\d+)`,
   ].join(''),

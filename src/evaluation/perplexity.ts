@@ -1,5 +1,8 @@
 import type { Sequence } from '../data/batch.ts';
+import { checkContext } from '../data/context.ts';
+import { withPrefix } from '../data/encode.ts';
 import type { TextRow } from '../data/rows.ts';
+import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { meanLoss } from '../training/language-model.ts';
@@ -13,9 +16,11 @@ export interface Perplexity {
 }
 
 /**
- * exp of the mean cross-entropy over windows that do not overlap: no special tokens are added, each window predicts all
- * but its first token, and the tail of a document that does not fill a window is left out. A document shorter than a
- * window is one window. The mean is over tokens.
+ * exp of the mean cross-entropy over windows that do not overlap: a document begins with the tokenizer's prefix, each window
+ * predicts all but its first token, and the tail of a document that does not fill a window is left out. A document shorter
+ * than a window is one window. The mean is over tokens. The first token of a document is not counted after a prefix either:
+ * so tokenizers with and without one are measured on the same tokens.
+ * @throws RequestError where nothing is predicted, or a window is longer than the model's context
  */
 export async function perplexity(
   model: Model,
@@ -23,18 +28,25 @@ export async function perplexity(
   rows: readonly TextRow[],
   { window, windows = Number.POSITIVE_INFINITY }: { window: number; windows?: number },
 ): Promise<Perplexity> {
-  const sequences = rows.flatMap(({ text }) => windowsOf(tokenizer.encode(text), window)).slice(0, windows);
+  const sequences = rows.flatMap(({ text }) => windowsOf(text, tokenizer, window)).slice(0, windows);
+  if (sequences.length === 0) {
+    const message = `there is nothing to predict: none of ${rows.length} texts has two tokens`;
+    throw new RequestError({ message, hint: 'give longer texts' });
+  }
+  const { maxLength } = model.config;
+  const lengths = sequences.map(({ tokens }) => tokens.length);
+  checkContext(lengths, maxLength, { hint: `set window to ${maxLength} at most` });
   const { loss, tokens } = await meanLoss(model, sequences);
   return { loss, perplexity: Math.exp(loss), tokens };
 }
 
-function windowsOf(tokens: Int32Array, window: number): Sequence[] {
-  if (tokens.length < 2) return [];
-  if (tokens.length < window) return [wholeSequence(tokens)];
-  const count = Math.floor(tokens.length / window);
-  return Array.from({ length: count }, (_, i) => wholeSequence(tokens.subarray(i * window, (i + 1) * window)));
-}
-
-function wholeSequence(tokens: Int32Array): Sequence {
-  return { tokens, trained: new Uint8Array(tokens.length).fill(1).fill(0, 0, 1) };
+function windowsOf(text: string, tokenizer: Tokenizer, window: number): Sequence[] {
+  const own = tokenizer.encode(text);
+  const tokens = withPrefix(own, tokenizer);
+  const count = Math.max(1, Math.floor(tokens.length / window));
+  const windows = Array.from({ length: count }, (_, i) => tokens.subarray(i * window, (i + 1) * window));
+  const given = (i: number): number => (i === 0 ? 1 + tokens.length - own.length : 1);
+  return windows
+    .map((tokens, i) => ({ tokens, trained: new Uint8Array(tokens.length).fill(1, given(i)) }))
+    .filter(({ trained }) => trained.includes(1));
 }

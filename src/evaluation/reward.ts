@@ -52,6 +52,17 @@ export function rewardMeasures(pairs: readonly RewardedPair[]): Record<string, n
   };
 }
 
+/** Names of the measures; those of longer and shorter answers may be missing. */
+export const rewardMeasureNames = [
+  'loss',
+  'accuracy',
+  'margin',
+  'calibrationError',
+  'accuracyWhenLonger',
+  'accuracyWhenShorter',
+  'lengthAccuracy',
+] as const;
+
 /** Share of pairs whose preferred answer is the longer one; equal lengths count a half. */
 export function lengthAccuracy(pairs: readonly Pick<RewardedPair, 'longerBy'>[]): number {
   return mean(pairs, ({ longerBy }) => (longerBy > 0 ? 1 : longerBy === 0 ? 0.5 : 0));

@@ -1,7 +1,7 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
 import { own } from '../config/own.ts';
 import { openDataset } from '../data/dataset.ts';
-import { checkTokenIds } from '../data/encode.ts';
+import { checkSequences } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
 import type { RowOf, Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
@@ -9,7 +9,7 @@ import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { meanLoss } from '../training/language-model.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
-import { answerPrompts, exactMatch } from './exact-match.ts';
+import { exactMatch } from './exact-match.ts';
 import { multipleChoice } from './multiple-choice.ts';
 import { perplexity } from './perplexity.ts';
 import { winRates } from './win-rate.ts';
@@ -43,6 +43,8 @@ interface TaskKind<U extends Use = Use> {
   measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<Metrics>;
 }
 
+const cutHint = ({ config }: Model): string => `set maxLength to ${config.maxLength} at most: longer ones are cut`;
+
 /** What can be measured, by the name that stands before the colon of a task. */
 export const taskKinds = {
   perplexity: {
@@ -53,7 +55,7 @@ export const taskKinds = {
     use: 'messages',
     async measure(model, tokenizer, rows, { maxLength }) {
       const { sequences } = encodeConversations(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
-      checkTokenIds(sequences, tokenizer, model.config.vocabSize);
+      checkSequences(sequences, tokenizer, model.config, cutHint(model));
       return { loss: (await meanLoss(model, sequences)).loss };
     },
   },
@@ -68,21 +70,16 @@ export const taskKinds = {
     use: 'prompt',
     onlyMeasured: true,
     async measure(model, tokenizer, rows, options) {
-      return { exactMatch: exactMatch(await answerPrompts(model, tokenizer, rows, options)) };
+      return { exactMatch: await exactMatch(model, tokenizer, rows, options) };
     },
   },
   preference: {
     use: 'preference',
     async measure(model, tokenizer, rows, { maxLength }) {
       const { pairs } = encodePairs(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
-      const chosen = await logLikelihoods(
-        model,
-        pairs.map((pair) => pair.chosen),
-      );
-      const rejected = await logLikelihoods(
-        model,
-        pairs.map((pair) => pair.rejected),
-      );
+      const sides = [pairs.map((pair) => pair.chosen), pairs.map((pair) => pair.rejected)] as const;
+      checkSequences(sides.flat(), tokenizer, model.config, cutHint(model));
+      const [chosen, rejected] = [await logLikelihoods(model, sides[0]), await logLikelihoods(model, sides[1])];
       return { preferenceAccuracy: chosen.filter((value, i) => value > rejected[i]!).length / pairs.length };
     },
   },
@@ -157,7 +154,7 @@ export async function runTasks(
   for (const { kind, source } of tasks) {
     const { use, measure, onlyMeasured } = taskKinds[kind] as TaskKind;
     const rows = await heldOutRows(source, use, onlyMeasured ? { ...options, holdOut: 0 } : options);
-    const found = await measure(model, tokenizer, rows as never[], options);
+    const found = await measure(model, tokenizer, rows as never[], options).catch(located(`${kind}:${source}`));
     for (const [name, value] of Object.entries(found)) metrics[`${source}/${name}`] = value;
   }
   return metrics;
@@ -172,7 +169,19 @@ export async function heldOutRows<U extends Use>(
   const options = { holdOut, baseDirectory, allowEmpty: true };
   const test = await openDataset(source, use, { ...options, split: 'test' });
   const all = test.rows.length > 0 ? test : await openDataset(source, use, { ...options, split: 'train' });
+  if (all.rows.length === 0) throw new RequestError({ where: source, message: 'has no rows to measure on' });
   return all.rows.slice(0, use === 'text' ? undefined : rows);
+}
+
+/** Adds the task to what is wrong with its rows. */
+function located(task: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof RequestError)) throw error;
+    throw new RequestError(
+      error.problems.map((problem) => ({ ...problem, where: problem.where ?? task })),
+      error.subject,
+    );
+  };
 }
 
 function splitOnce(task: string): [kind: string, source: string | undefined] {

@@ -70,7 +70,7 @@ async function responses(
     row,
     prompt: rows[row]!,
     text: tokenizer.decode(response, { skipSpecialTokens: true }),
-    tokens: Int32Array.of(...prompt, ...response),
+    tokens: Int32Array.from([...prompt, ...response]),
   }));
 }
 

@@ -1,3 +1,4 @@
+import { checkContext } from '../data/context.ts';
 import type { Model } from '../model/model.ts';
 import { RandomStream } from '../random.ts';
 import { type Draw, openSampler } from './batch-sampler.ts';
@@ -48,6 +49,7 @@ interface Step extends Draw {
  * Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. A backend
  * that draws by itself is asked for a step before the tokens of the last one were read, so that it never waits; a text that
  * turns out to have ended has then been in one step too many, without effect on the others.
+ * @throws RequestError where a prompt and its new tokens may become longer than the model's context
  */
 export async function generate(
   model: Model,
@@ -56,9 +58,12 @@ export async function generate(
 ): Promise<Generation[]> {
   const results: Generation[] = prompts.map(() => ({ tokens: new Int32Array(), endId: undefined }));
   if (prompts.length === 0 || maxNewTokens === 0) return results;
+  const lengths = prompts.map(({ length }) => length);
+  const hint = 'lower maxNewTokens, shorten the prompts, or take a model with a longer context';
+  checkContext(lengths, model.config.maxLength, { newTokens: maxNewTokens, hint });
   const sequences = Math.min(batchSize, prompts.length);
   const sampler = openSampler(model.backend, { sequences, vocabulary: model.config.vocabSize, sampling, logProbs });
-  const longest = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
+  const longest = lengths.reduce((a, b) => Math.max(a, b)) + maxNewTokens;
   const decoder = openDecoder(model, sequences, longest);
 
   const begin = (index: number, sequence: number): OpenText => {

@@ -1,4 +1,4 @@
-import { checkTokenIds, encodePrompt } from '../data/encode.ts';
+import { checkTokenIds, encodeFromStart, encodePrompt } from '../data/encode.ts';
 import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
@@ -27,7 +27,7 @@ export async function generateText(
 ): Promise<GeneratedText[]> {
   const stopIds = options.stopIds ?? tokenizer.endIds;
   const encoded = prompts.map((prompt) =>
-    typeof prompt === 'string' ? encodeText(prompt, tokenizer) : encodePrompt(prompt, tokenizer),
+    typeof prompt === 'string' ? encodeFromStart(prompt, tokenizer) : encodePrompt(prompt, tokenizer),
   );
   if (encoded.some(({ length }) => length === 0)) throw new RequestError('a prompt to continue must not be empty');
   const sequences = encoded.map((tokens) => ({ tokens, trained: new Uint8Array(tokens.length) }));
@@ -38,10 +38,4 @@ export async function generateText(
     tokens: [...tokens],
     ended: endId !== undefined,
   }));
-}
-
-function encodeText(text: string, tokenizer: Tokenizer): Int32Array {
-  const { addsBos, bosId } = tokenizer;
-  const ids = tokenizer.encode(text);
-  return addsBos && bosId !== undefined && ids[0] !== bosId ? Int32Array.of(bosId, ...ids) : ids;
 }

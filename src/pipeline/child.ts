@@ -23,7 +23,8 @@ const shownLines = 30;
 /** Runs one node in a child process of its own group, and tells the listener what the child's metrics.jsonl says. */
 export async function runChild(node: PlanNode, status: NodeStatus, options: ChildOptions): Promise<NodeOutcome> {
   const { directory } = node.job;
-  await prepareFolder(node, status);
+  const aside = await prepareFolder(node, status);
+  if (aside) options.listener.keptAside(node, aside);
   options.listener.started(node);
   const log = await open(join(directory, 'log.txt'), 'a');
   const logStart = (await log.stat()).size;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { datasetFingerprint, openDataset } from '../data/dataset.ts';
-import type { Use } from '../data/rows.ts';
+import type { Reading, Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import { formatVersion, type Machine } from './job.ts';
 
@@ -12,7 +12,7 @@ const bytesAtOnce = 1 << 18;
 export interface Contents {
   dataset(source: string, use: Use): Promise<string>;
   /** Reads the whole dataset: its rows, held-out ones too, or what is wrong with it. */
-  check(source: string, use: Use): Promise<{ rows: number } | RequestError>;
+  check(source: string, use: Use): Promise<{ rows: number; reading: Reading } | RequestError>;
   directory(path: string): Promise<string>;
   /** @throws RequestError where it cannot be read */
   file(path: string): Promise<string>;
@@ -68,14 +68,18 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
 }
 
-async function checkDataset(source: string, use: Use, baseDirectory: string): Promise<{ rows: number } | RequestError> {
+async function checkDataset(
+  source: string,
+  use: Use,
+  baseDirectory: string,
+): Promise<{ rows: number; reading: Reading } | RequestError> {
   const options = { baseDirectory, allowEmpty: true };
   try {
     const train = await openDataset(source, use, { ...options, split: 'train' });
     const test = await openDataset(source, use, { ...options, split: 'test' });
     const rows = train.rows.length + test.rows.length;
     return rows > 0
-      ? { rows }
+      ? { rows, reading: train.reading }
       : new RequestError({ message: `${source} holds no rows`, hint: `${use} rows are needed` });
   } catch (error) {
     if (error instanceof RequestError) return error;

@@ -20,6 +20,8 @@ export interface NodeOutcome {
 
 /** Hears of nodes while they run. */
 export interface ExecutionListener {
+  /** What another config left in the node's folder was renamed to `folder`. */
+  keptAside(node: PlanNode, folder: string): void;
   started(node: PlanNode): void;
   record(node: PlanNode, record: MetricsRecord): void;
   ended(node: PlanNode, outcome: NodeOutcome): void;

@@ -1,19 +1,23 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
 import { annotatedYaml } from '../config/resolved.ts';
 import { RequestError } from '../errors.ts';
 import { readJob, writeJob } from './job.ts';
+import { readRecords } from './metrics-log.ts';
 import { requireUnlocked } from './node-lock.ts';
+import { freeFolder, shown } from './output-check.ts';
 import type { PlanNode } from './plan.ts';
+import { readRun, unequal } from './runs.ts';
 
 /** What there is of a node: its result, something to go on from, the work of another config, or nothing. */
 export type NodeStatus = 'finished' | 'begun' | 'superseded' | 'new';
 
 /** A finished node whose files have been damaged since counts as superseded: it is run again and kept aside. */
 export async function nodeStatus({ directory, key }: PlanNode['job']): Promise<NodeStatus> {
-  if (!existsSync(directory)) return 'new';
+  const entries = existsSync(directory) ? await readdir(directory).catch(() => undefined) : [];
+  if (entries?.length === 0) return 'new';
   if ((await keyOf(directory)) !== key) return 'superseded';
   if (!existsSync(join(directory, 'manifest.json'))) return 'begun';
   return (await verifyManifest(directory)).length === 0 ? 'finished' : 'superseded';
@@ -24,11 +28,32 @@ export async function hasResult(directory: string): Promise<boolean> {
   return (await readManifest(directory)) !== undefined && (await verifyManifest(directory)).length === 0;
 }
 
-/** Makes the folder of a node that is about to run: what another config left there is renamed, never deleted. */
-export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise<void> {
-  const { job, config, origins } = node;
-  requireUnlocked(job.directory);
-  if (status === 'superseded') await setAside(job.directory);
+/**
+ * Makes the folder of a node of a pipeline that is about to run. What another config has done there is renamed, never
+ * deleted; returns the folder where it is then.
+ */
+export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise<string | undefined> {
+  const { directory } = node.job;
+  requireUnlocked(directory);
+  const aside = status === 'superseded' && (await holdsWork(directory)) ? await setAside(directory) : undefined;
+  await describeRun(node);
+  return aside;
+}
+
+/** Makes the folder of a stage that runs alone, in which nothing is renamed. @throws RequestError where other work is there */
+export async function prepareOwnFolder(node: PlanNode, status: NodeStatus): Promise<void> {
+  const { directory } = node.job;
+  requireUnlocked(directory);
+  await requireWritable(directory);
+  if (status === 'superseded' && (await holdsWork(directory))) {
+    const hint = `choose another folder, such as --out ${freeFolder(directory)}`;
+    throw new RequestError({ where: '--out', message: await occupation(node), hint }, `mixtune ${node.job.run}`);
+  }
+  await describeRun(node);
+}
+
+/** Writes what the node's process will be told, and what it ran with for those who look later. */
+async function describeRun({ job, config, origins }: PlanNode): Promise<void> {
   await writeJob(job);
   const header = `${job.id}: what \`${job.run}\` ran with, and where each value came from`;
   await writeFile(
@@ -58,10 +83,38 @@ async function keyOf(directory: string): Promise<string | undefined> {
   return job?.key;
 }
 
-async function setAside(directory: string): Promise<void> {
+/** What a run writes before its first step. */
+const beginnings = new Set(['node.json', 'config.yaml', 'log.txt', 'metrics.jsonl', 'node.lock', 'cache']);
+
+/** True where a step was done, or where there is anything that no run has written. */
+async function holdsWork(directory: string): Promise<boolean> {
+  if ((await readdir(directory)).some((name) => !beginnings.has(name))) return true;
+  return (await readRecords(join(directory, 'metrics.jsonl'))).some(({ type }) => type === 'step');
+}
+
+/** What is in a folder that a stage cannot have. */
+async function occupation({ job }: PlanNode): Promise<string> {
+  const place = shown(job.directory);
+  const found = await readRun(job.directory).catch(() => undefined);
+  if (!found) return `${place} is there, and holds something else than a run`;
+  if ((await keyOf(job.directory)) === job.key)
+    return `${place} holds this run, but files of its result were changed since`;
+  const there = { ...found.config, run: found.run, seed: found.seed };
+  const here = { ...job.config, ...job.machine, run: job.run, seed: job.seed };
+  const changed = unequal(there, here).map(
+    ({ name, values: [before, now] }) => `${name} ${inWords(before)} there, ${inWords(now)} here`,
+  );
+  const how = changed.length > 0 ? changed.slice(0, 3).join('; ') : 'other data or models were read';
+  return `${place} holds ${found.status === 'finished' ? 'the result' : 'the steps'} of a run with other settings (${how})`;
+}
+
+const inWords = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
+
+async function setAside(directory: string): Promise<string> {
   const base = `${directory}.old-${((await keyOf(directory)) ?? 'unknown').slice(0, 8)}`;
   let name = base;
   for (let count = 2; existsSync(name); count++) name = `${base}-${count}`;
   await mkdir(dirname(directory), { recursive: true });
   await rename(directory, name);
+  return name;
 }

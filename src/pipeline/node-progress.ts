@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { metricKind } from '../report/metric.ts';
 
 /** What the runner itself must remember over a stop, beside the stage's own state. */
 export const progressSchema = z.strictObject({
@@ -43,14 +44,13 @@ export function isDue(every: number, step: number): boolean {
   return every > 0 && step % every === 0;
 }
 
-/** The progress after an evaluation whose value of the `best` metric is `value`. */
+/** The progress after an evaluation whose value of the `best` metric is `value`; what is not finite is never the best. */
 export function withEvaluation(progress: NodeProgress, metric: string, value: number): NodeProgress {
   const { best } = progress;
-  const better = best === undefined || (isLowerBetter(metric) ? value < best.value : value > best.value);
-  if (better) return { ...progress, best: { value, step: progress.step }, evaluationsSinceBest: 0 };
+  const isBetter =
+    best === undefined || (metricKind(metric).better === 'lower' ? value < best.value : value > best.value);
+  if (isBetter && Number.isFinite(value)) {
+    return { ...progress, best: { value, step: progress.step }, evaluationsSinceBest: 0 };
+  }
   return { ...progress, evaluationsSinceBest: progress.evaluationsSinceBest + 1 };
-}
-
-function isLowerBetter(metric: string): boolean {
-  return /loss|perplexity/i.test(metric);
 }

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
 import type { Plan } from './plan.ts';
 
+/** Name of the file by which the folder of a pipeline is known. */
+export const planFile = 'plan.json';
+
 /** The plan as plan.json holds it and `--dry-run --json` prints it. */
 export function planDocument(plan: Plan): {
   pipeline: string;
@@ -37,5 +40,5 @@ export async function writePlan(plan: Plan, commandLine: readonly string[]): Pro
   const { pipeline, nodes } = planDocument(plan);
   const text = JSON.stringify({ pipeline, arguments: commandLine, nodes }, null, 2);
   await mkdir(plan.directory, { recursive: true });
-  await writeFileAtomically(join(plan.directory, 'plan.json'), `${text}\n`);
+  await writeFileAtomically(join(plan.directory, planFile), `${text}\n`);
 }

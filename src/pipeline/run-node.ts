@@ -4,7 +4,7 @@ import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
 import { writeManifest } from '../checkpoint/manifest.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { RequestError, RunError } from '../errors.ts';
-import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
+import { pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import type { Machine, NodeJob } from './job.ts';
 import { appendRecord, cutRecords, readRecords } from './metrics-log.ts';
@@ -89,7 +89,7 @@ async function runOpened(
       return await runToEnd(session, job, options);
     } catch (error) {
       if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await save(session, job);
-      throw error;
+      throw ofRun(error as Error);
     } finally {
       stage.close?.(session.state);
     }
@@ -108,6 +108,18 @@ async function logNotes({ inputs }: Stage, run: StageRun): Promise<void> {
     }
   }
 }
+
+/** A wrong request that shows only while the stage runs is a run that failed: something was started. */
+function failureOf(error: RequestError): RunError {
+  const { subject, problems } = error;
+  const hint = problems.find((problem) => problem.hint !== undefined)?.hint;
+  const message = problems
+    .map(({ where = subject, message }) => [where, message].filter(Boolean).join(': '))
+    .join('; ');
+  return new RunError(message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+}
+
+const ofRun = (error: Error): Error => (error instanceof RequestError ? failureOf(error) : error);
 
 async function beginLog(session: Session, job: NodeJob, saved: SavedState | undefined, backend: string): Promise<void> {
   const { metricsFile, run, progress } = session;
@@ -176,11 +188,14 @@ async function measure(session: Session): Promise<void> {
 async function evaluate(session: Session): Promise<void> {
   const { stage, config, state, run, cadence, progress } = session;
   if (!stage.evaluate) return;
-  const metrics = await stage.evaluate(config, state, run);
+  const metrics = await stage.evaluate(config, state, run).catch((cause: Error) => {
+    const { message } = ofRun(cause);
+    throw new RunError(`the evaluation at step ${progress.step} failed: ${message}`, { cause, stateIsWhole: true });
+  });
   if (Object.keys(metrics).length === 0) return;
   appendRecord(session.metricsFile, { type: 'eval', step: progress.step, seconds: secondsSince(session), ...metrics });
   if (cadence.best === undefined) return;
-  session.progress = withEvaluation(progress, cadence.best, metricNamed(cadence.best, metrics));
+  session.progress = withEvaluation(progress, cadence.best, metrics[cadence.best] ?? Number.NaN);
   if (session.progress.best?.step === progress.step && stage.save) await saveBest(session, stage.save);
 }
 
@@ -189,20 +204,17 @@ async function saveBest(session: Session, save: NonNullable<Stage['save']>): Pro
   await saveState(session.run.directory, progress, (directory) => save(session.state, directory));
 }
 
-function metricNamed(name: string, metrics: Metrics): number {
-  const value = metrics[name];
-  if (value !== undefined) return value;
-  const hint = `there is ${Object.keys(metrics).join(', ')}`;
-  throw new RequestError({ message: `the evaluation has no metric \`${name}\``, where: 'best', hint });
-}
-
+/** Samples only show what the model says: one that cannot be made costs no work. */
 async function sample({ stage, config, state, run, progress, metricsFile, startedAt }: Session): Promise<void> {
-  if (!stage.sample) return;
-  const samples = await stage.sample(config, state, run);
-  appendRecord(metricsFile, { type: 'sample', step: progress.step, seconds: (Date.now() - startedAt) / 1000, samples });
+  const { step } = progress;
+  const samples = await stage.sample?.(config, state, run).catch((error: Error) => {
+    run.log(`warning: no samples at step ${step}: ${ofRun(error).message}`);
+  });
+  if (!samples) return;
+  appendRecord(metricsFile, { type: 'sample', step, seconds: (Date.now() - startedAt) / 1000, samples });
   for (const { prompt, completion, reward } of samples) {
     const worth = reward === undefined ? '' : ` (reward ${Number(reward.toPrecision(4))})`;
-    run.log(`sample at step ${progress.step}: ${JSON.stringify(prompt)} → ${JSON.stringify(completion)}${worth}`);
+    run.log(`sample at step ${step}: ${JSON.stringify(prompt)} → ${JSON.stringify(completion)}${worth}`);
   }
 }
 
@@ -229,15 +241,16 @@ async function finish(session: Session, job: NodeJob, result: Readonly<Record<st
   const { stage, config, run, cadence, progress, metricsFile } = session;
   const { step } = progress;
   if (!isDue(cadence.evalEvery, step)) await evaluate(session);
-  if (!isDue(cadence.sampleEvery, step)) await sample(session);
   await goBackToBest(session, job);
   await writeDirectoryAtomically(join(job.directory, 'final'), (temporary) =>
     stage.finish(config, session.state, temporary),
   );
+  if (!isDue(cadence.sampleEvery, step)) await sample(session);
+  const { best } = session.progress;
   const seconds = secondsSince(session);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   appendRecord(metricsFile, { type: 'done', step, seconds, peakRssBytes, result });
-  await writeManifest(job.directory, { key: job.key, ...(progress.best ? { best: progress.best } : {}) }, ['final']);
+  await writeManifest(job.directory, { key: job.key, ...(best ? { best } : {}) }, ['final']);
   await removeStates(job.directory);
   run.log(`done after ${step} steps`);
   return { status: 'done', step, seconds, result };

@@ -91,7 +91,7 @@ export function differences(a: Run, b: Run): { config: Difference[]; metrics: Di
   return { config: unequal(a.config, b.config), metrics: unequal(a.metrics, b.metrics) };
 }
 
-function unequal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] {
+export function unequal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
     .filter((name) => JSON.stringify(own(a, name)) !== JSON.stringify(own(b, name)))
     .map((name) => ({ name, values: [own(a, name), own(b, name)] }));

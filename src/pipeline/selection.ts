@@ -1,8 +1,12 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { suggestion } from '../config/suggest.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { type NodeStatus, nodeStatus } from './node-folder.ts';
 import { requireUnlocked } from './node-lock.ts';
+import { freeFolder, outputProblems, shown } from './output-check.ts';
 import type { Plan, PlanNode } from './plan.ts';
+import { planFile } from './plan-file.ts';
 
 export interface Selection {
   /** Run these stages and no others. */
@@ -48,6 +52,18 @@ export async function selectNodes(plan: Plan, selection: Selection): Promise<Map
   }
   if (problems.length > 0) throw new RequestError(problems, plan.pipeline);
   return statuses;
+}
+
+/** @throws RequestError where the folder of the pipeline holds what it reads, lies in that, or is something else */
+export async function requirePipelineFolder(plan: Plan): Promise<void> {
+  const problems = await outputProblems(plan);
+  const { directory } = plan;
+  const entries = existsSync(directory) ? readdirSync(directory) : [];
+  if (problems.length === 0 && entries.length > 0 && !existsSync(join(directory, planFile))) {
+    const hint = `choose another folder, such as --out ${freeFolder(directory)}`;
+    problems.push({ where: '--out', message: `${shown(directory)} is there, and is no folder of a pipeline`, hint });
+  }
+  if (problems.length > 0) throw new RequestError(problems, plan.pipeline);
 }
 
 function isReadBy(node: PlanNode, plan: Plan, stages: ReadonlySet<string>): boolean {

@@ -1,5 +1,7 @@
+import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
 import type { Problem } from '../errors.ts';
+import { metricKind } from '../report/metric.ts';
 import type { DatasetSource, Stage } from '../stages/stage.ts';
 import { type Machine, machineSchema } from './job.ts';
 
@@ -28,8 +30,29 @@ export function resolveStage(
   return {
     config,
     machine: machine.value ?? machineSchema.parse({}),
-    problems: [...stageKeys.problems, ...machine.problems, ...idleKeys(config, place)],
+    problems: [
+      ...stageKeys.problems,
+      ...machine.problems,
+      ...idleKeys(config, place),
+      ...(stageKeys.problems.length > 0 ? [] : bestProblems(stage, config, place)),
+    ],
   };
+}
+
+/** A held-out metric that is to choose the result has to be one that the stage measures, and has to have a direction. */
+function bestProblems(stage: Stage, config: Keys, place: Place): Problem[] {
+  const { best } = config;
+  if (typeof best !== 'string') return [];
+  const measured = stage.heldOut?.(config) ?? [];
+  const choice = measured.filter((name) => metricKind(name).better !== undefined);
+  if (choice.some((name) => name === best)) return [];
+  const line = place.line?.(['best']);
+  const message = measured.some((name) => name === best)
+    ? `of \`${best}\` neither more nor less is better`
+    : `\`${stage.name}\` measures no \`${best}\` on held-out rows`;
+  return [
+    { where: place.where(['best']), message, hint: suggestion(best, choice), ...(line === undefined ? {} : { line }) },
+  ];
 }
 
 /** Keys about the best evaluation that would be read by nothing. */

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { own } from '../config/own.ts';
 import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
@@ -218,7 +219,9 @@ async function dataProblems(
 
 /** A problem of a data file on one line, so that it can stand behind the pipeline's own place. */
 function inFile({ message, where, line }: Problem, subject: string | undefined): string {
-  const place = [subject, where === subject ? undefined : where, line === undefined ? undefined : `line ${line}`];
+  const file = subject && basename(subject);
+  const within = file && where?.startsWith(file) ? where.slice(file.length).replace(/^, /, '') || undefined : where;
+  const place = [subject, within === subject ? undefined : within, line === undefined ? undefined : `line ${line}`];
   const known = place.filter((part) => part !== undefined).join(', ');
   return known ? `${known}: ${message}` : message;
 }

@@ -1,4 +1,4 @@
-/** How a metric is named, read and judged. */
+/** How a metric is named, read and judged: by the report, and by the runner where it is `best`. */
 export interface MetricKind {
   label: string;
   /** Which direction is good; absent where neither is. */
@@ -11,7 +11,7 @@ export interface MetricKind {
   meaning?: string;
 }
 
-const kinds: Readonly<Record<string, MetricKind>> = {
+const kinds = {
   accuracy: {
     label: 'accuracy',
     better: 'higher',
@@ -81,6 +81,12 @@ const kinds: Readonly<Record<string, MetricKind>> = {
     better: 'higher',
     linear: true,
     meaning: 'share of the differences between returns that the critic foresees',
+  },
+  functionReward: {
+    label: 'reward of the function',
+    better: 'higher',
+    linear: true,
+    meaning: 'mean of what the reward function gives the responses',
   },
   gradientNorm: { label: 'gradient norm' },
   lengthAccuracy: {
@@ -156,7 +162,10 @@ const kinds: Readonly<Record<string, MetricKind>> = {
       'share of prompts on which the sampled response is right and that of the opponent is not; where both or neither is, a half counts',
   },
   tokensPerSecond: { label: 'tokens per second', linear: true },
-};
+} satisfies Readonly<Record<string, MetricKind>>;
+
+/** A metric that is known by name. */
+export type MetricName = keyof typeof kinds;
 
 /** What preference stages record of themselves as `accuracy`. */
 const rewardAccuracy: MetricKind = {
@@ -174,7 +183,7 @@ export function metricKind(key: string): MetricKind {
   if (key === 'accuracy' || key === 'held out/accuracy') return rewardAccuracy;
   const name = metricName(key);
   const words = name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
-  return (Object.hasOwn(kinds, name) ? kinds[name] : undefined) ?? { label: words };
+  return Object.hasOwn(kinds, name) ? kinds[name as MetricName] : { label: words };
 }
 
 export const metricName = (key: string): string => key.slice(key.lastIndexOf('/') + 1);

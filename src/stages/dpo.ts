@@ -10,7 +10,7 @@ import { loadTokenizer } from '../tokenizer/open.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
-import { evaluatePairs, type PreferenceReport, preferenceStep } from '../training/preference.ts';
+import { evaluatePairs, type PreferenceReport, pairMetrics, preferenceStep } from '../training/preference.ts';
 import { assertUntouchedPolicy, newWatch, type PreferenceWatch, watchStep } from '../training/preference-checks.ts';
 import { assertSameWeights, weightsChecksum } from '../training/rollout-checks.ts';
 import {
@@ -195,6 +195,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
         : await evaluateAnswers(model, data.heldOut, data.reference, data.objective);
     return { loss, ...metrics };
   },
+  heldOut: ({ loss }) => ['loss', ...pairMetrics, ...(loss === 'kto' ? (['kl'] as const) : [])],
   sample: (_config, { optimizer, tokenizer, data }) =>
     answerPrompts(optimizer.model, tokenizer, data.prompts.slice(0, sampleCount), { maxNewTokens: 48 }),
   close(state) {

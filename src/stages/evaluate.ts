@@ -9,6 +9,7 @@ import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../eval
 import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { DatasetSource, Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
@@ -142,6 +143,7 @@ export async function measure(
   const options = { ...config, baseDirectory: run.baseDirectory, opponent: other, judge: rewardModel };
   try {
     const { model, tokenizer } = player;
+    if (readsPlainText(tasks, config)) sayPrefix(tokenizer, run);
     const metrics = await runTasks(model, tokenizer, tasks, options);
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
@@ -150,6 +152,15 @@ export async function measure(
   } finally {
     for (const open of [player, other, rewardModel]) if (open) releaseModel(open.model);
   }
+}
+
+/** Whether texts are scored as they stand: chat templates say themselves what a conversation begins with. */
+const readsPlainText = (tasks: readonly Task[], { format }: Pick<EvaluateConfig, 'format'>): boolean =>
+  tasks.some(({ kind }) => kind === 'perplexity' || (kind === 'choice' && format === 'plain'));
+
+function sayPrefix({ prefixIds, idToToken }: Tokenizer, { log }: StageRun): void {
+  const tokens = prefixIds.map((id) => JSON.stringify(idToToken(id))).join(' ');
+  if (tokens) log(`scored texts begin with ${tokens}, as the tokenizer has it`);
 }
 
 async function openPlayer({ directory }: StageInput, { backend }: StageRun): Promise<Player> {

@@ -21,7 +21,7 @@ import {
   resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
+import { evaluateResponses, responseMetricNames, sampleExperience, sampleResponses } from './sampling.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 /** Corrections of the first form (Shao et al. 2024), each as its paper has it, and the defaults of TRL's `GRPOConfig`. */
@@ -109,6 +109,7 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
+  heldOut: responseMetricNames,
   sample: sampleResponses,
   close: closeReinforcement,
 };

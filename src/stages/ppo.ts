@@ -54,7 +54,7 @@ import {
   resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
+import { evaluateResponses, responseMetricNames, sampleExperience, sampleResponses } from './sampling.ts';
 import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 export const ppoSchema = reinforcementSchema(
@@ -213,6 +213,7 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   },
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
+  heldOut: responseMetricNames,
   sample: sampleResponses,
   close(state) {
     const critic = criticStateOf(state);

@@ -2,9 +2,10 @@ import { loadModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
-import { checkTokenIds } from '../data/encode.ts';
+import { checkSequences } from '../data/encode.ts';
 import { describePreflight, encodePairs, encodeUnpaired } from '../data/preflight.ts';
 import type { FeedbackRow, PreferenceRow, PromptRow } from '../data/rows.ts';
+import { RequestError } from '../errors.ts';
 import { scoreOf } from '../losses/preference.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -83,6 +84,7 @@ async function openAnswers(
     encodeUnpaired(these, tokenizer, { ...config, onTooLong });
   const train = encode(rows.train, config.onTooLong);
   run.log(`${config.data}: ${describePreflight(train.preflight)}`);
+  requireBothLabels(train.answers, config.data);
   sayImbalance(train.answers, config, run);
   const heldOut = encode(rows.heldOut.slice(0, config.evalRows), 'truncate');
 
@@ -121,8 +123,19 @@ async function checkIds(
   const reference = referenceDirectory(config, run);
   if (config.reference !== undefined) await assertSameTokenizer(tokenizer, reference, 'reference');
   for (const directory of new Set([run.inputs.from![0]!.directory, reference])) {
-    checkTokenIds(sequences, tokenizer, (await readModelDirectory(directory)).config.vocabSize);
+    checkSequences(sequences, tokenizer, (await readModelDirectory(directory)).config);
   }
+}
+
+/** A file may have both labels, and what is left of it to train on only one. @throws RequestError */
+function requireBothLabels(answers: readonly { desirable: boolean }[], data: string): void {
+  const desirable = answers.filter((answer) => answer.desirable).length;
+  if (desirable > 0 && desirable < answers.length) return;
+  throw new RequestError({
+    where: data,
+    message: `all ${answers.length} answers that are left to train on are ${desirable > 0 ? 'wanted' : 'unwanted'}: there is nothing to tell them from`,
+    hint: 'rows are held out from the end of the file: shuffle a file that is sorted by its label; rows that are too long may be left out as well',
+  });
 }
 
 /** The KTO paper wants λ_D·n_D / (λ_U·n_U) between 1 and 4/3 (Ethayarajh et al. 2024, eq. 8). */

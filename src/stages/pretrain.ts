@@ -3,6 +3,7 @@ import { saveModel } from '../checkpoint/load-model.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
 import { encodeText } from '../data/encode.ts';
+import { RequestError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { initialiseModel } from '../model/initialise.ts';
 import { parameterCount } from '../model/parameters.ts';
@@ -81,6 +82,10 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     const modelConfig = modelConfigOf(config, tokenizer);
     const rows = await openSplits(config.data, 'text', { ...run, holdOut: config.holdOut });
     const windows = encodeText(rows.train, tokenizer, config);
+    if (windows.length === 0) {
+      const message = `there is nothing to predict: none of ${rows.train.length} texts has two tokens`;
+      throw new RequestError({ where: config.data, message });
+    }
     const heldOut = encodeText(rows.heldOut, tokenizer, config);
     const data = { rows: windows.length, seed: run.seed, recompute: config.recompute };
     const training = from
@@ -96,6 +101,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     const { loss } = await meanLoss(optimizer.model, heldOut.slice(0, evalRows).flat());
     return { loss, perplexity: Math.exp(loss) };
   },
+  heldOut: () => ['loss', 'perplexity'],
   sample: (_config, { optimizer, tokenizer, heldOut }) => continuations(optimizer.model, tokenizer, heldOut.flat()),
   close: releaseTrainingState,
 };

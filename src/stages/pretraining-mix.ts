@@ -40,6 +40,10 @@ export async function openPretrainingMix(
   }
   const { train } = await openSplits(pretrainData, 'text', { ...run, holdOut: 0 });
   const windows = encodeText(train, tokenizer, { length: pretrainLength });
+  if (windows.length === 0) {
+    const message = `there is nothing to predict: none of ${train.length} texts has two tokens`;
+    throw new RequestError({ where: pretrainData, message });
+  }
   run.log(`${pretrainData}: ${windows.length} windows of text beside the prompts`);
   const cursor = new DataCursor(windows.length, run.seed);
   if (from) cursor.restore(from);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { checkContext } from '../data/context.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkTokenIds, encodePrompt } from '../data/encode.ts';
 import type { PromptRow } from '../data/rows.ts';
-import { type Problem, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { PromptTokens } from '../training/rollout.ts';
@@ -56,14 +57,10 @@ function fittingPrompts(
 ): PromptTokens[] {
   const prompts = encodedPrompts(rows, tokenizer);
   const isTooLong = ({ tokens }: PromptTokens): boolean => tokens.length + maxNewTokens > maxLength;
-  const tooLong = prompts.filter(isTooLong);
-  if (tooLong.length > 0 && onTooLong === 'error') {
-    const problems = tooLong.slice(0, 5).map(({ row, tokens }): Problem => {
-      const message = `row ${row + 1}: a prompt of ${tokens.length} tokens and ${maxNewTokens} new ones are more than the model's ${maxLength}`;
-      return { where: data, message };
-    });
-    const hint = `${tooLong.length} of ${prompts.length} prompts are too long; set \`onTooLong: drop\` or lower maxNewTokens`;
-    throw new RequestError([...problems.slice(0, -1), { ...problems.at(-1)!, hint }]);
+  if (onTooLong === 'error') {
+    const lengths = prompts.map(({ tokens }) => tokens.length);
+    const hint = 'set `onTooLong: drop`, or lower maxNewTokens';
+    checkContext(lengths, maxLength, { newTokens: maxNewTokens, where: data, hint });
   }
   const fitting = prompts.filter((prompt) => !isTooLong(prompt));
   const sequences = fitting.map(({ tokens }) => ({ tokens, trained: new Uint8Array(tokens.length) }));

@@ -154,7 +154,9 @@ export async function openReinforcement<Example extends PolicyExample>(
 
   const hasReferenceMoved: boolean = saved?.hasReferenceMoved ?? false;
   const reference = await modelIn(from && hasReferenceMoved ? join(from, files.reference) : start);
-  const prompts = await openPrompts(config, run, { tokenizer, model: reference.config });
+  const readers = [reference, ...(rewards.rewardModel ? [rewards.rewardModel.model] : [])];
+  const maxLength = Math.min(...readers.map(({ config }) => config.maxLength));
+  const prompts = await openPrompts(config, run, { tokenizer, model: { ...reference.config, maxLength } });
   const pretraining = await openPretrainingMix(config, run, { tokenizer, model: reference, from: saved?.pretraining });
   const data = { rows: prompts.prompts.length, seed: run.seed, recompute: config.recompute };
   const state = from

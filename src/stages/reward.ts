@@ -5,7 +5,7 @@ import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { loadRewardModel, rewardModelFrom } from '../checkpoint/reward-model.ts';
 import { openSplits } from '../data/dataset.ts';
-import { checkTokenIds, type EncodedPair } from '../data/encode.ts';
+import { checkSequences, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs } from '../data/preflight.ts';
 import { RunError } from '../errors.ts';
 import {
@@ -13,6 +13,7 @@ import {
   lengthWarning,
   type RewardedPair,
   reliability,
+  rewardMeasureNames,
   rewardMeasures,
 } from '../evaluation/reward.ts';
 import { type Model, releaseModel } from '../model/model.ts';
@@ -96,7 +97,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState(await rewardModelFrom(start, run.backend, run.seed), data, tokenizer);
     const sequences = [...train.pairs, ...heldOut].flatMap(({ chosen, rejected }) => [chosen, rejected]);
-    checkTokenIds(sequences, tokenizer, training.optimizer.model.config.vocabSize);
+    checkSequences(sequences, tokenizer, training.optimizer.model.config);
     return { ...training, comparisons, heldOut };
   },
   run: reward,
@@ -119,6 +120,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     if (warning) run.log(warning);
     return measures;
   },
+  heldOut: () => rewardMeasureNames,
   close: releaseTrainingState,
 };
 

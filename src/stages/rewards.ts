@@ -93,6 +93,17 @@ export async function rewardProblems(config: RewardConfig, baseDirectory: string
   return problems;
 }
 
+/** Names of the sources that the config has. */
+export function sourceNames({ reward, verify, jsonSchema, rewardFunction }: RewardConfig): RewardSource['name'][] {
+  const sources: [RewardSource['name'], boolean][] = [
+    ['modelReward', reward !== undefined],
+    ['verifiedReward', verify !== 'none'],
+    ['schemaReward', jsonSchema !== undefined],
+    ['functionReward', rewardFunction !== undefined],
+  ];
+  return sources.flatMap(([name, isThere]) => (isThere ? [name] : []));
+}
+
 function sourceProblems(config: RewardConfig): Problem[] {
   const weights = [
     config.reward === undefined ? undefined : config.rewardWeight,

@@ -21,7 +21,7 @@ import {
   resultOf,
   saveReinforcement,
 } from './reinforcement.ts';
-import { evaluateResponses, sampleExperience, sampleResponses } from './sampling.ts';
+import { evaluateResponses, responseMetricNames, sampleExperience, sampleResponses } from './sampling.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 /** TRL's `RLOOConfig`. */
@@ -101,6 +101,7 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,
+  heldOut: responseMetricNames,
   sample: sampleResponses,
   close: closeReinforcement,
 };

@@ -3,6 +3,7 @@ import { RunError } from '../errors.ts';
 import { type Completion, rewardsOf } from '../evaluation/reward-sources.ts';
 import { scaledScores, withValues } from '../losses/running-moments.ts';
 import { RandomStream } from '../random.ts';
+import type { MetricName } from '../report/metric.ts';
 import { type Baseline, driftWarnings, type Estimate, estimateOf } from '../training/drift.ts';
 import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
 import { type Rollout, rollOut } from '../training/rollout.ts';
@@ -15,7 +16,7 @@ import {
 } from '../training/rollout-checks.ts';
 import { encodedPrompts } from './prompts.ts';
 import { type ReinforcementConfig, type ReinforcementState, resultOf } from './reinforcement.ts';
-import type { RewardConfig } from './rewards.ts';
+import { type RewardConfig, sourceNames } from './rewards.ts';
 import { sampleCount } from './samples.ts';
 import type { Metrics, Sample, StageRun } from './stage.ts';
 
@@ -117,7 +118,7 @@ async function withRewards(
   { tokenizer, sources }: Pick<ReinforcementState, 'tokenizer' | 'sources'>,
 ): Promise<Rewarded[]> {
   const completions = rollouts.map(({ row, prompt, response }): Completion => {
-    const tokens = Int32Array.of(...prompt, ...response);
+    const tokens = Int32Array.from([...prompt, ...response]);
     return { row, prompt: rows[row]!, text: tokenizer.decode(response, { skipSpecialTokens: true }), tokens };
   });
   const { total, bySource } = await rewardsOf(sources, completions);
@@ -164,6 +165,11 @@ function responseMetrics(rewarded: readonly Rewarded[]): Metrics {
   const { reward, sources, responseLength, endRate } = estimates(rewarded);
   const bySource = Object.entries(sources).map(([name, { mean }]) => [name, mean]);
   return { reward: reward.mean, ...Object.fromEntries(bySource), responseLength, endRate };
+}
+
+/** What the responses to held-out prompts are measured by: their reward, and what each source gives. */
+export function responseMetricNames(config: RewardConfig): MetricName[] {
+  return ['reward', ...sourceNames(config), 'responseLength', 'endRate'];
 }
 
 /** The entropy of the policy, estimated from the log-probabilities of what it sampled: mean of −log π, nats a token. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
-import { checkTokenIds } from '../data/encode.ts';
+import { checkSequences } from '../data/encode.ts';
 import { describePreflight, encodeConversations } from '../data/preflight.ts';
 import type { MessagesRow, PromptRow } from '../data/rows.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
@@ -78,7 +78,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, data, tokenizer);
-    checkTokenIds([...train.sequences, ...heldOut], tokenizer, training.optimizer.model.config.vocabSize);
+    checkSequences([...train.sequences, ...heldOut], tokenizer, training.optimizer.model.config);
     return { ...training, rows: train.sequences, heldOut, prompts: rows.heldOut.map(lastQuestion) };
   },
   run: sft,
@@ -89,11 +89,14 @@ export const sftStage: Stage<SftConfig, SftState> = {
     const { loss } = await meanLoss(optimizer.model, heldOut.slice(0, evalRows));
     return { loss, perplexity: Math.exp(loss) };
   },
+  heldOut: () => ['loss', 'perplexity'],
   sample: (_config, { optimizer, tokenizer, prompts }) =>
     answerPrompts(optimizer.model, tokenizer, prompts.slice(0, sampleCount), { maxNewTokens: 48 }),
   close: releaseTrainingState,
 };
 
+/** The conversation up to the last answer that is trained, and that answer. */
 function lastQuestion({ messages }: MessagesRow): PromptRow {
-  return { prompt: messages.slice(0, -1), answer: messages.at(-1)!.content };
+  const answer = messages.findLastIndex(({ role, trained }) => role === 'assistant' && trained !== false);
+  return { prompt: messages.slice(0, answer), answer: messages[answer]!.content };
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Presets } from '../config/presets.ts';
 import type { Use } from '../data/rows.ts';
 import type { Problem } from '../errors.ts';
+import type { MetricName } from '../report/metric.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 
 /** What a stage reports after each step; numbers only, so that every chart and table can show them. */
@@ -101,7 +102,10 @@ export interface Stage<
   save?(state: State, directory: string): Promise<void>;
   /** Writes the result (a Hugging Face directory for model stages) into an empty directory. */
   finish(config: Config, state: State, directory: string): Promise<void>;
+  /** Measures what is held out; nothing where nothing is. */
   evaluate?(config: Config, state: State, run: StageRun): Promise<Metrics>;
+  /** All that `evaluate` may measure, any of which with a direction can be `best`. */
+  heldOut?(config: Config): readonly MetricName[];
   sample?(config: Config, state: State, run: StageRun): Promise<Sample[]>;
   close?(state: State): void;
 }

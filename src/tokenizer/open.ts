@@ -55,7 +55,7 @@ export function openTokenizer(files: TokenizerFiles, settings: ModelSettings = {
     padId: idOf('pad_token'),
     endIds: endIdsOf(settings, eosId),
     generationConfig: settings.generationConfig,
-    addsBos: bosId !== undefined && (config.add_bos_token ?? startsWithToken(json.post_processor)),
+    prefixIds: prefixIdsOf(json.post_processor, config.add_bos_token, bosId),
     chatTemplate:
       optional('chat_template.jinja', (bytes) => new TextDecoder().decode(bytes)) ?? config.chat_template ?? undefined,
     fingerprint: fingerprintOf(files),
@@ -81,17 +81,39 @@ function specialId(role: TokenRole, token: SpecialTokensMap[TokenRole], codec: C
   });
 }
 
-/** Whether the post-processor puts a special token before a single text. */
-function startsWithToken(processor: Component | null): boolean {
+/** What stands before a text: `add_bos_token` turns it off, or puts BOS where the post-processor has nothing. */
+function prefixIdsOf(
+  processor: Component | null,
+  addBosToken: boolean | null | undefined,
+  bosId: number | undefined,
+): readonly number[] {
+  if (addBosToken === false) return [];
+  const prefix = processorPrefix(processor);
+  return prefix.length === 0 && addBosToken && bosId !== undefined ? [bosId] : prefix;
+}
+
+/** Ids that a post-processor puts before a single text. */
+function processorPrefix(processor: Component | null): readonly number[] {
   switch (processor?.type) {
     case 'TemplateProcessing':
-      return 'SpecialToken' in ((processor.single as object[] | undefined)?.[0] ?? {});
+      return templatePrefix(processor as unknown as Template);
     case 'Sequence':
-      return (processor.processors as Component[]).some(startsWithToken);
+      // A later one goes around what those before it gave.
+      return (processor.processors as Component[]).toReversed().flatMap(processorPrefix);
     case 'BertProcessing':
     case 'RobertaProcessing':
-      return true;
+      return [(processor.cls as [token: string, id: number])[1]];
     default:
-      return false;
+      return [];
   }
+}
+
+interface Template {
+  single: readonly ({ SpecialToken: { id: string } } | { Sequence: object })[];
+  special_tokens: Readonly<Record<string, { ids: readonly number[] }>>;
+}
+
+function templatePrefix({ single, special_tokens: tokens }: Template): number[] {
+  const text = single.findIndex((piece) => 'Sequence' in piece);
+  return single.slice(0, text).flatMap((piece) => ('SpecialToken' in piece ? tokens[piece.SpecialToken.id]!.ids : []));
 }

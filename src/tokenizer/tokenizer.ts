@@ -17,8 +17,8 @@ export interface Tokenizer {
   readonly endIds: readonly number[];
   /** generation_config.json of the model that the tokenizer lies beside, which its results keep. */
   readonly generationConfig: GenerationConfig | undefined;
-  /** True where the tokenizer's own template puts a beginning-of-sequence token before a text. */
-  readonly addsBos: boolean;
+  /** What the tokenizer's own template puts before a text: mostly nothing or a beginning-of-sequence token. */
+  readonly prefixIds: readonly number[];
   /** Jinja source of the chat template, if the tokenizer has one. */
   readonly chatTemplate: string | undefined;
   /** SHA-256 over the tokenizer's files, for content keys and caches. */

@@ -30,15 +30,18 @@ export interface JudgedAnswer {
   reference: number;
 }
 
-export type PreferenceMetric =
-  | 'accuracy'
-  | 'margin'
-  | 'chosenReward'
-  | 'rejectedReward'
-  | 'chosenLogProb'
-  | 'rejectedLogProb'
-  | 'nll'
-  | 'kl';
+/** What pairs are measured by. */
+export const pairMetrics = [
+  'accuracy',
+  'margin',
+  'chosenReward',
+  'rejectedReward',
+  'chosenLogProb',
+  'rejectedLogProb',
+  'nll',
+] as const;
+
+export type PreferenceMetric = (typeof pairMetrics)[number] | 'kl';
 
 /** What is worth watching: margins can grow while both log-probabilities sink, so these stand apart. */
 export type PreferenceMetrics = Partial<Record<PreferenceMetric, number>>;
@@ -72,8 +75,8 @@ export async function preferenceStep(
     });
     tape.backward(loss);
     losses.push(loss);
-    logProbs.chosen.push(...(await readAndRelease(chosen)));
-    logProbs.rejected.push(...(await readAndRelease(rejected)));
+    for (const logProb of await readAndRelease(chosen)) logProbs.chosen.push(logProb);
+    for (const logProb of await readAndRelease(rejected)) logProbs.rejected.push(logProb);
   }
   return pairReport(await sumOnHost(losses, optimizer.step + 1), logProbs, window, objective);
 }

@@ -71,7 +71,7 @@ export async function policyStep(
     });
     tape.backward(policyLoss);
     losses.push(policyLoss);
-    newLogProbs.push(...(await readOf(logProbs)));
+    for (const logProb of await readOf(logProbs)) newLogProbs.push(logProb);
   }
   return policyMetrics(await sumOnHost(losses, optimizer.step + 1), newLogProbs, examples, loss);
 }
@@ -97,7 +97,7 @@ export async function valueStep(
     );
     tape.backward(valueLoss);
     losses.push(valueLoss);
-    newValues.push(...(await readOf(values)));
+    for (const value of await readOf(values)) newValues.push(value);
   }
   return valueMetrics(await sumOnHost(losses, critic.step + 1), newValues, examples);
 }
@@ -128,8 +128,8 @@ export async function sharedStep(
     tape.backward(total);
     total.release();
     losses.push({ policy, value });
-    newLogProbs.push(...(await readOf(logProbs)));
-    newValues.push(...(await readOf(values)));
+    for (const logProb of await readOf(logProbs)) newLogProbs.push(logProb);
+    for (const value of await readOf(values)) newValues.push(value);
   }
   const step = optimizer.step + 1;
   const policyLoss = await sumOnHost(

@@ -1,5 +1,6 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
 import { groupsOfTokens, packWholeTexts } from '../data/batch.ts';
+import { checkContext } from '../data/context.ts';
 import type { EncodedPair, EncodedSequence } from '../data/encode.ts';
 import { bradleyTerryLoss, type ScoredPair } from '../losses/bradley-terry.ts';
 import { hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
@@ -116,16 +117,21 @@ export function lastTokenScores(model: Model, texts: readonly Int32Array[]): Ten
   return scores(gather(hiddenStates(model, batch), fromHost(model.backend, last)), scoreHeadOf(model));
 }
 
-/** Rewards of whole texts (token ids, not empty): score + offset, `tokensAtOnce` tokens in a pass. */
+/**
+ * Rewards of whole texts (token ids, not empty): score + offset, `tokensAtOnce` tokens in a pass.
+ * @throws RequestError where a text is longer than the context of the reward model
+ */
 export async function rewardScores(
   { model, offset }: Pick<RewardModel, 'model' | 'offset'>,
   texts: readonly Int32Array[],
   tokensAtOnce = 4096,
 ): Promise<number[]> {
+  const lengths = texts.map(({ length }) => length);
+  checkContext(lengths, model.config.maxLength);
   const rewards: number[] = [];
   for (const group of groupsOfTokens(texts, tokensAtOnce, ({ length }) => length)) {
     const found = scope(() => lastTokenScores(model, group), { adopt: false });
-    rewards.push(...Array.from(await model.backend.read(found), (score) => score + offset));
+    for (const score of await model.backend.read(found)) rewards.push(score + offset);
     found.release();
   }
   return rewards;

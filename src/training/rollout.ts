@@ -54,7 +54,7 @@ export async function rollOut(
   );
   return generations.map(({ tokens, endId, logProbs }, i) => {
     const { row, tokens: prompt } = prompts[i]!;
-    const response = endId === undefined ? tokens : Int32Array.of(...tokens, endId);
+    const response = endId === undefined ? tokens : Int32Array.from([...tokens, endId]);
     return { row, prompt, response, ended: endId !== undefined, sampledLogProbs: logProbs! };
   });
 }

@@ -25,7 +25,7 @@ export async function logLikelihoods(
   const result: number[] = [];
   for (const batch of batchesOf(sequences, rowsAtOnce)) {
     const logProbs = scope(() => sequenceLogProbs(model, batch), { adopt: false });
-    result.push(...(await model.backend.read(logProbs)));
+    for (const logProb of await model.backend.read(logProbs)) result.push(logProb);
     logProbs.release();
   }
   return result;

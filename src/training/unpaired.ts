@@ -46,7 +46,7 @@ export async function ktoStep(
     });
     tape.backward(loss);
     losses.push(loss);
-    policy.push(...(await readAndRelease(logProbs)));
+    for (const logProb of await readAndRelease(logProbs)) policy.push(logProb);
   }
   return answerReport(await sumOnHost(losses, optimizer.step + 1), policy, window, baseline, objective);
 }
@@ -89,8 +89,8 @@ export function mismatched(window: readonly EncodedAnswer[], maxLength: number):
     const [promptEnd, otherStart] = [trained.indexOf(1), other.trained.indexOf(1)];
     const prompt = tokens.subarray(0, promptEnd);
     return {
-      tokens: Int32Array.of(...prompt, ...other.tokens.subarray(otherStart)).subarray(0, maxLength),
-      trained: Uint8Array.of(...new Uint8Array(promptEnd), ...other.trained.subarray(otherStart)).subarray(
+      tokens: Int32Array.from([...prompt, ...other.tokens.subarray(otherStart)]).subarray(0, maxLength),
+      trained: Uint8Array.from([...new Uint8Array(promptEnd), ...other.trained.subarray(otherStart)]).subarray(
         0,
         maxLength,
       ),

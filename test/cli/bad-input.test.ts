@@ -164,17 +164,17 @@ describe('dpo refuses, all at once and with lines,', () => {
   });
 
   it('unpaired rows of one kind, and steps of one answer', async () => {
-    await lines('liked.jsonl', [
-      { prompt: 'a', completion: 'b', label: true },
-      { prompt: 'a', completion: '', label: true },
-    ]);
+    const liked = { prompt: 'a', completion: 'b', label: true };
+    const args = ['dpo', '--from', model, '--data', 'liked.jsonl', '--loss', 'kto', '--batch-size', '1'];
+    await lines('liked.jsonl', [liked, { ...liked, completion: '' }]);
     await refused(
-      ['dpo', '--from', model, '--data', 'liked.jsonl', '--loss', 'kto', '--batch-size', '1'],
-      /3 problems/,
+      args,
+      /2 problems/,
       /--batch-size: a step of one answer has no mismatched answers/,
       /row 2, `completion`, line 2: is empty/,
-      /`label`: is true in all 1 rows/,
     );
+    await lines('liked.jsonl', [liked, liked]);
+    await refused(args, /2 problems/, /`label`: is true in all 2 rows/);
   });
 
   it('single answers for a loss that compares two', () =>

@@ -52,8 +52,8 @@ describe('sources', () => {
     await mkdir(join(folder, 'empty'));
     await expect(openDataset(join(folder, 'empty'), 'text')).rejects.toThrow('holds no file');
     await expect(openDataset(await write('e.txt', ' \n'), 'text')).rejects.toThrow('the file is empty');
-    await expect(openDataset(await write('e.jsonl', '\n\n'), 'text')).rejects.toThrow('the dataset is empty');
-    await expect(openDataset(await write('e.json', []), 'messages')).rejects.toThrow('the dataset is empty');
+    await expect(openDataset(await write('e.jsonl', '\n\n'), 'text')).rejects.toThrow('e.jsonl: the file is empty');
+    await expect(openDataset(await write('e.json', []), 'messages')).rejects.toThrow('e.json: the file is empty');
   });
 
   it('refuses text that is not UTF-8', async () => {

@@ -32,7 +32,7 @@ export function pieceTokenizer(
     padId: undefined,
     endIds: eosId === undefined ? [] : [eosId],
     generationConfig: undefined,
-    addsBos: options.addsBos ?? false,
+    prefixIds: options.addsBos ? [idOf(options.bos!)!] : [],
     chatTemplate: options.chatTemplate,
     fingerprint: 'pieces',
     encode: (text) => encodeWithOffsets(text).ids,

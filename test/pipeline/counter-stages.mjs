@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
-import { RunError } from '../../dist/errors.js';
+import { RequestError, RunError } from '../../dist/errors.js';
 import { RandomStream } from '../../dist/random.js';
 import { pause } from '../../dist/stages/stage.js';
 
@@ -14,6 +14,9 @@ const keys = {
   pause: z.number().min(0).default(0).describe('milliseconds that a number takes'),
   failAt: z.int().optional().describe('step at which it throws'),
   refuseAt: z.int().optional().describe('step at which it throws before anything has changed'),
+  requestAt: z.int().optional().describe('step at which the request turns out to be wrong'),
+  evalFailAt: z.int().optional().describe('step whose evaluation throws'),
+  sampleFails: z.boolean().default(false).describe('samples throw'),
   dieAt: z.int().optional().describe('step at which the process is killed'),
   evalEvery: z.int().optional().describe('steps between evaluations'),
   sampleEvery: z.int().optional().describe('steps between samples'),
@@ -51,6 +54,7 @@ const count = {
       }
       state.part = 0;
       state.step++;
+      if (state.step === config.requestAt) throw new RequestError({ where: 'data', message: 'a row is wrong' });
       if (state.step === config.failAt) throw new Error('the counter was told to fail');
       if (state.step === config.dieAt && !existsSync(join(run.directory, 'died.txt'))) {
         writeFileSync(join(run.directory, 'died.txt'), '');
@@ -67,9 +71,13 @@ const count = {
     writeFileSync(join(directory, 'config.json'), JSON.stringify({ step, sum }));
   },
   async evaluate(config, { step, sum }) {
-    return { loss: config.losses?.[step / config.evalEvery - 1] ?? 1 / step, sum };
+    if (step === config.evalFailAt) throw new Error('nothing can be measured');
+    const value = config.losses?.[step / config.evalEvery - 1] ?? 1 / step;
+    return { loss: value, calibrationError: value, accuracy: value, endRate: 1, sum };
   },
-  async sample(_config, { step }) {
+  heldOut: () => ['loss', 'calibrationError', 'accuracy', 'endRate'],
+  async sample(config, { step }) {
+    if (config.sampleFails) throw new Error('nothing can be sampled');
     return [{ prompt: 'step', completion: String(step) }];
   },
 };

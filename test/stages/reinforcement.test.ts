@@ -172,7 +172,7 @@ describe('what is wrong is said', () => {
     ['no source of rewards', { rewardFunction: undefined }, undefined, 'nothing gives a reward'],
     ['answers that are missing', { data: 'no-answers.jsonl', verify: 'exact' }, undefined, 'row 2: has no answer'],
     ['answers without a number', { verify: 'number', data: 'no-answers.jsonl' }, undefined, 'row 2: has no answer'],
-    ['prompts beyond the context', { data: 'long.jsonl' }, undefined, "more than the model's"],
+    ['prompts beyond the context', { data: 'long.jsonl' }, undefined, "but the model's context is"],
     ['a module without a function', { rewardFunction: 'no-function.js' }, undefined, 'no function as its default'],
     ['a schema that is none', { jsonSchema: 'wrong.json' }, undefined, 'jsonSchema: schema is invalid'],
     ['weights that are all 0', { rewardFunctionWeight: 0 }, undefined, 'every source of rewards has the weight 0'],

@@ -79,30 +79,35 @@ describe('special tokens', () => {
 
   test('tokenizer.json alone is enough', async () => {
     await rm(join(directory, 'tokenizer_config.json'));
-    const { bosId, eosId, padId, addsBos, chatTemplate } = await loadTokenizer(directory);
-    expect([bosId, eosId, padId, addsBos, chatTemplate]).toEqual([undefined, undefined, undefined, false, undefined]);
+    const { bosId, eosId, padId, prefixIds, chatTemplate } = await loadTokenizer(directory);
+    expect([bosId, eosId, padId, prefixIds, chatTemplate]).toEqual([undefined, undefined, undefined, [], undefined]);
   });
 
+  const named = { bos_token: '<|system|>' };
   test.each([
-    ['a template that starts with one', true, { bos_token: '<|system|>' }, [bos('<|system|>'), sequence]],
-    ['a template without one', false, { bos_token: '<|system|>' }, [sequence]],
-    ['a template that ends with one', false, { bos_token: '<|system|>' }, [sequence, bos('<|system|>')]],
-    [
-      'add_bos_token against the template',
-      false,
-      { bos_token: '<|system|>', add_bos_token: false },
-      [bos('<|system|>'), sequence],
-    ],
-    ['add_bos_token', true, { bos_token: '<|system|>', add_bos_token: true }, [sequence]],
-    ['a template, but no beginning-of-sequence token', false, {}, [bos('<|system|>'), sequence]],
-  ])('addsBos: %s', async (_, expected, config, single) => {
-    const template = { type: 'TemplateProcessing', single, pair: single, special_tokens: {} };
+    ['a template that starts with one', [2], named, [bos('<|system|>'), sequence]],
+    ['a template that starts with two', [2, 1], named, [bos('<|system|>'), bos('<|pad|>'), sequence]],
+    ['a template without one', [], named, [sequence]],
+    ['a template that ends with one', [], named, [sequence, bos('<|system|>')]],
+    ['add_bos_token against the template', [], { ...named, add_bos_token: false }, [bos('<|system|>'), sequence]],
+    ['add_bos_token', [2], { ...named, add_bos_token: true }, [sequence]],
+    ['a template, but no beginning-of-sequence token', [2], {}, [bos('<|system|>'), sequence]],
+  ])('prefix: %s', async (_, expected, config, single) => {
+    const special_tokens = Object.fromEntries(
+      ['<|pad|>', '<|system|>'].map((id, i) => [id, { id, ids: [i + 1], tokens: [id] }]),
+    );
+    const template = { type: 'TemplateProcessing', single, pair: single, special_tokens };
     const sequenceOfBoth = { type: 'Sequence', processors: [{ type: 'ByteLevel' }, template] };
     for (const post_processor of [template, sequenceOfBoth]) {
       await change('tokenizer.json', { post_processor });
       await change('tokenizer_config.json', config);
-      expect((await loadTokenizer(directory)).addsBos).toBe(expected);
+      expect((await loadTokenizer(directory)).prefixIds).toEqual(expected);
     }
+  });
+
+  test('prefix: a BERT-like post-processor', async () => {
+    await change('tokenizer.json', { post_processor: { type: 'BertProcessing', sep: ['<|pad|>', 1], cls: ['x', 2] } });
+    expect((await loadTokenizer(directory)).prefixIds).toEqual([2]);
   });
 });
 

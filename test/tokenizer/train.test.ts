@@ -52,7 +52,7 @@ test('special tokens take the first ids, then come the bytes', () => {
     '<|assistant|>',
     '!',
   ]);
-  expect([tokenizer.eosId, tokenizer.padId, tokenizer.bosId, tokenizer.addsBos]).toEqual([0, 1, undefined, false]);
+  expect([tokenizer.eosId, tokenizer.padId, tokenizer.bosId, tokenizer.prefixIds]).toEqual([0, 1, undefined, []]);
   expect(tokenizer.vocabSize).toBe(261);
 });
 

@@ -1,19 +1,21 @@
 import { z } from 'zod';
 import type { ChoiceRow } from '../rows.ts';
 import type { Format } from './format.ts';
-import { accept, readPrompt } from './messages.ts';
+import { accept, filledText, readPrompt } from './messages.ts';
+import { systemColumns, systemKeys, withSystem } from './system.ts';
 
-const record = z
-  .object({
-    question: z.unknown().optional(),
-    prompt: z.unknown().optional(),
-    choices: z.array(z.string().min(1)).min(2),
-    answer: z.union([z.int(), z.string()]),
-  })
-  .transform((row, context) => accept(choiceRow(row.question ?? row.prompt, row.choices, row.answer), context));
+const keys = z.object({
+  question: z.unknown().optional(),
+  prompt: z.unknown().optional(),
+  choices: z.array(filledText).min(2),
+  answer: z.union([z.int(), z.string()]),
+  ...systemKeys,
+});
 
-function choiceRow(question: unknown, choices: string[], label: number | string): ChoiceRow | string {
-  const prompt = readPrompt(question);
+const record = keys.transform((row, context) => accept(choiceRow(row), context));
+
+function choiceRow({ choices, answer: label, ...row }: z.infer<typeof keys>): ChoiceRow | string {
+  const prompt = withSystem(row, readPrompt(row.question ?? row.prompt));
   if (typeof prompt === 'string') return `\`question\` ${prompt}`;
   const answer = answerIndex(choices, label);
   if (answer !== undefined) return { prompt, choices, answer };
@@ -32,7 +34,7 @@ export const choice: Format = {
   name: 'choice',
   shape: '{question, choices: […], answer}, the answer an index from 0, a letter or a choice',
   keys: ['choices'],
-  columns: ['question', 'prompt', 'choices', 'answer'],
+  columns: ['question', 'prompt', 'choices', 'answer', ...systemColumns],
   rows: {
     choice: record,
     prompt: record.transform((row) => ({ prompt: row.prompt, answer: row.choices[row.answer] as string })),

@@ -1,6 +1,6 @@
 import type { ChoiceRow } from '../rows.ts';
 
-const ending = /\n*Answer format:\s*(.+?)\s*$/;
+const ending = 'Answer format:';
 const openings =
   /^(Please choose the correct (answer|solution|ending|option) to the question:|Please answer the following question with true or false, question:|Please choose the correct [^:]*:)\s*/;
 
@@ -11,13 +11,17 @@ const openings =
  */
 export function splitChoices(instruction: string, answer: string | undefined): ChoiceRow | string {
   if (answer === undefined) return '`answer` is missing: it names the right choice, such as `answer2`';
-  const format = ending.exec(instruction);
-  if (!format) return '`instruction` does not end in `Answer format: answer1/answer2/…`';
-  const labels = (format[1] as string).split('/').map((label) => label.trim());
+  const end = instruction.lastIndexOf(ending);
+  const format = instruction.slice(end + ending.length).trim();
+  if (end < 0 || format === '' || format.includes('\n')) {
+    return '`instruction` does not end in `Answer format: answer1/answer2/…`';
+  }
+  const labels = format.split('/').map((label) => label.trim());
+  if (labels.length < 2 || labels.includes('')) return `the answer format names fewer than two choices: ${format}`;
   const index = labels.indexOf(answer);
   if (index < 0) return `\`answer\` is \`${answer}\`, the answer format names ${labels.join(', ')}`;
 
-  const body = instruction.slice(0, format.index).replace(openings, '');
+  const body = instruction.slice(0, end).replace(openings, '');
   const marks = labels.map((label) => body.indexOf(`${label[0]?.toUpperCase()}${label.slice(1)}: `));
   if (marks.every((mark) => mark < 0)) return choiceRow(body, labels, index);
   const broken = marks.findIndex((mark, i) => mark < 0 || (i > 0 && mark < (marks[i - 1] as number)));
@@ -25,6 +29,8 @@ export function splitChoices(instruction: string, answer: string | undefined): C
     return `the choice \`${labels[broken]}\` of the answer format is not in the instruction, or not in order`;
 
   const choices = marks.map((mark, i) => body.slice(mark + (labels[i] as string).length + 2, marks[i + 1]).trim());
+  const empty = choices.indexOf('');
+  if (empty >= 0) return `the choice \`${labels[empty]}\` is empty`;
   return choiceRow(body.slice(0, marks[0]), choices, index);
 }
 

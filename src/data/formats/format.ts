@@ -15,4 +15,6 @@ export interface Format {
   rows: { readonly [U in Use]?: z.ZodType<RowOf[U]> };
   /** What is wrong with all rows of a use together, where each by itself is right. */
   together?: { readonly [U in Use]?: (rows: readonly RowOf[U][]) => Problem | undefined };
+  /** What a person may not expect of all rows of a use, and is told. */
+  remark?: { readonly [U in Use]?: (rows: readonly RowOf[U][]) => string | undefined };
 }

@@ -1,3 +1,4 @@
+import type { Use } from '../rows.ts';
 import { alpaca } from './alpaca.ts';
 import { chat, shareGpt } from './chat.ts';
 import { choice } from './choice.ts';
@@ -10,7 +11,11 @@ import { unpaired } from './unpaired.ts';
 /** Every format, the more particular before the more general. */
 export const formats: readonly Format[] = [preference, unpaired, choice, chat, shareGpt, alpaca, prompt, text];
 
-/** The first format of which a record has a key, so that a row of it with a key missing is told what is missing. */
-export function detectFormat(record: object): Format | undefined {
-  return formats.find(({ keys }) => keys.some((key) => Object.hasOwn(record, key)));
+/**
+ * The first format of which a record has a key, so that a row of it with a key missing is told what is missing; with a
+ * use, one that gives such rows goes before one that does not.
+ */
+export function detectFormat(record: object, use?: Use): Format | undefined {
+  const found = formats.filter(({ keys }) => keys.some((key) => Object.hasOwn(record, key)));
+  return found.find(({ rows }) => use !== undefined && rows[use]) ?? found[0];
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { isJsonObject } from '../../checkpoint/strict-json.ts';
 import type { Message } from '../rows.ts';
+import { readTranscript } from './transcript.ts';
 
 const roles: Readonly<Record<string, Message['role']>> = {
   system: 'system',
@@ -9,6 +11,18 @@ const roles: Readonly<Record<string, Message['role']>> = {
   gpt: 'assistant',
 };
 
+/** Roles of turns in which a tool is called or answers. */
+const toolRoles = [
+  'tool',
+  'function',
+  'ipython',
+  'function_call',
+  'tool_call',
+  'observation',
+  'function_response',
+  'tool_response',
+];
+
 /** A schema out of a reader that returns the value, or the reason why it cannot be read. */
 export function readAs<T extends object>(reader: (value: unknown) => T | string): z.ZodType<T> {
   return z
@@ -17,23 +31,63 @@ export function readAs<T extends object>(reader: (value: unknown) => T | string)
     .transform((value, context) => accept(reader(value), context));
 }
 
-/** Passes a value on and turns a reason into an issue; for the transforms of records. */
-export function accept<T extends object>(found: T | string, context: z.RefinementCtx): T {
+/** Passes a value on and turns a reason into an issue, of a column where it is one's; for the transforms of records. */
+export function accept<T extends object>(found: T | string, context: z.RefinementCtx, column?: string): T {
   if (typeof found !== 'string') return found;
-  context.addIssue({ code: 'custom', message: found });
+  context.addIssue({ code: 'custom', message: found, path: column === undefined ? [] : [column] });
   return z.NEVER;
 }
 
+/** A text with something in it. */
+export const filledText = z.string().refine((text) => text.trim() !== '', 'is empty');
+
 /** A message in either spelling: {role, content} or ShareGPT's {from, value}. */
 export function readMessage(value: unknown): Message | string {
-  if (!value || typeof value !== 'object') return 'expected a message {role, content} or {from, value}';
-  const speaker: unknown = Reflect.get(value, 'role') ?? Reflect.get(value, 'from');
-  const content: unknown = Reflect.get(value, 'content') ?? Reflect.get(value, 'value');
+  if (!isJsonObject(value)) return 'expected a message {role, content} or {from, value}';
+  const speaker = value.role ?? value.from;
   if (typeof speaker !== 'string') return 'a message has neither `role` nor `from`';
   const role = Object.hasOwn(roles, speaker) ? roles[speaker] : undefined;
-  if (!role) return `role \`${speaker}\` is none of ${Object.keys(roles).join(', ')}`;
-  if (typeof content !== 'string') return `the ${role}'s message has no text in \`content\` or \`value\``;
-  return { role, content };
+  if (!role) return unknownRole(speaker);
+  const content = readContent(value.content ?? value.value);
+  if ('problem' in content) return `the ${role}'s message ${content.problem}`;
+  const trained = readTrained(value, role);
+  if (typeof trained === 'string') return trained;
+  return { role, content: content.text, ...(trained ? {} : { trained }) };
+}
+
+function unknownRole(speaker: string): string {
+  if (toolRoles.includes(speaker)) return `role \`${speaker}\`: turns of tools are not read`;
+  return `role \`${speaker}\` is none of ${Object.keys(roles).join(', ')}`;
+}
+
+/** A text, or a list of parts that are all text, which follow each other as they do in transformers' templates. */
+function readContent(content: unknown): { text: string } | { problem: string } {
+  if (typeof content === 'string') return { text: content };
+  if (!Array.isArray(content)) return { problem: 'has no text in `content` or `value`' };
+  const texts = content.map((part) => (isJsonObject(part) && part.type === 'text' ? part.text : undefined));
+  const other = texts.findIndex((text) => typeof text !== 'string');
+  if (other < 0) return { text: texts.join('') };
+  const part: unknown = content[other];
+  const type = isJsonObject(part) && typeof part.type === 'string' ? `of the type \`${part.type}\`` : 'without a type';
+  return { problem: `is a list of parts, and part ${other + 1} is ${type}: only parts {type: "text", text} are read` };
+}
+
+/** Whether a turn is trained: false for `weight: 0` (OpenAI), `train: false` and `loss: false`. */
+function readTrained(message: Readonly<Record<string, unknown>>, role: Message['role']): boolean | string {
+  const said: boolean[] = [];
+  for (const key of ['weight', 'train', 'loss']) {
+    const value = message[key] ?? undefined;
+    if (value === undefined) continue;
+    if (typeof value !== 'boolean' && value !== 0 && value !== 1) {
+      return `\`${key}\` is ${JSON.stringify(value).slice(0, 40)}: only 0 and 1, or false and true, are read`;
+    }
+    if (role !== 'assistant' && value && key !== 'weight') {
+      return `\`${key}\` is ${value} at a turn of the ${role}: only those of the assistant are trained`;
+    }
+    said.push(Boolean(value));
+  }
+  if (new Set(said).size > 1) return '`weight`, `train` and `loss` contradict each other';
+  return role !== 'assistant' || (said[0] ?? true);
 }
 
 /** A conversation as it stands: at least one message, a system message only in front. */
@@ -51,12 +105,14 @@ export function readConversation(value: unknown): Message[] | string {
   return messages;
 }
 
-/** A prompt: one text, which is a user's message, or a conversation that ends with a user's message. */
+/** A prompt: one text, which is a user's message or a transcript, or a conversation that ends with a user's message. */
 export function readPrompt(value: unknown): Message[] | string {
   if (value === undefined) return 'is missing';
-  if (value === '') return 'is empty';
+  if (typeof value === 'string' && value.trim() === '') return 'is empty';
   const messages: Message[] | string =
-    typeof value === 'string' ? [{ role: 'user', content: value }] : readConversation(value);
+    typeof value === 'string'
+      ? (readTranscript(value)?.messages ?? [{ role: 'user', content: value }])
+      : readConversation(value);
   if (typeof messages === 'string') return messages;
   return messages.at(-1)?.role === 'user' ? messages : 'the prompt does not end with a user turn';
 }

@@ -2,65 +2,72 @@ import { z } from 'zod';
 import type { Message, PreferenceRow } from '../rows.ts';
 import type { Format } from './format.ts';
 import { accept, fromFirstQuestion, readAs, readConversation, readMessage, readPrompt } from './messages.ts';
+import { systemColumns, systemKeys, withSystem } from './system.ts';
+import { answerTo, readTranscript } from './transcript.ts';
 import { feedbackOf } from './unpaired.ts';
 
-/** What `chosen` and `rejected` hold: the answer alone, or the whole conversation with it. */
-function readCompletion(value: unknown): Message[] | string {
+/** What `chosen` and `rejected` hold: an answer of one turn or several, or the whole conversation with it. */
+function readAnswer(value: unknown): { text: string } | { turns: Message[] } | string {
   if (value === undefined) return 'is missing; every row of a preference file needs a prompt, chosen and rejected';
-  if (typeof value === 'string' && value.trim() === '') return 'is empty';
-  if (Array.isArray(value)) return readConversation(value);
-  if (typeof value === 'string') return readTranscript(value) ?? [{ role: 'assistant', content: value }];
-  const message = readMessage(value);
-  return typeof message === 'string' ? message : [message];
+  if (typeof value === 'string') return value.trim() === '' ? 'is empty' : { text: value };
+  const turns = Array.isArray(value) ? readConversation(value) : readMessage(value);
+  if (typeof turns === 'string') return turns;
+  return { turns: Array.isArray(turns) ? turns : [turns] };
 }
 
-/** HH-RLHF's transcripts, where turns are marked by `\n\nHuman: ` and `\n\nAssistant: `. */
-function readTranscript(text: string): Message[] | undefined {
-  if (!text.startsWith('\n\nHuman: ')) return undefined;
-  const parts = text.split(/\n\n(Human|Assistant): ?/).slice(1);
-  return Array.from({ length: parts.length / 2 }, (_, turn) => ({
-    role: parts[2 * turn] === 'Human' ? 'user' : 'assistant',
-    content: parts[2 * turn + 1] as string,
-  }));
-}
+const answer = readAs(readAnswer);
+type Answer = z.infer<typeof answer>;
 
-const completion = readAs(readCompletion);
+/** Spellings of how good the answers of a row are. */
+const scoreColumns = ['score_chosen', 'score_rejected', 'chosen_score', 'rejected_score'] as const;
+const score = z.number().optional();
 
-const record = z
-  .object({
-    prompt: z.unknown().optional(),
-    conversations: z.unknown().optional(),
-    chosen: completion,
-    rejected: completion,
-    score_chosen: z.number().nullish(),
-    score_rejected: z.number().nullish(),
-  })
-  .transform((row, context) =>
-    accept(swappedScores(row) ?? preferenceRow(readContext(row), row.chosen, row.rejected), context),
-  );
+const keys = z.object({
+  prompt: z.unknown().optional(),
+  conversations: z.unknown().optional(),
+  chosen: answer,
+  rejected: answer,
+  score_chosen: score,
+  score_rejected: score,
+  chosen_score: score,
+  rejected_score: score,
+  ...systemKeys,
+});
+
+type Row = z.infer<typeof keys>;
+
+const record = keys.transform((row, context) => accept(swappedScores(row) ?? preferenceRow(row), context));
 
 /** Rows that say themselves how good their answers are cannot have them the wrong way round. */
-function swappedScores(row: { score_chosen?: number | null; score_rejected?: number | null }): string | undefined {
-  const { score_chosen: chosen, score_rejected: rejected } = row;
-  if (typeof chosen !== 'number' || typeof rejected !== 'number' || chosen >= rejected) return undefined;
+function swappedScores(row: Row): string | undefined {
+  const chosen = row.score_chosen ?? row.chosen_score;
+  const rejected = row.score_rejected ?? row.rejected_score;
+  if (chosen === undefined || rejected === undefined || chosen >= rejected) return undefined;
   return `\`chosen\` has the lower score, ${chosen} against ${rejected}: chosen and rejected are swapped`;
 }
 
 /** The conversation before the answers, where the file has it in a column of its own. */
-function readContext(row: { prompt?: unknown; conversations?: unknown }): Message[] | string {
-  if (row.prompt !== undefined) return readPrompt(row.prompt);
+function readContext(row: Row): Message[] | string {
+  if (row.prompt !== undefined) {
+    const prompt = readPrompt(row.prompt);
+    return typeof prompt === 'string' ? `\`prompt\` ${prompt}` : prompt;
+  }
   if (row.conversations === undefined) return [];
   const messages = readConversation(row.conversations);
   return typeof messages === 'string' ? `\`conversations\` ${messages}` : fromFirstQuestion(messages);
 }
 
-function preferenceRow(context: Message[] | string, chosen: Message[], rejected: Message[]): PreferenceRow | string {
+function preferenceRow(row: Row): PreferenceRow | string {
+  const context = readContext(row);
   if (typeof context === 'string') return context;
-  const whole = chosen.length > 1 || rejected.length > 1;
-  const start = whole ? commonTurns(chosen, rejected) : 0;
-  const prompt = whole ? chosen.slice(0, start) : context;
+  const chosen = wholeConversation(row, context, 'chosen');
+  const rejected = wholeConversation(row, context, 'rejected');
+  if (typeof chosen === 'string') return chosen;
+  if (typeof rejected === 'string') return rejected;
 
-  if (prompt.length === 0) return '`prompt` is missing, and `chosen` and `rejected` have no beginning in common';
+  const start = commonTurns(chosen, rejected);
+  const prompt = chosen.slice(0, start);
+  if (start === 0) return '`prompt` is missing, and `chosen` and `rejected` have no beginning in common';
   if (prompt.at(-1)?.role !== 'user') return 'the prompt does not end with a user turn';
   if (chosen.length !== start + 1 || rejected.length !== start + 1) {
     return '`chosen` and `rejected` differ in more than their last turn';
@@ -69,18 +76,46 @@ function preferenceRow(context: Message[] | string, chosen: Message[], rejected:
   if (better.role !== 'assistant' || worse.role !== 'assistant') {
     return '`chosen` and `rejected` do not end with the assistant';
   }
+  if (better.trained === false || worse.trained === false) return 'an answer is marked as a turn that is not trained';
   if (better.content === worse.content) return '`chosen` and `rejected` are the same text';
   if (better.content.trim() === '' || worse.content.trim() === '')
     return '`chosen` or `rejected` ends with an empty turn';
   return { prompt, chosen: better.content, rejected: worse.content };
 }
 
+/**
+ * The conversation with the answer at its end. The answer follows the context, unless it begins with it, the system turn
+ * in front of it counted in: then it holds the whole conversation itself.
+ */
+function wholeConversation(row: Row, context: readonly Message[], column: 'chosen' | 'rejected'): Message[] | string {
+  const turns = turnsOf(row[column], row.prompt);
+  const conversation = withSystem(row, joined(context, turns) ?? []);
+  if (typeof conversation === 'string') return conversation;
+  return conversation.length > 0 ? conversation : `\`${column}\` begins with another conversation than the prompt`;
+}
+
+function turnsOf(given: Answer, prompt: unknown): Message[] {
+  if ('turns' in given) return given.turns;
+  return readTranscript(given.text)?.messages ?? [{ role: 'assistant', content: answerTo(prompt, given.text) }];
+}
+
+function joined(context: readonly Message[], answer: readonly Message[]): Message[] | undefined {
+  if (answer[0]?.role === 'assistant') return [...context, ...answer];
+  const head = answer[0]?.role === 'system' && context[0]?.role !== 'system' ? 1 : 0;
+  const isWhole = context.every((turn, i) => isSameTurn(turn, answer[head + i]));
+  return isWhole ? [...answer] : undefined;
+}
+
 /** Turns that both begin with; the last turn of either is an answer and never counted. */
 function commonTurns(a: readonly Message[], b: readonly Message[]): number {
   const limit = Math.min(a.length, b.length) - 1;
   let turns = 0;
-  while (turns < limit && a[turns]?.role === b[turns]?.role && a[turns]?.content === b[turns]?.content) turns++;
+  while (turns < limit && isSameTurn(a[turns]!, b[turns])) turns++;
   return turns;
+}
+
+function isSameTurn(a: Message, b: Message | undefined): boolean {
+  return a.role === b?.role && a.content === b.content;
 }
 
 /** Preference pairs in the spellings of TRL, UltraFeedback (binarized), HH-RLHF and ShareGPT. */
@@ -88,7 +123,7 @@ export const preference: Format = {
   name: 'preference',
   shape: '{prompt, chosen, rejected}, texts or messages, or {conversations, chosen, rejected}',
   keys: ['chosen', 'rejected'],
-  columns: ['prompt', 'conversations', 'chosen', 'rejected', 'score_chosen', 'score_rejected'],
+  columns: ['prompt', 'conversations', 'chosen', 'rejected', ...scoreColumns, ...systemColumns],
   rows: {
     preference: record,
     feedback: record.transform(feedbackOf),

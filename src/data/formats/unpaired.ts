@@ -2,31 +2,44 @@ import { z } from 'zod';
 import type { Problem } from '../../errors.ts';
 import type { FeedbackRow, Message, PreferenceRow } from '../rows.ts';
 import type { Format } from './format.ts';
-import { promptMessages, readAs, readConversation } from './messages.ts';
+import { accept, readConversation, readPrompt } from './messages.ts';
+import { systemColumns, systemKeys, withSystem } from './system.ts';
+import { answerTo } from './transcript.ts';
 
 /** The answer alone: a text, or a list that holds one message of the assistant. */
-function readAnswer(value: unknown): Message | string {
-  if (value === undefined) return 'is missing; every row of unpaired preferences needs prompt, completion and label';
-  const messages =
-    typeof value === 'string' ? [{ role: 'assistant' as const, content: value }] : readConversation(value);
-  if (typeof messages === 'string') return messages;
+function readAnswer(value: unknown, prompt: unknown): string | { problem: string } {
+  if (value === undefined) {
+    return { problem: 'is missing; every row of unpaired preferences needs prompt, completion and label' };
+  }
+  const text = typeof value === 'string' ? answerTo(prompt, value) : undefined;
+  const messages: Message[] | string =
+    text === undefined ? readConversation(value) : [{ role: 'assistant', content: text }];
+  if (typeof messages === 'string') return { problem: messages };
   const [answer, ...rest] = messages as [Message, ...Message[]];
-  if (rest.length > 0 || answer.role !== 'assistant') return 'expected one message of the assistant';
-  return answer.content.trim() === '' ? 'is empty' : answer;
+  if (rest.length > 0 || answer.role !== 'assistant') return { problem: 'expected one message of the assistant' };
+  if (answer.trained === false) return { problem: 'is marked as a turn that is not trained' };
+  return answer.content.trim() === '' ? { problem: 'is empty' } : answer.content;
 }
 
-const record = z
-  .object({
-    prompt: promptMessages,
-    completion: readAs(readAnswer),
-    label: z.union([z.boolean(), z.literal(1), z.literal(0)]),
-  })
-  .transform(
-    ({ prompt, completion, label }): FeedbackRow => ({
-      prompt,
-      answers: [{ text: completion.content, desirable: Boolean(label) }],
-    }),
-  );
+const prompted = z.object({ prompt: z.unknown().optional(), ...systemKeys }).transform((row, context) => {
+  const prompt = withSystem(row, readPrompt(row.prompt));
+  return { prompt: accept(prompt, context, 'prompt') };
+});
+
+const labelled = z.object({
+  prompt: z.unknown().optional(),
+  completion: z.unknown().optional(),
+  label: z.union([z.boolean(), z.literal(1), z.literal(0)]),
+  ...systemKeys,
+});
+
+const record = labelled.transform((row, context): FeedbackRow => {
+  const prompt = withSystem(row, readPrompt(row.prompt));
+  const text = readAnswer(row.completion, row.prompt);
+  if (typeof prompt === 'string') return accept<FeedbackRow>(prompt, context, 'prompt');
+  if (typeof text !== 'string') return accept<FeedbackRow>(text.problem, context, 'completion');
+  return { prompt, answers: [{ text, desirable: Boolean(row.label) }] };
+});
 
 /** A pair as two answers that stand for themselves. */
 export function feedbackOf({ prompt, chosen, rejected }: PreferenceRow): FeedbackRow {
@@ -55,7 +68,7 @@ export const unpaired: Format = {
   name: 'unpaired',
   shape: '{prompt, completion, label}, the label true where the completion is wanted',
   keys: ['completion'],
-  columns: ['prompt', 'completion', 'label'],
-  rows: { feedback: record, prompt: z.object({ prompt: promptMessages }) },
+  columns: ['prompt', 'completion', 'label', ...systemColumns],
+  rows: { feedback: record, prompt: prompted },
   together: { feedback: oneClass },
 };

@@ -1,0 +1,205 @@
+import { basename } from 'node:path';
+import { isJsonObject } from '../checkpoint/strict-json.ts';
+import { own } from '../config/own.ts';
+import { closest } from '../config/suggest.ts';
+import type { Problem } from '../errors.ts';
+import type { Format } from './formats/format.ts';
+import type { SourceRecord } from './records.ts';
+import type { Use } from './rows.ts';
+
+/** Keys of a message that are read. */
+const messageKeys = new Set(['role', 'from', 'content', 'value', 'weight', 'train', 'loss']);
+
+interface Meaning {
+  /** What the key holds. */
+  is: string;
+  /** Uses in which it does; where absent, all in which something is said. */
+  uses?: readonly Use[];
+  /** True where it does so in messages alone. */
+  inMessages?: boolean;
+}
+
+const pairs: readonly Use[] = ['preference', 'feedback'];
+const offered = { is: 'functions that the model may call' };
+const called = { is: 'a call of a function' };
+const thought = { is: 'what the assistant thinks before it answers' };
+const media = { is: 'no text' };
+const better = { is: 'which answer is better', uses: pairs };
+
+/** Keys that change what a row means and that no format reads: a row that has one is refused, never read without it. */
+const meanings: Readonly<Record<string, Meaning>> = {
+  tools: offered,
+  functions: offered,
+  tool_calls: called,
+  tool_call_id: called,
+  function_call: called,
+  function_calls: called,
+  reasoning_content: thought,
+  thinking: thought,
+  reasoning: { ...thought, inMessages: true },
+  thought: { ...thought, inMessages: true },
+  refusal: { is: 'what the assistant says in place of `content`', inMessages: true },
+  name: { is: 'who speaks', inMessages: true },
+  chat_template: { is: "another template than the model's" },
+  chat_template_kwargs: { is: 'what the chat template is told beside the messages' },
+  documents: { is: 'what the chat template is told beside the messages' },
+  history: { is: 'the conversation before this one' },
+  images: media,
+  image: media,
+  videos: media,
+  video: media,
+  audios: media,
+  audio: media,
+  weight: { is: 'how much the row counts' },
+  train: { is: 'whether the row is trained' },
+  margin: { is: 'by how much `chosen` is better', uses: pairs },
+  label: better,
+  labels: better,
+  preference: better,
+  winner: better,
+};
+
+/** Values that say nothing: what is not there, and what exporters write for it. */
+function saysNothing(value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  if (typeof value === 'string') return ['', '[]', '{}', 'null'].includes(value.trim());
+  if (Array.isArray(value)) return value.length === 0;
+  return typeof value === 'object' && Object.values(value).every(saysNothing);
+}
+
+/** The row counts and is trained as every other, and says so. */
+const saysUsual = (key: string, value: unknown) =>
+  (key === 'weight' && value === 1) || (key === 'train' && value === true);
+
+/** The record without columns whose value is null: what `datasets` and pandas write where a row has none. */
+export function withoutNulls(record: SourceRecord): SourceRecord {
+  const entries = Object.entries(record.value);
+  const given = entries.filter(([, value]) => value !== null);
+  return given.length === entries.length ? record : { ...record, value: Object.fromEntries(given) };
+}
+
+/** Columns of a format out of columns of the file, which are moved: what is mapped is not read under its own name as well. */
+export function moveColumns(record: SourceRecord, columns: Readonly<Record<string, string>>): SourceRecord {
+  const sources = new Set(Object.values(columns));
+  const kept = Object.entries(record.value).filter(([key]) => !sources.has(key) && !Object.hasOwn(columns, key));
+  const moved = Object.entries(columns).filter(([, source]) => Object.hasOwn(record.value, source));
+  const value = Object.fromEntries([
+    ...kept,
+    ...moved.map(([column, source]) => [column, record.value[source]] as const),
+  ]);
+  return { ...record, value };
+}
+
+/** Columns of all records together. */
+export function columnsOf(records: readonly SourceRecord[]): ReadonlySet<string> {
+  const there = new Set<string>();
+  for (const { value } of records) for (const key of Object.keys(value)) there.add(key);
+  return there;
+}
+
+/** Columns of the file in whose place another one is read. */
+export function replacedColumns(there: ReadonlySet<string>, columns: Readonly<Record<string, string>>): string[] {
+  const sources = Object.values(columns);
+  return Object.keys(columns).filter((column) => there.has(column) && !sources.includes(column));
+}
+
+/** Source columns that no record has: a name that is misspelt, or stands inside another column. */
+export function absentColumns(there: ReadonlySet<string>, columns: Readonly<Record<string, string>>): Problem[] {
+  return Object.entries(columns)
+    .filter(([, source]) => !there.has(source))
+    .map(([column, source]) => {
+      const [outer = ''] = source.split(/[.[]/);
+      const meant = closest(source, [...there]);
+      const hint =
+        outer !== source && there.has(outer)
+          ? `columns inside others are not read: write ${source} into a column of its own`
+          : meant === undefined
+            ? `the file has ${[...there]
+                .slice(0, 12)
+                .map((key) => `\`${key}\``)
+                .join(', ')}`
+            : `did you mean \`${meant}\`?`;
+      return { where: `columns.${column}`, message: `the file has no column \`${source}\``, hint };
+    });
+}
+
+/** A key that no format reads and that changes what a row means. */
+interface Refused {
+  key: string;
+  /** With the column and the number of the message that it stands in. */
+  path: string;
+  is: string;
+}
+
+/** What a format does not read of its records: what may be left out is named, what may not is refused. */
+export class UnreadColumns {
+  readonly names = new Set<string>();
+  readonly #format: Format;
+  readonly #use: Use;
+  readonly #ignored: ReadonlySet<string>;
+  readonly #refused = new Map<string, { problem: Problem; rows: number }>();
+
+  /** `ignored` are keys that a descriptor says to pass over. */
+  constructor(format: Format, use: Use, ignored: readonly string[]) {
+    this.#format = format;
+    this.#use = use;
+    this.#ignored = new Set(ignored);
+  }
+
+  /** Notes what is not read of a record; true where it has to be refused. */
+  note(record: SourceRecord): boolean {
+    const refused = Object.entries(record.value).flatMap(([key, value]) =>
+      this.#format.columns.includes(key)
+        ? this.#inMessages(key, value)
+        : this.#at(key, value, { path: key, name: key }),
+    );
+    for (const key of new Set(refused.map(({ key }) => key)))
+      this.#refuse(refused.find((one) => one.key === key)!, record);
+    return refused.length > 0;
+  }
+
+  /** One problem for each refused key. */
+  problems(rows: number): Problem[] {
+    return [...this.#refused.values()].map(({ problem, rows: having }) => ({
+      ...problem,
+      message: `${problem.message} (in ${having} of ${rows} rows)`,
+    }));
+  }
+
+  #inMessages(column: string, value: unknown): Refused[] {
+    const messages = Array.isArray(value) ? value : [value];
+    return messages.flatMap((message: unknown, index) => {
+      if (!isJsonObject(message) || !(Object.hasOwn(message, 'role') || Object.hasOwn(message, 'from'))) return [];
+      const place = Array.isArray(value) ? `${column}.${index}` : column;
+      return Object.entries(message).flatMap(([key, child]) =>
+        messageKeys.has(key) ? [] : this.#at(key, child, { path: `${place}.${key}`, name: `${column}.${key}` }),
+      );
+    });
+  }
+
+  #at(key: string, value: unknown, { path, name }: { path: string; name: string }): Refused[] {
+    if (saysNothing(value) || this.#ignored.has(key)) return [];
+    const meaning = own(meanings, key);
+    const changes =
+      meaning !== undefined &&
+      this.#use !== 'text' &&
+      (meaning.uses === undefined || meaning.uses.includes(this.#use)) &&
+      (path !== key || !meaning.inMessages) &&
+      !saysUsual(key, value);
+    if (changes) return [{ key, path, is: meaning.is }];
+    this.names.add(name);
+    return [];
+  }
+
+  #refuse({ key, path, is }: Refused, { file, row, line }: SourceRecord): void {
+    const known = this.#refused.get(key);
+    if (known) {
+      known.rows++;
+      return;
+    }
+    const message = `is not read, and changes what the row means: it is ${is}`;
+    const hint = `write the rows without \`${key}\`, or pass over it with \`ignore: [${key}]\` in a datasets/NAME.yaml`;
+    const problem = { where: `${basename(file)}, row ${row}, \`${path}\``, line, message, hint };
+    this.#refused.set(key, { problem, rows: 1 });
+  }
+}

@@ -1,0 +1,120 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeChoice, encodePlainChoice } from '../../src/data/encode.ts';
+import type { ChoiceRow } from '../../src/data/rows.ts';
+import { multipleChoice } from '../../src/evaluation/multiple-choice.ts';
+import { perplexity } from '../../src/evaluation/perplexity.ts';
+import { parseTasks, runTasks } from '../../src/evaluation/tasks.ts';
+import { initialiseModel } from '../../src/model/initialise.ts';
+import { type Model, releaseModel } from '../../src/model/model.ts';
+import { readModel } from '../../src/model/weights.ts';
+import type { Backend } from '../../src/tensor/backends/backend.ts';
+import { openBackend } from '../../src/tensor/backends/open.ts';
+import { meanLoss } from '../../src/training/language-model.ts';
+import { pre } from '../checkpoint/made-models.ts';
+import { temporaryFolder } from '../checkpoint/temporary.ts';
+import { pieceTokenizer } from '../data/piece-tokenizer.ts';
+
+const pieces = ['<s>', '</s>', '😀'];
+const plain = pieceTokenizer(pieces, { bos: '<s>', eos: '</s>' });
+const withBos = pieceTokenizer(pieces, { bos: '<s>', eos: '</s>', addsBos: true });
+const config = { ...pre, vocabSize: plain.vocabSize, maxLength: 40 };
+
+let backend: Backend;
+let model: Model;
+beforeAll(async () => {
+  ({ backend } = await openBackend({ backend: 'portable' }));
+  model = await initialiseModel(config, backend, 1);
+});
+afterAll(async () => {
+  releaseModel(model);
+  await backend.dispose();
+});
+
+describe('a tokenizer that puts a token before a text', () => {
+  const texts = ['abcdef', '<s>ghi', 'jk'].map((text) => ({ text }));
+
+  test('has it before scored texts, where the same tokens are predicted as without it', async () => {
+    const sequences = ['<s>abcdef', '<s>ghi', '<s>jk'].map((text, i) => {
+      const tokens = plain.encode(text);
+      return { tokens, trained: new Uint8Array(tokens.length).fill(1, i === 1 ? 1 : 2) };
+    });
+    const { loss, tokens } = await meanLoss(model, sequences);
+    expect(await perplexity(model, withBos, texts, { window: 20 })).toEqual({
+      loss,
+      perplexity: Math.exp(loss),
+      tokens,
+    });
+    const without = await perplexity(model, plain, texts, { window: 20 });
+    expect([without.tokens, tokens]).toEqual([9, 9]);
+    expect(without.loss).not.toBeCloseTo(loss, 7);
+  });
+
+  test('has it once in a text of many windows', async () => {
+    const { tokens } = await perplexity(model, withBos, [{ text: 'abcdefghijk' }], { window: 4 });
+    expect(tokens).toBe(2 + 3 + 3);
+    expect((await perplexity(model, withBos, [{ text: 'abcdefghijk' }], { window: 4, windows: 1 })).tokens).toBe(2);
+  });
+
+  test('has it before choices that are asked for plainly, once, and where the chat template says so', () => {
+    const row: ChoiceRow = { prompt: [{ role: 'user', content: 'Why?' }], choices: ['so'], answer: 0 };
+    const [sequence] = encodePlainChoice(row, withBos).continuations;
+    expect(withBos.decode(sequence!.tokens)).toBe('<s>Question: Why?\nAnswer: so');
+    expect(withBos.decode(sequence!.tokens.filter((_, i) => sequence!.trained[i]))).toBe(' so');
+    const templated = pieceTokenizer(pieces, {
+      bos: '<s>',
+      addsBos: true,
+      chatTemplate: '<s>{{ messages[0].content }}:{% if messages[1] %}{{ messages[1].content }}</s>{% endif %}',
+    });
+    expect(templated.decode(encodeChoice(row, templated).continuations[0]!.tokens)).toBe('<s>Why?:so');
+  });
+});
+
+test('choices are compared by code points, as Python counts characters', async () => {
+  const uniform = await readModel(config, backend, async () => {});
+  const row: ChoiceRow = { prompt: [{ role: 'user', content: 'Q' }], choices: ['😀', 'ab'], answer: 1 };
+  // Each token has the same probability: −2/1 a code point for " 😀", −3/2 for " ab".
+  const found = await multipleChoice(uniform, plain, [row], 'plain');
+  expect(found).toEqual({ accuracy: 1, accuracyBySum: 0, chance: 0.5 });
+  releaseModel(uniform);
+});
+
+describe('a task', () => {
+  async function run(kind: string, lines: readonly object[], options: object = {}): Promise<Record<string, number>> {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'rows.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const chosen = { holdOut: 0, window: 20, maxLength: 40, rows: 10, maxNewTokens: 4, format: 'plain' as const };
+    return runTasks(model, plain, parseTasks([`${kind}:rows.jsonl`]), { ...chosen, baseDirectory: folder, ...options });
+  }
+
+  test.each([
+    ['perplexity', [{ text: 'a' }, { text: 'b' }], /perplexity:rows.jsonl: .*none of 2 texts has two tokens/],
+    ['exactMatch', [{ prompt: 'Q?' }, { prompt: 'R?' }], /exactMatch:rows.jsonl: .*none of 2 rows has an answer/],
+    ['perplexity', [], /rows.jsonl/],
+    ['loss', [], /rows.jsonl/],
+    ['choice', [], /rows.jsonl/],
+    ['preference', [], /rows.jsonl/],
+  ])('that would measure nothing is refused: %s %#', async (kind, lines, message) => {
+    await expect(run(kind, lines)).rejects.toThrow(message);
+  });
+
+  test('measures exact answers over the rows that have one', async () => {
+    const found = await run('exactMatch', [{ prompt: 'Q?' }, { prompt: 'R?', answer: 'never' }]);
+    expect(found).toEqual({ 'rows.jsonl/exactMatch': 0 });
+  });
+
+  const long = 'x'.repeat(60);
+  const turns = [{ role: 'user', content: long }];
+  test.each([
+    ['perplexity', { text: long }, { window: 50 }],
+    ['loss', { messages: [...turns, { role: 'assistant', content: 'y' }] }, { maxLength: 200 }],
+    ['choice', { question: long, choices: ['a', 'b'], answer: 0 }, {}],
+    ['preference', { prompt: long, chosen: 'a', rejected: 'b' }, { maxLength: 200 }],
+    ['exactMatch', { prompt: long, answer: 'a' }, {}],
+  ])('refuses what is longer than the model’s context: %s', async (kind, line, options) => {
+    await expect(run(kind, [line], options)).rejects.toThrow(
+      new RegExp(`${kind}:rows.jsonl: .*but the model's context is 40`),
+    );
+  });
+});
