@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { RunError } from '../errors.ts';
+import { WriteError, writeError } from './write-error.ts';
 
 /**
  * Fills a temporary sibling of `final`, brings it to the disk and gives it the final name. An existing directory is
@@ -13,12 +13,12 @@ export async function writeDirectoryAtomically(
   write: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const target = resolve(final);
-  await mkdir(dirname(target), { recursive: true });
-  await recoverDirectory(target);
-  await removeAbandoned(target);
   const temporary = temporarySibling(target);
-  await mkdir(temporary);
   try {
+    await mkdir(dirname(target), { recursive: true });
+    await recoverDirectory(target);
+    await removeAbandoned(target);
+    await mkdir(temporary);
     await write(temporary);
     await syncTree(temporary);
     const replaced = `${target}.replaced`;
@@ -28,9 +28,10 @@ export async function writeDirectoryAtomically(
     await sync(dirname(target));
     if (await exists(replaced)) await removeDirectory(replaced);
   } catch (error) {
-    await recoverDirectory(target);
-    await rm(temporary, { recursive: true, force: true });
-    throw explained(error, target);
+    // Where the disk fails here as well, the next writer does both.
+    await recoverDirectory(target).catch(() => undefined);
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw writeError(error, target);
   }
 }
 
@@ -58,8 +59,8 @@ export async function writeFileAtomically(
     await rename(temporary, path);
     await sync(dirname(resolve(path)));
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw explained(error, path);
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw writeError(error, path);
   }
 }
 
@@ -70,24 +71,12 @@ export async function removeDirectory(directory: string): Promise<void> {
   await rm(doomed, { recursive: true, force: true });
 }
 
-/** @throws RunError where the file system of `directory` (which exists) has fewer than `bytes` bytes free. */
+/** @throws WriteError where the file system of `directory` (which exists) has fewer than `bytes` bytes free. */
 export async function requireFreeSpace(directory: string, bytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
   if (free >= bytes) return;
-  throw new RunError(`${what} needs ${size(bytes)}, but ${resolve(directory)} has ${size(free)} free`, {
-    hint: 'free some space or choose another output folder; nothing was written',
-  });
-}
-
-/** A full disk in words; any other error as it is. */
-function explained(error: unknown, path: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
-  return new RunError(`the disk became full while ${path} was written; what was there before is untouched`, {
-    hint: 'free some space and start the command again',
-    cause: error,
-  });
+  throw new WriteError(directory, `${what} needs ${size(bytes)}, and ${size(free)} are free`);
 }
 
 function size(bytes: number): string {

@@ -1,9 +1,11 @@
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
+import type { ChildMessage } from '../pipeline/child.ts';
 import { readJob } from '../pipeline/job.ts';
+import { openLog } from '../pipeline/log-file.ts';
 import { runNode } from '../pipeline/run-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
 import { threadsOption } from './options.ts';
-import { tell } from './output.ts';
 import type { Program } from './program.ts';
 
 /** `mixtune node JOB`: what a pipeline starts for each of its nodes; not for people. */
@@ -14,12 +16,21 @@ export function addNodeCommand(parent: Command, { stages, action }: Program): vo
     .addOption(threadsOption())
     .action(
       action(async (file: string, { threads }: { threads: number }) => {
-        const log = (message: string) => void tell(`${new Date().toISOString()} ${message}`);
+        const report = (warning: string) => {
+          const message: ChildMessage = { warning };
+          // A parent that is gone is no reason to end.
+          if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+        };
+        const log = openLog(join(dirname(file), 'log.txt'), report, process.stderr.fd);
+        const warn = (message: string) => {
+          log(`warning: ${message}`);
+          report(message);
+        };
         const stop = listenForStop(
           (reason) => log(`${reason}: stopping after this step`),
           (reason) => process.exit(stopStatus(reason)),
         );
-        const end = await runNode(await readJob(file), { stages, threads, stop, log });
+        const end = await runNode(await readJob(file), { stages, threads, stop, log, warn });
         return end.status === 'done' ? 0 : stopStatus(end.reason);
       }),
     );

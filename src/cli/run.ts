@@ -73,6 +73,7 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
         progress.say(`${job.id}: what other settings have made is kept in ${relative('', folder)}`),
       started: ({ job }) => progress.started(job.id),
       record: ({ job }, record) => progress.record(job.id, record),
+      warned: ({ job }, message) => progress.say(`${job.id}: warning: ${message}`),
       ended: ({ job }, outcome) => progress.ended(job.id, outcomeLine(outcome)),
     },
   }).finally(() => progress.close());

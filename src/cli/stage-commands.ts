@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { removeDirectory } from '../checkpoint/atomic.ts';
@@ -8,6 +8,7 @@ import { RequestError } from '../errors.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
 import { follow } from '../pipeline/follow.ts';
 import { machineSchema } from '../pipeline/job.ts';
+import { openLog } from '../pipeline/log-file.ts';
 import { nodeStatus, prepareOwnFolder } from '../pipeline/node-folder.ts';
 import { outputProblems } from '../pipeline/output-check.ts';
 import type { PlanNode } from '../pipeline/plan.ts';
@@ -15,7 +16,6 @@ import { type NodeEnd, runNode } from '../pipeline/run-node.ts';
 import { makeSingleNode } from '../pipeline/single-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
 import type { Stage } from '../stages/stage.ts';
-import { visible } from '../visible.ts';
 import { duration } from './duration.ts';
 import { jsonOption, threadsOption, wholeNumber } from './options.ts';
 import { print, tell } from './output.ts';
@@ -94,8 +94,9 @@ async function runStage(
 
 async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: number): Promise<NodeEnd> {
   const progress = openProgress();
+  const write = openLog(join(job.directory, 'log.txt'), (message) => progress.say(`warning: ${message}`));
   const log = (message: string) => {
-    appendFileSync(join(job.directory, 'log.txt'), `${new Date().toISOString()} ${visible(message)}\n`);
+    write(message);
     progress.say(message);
   };
   const stop = listenForStop(
@@ -103,7 +104,7 @@ async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: nu
     (reason) => process.exit(stopStatus(reason)),
   );
   progress.started(job.id);
-  const running = runNode(job, { stages, threads, stop, log });
+  const running = runNode(job, { stages, threads, stop, log, warn: (message) => log(`warning: ${message}`) });
   await follow(job.directory, running, (record) => progress.record(job.id, record));
   progress.close();
   return running;

@@ -17,6 +17,12 @@ export interface ChildOptions {
   children: Set<ChildProcess>;
 }
 
+/** What a child tells its parent beside its records. */
+export interface ChildMessage {
+  /** What a person should see at once. */
+  warning: string;
+}
+
 /** Lines of a child's log that are shown when it failed. */
 const shownLines = 30;
 
@@ -34,6 +40,7 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
     { detached: true, stdio: ['ignore', log.fd, log.fd, 'ipc'] },
   );
   options.children.add(child);
+  child.on('message', (message) => options.listener.warned(node, (message as ChildMessage).warning));
   try {
     const latest = new Map<string, MetricsRecord>();
     const exit = exitOf(child);

@@ -24,6 +24,8 @@ export interface ExecutionListener {
   keptAside(node: PlanNode, folder: string): void;
   started(node: PlanNode): void;
   record(node: PlanNode, record: MetricsRecord): void;
+  /** Something that a person should know at once, and that ends nothing. */
+  warned(node: PlanNode, message: string): void;
   ended(node: PlanNode, outcome: NodeOutcome): void;
 }
 

@@ -1,6 +1,8 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, statSync, truncateSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { WriteError, writeError } from '../checkpoint/write-error.ts';
+import type { NodeProgress } from './node-progress.ts';
 
 /** One line of metrics.jsonl; docs/architecture.md has the forms. */
 export interface MetricsRecord {
@@ -9,25 +11,80 @@ export interface MetricsRecord {
   [name: string]: unknown;
 }
 
-/** Appends a record; non-finite numbers become the strings of their names, which JSON can hold. */
-export function appendRecord(file: string, record: MetricsRecord): void {
-  const text = JSON.stringify(record, (_, value: unknown) =>
+/** Where a run goes on: after a step, and what was due there is measured or not. */
+type Place = Pick<NodeProgress, 'step' | 'measured'>;
+
+/** Appends to a log that no other process writes. */
+export interface MetricsLog {
+  readonly file: string;
+  /** Appends a record. Where the disk refuses, `warn` hears of it, and the record waits in memory for the next. */
+  append(record: MetricsRecord): void;
+  /** Writes the records that wait. @throws WriteError */
+  flush(): void;
+  /** Makes the log what it was at a place that a run goes on from, empty where there is none. @throws WriteError */
+  cut(place: Place | undefined): Promise<void>;
+}
+
+export function openMetricsLog(file: string, warn: (message: string) => void): MetricsLog {
+  let waiting: string[] = [];
+  /** Bytes of whole records, to which a failed append is cut back. */
+  let whole = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  let isRefused = false;
+  const flush = (): void => {
+    if (waiting.length === 0) return;
+    const text = waiting.join('');
+    try {
+      if (isRefused) truncateSync(file, whole);
+      appendFileSync(file, text);
+    } catch (error) {
+      throw writeError(error, file);
+    }
+    whole += Buffer.byteLength(text);
+    waiting = [];
+    isRefused = false;
+  };
+  return {
+    file,
+    flush,
+    append(record) {
+      waiting.push(`${textOf(record)}\n`);
+      try {
+        flush();
+      } catch (error) {
+        if (!(error instanceof WriteError)) throw error;
+        if (!isRefused) warn(`${error.message}; the run goes on, and its records wait in memory`);
+        isRefused = true;
+      }
+    },
+    async cut(place) {
+      const kept = place ? (await readRecords(file)).filter((record) => isBefore(record, place)) : [];
+      const text = kept.map((record) => `${JSON.stringify(record)}\n`).join('');
+      await writeFileAtomically(file, text);
+      whole = Buffer.byteLength(text);
+    },
+  };
+}
+
+const endings: ReadonlySet<string> = new Set(['done', 'failed', 'stopped']);
+const measurements: ReadonlySet<string> = new Set(['eval', 'sample']);
+
+/** What is measured again or ends anew is not kept. */
+function isBefore({ type, step }: MetricsRecord, place: Place): boolean {
+  if (endings.has(type)) return false;
+  return measurements.has(type) && !place.measured ? step < place.step : step <= place.step;
+}
+
+/** Non-finite numbers become the strings of their names, which JSON can hold. */
+function textOf(record: MetricsRecord): string {
+  return JSON.stringify(record, (_, value: unknown) =>
     typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
   );
-  appendFileSync(file, `${text}\n`);
 }
 
 /** The records of a log, none where there is no file; a last line that was cut short by a crash is left out. */
 export async function readRecords(file: string): Promise<MetricsRecord[]> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.split('\n').flatMap((line) => recordOf(line) ?? []);
-}
-
-/** Makes the log what it was when `step` was done: later records and earlier endings go. */
-export async function cutRecords(file: string, step: number): Promise<void> {
-  const endings = new Set(['done', 'failed', 'stopped']);
-  const kept = (await readRecords(file)).filter((record) => record.step <= step && !endings.has(record.type));
-  await writeFileAtomically(file, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }
 
 /** Follows a log that another process writes: each call returns what was appended since the last. */

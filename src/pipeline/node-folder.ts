@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { writeFileAtomically } from '../checkpoint/atomic.ts';
 import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
 import { annotatedYaml } from '../config/resolved.ts';
 import { RequestError } from '../errors.ts';
@@ -56,7 +57,7 @@ export async function prepareOwnFolder(node: PlanNode, status: NodeStatus): Prom
 async function describeRun({ job, config, origins }: PlanNode): Promise<void> {
   await writeJob(job);
   const header = `${job.id}: what \`${job.run}\` ran with, and where each value came from`;
-  await writeFile(
+  await writeFileAtomically(
     join(job.directory, 'config.yaml'),
     annotatedYaml({ ...config, ...job.machine, seed: job.seed }, origins, header),
   );

@@ -12,15 +12,18 @@ export interface SavedState {
 /** Newest states to keep; two, so that one which turns out damaged leaves another to go on from. */
 const kept = 2;
 
-/** Saves a state under its place and removes the oldest, but never the best. */
-export async function saveState(
+/** Saves a state under its place. */
+export function saveState(
   nodeDirectory: string,
   progress: NodeProgress,
   write: (directory: string) => Promise<void>,
 ): Promise<string> {
-  const directory = await writeState(nodeDirectory, progress, write, { progress });
-  await rotateStates(nodeDirectory, kept, progress.best ? [stateName(progress.best)] : []);
-  return directory;
+  return writeState(nodeDirectory, progress, write, { progress });
+}
+
+/** Removes the oldest states, but never the best. */
+export function removeOldStates(nodeDirectory: string, { best }: NodeProgress): Promise<void> {
+  return rotateStates(nodeDirectory, kept, best ? [stateName(best)] : []);
 }
 
 /** The newest state that is whole; `log` hears of those that are passed over. */

@@ -86,8 +86,8 @@ describe('a file', () => {
 
 test('a disk that becomes full is said in words', async () => {
   const folder = await temporaryFolder();
-  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-  const says = /the disk became full while .*final was written; what was there before is untouched/;
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
+  const says = /final could not be written: the disk is full \(ENOSPC\); what was there before is untouched/;
   await expect(writeDirectoryAtomically(join(folder, 'final'), () => Promise.reject(full))).rejects.toThrow(says);
   await expect(writeFileAtomically(join(folder, 'final'), () => Promise.reject(full))).rejects.toThrow(says);
   expect(await readdir(folder)).toEqual([]);
@@ -97,6 +97,6 @@ test('too little space is said before anything is written', async () => {
   const folder = await temporaryFolder();
   await requireFreeSpace(folder, 1, 'a checkpoint');
   await expect(requireFreeSpace(folder, 1e18, 'a checkpoint')).rejects.toThrow(
-    /a checkpoint needs 1000000000\.00 GB, but .* has [\d.]+ [GM]B free/,
+    /could not be written: a checkpoint needs 1000000000\.00 GB, and [\d.]+ [GM]B are free/,
   );
 });

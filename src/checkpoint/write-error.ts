@@ -1,0 +1,47 @@
+import { resolve } from 'node:path';
+import { RunError } from '../errors.ts';
+
+/** A file or directory could not be written. What was there before is untouched, and another try may succeed. */
+export class WriteError extends RunError {
+  /** Why, in words. */
+  readonly reason: string;
+
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(`${resolve(path)} could not be written: ${reason}; what was there before is untouched`, {
+      hint: 'mend that, then run the same command again',
+      cause,
+    });
+    this.reason = reason;
+  }
+}
+
+/** What went wrong while `path` was written: an error of the operating system in words, any other as it is. */
+export function writeError(error: unknown, path: string): unknown {
+  if (error instanceof WriteError) return new WriteError(path, error.reason, error);
+  return isSystemError(error) ? new WriteError(path, inWords(error), error) : error;
+}
+
+type SystemError = Error & { code: string };
+
+function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+const words: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your quota on this disk is used up',
+  EIO: 'the disk reported an error',
+  EFBIG: 'the file would be larger than this shell or disk allows',
+  EROFS: 'the disk can only be read',
+  EACCES: 'there is no permission to write there',
+  EPERM: 'there is no permission to write there',
+  ENOENT: 'its folder is gone',
+  ENOTDIR: 'its folder is gone',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  ESTALE: 'the network disk has lost the file',
+};
+
+function inWords({ code, message }: SystemError): string {
+  return words[code] ? `${words[code]} (${code})` : message;
+}

@@ -1,0 +1,35 @@
+import { setTimeout } from 'node:timers/promises';
+import { WriteError } from '../checkpoint/write-error.ts';
+
+/** Seconds before each further try: of a write without which all work since the last save would be lost, and of others. */
+const patiently: readonly number[] = [1, 2, 4, 8, 15, 30, 60];
+export const shortly: readonly number[] = [1, 2];
+
+const pollMilliseconds = 100;
+
+/** Hears that a write failed, and what is done about it. */
+export type Warn = (message: string) => void;
+
+/**
+ * Tries a write again while the disk refuses it, waiting longer each time; once `isHurried` there is only one more try.
+ * @throws WriteError when the last try fails as well
+ */
+export async function untilWritten<T>(
+  write: () => Promise<T> | T,
+  warn: Warn,
+  { waits = patiently, isHurried = () => false }: { waits?: readonly number[]; isHurried?: () => boolean } = {},
+): Promise<T> {
+  for (const seconds of waits) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof WriteError)) throw error;
+      warn(`${error.message}; trying again in ${seconds} s`);
+    }
+    for (let left = 1000 * seconds; left > 0 && !isHurried(); left -= pollMilliseconds) {
+      await setTimeout(pollMilliseconds);
+    }
+    if (isHurried()) break;
+  }
+  return write();
+}

@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
+import { writeManifest } from '../checkpoint/manifest.ts';
+import { WriteError } from '../checkpoint/write-error.ts';
+import { RunError } from '../errors.ts';
+import type { MetricsRecord } from './metrics-log.ts';
+import { isDue, type NodeProgress } from './node-progress.ts';
+import { shortly, untilWritten } from './retry.ts';
+import { type Session, secondsSince } from './session.ts';
+import { removeOldStates, removeStates, saveState, stateDirectory } from './states.ts';
+
+/** True where the present step is one to save after, or a save that failed is to be tried again. */
+export function isSaveDue({ cadence, progress, owed, saved, job }: Session): boolean {
+  if (saved === stateDirectory(job.directory, progress.step)) return false;
+  return isDue(cadence.saveEvery, progress.step) || (owed !== undefined && progress.step >= owed.retryAt);
+}
+
+/**
+ * Saves the state. A disk that refuses costs no more than this save: the older states stay, training goes on, and it is
+ * tried again after one step, then two, four and so on. Returns the folder, nothing where nothing was saved.
+ */
+export async function trySave(session: Session): Promise<string | undefined> {
+  try {
+    return await save(session);
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
+    const failures = (session.owed?.failures ?? 0) + 1;
+    const retryAt = session.progress.step + 2 ** (failures - 1);
+    session.owed = { failures, retryAt };
+    session.warn(
+      `${error.message}; training goes on, ${savedOf(session)}, and it is tried again after step ${retryAt}`,
+    );
+    return undefined;
+  }
+}
+
+/** Saves the state, or tries until the disk has refused for minutes. @throws RunError that says what is saved */
+export async function saveSurely(session: Session): Promise<string | undefined> {
+  try {
+    return await untilWritten(() => save(session), session.warn);
+  } catch (error) {
+    throw error instanceof WriteError ? atLast(session, error) : error;
+  }
+}
+
+/** Keeps the state of the evaluation that was the best; where the disk refuses for long, the `former` best stays it. */
+export async function saveBest(session: Session, former: NodeProgress['best']): Promise<void> {
+  if (!session.stage.save) return;
+  try {
+    await untilWritten(() => save(session), session.warn, { waits: shortly });
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
+    const { best, ...progress } = session.progress;
+    session.progress = { ...progress, ...(former ? { best: former } : {}) };
+    const instead = former ? `the best that is saved is of step ${former.step}` : 'no best state is saved';
+    session.warn(
+      `${error.message}; training goes on, but the best state so far, of step ${best?.step}, is lost: ${instead}`,
+    );
+  }
+}
+
+async function save(session: Session): Promise<string | undefined> {
+  const { stage, state, progress, run, job } = session;
+  const write = stage.save;
+  if (!write) return undefined;
+  const directory = await saveState(job.directory, progress, (temporary) => write(state, temporary));
+  session.saved = directory;
+  session.owed = undefined;
+  run.log(`saved ${directory}`);
+  await removeOldStates(job.directory, progress).catch((error) =>
+    session.warn(`older states are left: ${error.message}`),
+  );
+  return directory;
+}
+
+/**
+ * Writes the result in one piece. Where the disk refuses for minutes, or a stop comes meanwhile, the state is saved if it
+ * can be, and what is saved is said.
+ * @throws RunError
+ */
+export async function writeResult(session: Session, { isLastState }: { isLastState: boolean }): Promise<void> {
+  const { job, stage, config } = session;
+  const final = join(job.directory, 'final');
+  try {
+    await patiently(session, () =>
+      writeDirectoryAtomically(final, (temporary) => stage.finish(config, session.state, temporary)),
+    );
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
+    if (isLastState) await trySave(session);
+    throw atLast(session, error);
+  }
+}
+
+/** Writes the last record and the manifest, which makes the result a finished one, and only then removes the states. */
+export async function sealResult(session: Session, result: Readonly<Record<string, unknown>>): Promise<number> {
+  const { job, progress, warn } = session;
+  const { best, step } = progress;
+  const seconds = secondsSince(session);
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
+  await appendLast(session, { type: 'done', step, seconds, peakRssBytes, result });
+  try {
+    await patiently(session, () =>
+      writeManifest(job.directory, { key: job.key, ...(best ? { best } : {}) }, ['final']),
+    );
+  } catch (error) {
+    throw error instanceof WriteError ? atLast(session, error) : error;
+  }
+  await removeStates(job.directory).catch((error) => warn(`saved states are left: ${error.message}`));
+  return seconds;
+}
+
+function patiently({ warn, stop }: Session, write: () => Promise<void>): Promise<void> {
+  return untilWritten(write, warn, { isHurried: () => stop.reason !== undefined });
+}
+
+/** Appends a record that no other follows: it does not wait for the next, but is tried again for a while. */
+export async function appendLast(
+  { metrics, warn }: Pick<Session, 'metrics' | 'warn'>,
+  record: MetricsRecord,
+): Promise<void> {
+  metrics.append(record);
+  await untilWritten(metrics.flush, warn, { waits: shortly }).catch((error) =>
+    warn(`records are lost: ${error.message}`),
+  );
+}
+
+function atLast(session: Session, error: WriteError): RunError {
+  const { hint = '' } = error;
+  return new RunError(`${error.message}; ${savedOf(session)}`, { hint, cause: error });
+}
+
+/** What there is to go on from, in words. */
+function savedOf({ saved, stage }: Session): string {
+  if (!stage.save) return 'this stage saves no states and is simply run again';
+  return saved ? `the newest saved state is ${saved}` : 'no state is saved yet';
+}

@@ -1,0 +1,31 @@
+import type { Stage, StageRun } from '../stages/stage.ts';
+import type { NodeJob } from './job.ts';
+import type { MetricsLog } from './metrics-log.ts';
+import type { Cadence, NodeProgress } from './node-progress.ts';
+import type { Warn } from './retry.ts';
+import type { Stop } from './stop.ts';
+
+/** A node while it runs. */
+export interface Session {
+  job: NodeJob;
+  stage: Stage;
+  config: unknown;
+  state: unknown;
+  run: StageRun;
+  cadence: Cadence;
+  progress: NodeProgress;
+  /** On the monotonic clock, in milliseconds: when the node would have started, had it never been stopped. */
+  startedAt: number;
+  metrics: MetricsLog;
+  stop: Stop;
+  warn: Warn;
+  /** Folder of the newest saved state. */
+  saved: string | undefined;
+  /** A save that the disk refused: how often in a row, and the step after which it is tried again. */
+  owed: { failures: number; retryAt: number } | undefined;
+}
+
+/** Working time so far. */
+export function secondsSince({ startedAt }: Pick<Session, 'startedAt'>): number {
+  return (performance.now() - startedAt) / 1000;
+}
