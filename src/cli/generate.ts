@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import { describeSampling, modelSampling } from '../generation/model-sampling.ts';
@@ -33,9 +33,13 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
     .option('--prompt <text>', 'text to continue')
     .option('--message <text>', 'message to answer')
-    .option('--system <text>', 'system message before --message')
+    .addOption(new Option('--system <text>', 'system message before --message').conflicts('prompt'))
     .option('--max-new-tokens <number>', 'tokens to generate, at most', wholeNumber(1), 128)
-    .option('--greedy', 'always the likeliest token', false)
+    .addOption(
+      new Option('--greedy', 'always the likeliest token')
+        .default(false)
+        .conflicts(['temperature', 'topK', 'topP', 'minP', 'seed']),
+    )
     .option('--temperature <number>', 'below 1 bolder, above 1 more varied', temperature)
     .option('--top-k <number>', 'draw from the k likeliest tokens; 0 = from all', wholeNumber(0))
     .option('--top-p <share>', 'draw from the likeliest tokens of this total probability', share)

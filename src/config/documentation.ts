@@ -4,7 +4,7 @@ import type { SchemaKey } from './schema-keys.ts';
 /** A Markdown table of keys: name, type, default, meaning. */
 export function keysTable(keys: readonly SchemaKey[]): string {
   const rows = keys.map((key) =>
-    [`\`${key.name}\``, key.type, defaultCell(key), key.description].map(escaped).join(' | '),
+    [`\`${key.name}\``, key.type, defaultCell(key), meaningOf(key)].map(escaped).join(' | '),
   );
   return ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row} |`)].join('\n');
 }
@@ -16,6 +16,11 @@ export function presetsTable(presets: Presets): string {
   const rows = keys.map((key) => [`\`${key}\``, ...names.map((name) => String(presets[name]![key] ?? ''))]);
   const head = ['preset', ...names.map((name) => `\`${name}\``)];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n');
+}
+
+/** What a key is for, and when it has an effect. */
+export function meaningOf({ description, condition }: SchemaKey): string {
+  return condition ? `${description} (only ${condition.text})` : description;
 }
 
 function defaultCell(key: SchemaKey): string {

@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { meaningOf } from './documentation.ts';
 import type { Origins } from './resolved.ts';
 import type { SchemaKey } from './schema-keys.ts';
 import { yamlValue } from './yaml-file.ts';
@@ -11,12 +12,18 @@ export function flagName(key: string): string {
 /** Command-line options of a key: a value, a list of values, or `--key` with `--no-key`. Required keys are left to the schema. */
 export function flagsOf(key: SchemaKey): Option[] {
   const name = flagName(key.name);
-  const help = [key.description, defaultText(key)].filter(Boolean).join(' ');
+  const help = [inFlags(meaningOf(key), key), defaultText(key)].filter(Boolean).join(' ');
   if (key.kind === 'boolean') {
     return [new Option(`--${name}`, help), new Option(`--no-${name}`).hideHelp()];
   }
   const value = key.kind === 'list' ? `<${key.name}...>` : `<${placeholder(key)}>`;
   return [new Option(`--${name} ${value}`, help).argParser((text, previous) => flagValue(key, text, previous))];
+}
+
+/** Keys that a condition names, as the flags that they are here. */
+function inFlags(text: string, { condition }: SchemaKey): string {
+  const keys = condition?.keys ?? [];
+  return keys.reduce((words, key) => words.replaceAll(`\`${key}\``, `--${flagName(key)}`), text);
 }
 
 /** Accepts `--learningRate` for `--learning-rate`, as the key is spelt in YAML. */

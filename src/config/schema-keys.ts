@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Condition } from './conditions.ts';
 import { own } from './own.ts';
 
 /** What a schema says about one of its keys; the only source of flags, help and documentation. */
@@ -12,6 +13,8 @@ export interface SchemaKey {
   values?: readonly string[];
   /** Type as a person reads it: `whole number`, `pre | post | mix`, `number or text`. */
   type: string;
+  /** When it has an effect, where that is not always. */
+  condition?: Condition;
 }
 
 interface JsonSchema {
@@ -29,6 +32,7 @@ interface JsonSchema {
 /** The keys of an object schema in the order in which they were declared. */
 export function schemaKeys(schema: z.ZodType): SchemaKey[] {
   const { properties = {}, required = [] } = jsonSchema(schema);
+  const shape = shapeOf(schema);
   return Object.entries(properties).map(([name, property]) => ({
     name,
     description: property.description ?? '',
@@ -37,10 +41,22 @@ export function schemaKeys(schema: z.ZodType): SchemaKey[] {
     kind: kindOf(property),
     ...(property.enum ? { values: property.enum.map(String) } : {}),
     type: typeName(property),
+    ...conditionOf(own(shape, name)),
   }));
 }
 
 const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
+function conditionOf(key: z.core.$ZodType | undefined): Pick<SchemaKey, 'condition'> {
+  const condition = key && z.globalRegistry.get(key)?.condition;
+  return condition ? { condition } : {};
+}
+
+/** The keys of an object schema, whatever is done before it is parsed and after. */
+function shapeOf(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> {
+  if (schema instanceof z.ZodObject) return schema.shape;
+  if (!(schema instanceof z.ZodPipe)) return {};
+  return { ...shapeOf(schema.in), ...shapeOf(schema.out) };
+}
 
 /** JSON Schema (draft 2020-12) of what a person writes, before defaults and transformations. */
 export function jsonSchema(schema: z.ZodType): JsonSchema {

@@ -13,6 +13,8 @@ export interface Contents {
   dataset(source: string, use: Use): Promise<string>;
   /** Reads the whole dataset: its rows, held-out ones too, or what is wrong with it. */
   check(source: string, use: Use): Promise<{ rows: number; reading: Reading } | RequestError>;
+  /** Whether rows of a dataset that can be read are held out, with this share where it does not say so itself. */
+  hasHeldOut(source: string, use: Use, holdOut: number): Promise<boolean>;
   directory(path: string): Promise<string>;
   /** @throws RequestError where it cannot be read */
   file(path: string): Promise<string>;
@@ -29,6 +31,11 @@ export function contentsBelow(baseDirectory: string): Contents {
   return {
     dataset: (source, use) => once(`${use} ${source}`, () => datasetHash(source, use, baseDirectory)),
     check: (source, use) => once(`check ${use} ${source}`, () => checkDataset(source, use, baseDirectory)),
+    hasHeldOut: (source, use, holdOut) =>
+      once(`held out ${holdOut} ${use} ${source}`, async () => {
+        const options = { split: 'test', holdOut, baseDirectory, allowEmpty: true } as const;
+        return (await openDataset(source, use, options)).rows.length > 0;
+      }),
     directory: (path) => once(path, () => hashDirectory(path)),
     file: (path) => once(`file ${path}`, () => hashFile(resolve(baseDirectory, path))),
   };

@@ -1,3 +1,6 @@
+import type { Condition, Facts } from '../config/conditions.ts';
+import { own } from '../config/own.ts';
+import { schemaKeys } from '../config/schema-keys.ts';
 import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
 import type { Problem } from '../errors.ts';
@@ -33,7 +36,6 @@ export function resolveStage(
     problems: [
       ...stageKeys.problems,
       ...machine.problems,
-      ...idleKeys(config, place),
       ...(stageKeys.problems.length > 0 ? [] : bestProblems(stage, config, place)),
     ],
   };
@@ -55,24 +57,13 @@ function bestProblems(stage: Stage, config: Keys, place: Place): Problem[] {
   ];
 }
 
-/** Keys about the best evaluation that would be read by nothing. */
-function idleKeys(keys: Keys, place: Place): Problem[] {
-  const requires: [string, string][] = [
-    ['best', 'evalEvery'],
-    ['patience', 'best'],
-  ];
-  return requires
-    .filter(([key, needed]) => keys[key] !== undefined && keys[needed] === undefined)
-    .map(([key, needed]) => {
-      const line = place.line?.([key]);
-      const message = `has no effect without \`${needed}\``;
-      return {
-        where: place.where([key]),
-        message,
-        hint: `set \`${needed}\` too`,
-        ...(line === undefined ? {} : { line }),
-      };
-    });
+/** Keys that were written and have no effect with the others as they are, with the condition in which they would. */
+export function idleKeys(stage: Stage, written: Keys, config: Keys, facts: Facts): Map<string, Condition> {
+  const values = { ...written, ...config };
+  const idle = schemaKeys(stage.schema).flatMap(({ name, condition }): [string, Condition][] =>
+    condition && own(written, name) !== undefined && !condition.holds(values, facts) ? [[name, condition]] : [],
+  );
+  return new Map(idle);
 }
 
 /** The names or directories that each input key of the stage was given. */

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { Condition, Facts } from '../config/conditions.ts';
 import { own } from '../config/own.ts';
 import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
@@ -9,7 +10,7 @@ import { dependencyOrder } from './graph.ts';
 import { inputProblems } from './input-check.ts';
 import type { Machine } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
-import { datasetsOf, inputValues, resolveStage } from './stage-config.ts';
+import { datasetsOf, idleKeys, inputValues, resolveStage } from './stage-config.ts';
 import { looksLikePath, userDirectory } from './user-directory.ts';
 
 /** A stage as one variant has it, or as all have it that do not touch it. */
@@ -44,6 +45,7 @@ export async function readStages(
 ): Promise<{ versions: StageVersion[]; order: string[] }> {
   const problems = unknownNames(pipeline, options.stages);
   const versions: StageVersion[] = [];
+  const vain: Vain[] = [];
   for (const [name, { run }] of Object.entries(pipeline.stages)) {
     const stage = options.stages.find((candidate) => candidate.name === run);
     if (!stage) continue;
@@ -51,10 +53,13 @@ export async function readStages(
       const read = readVersion(pipeline, name, variant, stage, options);
       versions.push(read.version);
       const found = [...read.problems, ...(await dataProblems(pipeline, read.version, options.contents))];
+      const facts = { heldOut: found.length > 0 || (await hasHeldOut(read.version, options.contents)) };
+      vain.push(...vainKeys(read.version, facts));
       if (found.length === 0) found.push(...(await checkProblems(pipeline, read.version, options)));
       problems.push(...found, ...(await directoryProblems(pipeline, read.version)));
     }
   }
+  problems.push(...vainProblems(pipeline, vain, versions));
   const sorted = dependencyOrder(dependenciesOf(pipeline, versions));
   if (sorted.cycle) {
     const message = `the stages depend on each other in a cycle: ${sorted.cycle.join(' → ')}`;
@@ -80,6 +85,51 @@ function unknownNames(pipeline: Pipeline, stages: readonly Stage[]): Problem[] {
       ),
   );
   return [...runs, ...touched];
+}
+
+/** A key that a version of a stage was given and that has no effect there. */
+interface Vain {
+  version: StageVersion;
+  key: string;
+  condition: Condition;
+}
+
+function vainKeys(version: StageVersion, facts: Facts): Vain[] {
+  const { stage, written, config } = version;
+  if (Object.keys(config).length === 0) return [];
+  return [...idleKeys(stage, written, config, facts)].map(([key, condition]) => ({ version, key, condition }));
+}
+
+/** Whether rows of the stage's data are held out; not looked for where no key asks for them. */
+async function hasHeldOut({ stage, written, config, datasets }: StageVersion, contents: Contents): Promise<boolean> {
+  const data = datasets.find(({ key }) => key === 'data');
+  const counts = (heldOut: boolean): number => idleKeys(stage, written, config, { heldOut }).size;
+  if (!data || counts(true) === counts(false)) return true;
+  return contents.hasHeldOut(data.source, data.use, Number(config.holdOut ?? 0));
+}
+
+/**
+ * A key of a stage is in vain where no variant that has it from there makes use of it. It is not refused where something
+ * that was written over the stage makes it idle: a variant, or `--set`.
+ */
+function vainProblems(pipeline: Pipeline, vain: readonly Vain[], versions: readonly StageVersion[]): Problem[] {
+  const pathIn = ({ paths }: StageVersion, key: string) => paths[key]?.join('.');
+  return vain.flatMap(({ version, key, condition }): Problem[] => {
+    const path = version.paths[key]!;
+    const sharing = versions.filter((other) => pathIn(other, key) === path.join('.'));
+    const isIdle = (other: StageVersion) => vain.some((found) => found.version === other && found.key === key);
+    const layer = layerOf(pipeline, path);
+    const isOverridden = condition.keys.some((other) => layerOf(pipeline, version.paths[other]) > layer);
+    if (isOverridden || !sharing.every(isIdle)) return [];
+    return [problemAt(pipeline, path, `has no effect ${condition.otherwise(version.config)}`, condition.hint)];
+  });
+}
+
+/** What is written later counts more: the stage, then the variant, then `--set`. */
+function layerOf({ place }: Pipeline, path: Path | undefined): number {
+  if (path === undefined) return 0;
+  if (place.origin(path) === '--set') return 3;
+  return path[0] === 'variants' ? 2 : 1;
 }
 
 /** The variants that touch a stage, and `undefined` for those that do not, if there are such. */

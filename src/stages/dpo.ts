@@ -2,9 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { oneOf } from '../config/conditions.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { untouchedKtoLoss } from '../losses/kto.ts';
-import { type PreferenceLossKind, preferenceLossKinds, scoreOf, untouchedLoss } from '../losses/preference.ts';
+import { preferenceLossKinds, scoreOf, untouchedLoss } from '../losses/preference.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
@@ -26,21 +27,17 @@ import { sampleCount } from './samples.ts';
 import { conversationOptions } from './sft.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 
-const only = (...losses: PreferenceLossKind[]) => losses;
-
-/** Keys that only some losses read, and what each is where it is left out. */
-const particular = {
-  reference: { unset: undefined, losses: preferenceLossKinds.filter((loss) => scoreOf[loss].reference) },
-  labelSmoothing: { unset: 0, losses: only('dpo') },
-  gamma: { unset: 0.5, losses: only('simpo') },
-  desirableWeight: { unset: 1, losses: only('kto') },
-  undesirableWeight: { unset: 1, losses: only('kto') },
-};
+/** Losses of how much likelier answers are than under a reference. */
+const referenced = preferenceLossKinds.filter((loss) => scoreOf[loss].reference);
 
 export const dpoSchema = z
   .strictObject({
     from: z.string().describe('model to align: a stage or a Hugging Face directory'),
-    reference: z.string().optional().describe('model that the policy is held to; `from` where it is left out'),
+    reference: z
+      .string()
+      .optional()
+      .describe('model that the policy is held to; `from` where it is left out')
+      .meta({ condition: oneOf('loss', ...referenced) }),
     data: z.string().describe('preference pairs; for `kto` also single answers with a label'),
     loss: z
       .enum(preferenceLossKinds)
@@ -57,23 +54,27 @@ export const dpoSchema = z
       .number()
       .min(0)
       .lt(0.5)
-      .default(particular.labelSmoothing.unset)
-      .describe('`dpo`: share of pairs taken to be the wrong way round (cDPO)'),
+      .default(0)
+      .describe('share of pairs taken to be the wrong way round (cDPO)')
+      .meta({ condition: oneOf('loss', 'dpo') }),
     gamma: z
       .number()
       .nonnegative()
-      .default(particular.gamma.unset)
-      .describe('`simpo`: by how much the chosen answer has to be ahead'),
+      .default(0.5)
+      .describe('by how much the chosen answer has to be ahead')
+      .meta({ condition: oneOf('loss', 'simpo') }),
     desirableWeight: z
       .number()
       .positive()
-      .default(particular.desirableWeight.unset)
-      .describe('`kto`: what a wanted answer counts'),
+      .default(1)
+      .describe('what a wanted answer counts')
+      .meta({ condition: oneOf('loss', 'kto') }),
     undesirableWeight: z
       .number()
       .positive()
-      .default(particular.undesirableWeight.unset)
-      .describe('`kto`: what an unwanted answer counts'),
+      .default(1)
+      .describe('what an unwanted answer counts')
+      .meta({ condition: oneOf('loss', 'kto') }),
     nllWeight: z
       .number()
       .nonnegative()
@@ -88,16 +89,6 @@ export const dpoSchema = z
     ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-5, warmup: 0.1, weightDecay: 0 }),
   })
   .superRefine((keys, context) => {
-    for (const [key, { unset, losses }] of Object.entries(particular)) {
-      if (keys[key as keyof typeof particular] === unset || losses.includes(keys.loss)) continue;
-      const hint = `leave it out, or set \`loss\` to ${losses.join(', ')}`;
-      context.addIssue({
-        code: 'custom',
-        path: [key],
-        message: `has no effect with the loss ${keys.loss}`,
-        params: { hint },
-      });
-    }
     if (keys.loss === 'kto' && keys.batchSize * keys.accumulate < 2) {
       const hint = 'set `batchSize` to 2 or more';
       const message = 'a step of one answer has no mismatched answers, from which `kto` estimates the KL';

@@ -3,15 +3,46 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
+import { type Condition, either, given } from '../config/conditions.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { RequestError } from '../errors.ts';
-import { heldOutRows, parseTasks, runTasks, type Task, taskKinds } from '../evaluation/tasks.ts';
+import { heldOutRows, parseTasks, runTasks, type Task, type TaskKindName, taskKinds } from '../evaluation/tasks.ts';
 import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { DatasetSource, Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
+
+/** Where a task of one of these kinds is measured. */
+function tasksOf(...kinds: readonly TaskKindName[]): Condition {
+  const text = kinds.join(', ');
+  return {
+    keys: ['tasks'],
+    text: `with a task ${text}`,
+    holds: ({ tasks }) => kindsOf(tasks).some((kind) => kinds.includes(kind)),
+    otherwise: () => `without a task ${text}`,
+    hint: 'add such a task, or leave it out',
+  };
+}
+
+/** Where a task is `perplexity`, without a text of its own. */
+const bareTask: Condition = {
+  keys: ['tasks'],
+  text: 'with the task `perplexity`',
+  holds: ({ tasks }) => Array.isArray(tasks) && tasks.includes('perplexity'),
+  otherwise: () => 'without the task `perplexity`',
+  hint: 'add that task, or leave it out',
+};
+
+/** Of tasks as they are written; all where one is no task, which is told elsewhere. */
+function kindsOf(tasks: unknown): TaskKindName[] {
+  try {
+    return parseTasks(tasks as string[], { text: 'any', against: 'any' }).map(({ kind }) => kind);
+  } catch {
+    return Object.keys(taskKinds) as TaskKindName[];
+  }
+}
 
 /** What `evaluate` and `compare` can be told about measuring. */
 export const measurementOptions = {
@@ -22,31 +53,66 @@ export const measurementOptions = {
     .describe(
       'perplexity, or KIND:DATASET with perplexity, loss, choice, exactMatch, preference, winRate, or a town dataset',
     ),
-  text: z.string().optional().describe('text of the task perplexity'),
-  against: z.string().optional().describe('of the task winRate: the model to beat, a stage or a directory'),
+  text: z.string().optional().describe('text of the task perplexity').meta({ condition: bareTask }),
+  against: z
+    .string()
+    .optional()
+    .describe('of the task winRate: the model to beat, a stage or a directory')
+    .meta({ condition: tasksOf('winRate') }),
   judge: z
     .string()
     .optional()
-    .describe(
-      'a reward model: in the task winRate it judges beside the answers of the rows, and it scores the samples',
-    ),
+    .describe('a reward model: in the task winRate it judges beside the answers of the rows, and it scores the samples')
+    .meta({ condition: either(tasksOf('winRate'), given('prompts')) }),
   holdOut: z
     .number()
     .min(0)
     .lt(1)
     .default(0)
-    .describe('share of each text, instruction and preference file that training held out; 0 = use all of it'),
-  window: z.int().min(2).default(256).describe('tokens in a window of the perplexity'),
-  windows: z.int().positive().optional().describe('windows of the perplexity, at most'),
-  maxLength: z.int().min(2).default(1024).describe('tokens of a conversation or pair; longer ones are cut'),
-  rows: z.int().positive().default(400).describe('rows of each other task, at most'),
-  maxNewTokens: z.int().positive().default(32).describe('tokens of a generated answer, at most'),
+    .describe('share of each text, instruction and preference file that training held out; 0 = use all of it')
+    .meta({ condition: either(tasksOf('perplexity', 'loss', 'preference'), given('prompts')) }),
+  window: z
+    .int()
+    .min(2)
+    .default(256)
+    .describe('tokens in a window of the perplexity')
+    .meta({ condition: tasksOf('perplexity') }),
+  windows: z
+    .int()
+    .positive()
+    .optional()
+    .describe('windows of the perplexity, at most')
+    .meta({ condition: tasksOf('perplexity') }),
+  maxLength: z
+    .int()
+    .min(2)
+    .default(1024)
+    .describe('tokens of a conversation or pair; longer ones are cut')
+    .meta({ condition: tasksOf('loss', 'preference') }),
+  rows: z
+    .int()
+    .positive()
+    .default(400)
+    .describe('rows of each other task, at most')
+    .meta({ condition: tasksOf('loss', 'choice', 'exactMatch', 'preference', 'winRate') }),
+  maxNewTokens: z
+    .int()
+    .positive()
+    .default(32)
+    .describe('tokens of a generated answer, at most')
+    .meta({ condition: either(tasksOf('exactMatch', 'winRate'), given('prompts')) }),
   format: z
     .enum(['chat', 'plain'])
     .default('chat')
-    .describe('how choices are asked: chat template, or Question/Answer'),
+    .describe('how choices are asked: chat template, or Question/Answer')
+    .meta({ condition: tasksOf('choice') }),
   prompts: z.string().optional().describe('prompts whose answers are shown as samples'),
-  samples: z.int().positive().default(6).describe('samples shown'),
+  samples: z
+    .int()
+    .positive()
+    .default(6)
+    .describe('samples shown')
+    .meta({ condition: given('prompts') }),
 };
 
 export const evaluateSchema = z.strictObject({

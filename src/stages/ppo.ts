@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { rewardModelFrom } from '../checkpoint/reward-model.ts';
+import { aboveZero, given, oneOf } from '../config/conditions.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { RewardSource } from '../evaluation/reward-sources.ts';
 import { adaptedCoefficient } from '../losses/adaptive-kl.ts';
@@ -67,12 +68,36 @@ export const ppoSchema = reinforcementSchema(
       .describe(
         "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where its rewards are all that is learned from, as they are, else policy",
       ),
-    valueLr: z.number().positive().default(9e-6).describe('peak learning rate of a critic of its own'),
-    valueWeight: z.number().positive().default(0.1).describe('what the loss of values counts on a shared trunk'),
+    valueLr: z
+      .number()
+      .positive()
+      .default(9e-6)
+      .describe('peak learning rate of a critic of its own')
+      .meta({ condition: oneOf('critic', 'auto', 'reward', 'policy') }),
+    valueWeight: z
+      .number()
+      .positive()
+      .default(0.1)
+      .describe('what the loss of values counts on a shared trunk')
+      .meta({ condition: oneOf('critic', 'shared') }),
     klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
-    klKind: z.enum(klKinds).default('k1').describe('estimate of the KL of a token'),
-    klTarget: z.number().positive().optional().describe('KL in nats a response that the coefficient is adapted to'),
-    klHorizon: z.number().positive().default(10_000).describe('responses in which the coefficient may change e-fold'),
+    klKind: z
+      .enum(klKinds)
+      .default('k1')
+      .describe('estimate of the KL of a token')
+      .meta({ condition: aboveZero('klCoefficient') }),
+    klTarget: z
+      .number()
+      .positive()
+      .optional()
+      .describe('KL in nats a response that the coefficient is adapted to')
+      .meta({ condition: aboveZero('klCoefficient') }),
+    klHorizon: z
+      .number()
+      .positive()
+      .default(10_000)
+      .describe('responses in which the coefficient may change e-fold')
+      .meta({ condition: given('klTarget') }),
     clipRange: z.number().positive().default(0.2).describe('how far the ratio may go from 1'),
     valueClip: z.number().positive().default(0.2).describe('how far a value may go from what it was'),
     gamma: z.number().min(0).max(1).default(1).describe('what the next reward counts'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
+import { oneOf } from '../config/conditions.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
 import { encodeText } from '../data/encode.ts';
@@ -29,7 +30,8 @@ const keys = z.strictObject({
   postLayers: z
     .union([z.int().nonnegative(), z.string().regex(/^\d+(\.\d+)?%$/, 'a number of layers, or a share such as 25%')])
     .default('25%')
-    .describe('Post-LN layers of `mix`, counted from the first: a number or a share'),
+    .describe('Post-LN layers of `mix`, counted from the first: a number or a share')
+    .meta({ condition: oneOf('norm', 'mix') }),
   tieWordEmbeddings: z.boolean().default(false).describe('use the embedding as the head'),
   tokenizer: z.string().describe('tokenizer: a stage or a directory'),
   data: z.string().describe('text to train on'),

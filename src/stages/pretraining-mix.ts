@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { given } from '../config/conditions.ts';
 import type { Sequence } from '../data/batch.ts';
 import { type CursorState, DataCursor } from '../data/cursor.ts';
 import { openSplits } from '../data/dataset.ts';
@@ -13,9 +14,24 @@ import type { Metrics, StageRun } from './stage.ts';
 /** A language-model loss on text beside that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al. 2022). */
 export const pretrainingMixOptions = {
   pretrainData: z.string().optional().describe('text whose loss is added to that of each update (PPO-ptx)'),
-  pretrainWeight: z.number().positive().default(0.05).describe('what that loss, a mean over tokens, is multiplied by'),
-  pretrainRatio: z.number().positive().default(1).describe('windows of that text for each response of an update'),
-  pretrainLength: z.int().min(2).default(256).describe('tokens of such a window'),
+  pretrainWeight: z
+    .number()
+    .positive()
+    .default(0.05)
+    .describe('what that loss, a mean over tokens, is multiplied by')
+    .meta({ condition: given('pretrainData') }),
+  pretrainRatio: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('windows of that text for each response of an update')
+    .meta({ condition: given('pretrainData') }),
+  pretrainLength: z
+    .int()
+    .min(2)
+    .default(256)
+    .describe('tokens of such a window')
+    .meta({ condition: given('pretrainData') }),
 };
 
 type MixConfig = z.infer<z.ZodObject<typeof pretrainingMixOptions>>;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { given } from '../config/conditions.ts';
 import { type Presets, withPresets } from '../config/presets.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { noMoments, type RunningMoments } from '../losses/running-moments.ts';
@@ -46,7 +47,8 @@ export const reinforcementOptions = {
     .positive()
     .max(1)
     .default(1)
-    .describe('how far it does: 1 = it becomes the policy, 0.008 = a moving average of decay 0.992'),
+    .describe('how far it does: 1 = it becomes the policy, 0.008 = a moving average of decay 0.992')
+    .meta({ condition: given('referenceEvery') }),
   averageDecay: z
     .number()
     .min(0)
@@ -56,10 +58,10 @@ export const reinforcementOptions = {
   ...pretrainingMixOptions,
   ...training,
   steps: training.steps.describe('iterations of sampling and updating; alternative to epochs'),
-  epochs: training.epochs.describe('passes over the prompts; ignored when steps is given'),
+  epochs: training.epochs.describe('passes over the prompts'),
   batchSize: training.batchSize.describe('prompts of an iteration'),
-  evalEvery: training.evalEvery.describe('iterations between evaluations on held-out prompts'),
-  sampleEvery: training.sampleEvery.describe('iterations between samples'),
+  evalEvery: training.evalEvery.describe('iterations between evaluations'),
+  sampleEvery: training.sampleEvery.describe('iterations between samples').meta({ condition: undefined }),
   saveEvery: training.saveEvery.describe('iterations between saved states'),
 };
 

@@ -33,6 +33,14 @@ import {
 import { conversationOptions } from './sft.ts';
 import type { Metrics, Stage, StepRecord } from './stage.ts';
 
+const { sampleEvery: _, ...training } = trainingOptions({
+  epochs: 1,
+  batchSize: 8,
+  lr: 1e-4,
+  warmup: 0.1,
+  weightDecay: 0,
+});
+
 export const rewardSchema = z.strictObject({
   from: z.string().describe('language model whose decoder is trained on: a stage or a Hugging Face directory'),
   data: z.string().describe('preference pairs; those of the same prompt are trained together'),
@@ -43,7 +51,7 @@ export const rewardSchema = z.strictObject({
     .default(0)
     .describe('weight of (sum of both scores)², which holds them near 0; 0.01 is usual'),
   ...conversationOptions,
-  ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-4, warmup: 0.1, weightDecay: 0 }),
+  ...training,
 });
 
 export type RewardConfig = z.infer<typeof rewardSchema>;

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
+import { given, oneOf } from '../config/conditions.ts';
 import { openDataset } from '../data/dataset.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { loadSchemaCheck } from '../evaluation/json-schema.ts';
@@ -28,24 +29,24 @@ export const rewardOptions = {
     .string()
     .optional()
     .describe('reward model: a stage or a Hugging Face directory; a .ts or .js file is taken as rewardFunction'),
-  rewardWeight: weight('the rewards of the reward model'),
+  rewardWeight: weight('the rewards of the reward model').meta({ condition: given('reward') }),
   verify: z
     .enum(['none', ...verifications])
     .default('none')
     .describe(
       'reward 1 for the answer of the row: the same text, the same last number, a regular expression or a JSON schema',
     ),
-  verifyWeight: weight('the rewards of verified answers'),
+  verifyWeight: weight('the rewards of verified answers').meta({ condition: oneOf('verify', ...verifications) }),
   jsonSchema: z
     .string()
     .optional()
     .describe('JSON schema: a file; reward 1 for a response that is JSON and satisfies it'),
-  jsonSchemaWeight: weight('the rewards of the JSON schema'),
+  jsonSchemaWeight: weight('the rewards of the JSON schema').meta({ condition: given('jsonSchema') }),
   rewardFunction: z
     .string()
     .optional()
     .describe('TypeScript or JavaScript file whose default export is (prompt, completion, answer) => number'),
-  rewardFunctionWeight: weight('the rewards of the function'),
+  rewardFunctionWeight: weight('the rewards of the function').meta({ condition: given('rewardFunction') }),
   scoreScale: z
     .enum(scoreScales)
     .default('none')
@@ -56,11 +57,17 @@ export const rewardOptions = {
 
 export type RewardConfig = z.infer<z.ZodObject<typeof rewardOptions>> & { data: string };
 
-/** `reward: ./my-reward.ts` means the function in that file. */
+/** `reward: ./my-reward.ts` means the function in that file, and `rewardWeight` is its weight. */
 export function withRewardFile(written: unknown): unknown {
   const { reward, ...others }: Record<string, unknown> = Object(written);
   const isCode = typeof reward === 'string' && /\.[cm]?[jt]s$/.test(reward) && others.rewardFunction === undefined;
-  return isCode ? { ...others, rewardFunction: reward } : written;
+  if (!isCode) return written;
+  const { rewardWeight, rewardFunctionWeight = rewardWeight, ...sources } = others;
+  return {
+    ...sources,
+    rewardFunction: reward,
+    ...(rewardFunctionWeight === undefined ? {} : { rewardFunctionWeight }),
+  };
 }
 
 /** What is wrong with the sources of rewards and can be known before any work; `where` is a key. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { absent, given, heldOutRows, oneOf } from '../config/conditions.ts';
 import { scheduleNames } from './schedule.ts';
 
 /** What every training stage can be told, with the defaults that differ from stage to stage. */
@@ -15,7 +16,9 @@ export function trainingOptions(defaults: {
     epochs: (defaults.epochs === undefined
       ? z.number().positive().optional()
       : z.number().positive().default(defaults.epochs)
-    ).describe('passes over the data; ignored when steps is given'),
+    )
+      .describe('passes over the data')
+      .meta({ condition: absent('steps') }),
     batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs, answers) in a micro-batch'),
     accumulate: count().default(1).describe('micro-batches in an optimiser step'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
@@ -30,7 +33,8 @@ export function trainingOptions(defaults: {
       .min(0)
       .max(1)
       .default(0.1)
-      .describe('share of the peak rate that the schedule falls towards; no step has it, the last is just above'),
+      .describe('share of the peak rate that the schedule falls towards; no step has it, the last is just above')
+      .meta({ condition: oneOf('schedule', 'cosine', 'linear') }),
     weightDecay: z.number().nonnegative().default(defaults.weightDecay).describe('decoupled decay of matrices'),
     beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
     beta2: z.number().min(0).lt(1).default(0.95).describe('decay of the second moment'),
@@ -40,12 +44,19 @@ export function trainingOptions(defaults: {
       .default(false)
       .describe('compute layers again for their gradients: long sequences take less memory, a step a third more time'),
     clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
-    evalEvery: count().optional().describe('steps between evaluations on held-out rows'),
-    evalRows: count().default(256).describe('held-out rows of an evaluation'),
-    sampleEvery: count().optional().describe('steps between samples'),
+    evalEvery: count().optional().describe('steps between evaluations').meta({ condition: heldOutRows }),
+    evalRows: count().default(256).describe('rows of an evaluation, at most').meta({ condition: heldOutRows }),
+    sampleEvery: count().optional().describe('steps between samples').meta({ condition: heldOutRows }),
     saveEvery: count().optional().describe('steps between saved states'),
-    best: z.string().optional().describe('held-out metric whose best state becomes the result, such as loss'),
-    patience: count().optional().describe('evaluations without a better `best` after which training stops'),
+    best: z
+      .string()
+      .optional()
+      .describe('held-out metric whose best state becomes the result, such as loss')
+      .meta({ condition: given('evalEvery') }),
+    patience: count()
+      .optional()
+      .describe('evaluations without a better `best` after which training stops')
+      .meta({ condition: given('best') }),
   };
 }
 

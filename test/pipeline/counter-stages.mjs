@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
+import { given } from '../../dist/config/conditions.js';
 import { RequestError, RunError } from '../../dist/errors.js';
 import { RandomStream } from '../../dist/random.js';
 import { pause } from '../../dist/stages/stage.js';
@@ -21,8 +22,16 @@ const keys = {
   evalEvery: z.int().optional().describe('steps between evaluations'),
   sampleEvery: z.int().optional().describe('steps between samples'),
   saveEvery: z.int().optional().describe('steps between saved states'),
-  best: z.string().optional().describe('metric'),
-  patience: z.int().optional().describe('evaluations'),
+  best: z
+    .string()
+    .optional()
+    .describe('metric')
+    .meta({ condition: given('evalEvery') }),
+  patience: z
+    .int()
+    .optional()
+    .describe('evaluations')
+    .meta({ condition: given('best') }),
   losses: z.array(z.number()).optional().describe('what the evaluations give, in order'),
 };
 
