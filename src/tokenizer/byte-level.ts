@@ -1,21 +1,23 @@
 import { BpeCodec, isPlainBpe } from './bpe-codec.ts';
 import { byteSymbols, bytesOf, symbolsOf } from './byte-alphabet.ts';
+import type { Component } from './components.ts';
 import { digitsThenGpt2Split, gpt2Split, knownSplits, splitWords } from './splitting.ts';
-import type { Component, TokenizerJson } from './tokenizer-json.ts';
+import type { TokenizerJson } from './tokenizer-json.ts';
 
 /**
  * Byte-level BPE as in GPT-2, Llama 3 and SmolLM2. Undefined where the tokenizer.json has any other shape.
  */
 export function byteLevelCodec(json: TokenizerJson): BpeCodec | undefined {
+  const { model } = json;
   const pattern = wordPattern(json.pre_tokenizer);
+  if (pattern === undefined || !isPlainBpe(model)) return undefined;
   const fits =
-    isPlainBpe(json) &&
-    !json.model.byte_fallback &&
+    !model.byte_fallback &&
     json.normalizer === null &&
     json.decoder?.type === 'ByteLevel' &&
-    byteSymbols.every((symbol) => Object.hasOwn(json.model.vocab, symbol));
-  if (pattern === undefined || !fits) return undefined;
-  return new BpeCodec(json, {
+    byteSymbols.every((symbol) => Object.hasOwn(model.vocab, symbol));
+  if (!fits) return undefined;
+  return new BpeCodec(json, model, {
     prefix: () => '',
     words: (piece) => splitWords(piece, pattern),
     symbols: (word, ids) => Int32Array.from(Buffer.from(word), (byte) => ids.get(byteSymbols[byte]!)!),

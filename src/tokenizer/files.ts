@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RequestError } from '../errors.ts';
+import { readRegularFile } from '../files.ts';
+
+/** Bytes of a file; the largest known tokenizer.json has 33 MB. */
+const largestFile = 256 * 2 ** 20;
 
 /** A tokenizer's files by name, as bytes. */
 export type TokenizerFiles = ReadonlyMap<string, Uint8Array>;
@@ -37,24 +41,10 @@ export const readModelSettings = (directory: string): Promise<TokenizerFiles> =>
 async function filesPresent(directory: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   for (const name of names) {
-    const bytes = await readFileIfPresent(join(directory, name));
+    const bytes = await readRegularFile(join(directory, name), largestFile, name);
     if (bytes !== undefined) files.set(name, bytes);
   }
   return files;
-}
-
-async function readFileIfPresent(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new RequestError({
-      message: `cannot be read (${code})`,
-      where: path,
-      hint: 'check that it is a readable file',
-    });
-  }
 }
 
 export async function writeTokenizerFiles(files: TokenizerFiles, directory: string): Promise<void> {

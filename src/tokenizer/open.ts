@@ -1,6 +1,7 @@
 import { RequestError } from '../errors.ts';
 import { byteLevelCodec } from './byte-level.ts';
 import type { Codec } from './codec.ts';
+import type { Component } from './components.ts';
 import {
   fingerprintOf,
   readModelSettings,
@@ -13,7 +14,7 @@ import { endIdsOf, type ModelSettings, parseModelSettings } from './generation-c
 import { sentencePieceCodec } from './sentencepiece.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import {
-  type Component,
+  copyHint,
   parseSpecialTokensMap,
   parseTokenizerConfig,
   parseTokenizerJson,
@@ -115,5 +116,15 @@ interface Template {
 
 function templatePrefix({ single, special_tokens: tokens }: Template): number[] {
   const text = single.findIndex((piece) => 'Sequence' in piece);
-  return single.slice(0, text).flatMap((piece) => ('SpecialToken' in piece ? tokens[piece.SpecialToken.id]!.ids : []));
+  return single.slice(0, text).flatMap((piece) => {
+    if (!('SpecialToken' in piece)) return [];
+    const { id } = piece.SpecialToken;
+    if (Object.hasOwn(tokens, id)) return tokens[id]!.ids;
+    const where = 'tokenizer.json.post_processor.special_tokens';
+    throw new RequestError({
+      where,
+      message: `${JSON.stringify(id)}, which texts begin with, is missing`,
+      hint: copyHint,
+    });
+  });
 }

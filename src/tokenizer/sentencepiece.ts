@@ -1,5 +1,6 @@
 import { BpeCodec, isPlainBpe } from './bpe-codec.ts';
-import type { Component, TokenizerJson } from './tokenizer-json.ts';
+import type { Component } from './components.ts';
+import type { TokenizerJson } from './tokenizer-json.ts';
 
 /** Stands for a space in the vocabulary. */
 const metaspace = '▁';
@@ -17,18 +18,19 @@ interface Spacing {
  * before spaces where no merge reaches over such a place. Undefined where the tokenizer.json has any other shape.
  */
 export function sentencePieceCodec(json: TokenizerJson): BpeCodec | undefined {
+  const { model } = json;
   const spacing = spacingOf(json);
-  const { vocab } = json.model;
+  if (spacing === undefined || !isPlainBpe(model)) return undefined;
+  const { vocab } = model;
   const fits =
-    isPlainBpe(json) &&
-    json.model.byte_fallback === true &&
+    model.byte_fallback === true &&
     isSentencePieceDecoder(json.decoder) &&
     Array.from({ length: 256 }, (_, byte) => byteToken(byte)).every((token) => Object.hasOwn(vocab, token));
-  if (spacing === undefined || !fits) return undefined;
+  if (!fits) return undefined;
   const { prepend, splits } = spacing;
   const reachesOver = Object.keys(vocab).some((token) => /[^▁]▁/u.test(token));
   const pattern = splits ? / [^ ]*|[^ ]+/gu : reachesOver ? /[\s\S]+/gu : / *[^ ]+| +/gu;
-  return new BpeCodec(json, {
+  return new BpeCodec(json, model, {
     prefix: (text, start) => {
       const startsWithSpace = text.startsWith(' ') || text.startsWith(metaspace);
       const puts = prepend === 'always' || (prepend !== 'never' && !startsWithSpace);

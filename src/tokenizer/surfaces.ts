@@ -1,5 +1,5 @@
 import { bytesOf } from './byte-alphabet.ts';
-import type { Component } from './tokenizer-json.ts';
+import type { Component } from './components.ts';
 
 /** The bytes that a vocabulary entry stands for in a text, apart from spaces that a decoder adds or takes away. */
 export function tokenSurface(token: string, decoder: Component | null): Uint8Array {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
-
-const component = z.looseObject({ type: z.string() });
-export type Component = z.infer<typeof component>;
+import { decodeText } from '../files.ts';
+import { decoder, normalizer, postProcessor, preTokenizer } from './components.ts';
+import { type TokenizerModel, tokenizerModel } from './model-json.ts';
 
 const addedToken = z.looseObject({
   id: z.int().min(0),
@@ -15,24 +16,41 @@ const addedToken = z.looseObject({
 });
 export type AddedToken = z.infer<typeof addedToken>;
 
-/** Ids by token, or Unigram's list. Checked by hand: zod would drop a token called `__proto__`. */
-type Vocabulary = Readonly<Record<string, number>> | readonly unknown[];
-const notVocabulary = 'expected tokens with whole numbers from 0 as ids';
-function isVocabulary(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return Array.isArray(value) || Object.values(value).every((id) => Number.isSafeInteger(id) && id >= 0);
-}
-
 /** The parts of a tokenizer.json that are looked at here; everything else passes through. */
-const tokenizerJson = z.looseObject({
-  added_tokens: z.array(addedToken).default([]),
-  normalizer: component.nullable().default(null),
-  pre_tokenizer: component.nullable().default(null),
-  post_processor: component.nullable().default(null),
-  decoder: component.nullable().default(null),
-  model: z.looseObject({ type: z.string().optional(), vocab: z.custom<Vocabulary>(isVocabulary, notVocabulary) }),
-});
+const tokenizerJson = z
+  .looseObject({
+    added_tokens: z.array(addedToken).default([]),
+    normalizer: normalizer.nullable().default(null),
+    pre_tokenizer: preTokenizer.nullable().default(null),
+    post_processor: postProcessor.nullable().default(null),
+    decoder: decoder.nullable().default(null),
+    model: tokenizerModel,
+  })
+  .superRefine(({ added_tokens: added, model }, context) => {
+    const ids = givenIds(added, model);
+    const wrong = added.findIndex(({ content, id }) => ids.get(content) !== id);
+    if (wrong < 0) return;
+    const { id, content } = added[wrong]!;
+    const message = `${id}, but Hugging Face’s tokenizers give ${JSON.stringify(content)} the id ${ids.get(content)}: that of the vocabulary, or the next free one`;
+    context.addIssue({ code: 'custom', path: ['added_tokens', wrong, 'id'], message });
+  });
 export type TokenizerJson = z.infer<typeof tokenizerJson>;
+
+/** The ids that added tokens get where the file is loaded; those written there are only compared with them. */
+function givenIds(added: readonly AddedToken[], { vocab }: TokenizerModel): ReadonlyMap<string, number> {
+  const known = Array.isArray(vocab)
+    ? new Map(vocab.map(([token], id): [string, number] => [token, id]))
+    : new Map(Object.entries(vocab as Record<string, number>));
+  const ids = new Map<string, number>();
+  let next = known.size;
+  for (const { content } of added) {
+    if (ids.has(content)) continue;
+    const id = known.get(content) ?? next;
+    next = Math.max(next, id + 1);
+    ids.set(content, id);
+  }
+  return ids;
+}
 
 const namedToken = z.union([z.string(), z.looseObject({ content: z.string() }).transform(({ content }) => content)]);
 export const specialTokensMap = z.looseObject({
@@ -62,19 +80,17 @@ export const parseTokenizerConfig = (bytes: Uint8Array): TokenizerConfig =>
 export const parseSpecialTokensMap = (bytes: Uint8Array): SpecialTokensMap =>
   parse(bytes, specialTokensMap, 'special_tokens_map.json');
 
-const hint = 'copy or download the file again; it is the one that Hugging Face’s `save_pretrained` writes';
+export const copyHint = 'copy or download the file again; it is the one that Hugging Face’s `save_pretrained` writes';
 
 function parse<T>(bytes: Uint8Array, schema: z.ZodType<T>, file: string): T {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
+    value = JSON.parse(decodeText(bytes, file));
   } catch (error) {
-    throw new RequestError({ message: `is not JSON: ${(error as Error).message}`, where: file, hint });
+    if (error instanceof RequestError) throw error;
+    throw new RequestError({ message: `is not JSON: ${(error as Error).message}`, where: file, hint: copyHint });
   }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(
-    ({ path, message }): Problem => ({ message, where: [file, ...path].join('.'), hint }),
-  );
-  throw new RequestError(problems);
+  const { value: parsed, problems } = validate(schema, value, { where: (path) => [file, ...path].join('.') });
+  if (parsed !== undefined) return parsed;
+  throw new RequestError(problems.map((problem): Problem => ({ hint: copyHint, ...problem })));
 }

@@ -89,7 +89,7 @@ const kinds: Record<string, string> = {
       added(1201, 'wort', { special: false, normalized: true, single_word: true }),
       added(1202, 'wort.', { special: false, normalized: false }),
       added(1203, '<|end|><|end|>'),
-      added(1210, 'fox $^[quick]', { special: false }),
+      added(1204, 'fox $^[quick]', { special: false }),
     ],
   }),
 };

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -160,20 +161,89 @@ describe('errors name the file and what to do', () => {
     expect(await refusal()).toMatch(/eos_token: "<\/s>" is not in the vocabulary/);
   });
 
-  test('a merge of tokens that the vocabulary does not hold', async () => {
-    const { model } = JSON.parse(await readFile(join(directory, 'tokenizer.json'), 'utf8'));
-    await change('tokenizer.json', { model: { ...model, merges: [['a', 'zzz']] } });
-    expect(await refusal()).toMatch(/merge 0 .*zzz/);
+  type Json = Record<string, unknown>;
+  const withModel = (change: (model: Json & { vocab: Json; merges: unknown[] }) => Json) => (json: Json) => ({
+    model: { ...(json.model as Json), ...change(json.model as never) },
+  });
+  const withVocab = (more: Json) => withModel(({ vocab }) => ({ vocab: { ...vocab, ...more } }));
+  const withMerge = (merge: unknown) => withModel(({ merges }) => ({ merges: [merge, ...merges] }));
+  const withAdded = (more: Json) => (json: Json) => ({ added_tokens: [...(json.added_tokens as Json[]), more] });
+  const nested = (depth: number): Json =>
+    depth === 0 ? { type: 'ByteLevel' } : { type: 'Sequence', pretokenizers: [nested(depth - 1)] };
+
+  test.each<[string, (json: Json) => Json, RegExp]>([
+    ['merges of numbers', withMerge(1), /model\.merges\.0: found 1, expected two tokens/],
+    ['a merge of three', withMerge('a b c'), /model\.merges\.0: found "a b c", expected two tokens/],
+    ['a merge of an unknown token', withMerge(['a', 'zzz']), /model\.merges\.0: the vocabulary does not hold "zzz" of/],
+    ['a merge whose result is unknown', withMerge(['z', 'q']), /model\.merges\.0: .*does not hold "zq"/],
+    ['no merges', withModel(() => ({ merges: undefined })), /model\.merges: expected a list of merges/],
+    ['no vocabulary', withModel(() => ({ vocab: undefined })), /model\.vocab: expected tokens with their ids/],
+    ['ids that are no numbers', withVocab({ a: '97' }), /model\.vocab: token "a": found "97", expected a whole number/],
+    ['negative ids', withVocab({ zz: -1 }), /model\.vocab: token "zz": found -1/],
+    ['ids beyond all tables', withVocab({ zz: 1e9 }), /model\.vocab: token "zz": found 1000000000/],
+    ['an id twice', withVocab({ zz: 20 }), /model\.vocab: tokens ".*" and "zz" have the same id 20/],
+    [
+      'an added token with an id of its own',
+      withAdded({ id: 900, content: 'zz' }),
+      /added_tokens\.\d+\.id: 900, but .* \d+: that of/,
+    ],
+    ['an added id that is text', withAdded({ id: '1', content: 'zz' }), /added_tokens\.\d+\.id: found "1"/],
+    [
+      'a model that nobody knows',
+      () => ({ model: { type: 'Oracle' } }),
+      /model\.type: found "Oracle", expected BPE, U/,
+    ],
+    ['no model', () => ({ model: undefined }), /model: is missing/],
+    [
+      'an unknown pre-tokeniser',
+      () => ({ pre_tokenizer: { type: 'Crystal' } }),
+      /pre_tokenizer\.type: found "Crystal"/,
+    ],
+    ['an unknown decoder', () => ({ decoder: { type: 'Crystal' } }), /decoder\.type: found "Crystal"/],
+    [
+      'a sequence of numbers',
+      () => ({ pre_tokenizer: { type: 'Sequence', pretokenizers: [1] } }),
+      /pretokenizers\.0: found 1/,
+    ],
+    [
+      'a pattern that is missing',
+      () => ({ normalizer: { type: 'Replace', content: '' } }),
+      /normalizer\.pattern: is missing/,
+    ],
+    [
+      'steps nested without end',
+      () => ({ pre_tokenizer: nested(1000) }),
+      /pre_tokenizer: is nested more than 16 levels/,
+    ],
+    [
+      'a template that names a token it does not have',
+      () => ({
+        post_processor: { type: 'TemplateProcessing', single: [bos('constructor'), sequence], special_tokens: {} },
+      }),
+      /special_tokens: "constructor", which texts begin with, is missing/,
+    ],
+    [
+      'an unknown token of Unigram',
+      () => ({ added_tokens: [], model: { type: 'Unigram', vocab: [['a', 0]], unk_id: 1 } }),
+      /model\.unk_id: 1 is not among the 1 tokens/,
+    ],
+    [
+      'scores that are text',
+      () => ({ model: { type: 'Unigram', vocab: [['a', 'b']] } }),
+      /model\.vocab\.0: found \["a","b"\]/,
+    ],
+  ])('%s', async (_, changed, message) => {
+    const path = join(directory, 'tokenizer.json');
+    const json = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...json, ...changed(json) }));
+    const told = await refusal();
+    expect(told).toMatch(message);
+    expect(told).toMatch(/^1 problem/);
   });
 
-  test('ids that are no numbers', async () => {
-    const { model } = JSON.parse(await readFile(join(directory, 'tokenizer.json'), 'utf8'));
-    await change('tokenizer.json', { model: { ...model, vocab: { ...model.vocab, a: '97' } } });
-    expect(await refusal()).toMatch(/tokenizer\.json\.model\.vocab: expected tokens with whole numbers/);
-  });
-
-  test('a kind of model that nobody knows', async () => {
-    await change('tokenizer.json', { model: { type: 'Oracle', vocab: {} }, pre_tokenizer: { type: 'Crystal' } });
-    expect(await refusal()).toMatch(/cannot be used/);
+  test('a pipe in the place of a file', async () => {
+    await rm(join(directory, 'tokenizer.json'));
+    execFileSync('mkfifo', [join(directory, 'tokenizer.json')]);
+    await expect(loadTokenizer(directory)).rejects.toThrow('is a pipe, not a file');
   });
 });

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+
+/** Ids stay below it, so that a pair of them is an exact number (`pairKey`) and a table of them can be held. */
+const idLimit = 2 ** 24;
+
+/** Ids by token. Checked by hand: zod would drop a token called `__proto__`, and take seconds for 200,000. */
+export type Vocabulary = Readonly<Record<string, number>>;
+
+const vocabulary = z.custom<Vocabulary>().superRefine((value, context) => {
+  const problem = vocabularyProblem(value);
+  if (problem) context.addIssue({ code: 'custom', continue: false, message: problem });
+});
+
+function vocabularyProblem(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'expected tokens with their ids';
+  const tokens = new Map<unknown, string>();
+  for (const [token, id] of Object.entries(value)) {
+    if (!Number.isInteger(id) || id < 0 || id >= idLimit) {
+      return `token ${JSON.stringify(token)}: found ${JSON.stringify(id)}, expected a whole number from 0 to ${idLimit - 1}`;
+    }
+    const other = tokens.get(id);
+    if (other !== undefined)
+      return `tokens ${JSON.stringify(other)} and ${JSON.stringify(token)} have the same id ${id}`;
+    tokens.set(id, token);
+  }
+  return tokens.size > 0 ? undefined : 'expected tokens with their ids, found none';
+}
+
+/** "left right", or [left, right]. */
+type Merge = string | readonly [string, string];
+
+const merges = z.custom<readonly Merge[]>().superRefine((value, context) => {
+  if (!Array.isArray(value))
+    return context.addIssue({ code: 'custom', continue: false, message: 'expected a list of merges' });
+  const wrong = value.findIndex((merge) => pairOf(merge) === undefined);
+  if (wrong < 0) return;
+  const message = `found ${shown(value[wrong])}, expected two tokens`;
+  context.addIssue({ code: 'custom', continue: false, path: [wrong], message });
+});
+
+/** The two tokens of a merge. */
+export function pairOf(merge: unknown): readonly [left: string, right: string] | undefined {
+  const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+  if (!Array.isArray(parts) || parts.length !== 2) return undefined;
+  return parts.every((part) => typeof part === 'string' && part !== '') ? (parts as [string, string]) : undefined;
+}
+
+const shown = (value: unknown): string => String(JSON.stringify(value)).slice(0, 60);
+
+const bpe = z
+  .looseObject({
+    type: z.literal('BPE'),
+    vocab: vocabulary,
+    merges,
+    dropout: z.number().nullish(),
+    continuing_subword_prefix: z.string().nullish(),
+    end_of_word_suffix: z.string().nullish(),
+    unk_token: z.string().nullish(),
+    byte_fallback: z.boolean().nullish(),
+    fuse_unk: z.boolean().nullish(),
+    ignore_merges: z.boolean().nullish(),
+  })
+  .superRefine((model, context) => {
+    const unknown = model.merges.findIndex((merge) => missingToken(merge, model) !== undefined);
+    if (unknown < 0) return;
+    const merge = model.merges[unknown]!;
+    const token = JSON.stringify(missingToken(merge, model));
+    const message = `the vocabulary does not hold ${token} of the merge ${shown(merge)}`;
+    context.addIssue({ code: 'custom', continue: false, path: ['merges', unknown], message });
+  });
+
+interface BpeTables {
+  vocab: Vocabulary;
+  continuing_subword_prefix?: string | null | undefined;
+}
+
+function missingToken(merge: Merge, { vocab, continuing_subword_prefix: prefix }: BpeTables): string | undefined {
+  const [left, right] = pairOf(merge)!;
+  const tokens = [left, right, left + (prefix && right.startsWith(prefix) ? right.slice(prefix.length) : right)];
+  return tokens.find((token) => !Object.hasOwn(vocab, token));
+}
+
+const wordPiece = z
+  .looseObject({
+    type: z.literal('WordPiece'),
+    vocab: vocabulary,
+    unk_token: z.string(),
+    continuing_subword_prefix: z.string(),
+    max_input_chars_per_word: z.int().positive().optional(),
+  })
+  .superRefine(({ vocab, unk_token: token }, context) => {
+    if (Object.hasOwn(vocab, token)) return;
+    const message = `the vocabulary does not hold ${JSON.stringify(token)}`;
+    context.addIssue({ code: 'custom', continue: false, path: ['unk_token'], message });
+  });
+
+const pieces = z.custom<readonly (readonly [token: string, score: number])[]>().superRefine((value, context) => {
+  if (!Array.isArray(value) || value.length === 0 || value.length >= idLimit) {
+    return context.addIssue({
+      code: 'custom',
+      continue: false,
+      message: 'expected a list of tokens with their scores',
+    });
+  }
+  const isPiece = (piece: unknown): boolean =>
+    Array.isArray(piece) && piece.length === 2 && typeof piece[0] === 'string' && typeof piece[1] === 'number';
+  const wrong = value.findIndex((piece) => !isPiece(piece));
+  if (wrong < 0) return;
+  context.addIssue({
+    code: 'custom',
+    continue: false,
+    path: [wrong],
+    message: `found ${shown(value[wrong])}, expected [token, score]`,
+  });
+});
+
+const unigram = z
+  .looseObject({
+    type: z.literal('Unigram'),
+    vocab: pieces,
+    unk_id: z.int().min(0).nullish(),
+    byte_fallback: z.boolean().nullish(),
+  })
+  .superRefine(({ vocab, unk_id: id }, context) => {
+    if (id === undefined || id === null || id < vocab.length) return;
+    context.addIssue({
+      code: 'custom',
+      continue: false,
+      path: ['unk_id'],
+      message: `${id} is not among the ${vocab.length} tokens`,
+    });
+  });
+
+/** Files from before `type` was written are told apart by what they hold. */
+function withType(model: unknown): unknown {
+  if (typeof model !== 'object' || model === null || 'type' in model) return model;
+  const { vocab, merges }: { vocab?: unknown; merges?: unknown } = model;
+  const type = Array.isArray(vocab) ? 'Unigram' : vocab !== undefined && merges === undefined ? 'WordPiece' : 'BPE';
+  return { type, ...model };
+}
+
+export const tokenizerModel = z.preprocess(
+  withType,
+  z.discriminatedUnion('type', [bpe, wordPiece, unigram], 'BPE, Unigram or WordPiece'),
+);
+export type BpeModel = z.infer<typeof bpe>;
+export type TokenizerModel = z.infer<typeof tokenizerModel>;
