@@ -26,10 +26,10 @@ export function addNodeCommand(parent: Command, { stages, action }: Program): vo
           log(`warning: ${message}`);
           report(message);
         };
-        const stop = listenForStop(
-          (reason) => log(`${reason}: stopping after this step`),
-          (reason) => process.exit(stopStatus(reason)),
-        );
+        const stop = listenForStop({
+          stopping: (reason) => log(`${reason}: stopping after this step`),
+          again: (reason) => process.exit(stopStatus(reason)),
+        });
         const end = await runNode(await readJob(file), { stages, threads, stop, log, warn });
         return end.status === 'done' ? 0 : stopStatus(end.reason);
       }),

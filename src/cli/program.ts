@@ -28,7 +28,8 @@ export interface Program {
 
 /** Runs one command of `mixtune` with these stages and returns its exit status. */
 export async function runCommandLine(argv: readonly string[], stages: readonly Stage[]): Promise<number> {
-  // Whoever reads the output (such as `head`) may have enough of it.
+  // Whoever reads the output (such as `head`) may have enough of it; what is said beside it may be read by nobody.
+  process.stderr.on('error', () => undefined);
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
   let status = 0;
   const program: Program = {

@@ -68,6 +68,8 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
     command: [...process.execArgv, process.argv[1]!],
     arguments: argv,
     stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
+    saving: (signal) => progress.say(`${signal}: each running stage saves after its step and goes on`),
+    warn: (message) => progress.say(`warning: ${message}`),
     listener: {
       keptAside: ({ job }, folder) =>
         progress.say(`${job.id}: what other settings have made is kept in ${relative('', folder)}`),
@@ -141,15 +143,15 @@ function outcomeLine({ id, status, seconds, step, loss, error }: NodeOutcome): s
 }
 
 function closing({ outcomes, seconds, report }: PlanRun): string {
-  const rows = outcomes.map(({ id, status, seconds: time, step, loss }) => [
+  const rows = outcomes.map(({ id, status, seconds: time, step, loss, reason }) => [
     id,
-    outcomeText[status] ?? status,
+    `${outcomeText[status] ?? status}${reason ? `: ${reason}` : ''}`,
     time === undefined ? '' : duration(time),
     step === undefined ? '' : String(step),
     loss === undefined ? '' : loss.toPrecision(4),
   ]);
   const head = ['node', 'status', 'time', 'steps', 'last loss'];
-  return `${table(head, rows)}\n${duration(seconds)} in all. Report: ${relative('', report)}`;
+  return `${table(head, rows)}\n${duration(seconds)} in all. ${report ? `Report: ${relative('', report)}` : 'The report could not be written'}`;
 }
 
 function summaryOf({ outcomes, seconds, report, stopped }: PlanRun, plan: Plan): Record<string, unknown> {

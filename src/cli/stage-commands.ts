@@ -99,10 +99,11 @@ async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: nu
     write(message);
     progress.say(message);
   };
-  const stop = listenForStop(
-    (reason) => progress.say(`${reason}: stopping after this step; again: end at once`),
-    (reason) => process.exit(stopStatus(reason)),
-  );
+  const stop = listenForStop({
+    stopping: (reason) => progress.say(`${reason}: stopping after this step; again: end at once`),
+    again: (reason) => process.exit(stopStatus(reason)),
+    saving: (signal) => progress.say(`${signal}: saving after this step`),
+  });
   progress.started(job.id);
   const running = runNode(job, { stages, threads, stop, log, warn: (message) => log(`warning: ${message}`) });
   await follow(job.directory, running, (record) => progress.record(job.id, record));

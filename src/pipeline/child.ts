@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
+import { writeError } from '../checkpoint/write-error.ts';
 import type { ExecutionListener, NodeOutcome } from './executor.ts';
 import { follow } from './follow.ts';
 import type { MetricsRecord } from './metrics-log.ts';
 import { type NodeStatus, prepareFolder } from './node-folder.ts';
 import type { PlanNode } from './plan.ts';
+import { isStopSignal, isStopStatus, type Stop } from './stop.ts';
 
 export interface ChildOptions {
   /** Arguments of `node` that start this same command line: its script, and options before it. */
@@ -15,6 +18,7 @@ export interface ChildOptions {
   listener: ExecutionListener;
   /** Those that are running; whoever forwards signals reads it. */
   children: Set<ChildProcess>;
+  stop: Stop;
 }
 
 /** What a child tells its parent beside its records. */
@@ -31,9 +35,17 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
   const { directory } = node.job;
   const aside = await prepareFolder(node, status);
   if (aside) options.listener.keptAside(node, aside);
-  options.listener.started(node);
-  const log = await open(join(directory, 'log.txt'), 'a');
+  const logFile = join(directory, 'log.txt');
+  const log = await open(logFile, 'a').catch((error) => {
+    throw writeError(error, logFile);
+  });
   const logStart = (await log.stat()).size;
+  // A signal that comes from here on finds the child among those that it is passed on to.
+  if (options.stop.reason) {
+    await log.close();
+    return { id: node.job.id, status: 'skipped', reason: options.stop.reason };
+  }
+  options.listener.started(node);
   const child = spawn(
     process.execPath,
     [...options.command, 'node', join(directory, 'node.json'), '--threads', String(options.threads)],
@@ -73,10 +85,12 @@ function exitOf(child: ChildProcess): Promise<Exit> {
 function outcomeOf(node: PlanNode, { code, signal }: Exit, latest: ReadonlyMap<string, MetricsRecord>): NodeOutcome {
   const step = latest.get('step');
   const last = latest.get('done') ?? latest.get('stopped') ?? step;
+  // One that has just been started does not listen yet, and a signal ends it.
+  const isStopped = code === null ? isStopSignal(signal) : isStopStatus(code);
   const outcome: NodeOutcome = {
     id: node.job.id,
-    status: code === 0 ? 'done' : code === 130 || code === 143 ? 'stopped' : 'failed',
-    ...(code === null ? {} : { exitCode: code }),
+    status: code === 0 ? 'done' : isStopped ? 'stopped' : 'failed',
+    exitCode: code ?? 128 + constants.signals[signal!],
     ...numbersOf(last, ['seconds', 'step']),
     ...numbersOf(step, ['loss']),
   };

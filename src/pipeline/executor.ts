@@ -3,7 +3,6 @@ import { type ChildOptions, runChild } from './child.ts';
 import type { MetricsRecord } from './metrics-log.ts';
 import type { NodeStatus } from './node-folder.ts';
 import type { Plan, PlanNode } from './plan.ts';
-import type { Stop } from './stop.ts';
 
 export interface NodeOutcome {
   id: string;
@@ -16,6 +15,8 @@ export interface NodeOutcome {
   loss?: number;
   /** Why it failed. */
   error?: string;
+  /** Why it was skipped. */
+  reason?: string;
 }
 
 /** Hears of nodes while they run. */
@@ -34,7 +35,6 @@ export interface ExecutionOptions extends ChildOptions {
   jobs: number;
   /** What was found in the folder of each node that is to be there in the end, by id; others are taken as they are. */
   statuses: ReadonlyMap<string, NodeStatus>;
-  stop: Stop;
 }
 
 /** Results that can be read: what was not selected was checked to be finished where a selected node reads it. */
@@ -53,9 +53,10 @@ export async function execute(plan: Plan, options: ExecutionOptions): Promise<No
     if (status === undefined) return { id, status: 'unselected' };
     if (status === 'finished') return { id, status };
     const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
-    if (!inputs.every((input) => isThere.has(input.status))) return { id, status: 'skipped' };
+    const missing = inputs.find((input) => !isThere.has(input.status));
+    if (missing) return { id, status: 'skipped', reason: `${missing.id} was ${missing.status}` };
     return queue.add(async (): Promise<NodeOutcome> => {
-      if (options.stop.reason) return { id, status: 'skipped' };
+      if (options.stop.reason) return { id, status: 'skipped', reason: options.stop.reason };
       try {
         return await runChild(node, status, options);
       } catch (error) {

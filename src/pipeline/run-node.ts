@@ -66,6 +66,8 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
   const run: StageRun = { ...job, backend, log };
   try {
     const saved = stage.save ? await findState(job.directory, log) : undefined;
+    const stopped = await stoppedEarly(options, saved);
+    if (stopped) return stopped;
     if (!saved) await logNotes(stage, run);
     const state = await stage.open(config, run, saved?.directory);
     const progress = saved?.progress ?? noProgress;
@@ -79,7 +81,7 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
     };
     try {
       await beginLog(session, saved, explanation);
-      return await runToEnd(session);
+      return (await stoppedEarly(options, saved)) ?? (await runToEnd(session));
     } catch (error) {
       if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await trySave(session);
       throw asFailure(error as Error);
@@ -90,6 +92,18 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
     await backend.dispose();
   }
 }
+
+/** The end of a run that was told to stop before its first step, which has nothing to save. */
+async function stoppedEarly({ stop, ...session }: Opened, saved: SavedState | undefined): Promise<NodeEnd | undefined> {
+  await signalsDelivered();
+  if (!stop.reason) return undefined;
+  const { step, seconds } = saved?.progress ?? noProgress;
+  await appendLast(session, { type: 'stopped', step, seconds, reason: stop.reason });
+  return { status: 'stopped', step, reason: stop.reason, saved: saved !== undefined };
+}
+
+/** Signals are delivered only when the event loop turns, which a stage that computes in JavaScript never lets it. */
+const signalsDelivered = () => setImmediate();
 
 /** What the model directories that a node reads do not say, so that no stage has to remember to tell it. */
 async function logNotes({ inputs }: Stage, run: StageRun): Promise<void> {
@@ -129,10 +143,10 @@ async function runToEnd(session: Session): Promise<NodeEnd> {
     const seconds = session.progress.pausedSeconds + (performance.now() - begun) / 1000;
     if (next.value === pause) notePause(session, seconds);
     else recordStep(session, next.value, seconds);
-    // Signals are delivered only when the event loop turns, which a stage that computes in JavaScript never lets it.
-    await setImmediate();
+    await signalsDelivered();
     if (next.value === pause) {
       if (stop.reason) return stopHere(session, stop.reason);
+      if (stop.isSaveWanted) await trySave(session);
       continue;
     }
     const isLast = next.value.step === next.value.totalSteps;

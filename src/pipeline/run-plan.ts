@@ -1,16 +1,19 @@
 import type { ChildProcess } from 'node:child_process';
+import { WriteError } from '../checkpoint/write-error.ts';
 import { writeReport } from '../report/write-report.ts';
+import { signalChildren, signalGroups, suspendTogether } from './children.ts';
 import { type ExecutionListener, execute, type NodeOutcome } from './executor.ts';
 import { type NodeStatus, requireWritable } from './node-folder.ts';
 import type { Plan } from './plan.ts';
 import { writePlan } from './plan-file.ts';
+import { untilWritten, type Warn } from './retry.ts';
 import { listenForStop, type StopReason, stopStatus } from './stop.ts';
 
 export interface PlanRun {
   outcomes: NodeOutcome[];
   seconds: number;
-  /** Path of the report. */
-  report: string;
+  /** Path of the report, where it could be written. */
+  report: string | undefined;
   stopped: StopReason | undefined;
   /** Exit status of the command. */
   status: number;
@@ -26,42 +29,58 @@ export interface PlanRunOptions {
   listener: ExecutionListener;
   /** Hears that children were told to stop. */
   stopping(reason: StopReason): void;
+  /** Hears that children were told to save and go on. */
+  saving(signal: NodeJS.Signals): void;
+  warn: Warn;
 }
 
 /** Runs what is not finished, forwards signals to it, and writes the report whatever came out. */
 export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<PlanRun> {
   await requireWritable(plan.directory);
   await writePlan(plan, options.arguments);
-  const begun = Date.now();
+  const begun = performance.now();
   const children = new Set<ChildProcess>();
-  const stop = listenForStop(
-    (reason) => {
-      for (const child of children) child.kill(reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
+  const stop = listenForStop({
+    stopping(reason) {
+      signalChildren(children, reason === 'parent gone' ? 'SIGTERM' : reason);
       options.stopping(reason);
     },
-    (reason) => {
-      for (const { pid } of children) if (pid !== undefined) killGroup(pid);
+    again(reason) {
+      signalGroups(children, 'SIGKILL');
       process.exit(stopStatus(reason));
     },
-  );
+    saving(signal) {
+      signalChildren(children, signal);
+      options.saving(signal);
+    },
+  });
+  suspendTogether(children);
   const outcomes = await execute(plan, { ...options, stop, children });
-  const report = await writeReport(plan.directory);
-  const seconds = (Date.now() - begun) / 1000;
-  return { outcomes, seconds, report, stopped: stop.reason, status: statusOf(outcomes, stop.reason) };
+  const report = await writtenReport(plan.directory, options.warn, () => stop.reason !== undefined);
+  const seconds = (performance.now() - begun) / 1000;
+  const status = statusOf(outcomes, stop.reason);
+  return { outcomes, seconds, report, stopped: stop.reason, status: status === 0 && !report ? 1 : status };
 }
 
-/** A stop counts only where it cut something short; nodes that were all refused make the whole request a wrong one. */
-function statusOf(outcomes: readonly NodeOutcome[], stopped: StopReason | undefined): number {
+/** A report that the disk refuses costs nothing else: all that it shows is in the folders of the nodes. */
+async function writtenReport(directory: string, warn: Warn, isHurried: () => boolean): Promise<string | undefined> {
+  try {
+    return await untilWritten(() => writeReport(directory), warn, { isHurried });
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
+    warn(error.message);
+    return undefined;
+  }
+}
+
+/**
+ * Failures come first; nodes that were all refused make the whole request a wrong one. A stop counts only where it cut
+ * something short, and one that was sent to a child alone counts as well.
+ */
+export function statusOf(outcomes: readonly NodeOutcome[], stopped: StopReason | undefined): number {
   const failed = outcomes.filter(({ status }) => status === 'failed');
   if (failed.length > 0) return failed.every(({ exitCode }) => exitCode === 2) ? 2 : 1;
-  const unfinished = outcomes.some(({ status }) => status === 'stopped' || status === 'skipped');
-  return stopped && unfinished ? stopStatus(stopped) : 0;
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
+  const child = outcomes.find(({ status }) => status === 'stopped');
+  if (child) return stopped ? stopStatus(stopped) : (child.exitCode ?? 1);
+  return stopped && outcomes.some(({ status }) => status === 'skipped') ? stopStatus(stopped) : 0;
 }

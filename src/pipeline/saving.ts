@@ -10,7 +10,8 @@ import { type Session, secondsSince } from './session.ts';
 import { removeOldStates, removeStates, saveState, stateDirectory } from './states.ts';
 
 /** True where the present step is one to save after, or a save that failed is to be tried again. */
-export function isSaveDue({ cadence, progress, owed, saved, job }: Session): boolean {
+export function isSaveDue({ cadence, progress, owed, saved, job, stop }: Session): boolean {
+  if (stop.isSaveWanted) return true;
   if (saved === stateDirectory(job.directory, progress.step)) return false;
   return isDue(cadence.saveEvery, progress.step) || (owed !== undefined && progress.step >= owed.retryAt);
 }
@@ -20,6 +21,7 @@ export function isSaveDue({ cadence, progress, owed, saved, job }: Session): boo
  * tried again after one step, then two, four and so on. Returns the folder, nothing where nothing was saved.
  */
 export async function trySave(session: Session): Promise<string | undefined> {
+  session.stop.isSaveWanted = false;
   try {
     return await save(session);
   } catch (error) {

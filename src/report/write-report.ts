@@ -1,5 +1,7 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { writeError } from '../checkpoint/write-error.ts';
 import { readPipelineFolder } from './pipeline-folder.ts';
 
 /**
@@ -12,8 +14,9 @@ export async function writeReport(pipelineDirectory: string): Promise<string> {
   const { reportPage } = await import('./page.ts');
   const page = await reportPage(folder);
   const file = join(pipelineDirectory, 'report', 'index.html');
-  await mkdir(join(pipelineDirectory, 'report'), { recursive: true });
-  await writeFile(`${file}.partial`, page.text);
-  await rename(`${file}.partial`, file);
+  await mkdir(join(pipelineDirectory, 'report'), { recursive: true }).catch((error) => {
+    throw writeError(error, file);
+  });
+  await writeFileAtomically(file, page.text);
   return file;
 }

@@ -13,6 +13,7 @@ const keys = {
   parts: z.int().positive().default(1).describe('numbers of a step, with a pause between two'),
   kind: z.enum(['plain', 'fancy']).default('plain').describe('kind of counting'),
   pause: z.number().min(0).default(0).describe('milliseconds that a number takes'),
+  openPause: z.number().min(0).default(0).describe('milliseconds that opening takes'),
   failAt: z.int().optional().describe('step at which it throws'),
   refuseAt: z.int().optional().describe('step at which it throws before anything has changed'),
   requestAt: z.int().optional().describe('step at which the request turns out to be wrong'),
@@ -43,8 +44,9 @@ const count = {
   inputs: { from: { kind: 'model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'text', optional: true } },
-  async open(_config, run, from) {
+  async open(config, run, from) {
     appendFileSync(join(run.directory, 'opened.txt'), `${process.pid} ${process.ppid}\n`);
+    if (config.openPause) await setTimeout(config.openPause);
     if (from) {
       const { step, part, sum, counter } = JSON.parse(readFileSync(join(from, 'count.json'), 'utf8'));
       return { step, part, sum, stream: new RandomStream(run.seed, 'count', counter) };

@@ -42,7 +42,13 @@ async function run(name: string, config: Record<string, unknown> = keys, stop = 
   warnings = [];
   disk.operations = [];
   const warn = (message: string) => void warnings.push(message);
-  return runNode(job, { stages, threads: 1, stop: { reason: undefined, ...stop }, log: () => {}, warn });
+  return runNode(job, {
+    stages,
+    threads: 1,
+    stop: { reason: undefined, isSaveWanted: false, ...stop },
+    log: () => {},
+    warn,
+  });
 }
 
 /** All of a finished run that does not tell the time. */
@@ -61,22 +67,21 @@ describe('a disk that refuses', () => {
     const whole = await trace('whole');
     const all = [...disk.operations];
     expect(all.filter(isOurs).length).toBeGreaterThan(60);
-    for (const code of ['ENOSPC', 'EIO']) {
-      for (const [refused, operation] of all.entries()) {
-        if (!isOurs(operation)) continue;
-        const name = `${code}-${refused}`;
-        disk.refuse = (_, index) => (index === refused ? code : undefined);
-        const end = await run(name).catch((error: Error) => error);
-        expect(end, `${operation.name} ${operation.path}`).toMatchObject({ status: 'done', step: 9 });
-        expect(await trace(name), `${operation.name} ${operation.path}`).toEqual(whole);
-        // A state whose removal failed is left, and that is told.
-        const left = (await readdir(join(folder, name))).filter((entry) => !entry.startsWith('state-'));
-        expect(left.sort()).toEqual((await readdir(join(folder, 'whole'))).sort());
-        // What is swept away in passing need not be.
-        if (operation.name !== 'rm')
-          expect(warnings.join('\n'), operation.path).toMatch(/disk (is full|reported)|are left/);
-        await rm(join(folder, name), { recursive: true });
-      }
+    for (const [refused, operation] of all.entries()) {
+      if (!isOurs(operation)) continue;
+      const code = refused % 2 ? 'ENOSPC' : 'EIO';
+      const name = `refused-${refused}`;
+      disk.refuse = (_, index) => (index === refused ? code : undefined);
+      const end = await run(name).catch((error: Error) => error);
+      expect(end, `${operation.name} ${operation.path}`).toMatchObject({ status: 'done', step: 9 });
+      expect(await trace(name), `${operation.name} ${operation.path}`).toEqual(whole);
+      // A state whose removal failed is left, and that is told.
+      const left = (await readdir(join(folder, name))).filter((entry) => !entry.startsWith('state-'));
+      expect(left.sort()).toEqual((await readdir(join(folder, 'whole'))).sort());
+      // What is swept away in passing need not be.
+      if (operation.name !== 'rm')
+        expect(warnings.join('\n'), operation.path).toMatch(/disk (is full|reported)|are left/);
+      await rm(join(folder, name), { recursive: true });
     }
   }, 120_000);
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { counter, records, startCounter, until, untilStep } from './command.ts';
 
@@ -268,6 +269,8 @@ describe('a node that is at work', () => {
     const pid = Number((await readFile(join(node(), 'node.lock'), 'utf8')).trim());
     running.child.kill('SIGINT');
     await until(async () => (await readFile(join(node(), 'log.txt'), 'utf8')).includes('stopping after this step'));
+    // Two that come at once are one that was passed on twice.
+    await setTimeout(1100);
     running.child.kill('SIGINT');
     expect((await running.ended).status).toBe(130);
     await until(() => !isRunning(pid));
