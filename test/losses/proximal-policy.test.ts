@@ -48,6 +48,20 @@ describe('clipped surrogate', () => {
     expect(clipFraction(logProbs, old, advantages, range)).toBe(clipped);
   });
 
+  test('bounds up and down may differ', async () => {
+    const [logProbs, old, advantages] = [
+      [0.5, -0.5, 0.2],
+      [0, 0, 0],
+      [1, -1, 1],
+    ] as const;
+    const losses = await valuesOf(() =>
+      clippedPolicyLoss(tensor(logProbs), tensor(old), tensor(advantages), { low: 0.1, high: 0.3 }),
+    );
+    expectClose(losses, [-1.3, 0.9, -Math.exp(0.2)], 1e-12);
+    expect(clipFraction(logProbs, old, advantages, { low: 0.1, high: 0.3 })).toBeCloseTo(2 / 3, 12);
+    expect(clipFraction(logProbs, old, advantages, { low: 0.5, high: 0.7 })).toBe(0);
+  });
+
   test('the gradient is that of central differences, and 0 where clipping ends it', async () => {
     const old = [-1, -1, -1, -1, -1, -1];
     const advantages = [1, -1, 2, -2, 0.5, -0.5];

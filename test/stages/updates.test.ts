@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { releaseModel } from '../../src/model/model.ts';
+import { generate } from '../../src/generation/generate.ts';
+import { type Model, releaseModel } from '../../src/model/model.ts';
 import { copyModel, mixInto } from '../../src/model/weights.ts';
 import { grpoStage } from '../../src/stages/grpo.ts';
 import { ppoStage } from '../../src/stages/ppo.ts';
+import { encodedPrompts } from '../../src/stages/prompts.ts';
 import type { ReinforcementState } from '../../src/stages/reinforcement.ts';
 import { rlooStage } from '../../src/stages/rloo.ts';
-import { type Metrics, pause } from '../../src/stages/stage.ts';
+import { type Metrics, pause, type Stage, type StepRecord } from '../../src/stages/stage.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { minibatchesOf, type PpoExample } from '../../src/training/experience.ts';
 import { type SmallWorld, smallWorld } from './small-world.ts';
@@ -149,4 +151,116 @@ describe('averages of weights', () => {
     for (const [i, expected] of mixed(first, policy, 0.25).entries()) expect(reference[i]).toBeCloseTo(expected, 6);
     rlooStage.close!(state);
   });
+});
+
+describe('what an iteration learns from', () => {
+  /** The state before the first update, of a policy whose reference is another model. */
+  async function begun(stage: Stage<unknown, ReinforcementState>, options: object) {
+    const opened = await world.open(stage, { ...rollouts, ...options });
+    world.backend.fill(opened.state.reference.parameters.get('model.norm.weight')!, 0.9);
+    opened.state.isReferenceFresh = false;
+    const steps = stage.run(opened.config, opened.state, opened.run);
+    await steps.next();
+    return { ...opened, steps, examples: opened.state.iteration!.examples as PpoExample[] };
+  }
+  const deltas = ({ logProbs, reference }: PpoExample) => Array.from(logProbs, (logProb, t) => logProb - reference[t]!);
+
+  test('the KL of GRPO is k3 in the loss, times its coefficient', async () => {
+    const options = { samplesPerPrompt: 3, klCoefficient: 2, weighting: 'token' };
+    const { state, steps, examples } = await begun(grpoStage as Stage<unknown, ReinforcementState>, options);
+    const record = (await steps.next()).value as StepRecord;
+    const losses = examples.flatMap((example) =>
+      deltas(example).map((delta, t) => -example.advantages[t]! + 2 * (Math.exp(-delta) - 1 + delta)),
+    );
+    const expected = losses.reduce((a, b) => a + b, 0) / losses.length;
+    expect(Math.abs(expected)).toBeGreaterThan(1e-3);
+    expect(record.policyLoss! / expected).toBeCloseTo(1, 3);
+    grpoStage.close!(state);
+  });
+
+  test('the KL of RLOO is taken off the score, and a group is of all samples of a prompt', async () => {
+    const options = { samplesPerPrompt: 3, klCoefficient: 2 };
+    const { state, examples } = await begun(rlooStage as Stage<unknown, ReinforcementState>, options);
+    const rewards = examples.map((example) => example.score - 2 * deltas(example).reduce((a, b) => a + b, 0));
+    for (const [i, { advantages }] of examples.entries()) {
+      const group = rewards.slice(i - (i % 3), i - (i % 3) + 3);
+      const others = group.reduce((a, b) => a + b, 0) - rewards[i]!;
+      expect(advantages[0]).toBeCloseTo(rewards[i]! - others / 2, 9);
+    }
+    rlooStage.close!(state);
+  });
+
+  test('groups of GRPO are of all samples of a prompt', async () => {
+    const options = { samplesPerPrompt: 3, scale: 'none' };
+    const { state, examples } = await begun(grpoStage as Stage<unknown, ReinforcementState>, options);
+    for (const [i, { advantages, score }] of examples.entries()) {
+      const group = examples.slice(i - (i % 3), i - (i % 3) + 3);
+      expect(advantages[0]).toBeCloseTo(score - group.reduce((sum, one) => sum + one.score, 0) / 3, 9);
+    }
+    grpoStage.close!(state);
+  });
+
+  test('scores are scaled by the moments of all iterations, then clipped on both sides', async () => {
+    const options = { ...rollouts, samplesPerPrompt: 2, scoreScale: 'standard', scoreClip: 0.5, missingEosPenalty: 0 };
+    const { config, state, run } = await world.open(rlooStage, options);
+    const scores: number[] = [];
+    for await (const record of rlooStage.run(config, state, run)) {
+      if (record === pause) scores.push(...state.iteration!.examples.map((example) => (example as PpoExample).score));
+      else if (record.step === 2) break;
+    }
+    expect([Math.min(...scores), Math.max(...scores)]).toEqual([-0.5, 0.5]);
+    expect(state.scoreMoments.count).toBe(24);
+    rlooStage.close!(state);
+  });
+});
+
+test('a critic has a rate of its own', async () => {
+  for (const [lr, valueLr] of [
+    [1e-3, 1e-30],
+    [1e-30, 1e-3],
+  ] as const) {
+    const { config, state, run } = await world.open(ppoStage, { ...rollouts, lr, valueLr, passes: 1 });
+    const read = async ({ parameters }: Model, name: string) => world.backend.read(parameters.get(name)!);
+    // Under a head of zeros the critic's first update moves the head only.
+    const weights = async () => [
+      (await read(state.optimizer.model, 'model.norm.weight'))[0]!,
+      (await read(state.critic!.model, 'score.weight'))[0]!,
+    ];
+    const before = await weights();
+    for await (const record of ppoStage.run(config, state, run)) if (record !== pause) break;
+    const after = await weights();
+    const hasMoved = after.map((weight, i) => Math.abs(weight - before[i]!) > 1e-9);
+    expect(hasMoved).toEqual([lr > valueLr, valueLr > lr]);
+    ppoStage.close!(state);
+  }
+});
+
+test('a record of an iteration holds means over its updates', async () => {
+  const { config, state, run } = await world.open(ppoStage, { ...rollouts, passes: 2, minibatches: 2, lr: 1e-3 });
+  let updates: Metrics[] = [];
+  for await (const record of ppoStage.run(config, state, run)) {
+    if (record === pause) {
+      updates = state.iteration!.updates;
+      continue;
+    }
+    expect(updates).toHaveLength(4);
+    for (const name of ['policyLoss', 'valueLoss', 'gradientNorm']) {
+      expect(record[name]).toBeCloseTo(updates.reduce((sum, update) => sum + update[name]!, 0) / 4, 9);
+    }
+    break;
+  }
+  ppoStage.close!(state);
+});
+
+test('held-out prompts are answered greedily, as many as evalRows says', async () => {
+  const { config, state, run } = await world.open(rlooStage, { ...rollouts, holdOut: 0.5, evalRows: 2 });
+  expect([state.prompts.length, state.heldOut.length]).toEqual([6, 6]);
+  const prompts = encodedPrompts(state.heldOut.slice(0, 2), state.tokenizer).map(({ tokens }) => tokens);
+  const greedy = await generate(state.optimizer.model, prompts, { maxNewTokens: 8, stopIds: state.tokenizer.endIds });
+  const texts = greedy.map(({ tokens }) => state.tokenizer.decode(tokens, { skipSpecialTokens: true }));
+  const metrics = await rlooStage.evaluate!(config, state, run);
+  expect(metrics.reward).toBe((texts[0]!.length + texts[1]!.length) / 2);
+  const samples = await rlooStage.sample!(config, state, run);
+  expect(samples.slice(0, 2).map(({ completion }) => completion)).toEqual(texts);
+  rlooStage.close!(state);
 });
