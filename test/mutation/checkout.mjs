@@ -1,0 +1,60 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { transformSync } from '@swc/wasm-typescript';
+
+/** A throw-away copy of a checkout, built: node_modules in hard links, everything else in copies. */
+export function copyCheckout(root, folder) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' });
+  for (const path of new Set(listed.split('\0').filter(Boolean))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    cpSync(join(root, path), join(folder, path), { preserveTimestamps: true });
+  }
+  execFileSync('cp', ['-al', join(root, 'node_modules'), join(folder, 'node_modules')]);
+  // Vitest writes there, and files with hard links are those of the checkout too.
+  rmSync(join(folder, 'node_modules/.vite'), { recursive: true, force: true });
+  execFileSync(process.execPath, ['src/setup.mjs'], { cwd: folder });
+}
+
+/** Changes a source file in the copy, and what is built of it for tests that start the command; returns the way back. */
+export function change(folder, file, source) {
+  const built = file.replace(/^src/, 'dist').replace(/\.ts$/, '.js');
+  const { code } = transformSync(source, { mode: 'strip-only' });
+  const contents = [
+    [join(folder, file), source],
+    [join(folder, built), code.replaceAll(/((?:from|import\()\s*'\.[^']*)\.ts'/g, "$1.js'")],
+  ];
+  const before = contents.map(([path]) => [path, readFileSync(path)]);
+  for (const [path, content] of contents) writeFileSync(path, content);
+  return () => {
+    for (const [path, content] of before) writeFileSync(path, content);
+  };
+}
+
+/** Runs test files in the copy: `passed`, `failed`, or `late` beyond the limit. */
+export async function runTests(folder, { tests, name }, seconds) {
+  const command = [
+    ['node_modules/vitest/vitest.mjs', 'run', '--bail', '1', '--reporter', 'dot'],
+    name === undefined ? [] : ['-t', name],
+    tests,
+  ].flat();
+  // A group of its own, so that whatever the tests have started ends with them.
+  const child = spawn(process.execPath, command, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text) => {
+      output = (output + text).slice(-20_000);
+    });
+  }
+  let isLate = false;
+  const end = () => {
+    isLate = true;
+    process.kill(-child.pid, 'SIGKILL');
+  };
+  const timer = setTimeout(end, seconds * 1000);
+  const code = await new Promise((resolve) => child.on('exit', resolve));
+  clearTimeout(timer);
+  return { end: isLate ? 'late' : code === 0 ? 'passed' : 'failed', output };
+}
