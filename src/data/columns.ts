@@ -81,6 +81,7 @@ export function withoutNulls(record: SourceRecord): SourceRecord {
 /** Columns of a format out of columns of the file, which are moved: what is mapped is not read under its own name as well. */
 export function moveColumns(record: SourceRecord, columns: Readonly<Record<string, string>>): SourceRecord {
   const sources = new Set(Object.values(columns));
+  if (sources.size === 0) return record;
   const kept = Object.entries(record.value).filter(([key]) => !sources.has(key) && !Object.hasOwn(columns, key));
   const moved = Object.entries(columns).filter(([, source]) => Object.hasOwn(record.value, source));
   const value = Object.fromEntries([
@@ -167,6 +168,7 @@ export class UnreadColumns {
   }
 
   #inMessages(column: string, value: unknown): Refused[] {
+    if (typeof value !== 'object') return [];
     const messages = Array.isArray(value) ? value : [value];
     return messages.flatMap((message: unknown, index) => {
       if (!isJsonObject(message) || !(Object.hasOwn(message, 'role') || Object.hasOwn(message, 'from'))) return [];

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, extname, relative } from 'node:path';
 import type { Problem } from '../errors.ts';
 import { type BinaryFormat, binaryFormatOf, encodingProblem } from '../files.ts';
@@ -22,12 +23,17 @@ const csv = (delimiter: string): Conversion =>
     `import csv, json, sys; rows = csv.DictReader(open(sys.argv[1], newline='', encoding='utf-8-sig'), delimiter='${delimiter}'); open(sys.argv[2], 'w').writelines(json.dumps(row) + '\\n' for row in rows)`,
   );
 
+const decompress =
+  (program: string): Conversion =>
+  (file, rows) =>
+    `${program} < ${file} > ${rows}`;
+
 const conversions: Partial<Record<Container, Conversion>> = {
-  'a gzip archive': (file) => `gunzip -k ${file}`,
+  'a gzip archive': decompress('gzip -dc'),
+  'a zstd archive': decompress('zstd -dc'),
+  'a bzip2 archive': decompress('bzip2 -dc'),
+  'an xz archive': decompress('xz -dc'),
   'a zip archive': (file) => `unzip ${file}`,
-  'a zstd archive': (file) => `zstd -d ${file}`,
-  'a bzip2 archive': (file) => `bunzip2 -k ${file}`,
-  'an xz archive': (file) => `unxz -k ${file}`,
   'a Parquet file': pandas('read_parquet'),
   'an Arrow file': pandas('read_feather'),
   'an Arrow stream': python(
@@ -67,6 +73,7 @@ export function notJsonProblem(head: Buffer, file: string): Problem | undefined 
   const known = containerProblem(head, file);
   const text = textOf(head);
   if (known || isJson(text)) return known;
+  if (head.includes(0)) return problemOf(basename(file), 'is binary data, not JSON', undefined);
   const message = `is not JSON: it begins with ${JSON.stringify(text.split('\n')[0]!.slice(0, 40).trimEnd())}`;
   return problemOf(
     basename(file),
@@ -101,12 +108,20 @@ function tableOf(header: string): 'CSV' | 'TSV' | undefined {
 
 function conversion(container: Container, file: string): string | undefined {
   const make = conversions[container];
-  const path = relative(process.cwd(), file);
-  const rows = `${path.slice(0, path.length - extname(path).length)}.jsonl`;
-  return make && `convert it: ${make(quoted(path), quoted(rows))}`;
+  const rows = freeName(file);
+  return make && `convert it: ${make(shellPath(file), shellPath(rows))}`;
 }
 
-/** One word of a shell. */
-function quoted(path: string): string {
+/** A name for the rows of a file, beside it, under which there is nothing yet. */
+function freeName(file: string): string {
+  const stem = file.slice(0, file.length - extname(file).length).replace(/\.(jsonl|json|ndjson)$/i, '');
+  const free = ['', '.rows', '.rows-1', '.rows-2'].find((suffix) => !existsSync(`${stem}${suffix}.jsonl`));
+  return free === undefined ? 'ROWS.jsonl' : `${stem}${free}.jsonl`;
+}
+
+/** A file as one word of a shell, from where the command was given. */
+export function shellPath(file: string): string {
+  const near = relative(process.cwd(), file);
+  const path = near.startsWith('..') ? file : near;
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

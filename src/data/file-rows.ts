@@ -111,11 +111,10 @@ async function recordRows<U extends Use>(
   const records = read.map((record) => withoutNulls(moveColumns(record, columns)));
   const { format, evidence } = formatOf(records[0] as SourceRecord, source, name, use);
   const unread = new UnreadColumns(format, use, source.ignore ?? []);
-  const rows = parseRows(records, format, use, unread, findings);
+  const why = source.format === undefined ? `the file is read as ${format.name}, because ${evidence}` : undefined;
+  const rows = parseRows(records, format, use, unread, findings, why);
   const together = findings.none ? format.together?.[use]?.(rows) : undefined;
   if (together) findings.add(together);
-  if (source.format === undefined)
-    findings.explain(`${basename(files[0]!)} is read as ${format.name}, because ${evidence}`);
   findings.throwIfAny(inRows, name);
   return { rows, format, evidence, unreadColumns: [...replacedColumns(there, columns), ...unread.names] };
 }
@@ -155,6 +154,7 @@ function parseRows<U extends Use>(
   use: U,
   unread: UnreadColumns,
   findings: Findings,
+  why: string | undefined,
 ): RowOf[U][] {
   const schema = format.rows[use];
   const rows: RowOf[U][] = [];
@@ -168,7 +168,9 @@ function parseRows<U extends Use>(
       line: () => line,
     });
     if (found.value !== undefined) rows.push(found.value);
-    else for (const problem of found.problems) findings.add(problem);
+    else for (const problem of found.problems) findings.add(why && !problem.hint ? { ...problem, hint: why } : problem);
+    // Why the rows were read as they were is said once.
+    if (found.value === undefined) why = undefined;
   }
   return rows;
 }
@@ -185,12 +187,6 @@ class Findings {
   add(problem: Problem): void {
     if (this.#shown.length < shownProblems) this.#shown.push(problem);
     else this.#hidden++;
-  }
-
-  /** Says why the rows were read as they were, at the first problem that says nothing better. */
-  explain(hint: string): void {
-    const [first] = this.#shown;
-    if (first && first.hint === undefined) this.#shown[0] = { ...first, hint };
   }
 
   throwIfAny(among: string, subject?: string): void {

@@ -1,6 +1,6 @@
-import { relative } from 'node:path';
 import { isJsonObject } from '../checkpoint/strict-json.ts';
 import type { Problem } from '../errors.ts';
+import { shellPath } from './containers.ts';
 import type { Use } from './rows.ts';
 
 type Row = Readonly<Record<string, unknown>>;
@@ -90,7 +90,7 @@ export const publicShapes: readonly PublicShape[] = [
   },
   {
     name: 'oasst',
-    has: ['text', 'role', 'parent_id'],
+    has: ['message_id', 'text', 'role'],
     remedies: {
       messages: {
         words:
@@ -305,15 +305,16 @@ export const publicShapes: readonly PublicShape[] = [
   },
 ];
 
+function hasShape(row: Row, { has, lacks = [], is }: PublicShape): boolean {
+  const holds = (key: string) => Object.hasOwn(row, key);
+  return has.every(holds) && !lacks.some(holds) && (is?.(row) ?? true);
+}
+
+export const hasPublicShape = (row: Row): boolean => publicShapes.some((shape) => hasShape(row, shape));
+
 /** What to do with the rows of a file that has the form of a public dataset, but none that gives rows of the use. */
 export function publicShapeProblem(row: Row, use: Use, file: string): Pick<Problem, 'message' | 'hint'> | undefined {
-  const shape = publicShapes.find(
-    ({ has, lacks = [], is, remedies }) =>
-      remedies[use] !== undefined &&
-      has.every((key) => Object.hasOwn(row, key)) &&
-      !lacks.some((key) => Object.hasOwn(row, key)) &&
-      (is?.(row) ?? true),
-  );
+  const shape = publicShapes.find((known) => known.remedies[use] !== undefined && hasShape(row, known));
   if (!shape) return undefined;
   const keys = shape.has.map((key) => `\`${key}\``).join(', ');
   const message = `the rows have ${keys}, the form of ${shape.name}, which gives no ${use} rows as it is`;
@@ -321,12 +322,11 @@ export function publicShapeProblem(row: Row, use: Use, file: string): Pick<Probl
 }
 
 function told(remedy: Remedy, file: string): string {
-  const path = relative(process.cwd(), file);
   if ('words' in remedy) return remedy.words;
   if ('jq' in remedy) {
     const from = file.endsWith('.json') ? `if type == "array" then .[] else . end | ${remedy.jq}` : remedy.jq;
-    return `convert it, for instance with: jq -c '${from}' ${path} > ROWS.jsonl`;
+    return `convert it, for instance with: jq -c '${from}' ${shellPath(file)} > ROWS.jsonl`;
   }
   const columns = Object.entries(remedy.columns).map(([column, source]) => `${column}: ${source}`);
-  return `write into datasets/NAME.yaml: path: ${path}, format: ${remedy.format}, columns: { ${columns.join(', ')} }; then NAME is the dataset`;
+  return `write into datasets/NAME.yaml: path: ${shellPath(file)}, format: ${remedy.format}, columns: { ${columns.join(', ')} }; then NAME is the dataset`;
 }

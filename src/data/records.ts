@@ -20,6 +20,9 @@ export interface SourceRecord {
 /** Lists and objects inside each other that a record may have; data has a handful. */
 const deepest = 64;
 
+/** Rows that cannot be read after which a file is given up: it is none of rows. */
+const mostUnreadable = 1000;
+
 const byteOrderMark = Buffer.from('\uFEFF');
 
 /**
@@ -31,29 +34,36 @@ export async function* readRecords(
   report: (problem: Problem) => void,
 ): AsyncGenerator<SourceRecord, void, undefined> {
   const { pieces, isList } = await openPieces(file);
-  let row = 0;
-  let last: SourceRecord | undefined;
-  for (;;) {
-    const next = await pieces.next();
-    if (next.done) {
-      if (next.value) report({ where: basename(file), ...next.value });
-      break;
+  const where = basename(file);
+  let first: SourceRecord | undefined;
+  let unreadable = 0;
+  try {
+    for (let row = 1; unreadable < mostUnreadable; row++) {
+      const next = await pieces.next();
+      if (next.done) {
+        if (next.value) report({ where, ...next.value });
+        else if (row === 1) report({ where, message: 'the file is empty: no row in it' });
+        const only = !isList && row === 2 && first && wholeObjectProblem(first.value, file);
+        if (only) throw new RequestError({ where, ...only });
+        return;
+      }
+      const place = { file, row, line: next.value.line };
+      try {
+        const record = { value: parseRecord(next.value.bytes), ...place };
+        first ??= record;
+        yield record;
+      } catch (error) {
+        if (!(error instanceof UnreadableRow)) throw error;
+        const spread = !isList && row === 1 && (await spreadObjectsProblem(file, next.value.bytes));
+        if (spread) throw new RequestError({ where, ...spread });
+        report(unreadableRow(next.value, place, error.message));
+        unreadable++;
+      }
     }
-    const place = { file, row: ++row, line: next.value.line };
-    try {
-      last = { value: parseRecord(next.value.bytes), ...place };
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      const spread = !isList && row === 1 && (await spreadObjectsProblem(file, next.value.bytes));
-      if (spread) throw new RequestError({ where: basename(file), ...spread });
-      report(brokenRecord(next.value, place, error.message));
-      continue;
-    }
-    yield last;
+    report({ where, message: `${mostUnreadable} rows cannot be read: those after them were not looked at` });
+  } finally {
+    await pieces.return(undefined);
   }
-  if (row === 0) report({ where: basename(file), message: 'the file is empty: no row in it' });
-  const only = !isList && row === 1 && last ? wholeObjectProblem(last.value, file) : undefined;
-  if (only) throw new RequestError({ where: basename(file), ...only });
 }
 
 /** The first record of a file, or nothing where it has none that can be parsed. */
@@ -80,16 +90,35 @@ async function openPieces(
   return { pieces: isList ? elementsOf(chunks) : linesOf(chunks), isList };
 }
 
-/** @throws SyntaxError for what is no JSON object, and for what `JSON.parse` would pass in silence */
+/** A record that cannot be read, and why. */
+class UnreadableRow extends Error {}
+
+/** @throws UnreadableRow for what is no JSON object, and for what `JSON.parse` would pass in silence */
 function parseRecord(bytes: Buffer): Record<string, unknown> {
   const { depth, keys, surrogates } = structureOf(bytes);
-  if (depth > deepest) throw new SyntaxError(`lists and objects are nested ${depth} deep; ${deepest} is the most`);
-  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8 text');
+  if (depth > deepest) throw new UnreadableRow(`lists and objects are nested ${depth} deep; ${deepest} is the most`);
+  if (!isUtf8(bytes)) throw new UnreadableRow('is not UTF-8 text');
   const text = bytes.toString('utf8');
-  const value: unknown = JSON.parse(text);
-  if (surrogates || keys !== keysOf(value)) parseStrictJson(text);
+  const value = parsed(text);
+  if (surrogates || keys !== keysOf(value)) requireStrict(text);
   if (isJsonObject(value)) return value;
-  throw new SyntaxError(`${JSON.stringify(value).slice(0, 40)} is no object with keys`);
+  throw new UnreadableRow(`${JSON.stringify(value).slice(0, 40)} is no object with keys`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UnreadableRow(`broken JSON: ${(error as SyntaxError).message}`);
+  }
+}
+
+function requireStrict(text: string): void {
+  try {
+    parseStrictJson(text);
+  } catch (error) {
+    throw new UnreadableRow((error as SyntaxError).message);
+  }
 }
 
 /** Keys in all objects of a value: fewer than in its text where one stands twice. */
@@ -99,22 +128,28 @@ function keysOf(value: unknown): number {
   return children.reduce((total: number, child) => total + keysOf(child), Array.isArray(value) ? 0 : children.length);
 }
 
-function brokenRecord({ bytes, line }: Piece, { file, row }: Omit<SourceRecord, 'value'>, reason: string): Problem {
+function unreadableRow({ bytes, line }: Piece, { file, row }: Omit<SourceRecord, 'value'>, reason: string): Problem {
   const text = bytes.toString('utf8');
   const position = Number(/at position (\d+)/.exec(reason)?.[1] ?? 0);
-  const hint = mistakes.find(([pattern]) => pattern.test(text))?.[1];
+  const hint = mistakes.find(({ text: inText, reason: inReason }) =>
+    (inText ?? inReason!).test(inText ? text : reason),
+  )?.hint;
   return {
     where: `${basename(file)}, row ${row}`,
     line: line + text.slice(0, position).split('\n').length - 1,
-    message: `broken JSON: ${reason}`,
+    message: reason,
     ...(hint === undefined ? {} : { hint }),
   };
 }
 
-/** What other programs write for JSON. */
-const mistakes: readonly (readonly [RegExp, string])[] = [
-  [/^\s*\{\s*'/, "keys and texts in single quotes are Python's notation: write the rows with json.dumps"],
-  [/[:,[]\s*(-?Infinity|NaN|None|True|False)\b/, 'JSON has true, false and null, and no NaN or Infinity'],
-  [/\}\r\{/, "lines end at '\\n', and those of this file at '\\r' alone: convert it with tr '\\r' '\\n'"],
-  [/^\s*$/, 'nothing stands between two commas of the list, or before its end'],
+/** What other programs write for JSON, and what becomes of files, by the text of the row or by what the parser says. */
+const mistakes: readonly { text?: RegExp; reason?: RegExp; hint: string }[] = [
+  { text: /^\s*\{\s*'/, hint: "keys and texts in single quotes are Python's notation: write the rows with json.dumps" },
+  { text: /[:,[]\s*(-?Infinity|NaN|None|True|False)\b/, hint: 'JSON has true, false and null, and no NaN or Infinity' },
+  { text: /\}\r\{/, hint: "lines end at '\\n', and those of this file at '\\r' alone: convert it with tr '\\r' '\\n'" },
+  { text: /\}\s*\{/, hint: 'a line holds one object: write each on its own, for instance with jq -c .' },
+  { text: /^\s*$/, hint: 'nothing stands between two commas of the list, or before its end' },
+  { reason: /not UTF-8/, hint: 'convert the file, for instance with iconv -f WINDOWS-1252 -t UTF-8' },
+  { reason: /control character/, hint: 'control characters inside texts are written as escapes, such as \\n and \\t' },
+  { reason: /Unterminated|end of JSON/, hint: 'a `"`, `}` or `]` is missing, or the file is cut off here' },
 ];

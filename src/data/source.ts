@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readlink, stat } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { closest, suggestion } from '../config/suggest.ts';
 import { RequestError } from '../errors.ts';
@@ -111,6 +111,9 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function unknownSource(source: string, baseDirectory: string): Promise<RequestError> {
+  const link = await readlink(resolve(baseDirectory, source)).catch(() => undefined);
+  if (link !== undefined)
+    return new RequestError({ where: source, message: `is a link to ${link}, which is not there` });
   const names = [...townKinds.map((kind) => `town/${kind}`), ...(await descriptorNames(baseDirectory))];
   const message = `neither a file nor a folder nor a dataset (${names.join(', ')})`;
   const meant = closest(source, names);

@@ -1,28 +1,29 @@
-import { basename } from 'node:path';
 import { isJsonObject } from '../checkpoint/strict-json.ts';
 import type { Problem } from '../errors.ts';
 import { readRegularFile } from '../files.ts';
+import { shellPath } from './containers.ts';
 import { detectFormat } from './formats/index.ts';
+import { hasPublicShape } from './public-shapes.ts';
 import { recordLimit, structureOf } from './record-splitting.ts';
 
 type Found = Pick<Problem, 'message' | 'hint'> | undefined;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A file whose first line is no JSON because its objects go on in the lines after it. */
 export async function spreadObjectsProblem(file: string, firstLine: Buffer): Promise<Found> {
   if (structureOf(firstLine).open === 0) return undefined;
   const bytes = await readRegularFile(file, recordLimit).catch(() => undefined);
-  const text = bytes?.toString('utf8') ?? '';
-  // A line behind it that begins an object of its own says that this one is broken.
-  if (/^\s*\{.*\n\s*\{/.test(text.replace(/^\uFEFF/, ''))) return undefined;
+  const text = bytes?.toString('utf8').replace(/^\uFEFF/, '') ?? '';
+  // A second line that begins an object of its own says that the first one is broken.
+  if (/^\s*\{.*\n\s*\{/.test(text)) return undefined;
   const value = parsed(text);
+  const spread = {
+    message: 'objects go on over several lines, but a row is one line',
+    hint: `write each on one line, for instance with: jq -c . ${shellPath(file)} > ROWS.jsonl`,
+  };
   if (value === undefined) return /\n\}\s*\{/.test(text) ? spread : undefined;
   return isJsonObject(value) ? (wholeObjectProblem(value, file) ?? spread) : undefined;
 }
-
-const spread = {
-  message: 'objects go on over several lines, but a row is one line',
-  hint: 'write each on one line, for instance with: jq -c . FILE > ROWS.jsonl',
-};
 
 function parsed(text: string): unknown {
   try {
@@ -32,39 +33,43 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A file that is one object with all rows inside it, as a wrapper, as columns, or split into parts. */
-export function wholeObjectProblem(object: Readonly<Record<string, unknown>>, file: string): Found {
-  const entries = Object.entries(object);
-  const parts = entries.filter(([, value]) => isRows(value));
-  if (parts.length > 0 && !detectFormat(object))
-    return wrapped(
-      parts.map(([key]) => key),
-      file,
-    );
-  const lengths = new Set(entries.map(([, value]) => columnLength(value)));
-  if (entries.length === 0 || lengths.size > 1 || lengths.has(undefined)) return undefined;
-  return {
-    message: `is one object whose columns (${names(entries.map(([key]) => key))}) each hold all rows, and a row is an object`,
-    hint: `convert it: python3 -c "import sys, pandas; pandas.DataFrame(__import__('json').load(open(sys.argv[1]))).to_json(sys.argv[2], orient='records', lines=True, force_ascii=False)" ${basename(file)} ROWS.jsonl`,
-  };
+/** A file that is one object with all rows inside it: in a list under a name, or in columns. */
+export function wholeObjectProblem(object: JsonObject, file: string): Found {
+  if (detectFormat(object) === undefined && !hasPublicShape(object)) {
+    const lists = Object.keys(object).filter((key) => isRows(object[key]));
+    if (lists.length > 0) return wrapped(object, lists, file);
+    if (Array.isArray(object.columns) && Array.isArray(object.data))
+      return inColumns(['columns', 'data'], 'split', file);
+  }
+  const lengths = new Set(Object.values(object).map(columnLength));
+  const isTable = lengths.size === 1 && !lengths.has(undefined);
+  return isTable ? inColumns(Object.keys(object), undefined, file) : undefined;
 }
 
-function wrapped(keys: readonly string[], file: string): Found {
+function wrapped(object: JsonObject, keys: readonly string[], file: string): Found {
   const [key] = keys as [string];
   const path = /^[A-Za-z_]\w*$/.test(key) ? `.${key}` : `.[${JSON.stringify(key)}]`;
+  // The datasets server of the Hugging Face hub: {rows: [{row_idx, row}]}.
+  const inside = (object[key] as JsonObject[]).every(({ row }) => isJsonObject(row)) ? '.row' : '';
   return {
     message: `is one object that holds its rows in ${names(keys)}, not a list of rows or a row a line`,
-    hint: `take them out, for instance with: jq -c '${path}[]' ${basename(file)} > ${key}.jsonl`,
+    hint: `take them out, for instance with: jq -c '${path}[]${inside}' ${shellPath(file)} > ROWS.jsonl`,
   };
 }
 
-const names = (keys: readonly string[]) =>
-  keys.length > 6
-    ? `${keys
-        .slice(0, 6)
-        .map((key) => `\`${key}\``)
-        .join(', ')}, …`
-    : keys.map((key) => `\`${key}\``).join(', ');
+function inColumns(keys: readonly string[], orient: 'split' | undefined, file: string): Found {
+  const frame = orient ? `pandas.DataFrame(t['data'], columns=t['columns'])` : 'pandas.DataFrame(t)';
+  const code = `import json, sys, pandas; t = json.load(open(sys.argv[1])); ${frame}.to_json(sys.argv[2], orient='records', lines=True, force_ascii=False)`;
+  return {
+    message: `is one object whose columns (${names(keys)}) each hold all rows, but a row is an object of its own`,
+    hint: `convert it: python3 -c "${code}" ${shellPath(file)} ROWS.jsonl`,
+  };
+}
+
+function names(keys: readonly string[]): string {
+  const shown = keys.slice(0, 6).map((key) => `\`${key}\``);
+  return `${shown.join(', ')}${keys.length > shown.length ? ', …' : ''}`;
+}
 
 /** A list of objects. */
 function isRows(value: unknown): boolean {
@@ -73,7 +78,7 @@ function isRows(value: unknown): boolean {
 
 /** Rows of a column that is a list of values, or of pandas' `{"0": …, "1": …}`; nothing where it is none. */
 function columnLength(value: unknown): number | undefined {
-  if (Array.isArray(value)) return value.every(isJsonObject) && value.length > 0 ? undefined : value.length;
+  if (Array.isArray(value)) return isRows(value) ? undefined : value.length;
   if (!isJsonObject(value)) return undefined;
   const keys = Object.keys(value);
   return keys.length > 0 && keys.every((key, index) => key === String(index)) ? keys.length : undefined;
