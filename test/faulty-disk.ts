@@ -75,6 +75,10 @@ export function faultySynchronous(real: typeof synchronous): typeof synchronous 
       attempt('write', String(path));
       real.writeFileSync(path, data, options);
     },
+    renameSync(from, to) {
+      attempt('rename', `${from} → ${to}`);
+      real.renameSync(from, to);
+    },
     truncateSync(path, length) {
       attempt('truncate', String(path));
       real.truncateSync(path, length);

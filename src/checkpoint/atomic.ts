@@ -88,9 +88,18 @@ function temporarySibling(path: string): string {
   return `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`;
 }
 
+/** What ends the names that `temporarySibling` makes. */
+const pattern = /\.tmp-(\d+)-[0-9a-f]{8}$/;
+
+/** Deletes what interrupted writes have left in a folder that no other process writes into. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (pattern.test(name)) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
 /** Deletes what processes that are gone have left beside `path`. */
 async function removeAbandoned(path: string): Promise<void> {
-  const pattern = /\.tmp-(\d+)-[0-9a-f]{8}$/;
   for (const name of await readdir(dirname(path))) {
     const match = pattern.exec(name);
     if (!match || name.slice(0, match.index) !== basename(path) || isRunning(Number(match[1]))) continue;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { removeLeftovers } from '../checkpoint/atomic.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
@@ -42,6 +43,7 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   const unlock = lockNode(job.directory);
   const metrics = openMetricsLog(join(job.directory, 'metrics.jsonl'), options.warn);
   try {
+    await removeLeftovers(job.directory).catch((error) => options.log(`leftovers stay: ${error.message}`));
     return await runOpened(stage, config, machine, { job, metrics, ...options });
   } catch (error) {
     await recordFailure({ metrics, ...options }, error as Error);

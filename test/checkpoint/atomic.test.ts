@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   recoverDirectory,
+  removeLeftovers,
   requireFreeSpace,
   writeDirectoryAtomically,
   writeFileAtomically,
@@ -66,6 +67,15 @@ describe('a directory', () => {
     await writeDirectoryAtomically(join(folder, 'final'), async () => {});
     expect(await readdir(folder)).toEqual(['final', running, 'final.tmp-notes'].sort());
   });
+});
+
+test('what interrupted writes have left is removed, and nothing else', async () => {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, 'state-000002.tmp-1-0123abcd', 'model'), { recursive: true });
+  for (const name of ['metrics.jsonl.tmp-99-0123abcd', 'metrics.jsonl', 'notes.tmp-1'])
+    await writeFile(join(folder, name), '');
+  await removeLeftovers(folder);
+  expect((await readdir(folder)).sort()).toEqual(['metrics.jsonl', 'notes.tmp-1']);
 });
 
 describe('a file', () => {

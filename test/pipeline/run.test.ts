@@ -266,7 +266,7 @@ describe('a node that is at work', () => {
     expect(second.status).toBe(2);
     expect(second.stderr).toMatch(/seed-1: process \d+ is at work in it\n.*hint/);
 
-    const pid = Number((await readFile(join(node(), 'node.lock'), 'utf8')).trim());
+    const { pid } = JSON.parse(await readFile(join(node(), 'node.lock'), 'utf8'));
     running.child.kill('SIGINT');
     await until(async () => (await readFile(join(node(), 'log.txt'), 'utf8')).includes('stopping after this step'));
     // Two that come at once are one that was passed on twice.
