@@ -74,6 +74,7 @@ const rowOptions = ({ rows = Number.POSITIVE_INFINITY }: ScoreFlags) => ({
   holdOut: 0,
   rows,
   baseDirectory: process.cwd(),
+  log: tell,
 });
 
 async function scorePairs(reward: RewardModel, tokenizer: Tokenizer, flags: ScoreFlags): Promise<ScoredPairs> {

@@ -199,7 +199,7 @@ export class UnreadColumns {
       known.rows++;
       return;
     }
-    const message = `is not read, and changes what the row means: it is ${is}`;
+    const message = `is not read, and changes what the row means: ${is}`;
     const hint = `write the rows without \`${key}\`, or pass over it with \`ignore: [${key}]\` in a datasets/NAME.yaml`;
     const problem = { where: `${basename(file)}, row ${row}, \`${path}\``, line, message, hint };
     this.#refused.set(key, { problem, rows: 1 });

@@ -21,8 +21,6 @@ export interface DatasetOptions {
   baseDirectory?: string;
   /** Give no rows where the split is empty, instead of an error: for held-out rows that need not exist. */
   allowEmpty?: boolean;
-  /** Is told, in a line, how the dataset was read and what of it was not. */
-  log?: (line: string) => void;
 }
 
 /**
@@ -44,8 +42,6 @@ export async function openDataset<U extends Use>(
     const hint = 'give `holdOut` a share such as 0.05, or name a `test` file in a datasets/NAME.yaml';
     throw new RequestError({ where: source, message: `the ${split} split of this dataset is empty`, hint });
   }
-  const sentences = describeReading(reading);
-  if (sentences.length > 0) options.log?.(`${source}: ${sentences.join('; ')}`);
   return { name: source, rows, fingerprint: await fingerprint(resolved, use, options), reading };
 }
 
@@ -62,6 +58,15 @@ export function describeReading({ format, unreadColumns, skippedFiles, remarks }
   ];
 }
 
+/** Is told one line at a time. */
+export type Log = (line: string) => void;
+
+/** Says how a dataset was read, where there is anything to say. */
+export function sayReading({ name, reading }: Dataset<unknown>, log: Log): void {
+  const sentences = describeReading(reading);
+  if (sentences.length > 0) log(`${name}: ${sentences.join('; ')}`);
+}
+
 /** True where `openDataset` would look for rows of this use in the dataset: by its first row, whatever is wrong behind it. */
 export async function serves(source: string, use: Use, baseDirectory: string): Promise<boolean> {
   const resolved = await resolveSource(source, baseDirectory);
@@ -73,10 +78,11 @@ export async function serves(source: string, use: Use, baseDirectory: string): P
 export async function openSplits<U extends Use>(
   source: string,
   use: U,
-  { holdOut, baseDirectory, log }: Pick<DatasetOptions, 'holdOut' | 'baseDirectory' | 'log'>,
+  { holdOut, baseDirectory, log }: Pick<DatasetOptions, 'holdOut' | 'baseDirectory'> & { log?: Log },
 ): Promise<{ train: readonly RowOf[U][]; heldOut: readonly RowOf[U][] }> {
   const options = { ...(holdOut === undefined ? {} : { holdOut }), ...(baseDirectory ? { baseDirectory } : {}) };
-  const train = await openDataset(source, use, { ...options, ...(log ? { log } : {}), split: 'train' });
+  const train = await openDataset(source, use, { ...options, split: 'train' });
+  if (log) sayReading(train, log);
   const heldOut = await openDataset(source, use, { ...options, split: 'test', allowEmpty: true });
   return { train: train.rows, heldOut: heldOut.rows };
 }

@@ -1,5 +1,7 @@
+import type { Sequence } from '../data/batch.ts';
 import { checkSequences, encodeChoice, encodePlainChoice } from '../data/encode.ts';
 import type { ChoiceRow } from '../data/rows.ts';
+import { type Problem, RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
@@ -21,7 +23,9 @@ export async function multipleChoice(
   format: 'chat' | 'plain',
 ): Promise<MultipleChoice> {
   const encode = format === 'chat' ? encodeChoice : encodePlainChoice;
-  const sequences = rows.flatMap((row) => encode(row, tokenizer).continuations);
+  const encoded = rows.map((row) => encode(row, tokenizer).continuations);
+  requireTokens(encoded, rows);
+  const sequences = encoded.flat();
   checkSequences(sequences, tokenizer, model.config, 'leave such questions out, or take a model with a longer context');
   const logProbs = await logLikelihoods(model, sequences);
   let [byLength, bySum, chance, next] = [0, 0, 0, 0];
@@ -33,6 +37,21 @@ export async function multipleChoice(
     chance += 1 / choices.length;
   }
   return { accuracy: byLength / rows.length, accuracyBySum: bySum / rows.length, chance: chance / rows.length };
+}
+
+/** A choice without a token of its own has log p 0, and would always win. @throws RequestError */
+function requireTokens(encoded: readonly (readonly Sequence[])[], rows: readonly ChoiceRow[]): void {
+  const problems = encoded.flatMap((continuations, row): Problem[] => {
+    const without = continuations.findIndex(({ trained }) => !trained.includes(1));
+    if (without < 0) return [];
+    const choice = JSON.stringify(rows[row]!.choices[without]);
+    return [
+      {
+        message: `row ${row + 1}: no token of the choice ${choice} is its own: it has none, or one with what stands before it`,
+      },
+    ];
+  });
+  if (problems.length > 0) throw new RequestError(problems.slice(0, 10));
 }
 
 const codePoints = (text: string): number => [...text].length;

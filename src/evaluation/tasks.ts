@@ -1,6 +1,6 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
 import { own } from '../config/own.ts';
-import { openDataset } from '../data/dataset.ts';
+import { type Log, openDataset, sayReading } from '../data/dataset.ts';
 import { checkSequences } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
 import type { RowOf, Use } from '../data/rows.ts';
@@ -28,6 +28,8 @@ export interface TaskOptions {
   maxNewTokens: number;
   format: 'chat' | 'plain';
   baseDirectory: string;
+  /** Is told how the datasets were read. */
+  log?: Log;
   /** Whom the task `winRate` compares with; without one it is left out. */
   opponent?: { model: Model; tokenizer: Tokenizer } | undefined;
   /** Reward model that judges who wins, beside the answers of the rows. */
@@ -164,12 +166,13 @@ export async function runTasks(
 export async function heldOutRows<U extends Use>(
   source: string,
   use: U,
-  { holdOut, rows, baseDirectory }: Pick<TaskOptions, 'holdOut' | 'rows' | 'baseDirectory'>,
+  { holdOut, rows, baseDirectory, log }: Pick<TaskOptions, 'holdOut' | 'rows' | 'baseDirectory' | 'log'>,
 ): Promise<RowOf[U][]> {
   const options = { holdOut, baseDirectory, allowEmpty: true };
   const test = await openDataset(source, use, { ...options, split: 'test' });
   const all = test.rows.length > 0 ? test : await openDataset(source, use, { ...options, split: 'train' });
   if (all.rows.length === 0) throw new RequestError({ where: source, message: 'has no rows to measure on' });
+  if (log) sayReading(all, log);
   return all.rows.slice(0, use === 'text' ? undefined : rows);
 }
 

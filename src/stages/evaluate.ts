@@ -206,7 +206,8 @@ export async function measure(
   const player = await openPlayer(input, run);
   const other = opponent && (await openPlayer(opponent, run));
   const rewardModel = judge && (await openJudge(judge, player, run));
-  const options = { ...config, baseDirectory: run.baseDirectory, opponent: other, judge: rewardModel };
+  const { baseDirectory, log } = run;
+  const options = { ...config, baseDirectory, log, opponent: other, judge: rewardModel };
   try {
     const { model, tokenizer } = player;
     if (readsPlainText(tasks, config)) sayPrefix(tokenizer, run);

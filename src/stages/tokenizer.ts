@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { openDataset } from '../data/dataset.ts';
+import { openDataset, sayReading } from '../data/dataset.ts';
 import { type TrainedTokenizer, trainTokenizer } from '../tokenizer/train.ts';
 import type { Stage, StageRun, StepRecord } from './stage.ts';
 
@@ -38,9 +38,10 @@ export const tokenizerStage: Stage<TokenizerConfig, TokenizerState> = {
   inputs: {},
   result: 'tokenizer',
   datasets: { data: { use: 'text' } },
-  async open({ data, holdOut }, { baseDirectory }) {
-    const { rows } = await openDataset(data, 'text', { holdOut, baseDirectory });
-    return { texts: rows.map(({ text }) => text) };
+  async open({ data, holdOut }, { baseDirectory, log }) {
+    const dataset = await openDataset(data, 'text', { holdOut, baseDirectory });
+    sayReading(dataset, log);
+    return { texts: dataset.rows.map(({ text }) => text) };
   },
   run: tokenizer,
   finish: async (_config, state, directory) => state.tokenizer!.save(directory),

@@ -95,7 +95,7 @@ describe('columns that change what a row means', () => {
     const row = { messages: [user('q'), call], tools: [{ type: 'function' }] };
     const refused = await read('messages', row, row).catch((error: Error) => error.message);
     expect(refused).toMatch(/^2 problems/);
-    expect(refused).toMatch(/row 1, `messages\.1\.tool_calls`: .* a call of a function \(in 2 of 2 rows\)/);
+    expect(refused).toMatch(/row 1, `messages\.1\.tool_calls`: .*a call of a function \(in 2 of 2 rows\)/);
     expect(refused).toMatch(/row 1, `tools`: .* \(in 2 of 2 rows\)/);
   });
 

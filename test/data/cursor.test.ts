@@ -16,6 +16,10 @@ describe('DataCursor', () => {
     expect(batches.slice(0, 3).flat()).not.toEqual(batches.slice(3).flat());
   });
 
+  it('gives out more rows at once than a call has arguments', () => {
+    expect(new DataCursor(200_000, 1).take(300_000)).toHaveLength(300_000);
+  });
+
   it('depends on the seed alone', () => {
     expect(take(new DataCursor(50, 7), 3, 20)).toEqual(take(new DataCursor(50, 7), 3, 20));
     expect(new DataCursor(50, 7).next(50)).not.toEqual(new DataCursor(50, 8).next(50));

@@ -30,6 +30,18 @@ function trainedText(sequence: Sequence, tokenizer: Tokenizer): string {
 describe('conversations', () => {
   const tokenizer = pieceTokenizer([...roleTokens, 'blue', 'sky'], { eos: specialTokens.end });
 
+  it('leaves turns out that are marked as context', () => {
+    const bad: Message = { role: 'assistant', content: 'bad', trained: false };
+    const marked = { messages: [user('a'), bad, user('b'), assistant('ok'), user('c'), bad] };
+    const encoded = encodeMessages(marked, tokenizer);
+    expect(trainedText(encoded, tokenizer)).toBe('…ok<|end|>…');
+    expect(tokenizer.decode(encoded.tokens)).toBe(
+      tokenizer.decode(
+        encodeMessages({ messages: marked.messages.map(({ role, content }) => ({ role, content })) }, tokenizer).tokens,
+      ),
+    );
+  });
+
   it('trains every assistant turn and the token that ends it, and nothing else', () => {
     const row = {
       messages: [

@@ -98,6 +98,27 @@ describe('conversations', () => {
     expect(await read('messages', { conversations })).toEqual([{ messages: [user('a'), assistant('b')] }]);
   });
 
+  it('joins parts of text, and names a part that is none', async () => {
+    const parts = (...content: object[]) => ({ messages: [{ role: 'user', content }, assistant('b')] });
+    const text = (text: string) => ({ type: 'text', text });
+    expect(await read('messages', parts(text('a'), text('b')))).toEqual([{ messages: [user('ab'), assistant('b')] }]);
+    await expect(read('messages', parts(text('a'), { type: 'image_url', image_url: 'x' }))).rejects.toThrow(
+      'is a list of parts, and part 2 is of the type `image_url`: only parts {type: "text", text} are read',
+    );
+    await expect(read('messages', parts({ text: 'a' }))).rejects.toThrow('part 1 is without a type');
+  });
+
+  it('says how many rows end with a question, and asks that question', async () => {
+    const path = join(folder, 'open.json');
+    await writeFile(path, JSON.stringify([{ messages: [user('a'), assistant('b'), user('c')] }, { messages }]));
+    expect((await openDataset(path, 'messages')).reading.remarks).toEqual([
+      '1 of 2 rows end with a user turn, which is not trained',
+    ]);
+    const { rows, reading } = await openDataset(path, 'prompt');
+    expect(rows[0]).toEqual({ prompt: [user('a'), assistant('b'), user('c')] });
+    expect(reading.remarks).toEqual(['1 of 2 rows end with a user turn: prompts without an answer']);
+  });
+
   it('names the message that is wrong', async () => {
     await expect(read('messages', { messages: [user('a'), { role: 'bot', content: 'b' }] })).rejects.toThrow(
       'message 2: role `bot` is none of system, user',
@@ -111,6 +132,11 @@ describe('conversations', () => {
       'system message behind',
     );
     await expect(read('messages', { messages: 'hi' })).rejects.toThrow('expected a list of messages');
+    for (const role of ['tool', 'function', 'observation', 'function_call']) {
+      await expect(read('messages', { messages: [user('a'), { role, content: '1' }] })).rejects.toThrow(
+        `role \`${role}\`: turns of tools are not read`,
+      );
+    }
     await expect(read('messages', { messages: [{ role: 'constructor', content: 'x' }] })).rejects.toThrow(
       '`constructor` is none of',
     );
@@ -141,6 +167,62 @@ describe('preference pairs', () => {
     const talk = [user('a'), assistant('b'), user('c')];
     const [pair] = await read('preference', { chosen: [...talk, assistant('x')], rejected: [...talk, assistant('y')] });
     expect(pair).toEqual({ prompt: talk, chosen: 'x', rejected: 'y' });
+  });
+
+  it('counts the prompt together with answers of several turns', async () => {
+    const prompt = [{ role: 'system', content: 's' }, user('a')];
+    const turns = [assistant('b'), user('c')];
+    const pair = { prompt: [...prompt, ...turns], chosen: 'x', rejected: 'y' };
+    const answers = (...before: object[]) => ({
+      chosen: [...before, assistant('x')],
+      rejected: [...before, assistant('y')],
+    });
+    const spellings = [
+      { prompt, ...answers(...turns) },
+      { prompt: [...prompt, ...turns], ...answers() },
+      { prompt, ...answers(...prompt, ...turns) },
+      { prompt: 'a', system: 's', ...answers(...turns) },
+      { prompt: 'a', ...answers(...prompt, ...turns) },
+      { conversations: prompt, ...answers(...turns) },
+      answers(...prompt, ...turns),
+    ];
+    expect(await read('preference', ...spellings)).toEqual(spellings.map(() => pair));
+  });
+
+  it('takes a prompt with marked turns apart as it does answers', async () => {
+    const talk = [user('a'), assistant('b'), user('c')];
+    const marked = '\n\nHuman: a\n\nAssistant: b\n\nHuman: c';
+    const pair = { prompt: talk, chosen: 'yes', rejected: 'no' };
+    const spellings = [
+      { prompt: `${marked}\n\nAssistant:`, chosen: ' yes', rejected: ' no' },
+      { prompt: `${marked}\n\nAssistant: `, chosen: 'yes', rejected: 'no' },
+      { prompt: marked, chosen: 'yes', rejected: 'no' },
+      {
+        prompt: `${marked}\n\nAssistant:`,
+        chosen: `${marked}\n\nAssistant: yes`,
+        rejected: `${marked}\n\nAssistant: no`,
+      },
+      { chosen: `${marked}\n\nAssistant: yes`, rejected: `${marked}\n\nAssistant: no` },
+    ];
+    expect(await read('preference', ...spellings)).toEqual(spellings.map(() => pair));
+    expect(await read('prompt', { prompt: `${marked}\n\nAssistant:` })).toEqual([{ prompt: talk }]);
+    const feedback = { prompt: `${marked}\n\nAssistant:`, completion: ' yes', label: true };
+    const [row] = await read('feedback', feedback, { ...feedback, label: false });
+    expect(row).toEqual({ prompt: talk, answers: [{ text: 'yes', desirable: true }] });
+  });
+
+  it('refuses answers that contradict the prompt', async () => {
+    const other = { chosen: [user('z'), assistant('x')], rejected: [user('z'), assistant('y')] };
+    await expect(read('preference', { prompt: 'a', ...other })).rejects.toThrow(
+      'row 1: `chosen` begins with another conversation than the prompt',
+    );
+    const rejected = [user('a'), assistant('y')];
+    await expect(read('preference', { prompt: 'a', chosen: 'x', rejected: other.rejected })).rejects.toThrow(
+      '`rejected` begins with another',
+    );
+    expect(await read('preference', { prompt: 'a', chosen: 'x', rejected })).toHaveLength(1);
+    const systems = { chosen: [{ role: 'system', content: 's' }, user('a'), assistant('x')], rejected };
+    await expect(read('preference', { prompt: 'a', ...systems })).rejects.toThrow('no beginning in common');
   });
 
   it('says what is wrong with a pair', async () => {
@@ -223,9 +305,42 @@ describe('prompts and choices', () => {
     const choices = ['A', 'red', 'blue'];
     const rows = await read('choice', ...[2, 'C', 'blue', 'A'].map((answer) => ({ question: 'q', choices, answer })));
     expect(rows.map(({ answer }) => answer)).toEqual([2, 2, 2, 0]);
+    for (const answer of [-1, 3, 1.5, true, '1', 'D', null, [0]]) {
+      await expect(read('choice', { question: 'q', choices, answer })).rejects.toThrow('`answer`');
+    }
     await expect(read('choice', { question: 'q', choices, answer: 3 })).rejects.toThrow(
       '`answer` 3 is no index below 3',
     );
     await expect(read('choice', { choices, answer: 0 })).rejects.toThrow('`question` is missing');
+  });
+
+  it.each(['', '  ', '\n'])('refuses the choice %j in every form', async (empty) => {
+    await expect(read('choice', { question: 'q', choices: ['a', empty], answer: 0 })).rejects.toThrow(
+      '`choices.1`: is empty',
+    );
+    await expect(read('prompt', { question: 'q', choices: ['a', empty], answer: 0 })).rejects.toThrow('is empty');
+    const commonsense = (instruction: string, format: string) => ({
+      instruction: `${instruction}\n\nAnswer format: ${format}`,
+      output: 'x',
+      answer: 'answer1',
+    });
+    const three = 'answer1/answer2/answer3';
+    for (const choices of [`Answer2: ${empty} Answer3: c`, `Answer2: b Answer3: ${empty}`]) {
+      await expect(read('choice', commonsense(`Q\n\nAnswer1: a ${choices}`, three))).rejects.toThrow(
+        /the choice `answer[23]` is empty/,
+      );
+    }
+    await expect(read('choice', commonsense('Q', `answer1/${empty}`))).rejects.toThrow('fewer than two choices');
+  });
+
+  it('reads numbers as answers, as far as they are exact', async () => {
+    const rows = await read('prompt', ...[42, 0.1, -3, '1,000'].map((answer) => ({ prompt: 'a', answer })));
+    expect(rows.map(({ answer }) => answer)).toEqual(['42', '0.1', '-3', '1,000']);
+    await expect(read('prompt', { prompt: 'a', answer: 2 ** 60 })).rejects.toThrow('write it as text');
+  });
+
+  it('reads an instruction of many line breaks in linear time', async () => {
+    const instruction = `${'\n'.repeat(200_000)}x`;
+    await expect(read('choice', { instruction, output: 'a', answer: 'b' })).rejects.toThrow('does not end in');
   });
 });

@@ -118,3 +118,11 @@ describe('a task', () => {
     );
   });
 });
+
+test('a choice without a token of its own is refused: its log p of 0 would always win', async () => {
+  const question = (choices: string[]): ChoiceRow => ({ prompt: [{ role: 'user', content: 'q' }], choices, answer: 0 });
+  const tokenizer = pieceTokenizer([...pieces, 'Answer: a'], { bos: '<s>', eos: '</s>' });
+  await expect(multipleChoice(model, tokenizer, [question(['b', 'c']), question(['b', 'a'])], 'plain')).rejects.toThrow(
+    'row 2: no token of the choice "a" is its own',
+  );
+});

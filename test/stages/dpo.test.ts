@@ -122,6 +122,47 @@ async function trained(options: Record<string, unknown>, before: (state: DpoStat
   }
 }
 
+describe('KTO', () => {
+  const feedback = (count: number, label: boolean, completion: string) =>
+    Array.from({ length: count }, (_, i) => ({ prompt: `Where is ${i}?`, completion, label }));
+
+  test('refuses answers of which one label is left after the split', async () => {
+    await writeRows('sorted.jsonl', [...feedback(8, true, 'Here.'), ...feedback(2, false, 'There.')]);
+    await expect(opened({ loss: 'kto', data: 'sorted.jsonl', holdOut: 0.2 })).rejects.toThrow(
+      /all 8 answers that are left to train on are wanted[\s\S]*shuffle a file that is sorted/,
+    );
+  });
+
+  test('refuses answers of which one label is left without those that are too long', async () => {
+    await writeRows('long.jsonl', [...feedback(3, true, 'The mill. '.repeat(60)), ...feedback(3, false, 'No.')]);
+    const options = { loss: 'kto', data: 'long.jsonl', maxLength: 64, onTooLong: 'drop' };
+    await expect(opened(options)).rejects.toThrow('all 3 answers that are left to train on are unwanted');
+  });
+});
+
+test('samples of SFT answer the last question that has an answer', async () => {
+  const [question, answer] = [
+    { role: 'user', content: 'Who?' },
+    { role: 'assistant', content: 'Me.' },
+  ];
+  const wrong = { role: 'assistant', content: 'You.', weight: 0 };
+  await writeRows('open.jsonl', [
+    { messages: [question, answer] },
+    { messages: [question, answer, { role: 'user', content: 'Thanks.' }] },
+    { messages: [question, answer, question, wrong] },
+  ]);
+  const config = sftStage.schema.parse({ from: 'base', data: 'open.jsonl', holdOut: 0.6, steps: 1 });
+  const log: string[] = [];
+  const run = { backend, seed: 1, directory, baseDirectory: directory, inputs: { from: [at('base')] } };
+  const state = await sftStage.open(config, { ...run, log: (line) => void log.push(line) });
+  expect(state.prompts).toEqual([
+    { prompt: [question], answer: 'Me.' },
+    { prompt: [question], answer: 'Me.' },
+  ]);
+  expect(log[0]).toBe('open.jsonl: read as chat, because the first row has `messages`');
+  sftStage.close!(state);
+});
+
 describe('every loss learns what is preferred', () => {
   test.each([
     { loss: 'dpo' },
