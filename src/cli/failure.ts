@@ -1,3 +1,5 @@
+import type { Command } from 'commander';
+import { inFlags } from '../config/flags.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { tell } from './output.ts';
 
@@ -13,4 +15,25 @@ export function reportFailure(error: unknown): 1 | 2 {
   if (process.env.MIXTUNE_DEBUG && error instanceof Error) tell(String(error.stack));
   else if (!(error instanceof RunError)) tell('  → hint: MIXTUNE_DEBUG=1 shows where it happened');
   return 1;
+}
+
+/** Throws what a command throws with keys named as the flags that were typed for them: `onTooLong` as `--on-too-long`. */
+export function failInFlags(command: Command): (error: unknown) => never {
+  const keys = command.options.map((option) => option.attributeName());
+  return (error) => {
+    if (error instanceof RequestError) {
+      const problems = error.problems.map(({ message, hint, ...place }) => ({
+        ...place,
+        message: inFlags(message, keys),
+        ...(hint === undefined ? {} : { hint: inFlags(hint, keys) }),
+      }));
+      throw new RequestError(problems, error.subject);
+    }
+    if (error instanceof RunError) {
+      const { message, hint, cause, stateIsWhole } = error;
+      const named = { cause, stateIsWhole, ...(hint === undefined ? {} : { hint: inFlags(hint, keys) }) };
+      throw new RunError(inFlags(message, keys), named);
+    }
+    throw error;
+  };
 }

@@ -8,7 +8,7 @@ import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { addExportCommand } from './export.ts';
-import { reportFailure } from './failure.ts';
+import { failInFlags, reportFailure } from './failure.ts';
 import { addGenerateCommand } from './generate.ts';
 import { addInspectCommand } from './inspect.ts';
 import { addNodeCommand } from './node.ts';
@@ -16,6 +16,7 @@ import { addRunCommand } from './run.ts';
 import { addRunsCommand } from './runs.ts';
 import { addScoreCommand } from './score.ts';
 import { addStageCommands } from './stage-commands.ts';
+import { wrongArguments } from './wrong-arguments.ts';
 
 /** What a command needs to know of the program it belongs to. */
 export interface Program {
@@ -25,6 +26,9 @@ export interface Program {
   /** Makes a command's action set the exit status. */
   action<A extends unknown[]>(run: (...args: A) => Promise<number>): (...args: A) => Promise<void>;
 }
+
+/** `mixtune` without a command prints the help, as an error. */
+const isAskedForHelp = ({ code }: CommanderError): boolean => code === 'commander.help';
 
 /** Runs one command of `mixtune` with these stages and returns its exit status. */
 export async function runCommandLine(argv: readonly string[], stages: readonly Stage[]): Promise<number> {
@@ -38,7 +42,8 @@ export async function runCommandLine(argv: readonly string[], stages: readonly S
     action:
       (run) =>
       async (...args) => {
-        status = await run(...args);
+        // The command is what Commander passes last.
+        status = await run(...args).catch(failInFlags(args.at(-1) as Command));
       },
   };
   const command = new Command('mixtune')
@@ -46,8 +51,8 @@ export async function runCommandLine(argv: readonly string[], stages: readonly S
     .version(packageVersion())
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeErr: (text) => process.stderr.write(visible(text)) })
-    .showHelpAfterError('(--help shows what there is)');
+    .showSuggestionAfterError(false)
+    .configureOutput({ writeErr: (text) => process.stderr.write(visible(text)), outputError: () => undefined });
   addRunCommand(command, program);
   addCheckCommand(command, program);
   addStageCommands(command, program);
@@ -64,8 +69,9 @@ export async function runCommandLine(argv: readonly string[], stages: readonly S
     await command.parseAsync(withKebabFlags(argv), { from: 'user' });
     return status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    return reportFailure(error);
+    if (!(error instanceof CommanderError)) return reportFailure(error);
+    if (error.exitCode === 0) return 0;
+    return isAskedForHelp(error) ? 2 : reportFailure(wrongArguments(error, command, argv));
   }
 }
 

@@ -12,7 +12,7 @@ export function flagName(key: string): string {
 /** Command-line options of a key: a value, a list of values, or `--key` with `--no-key`. Required keys are left to the schema. */
 export function flagsOf(key: SchemaKey): Option[] {
   const name = flagName(key.name);
-  const help = [inFlags(meaningOf(key), key), defaultText(key)].filter(Boolean).join(' ');
+  const help = [inFlags(meaningOf(key), key.condition?.keys ?? []), defaultText(key)].filter(Boolean).join(' ');
   if (key.kind === 'boolean') {
     return [new Option(`--${name}`, help), new Option(`--no-${name}`).hideHelp()];
   }
@@ -20,10 +20,19 @@ export function flagsOf(key: SchemaKey): Option[] {
   return [new Option(`--${name} ${value}`, help).argParser((text, previous) => flagValue(key, text, previous))];
 }
 
-/** Keys that a condition names, as the flags that they are here. */
-function inFlags(text: string, { condition }: SchemaKey): string {
-  const keys = condition?.keys ?? [];
-  return keys.reduce((words, key) => words.replaceAll(`\`${key}\``, `--${flagName(key)}`), text);
+/**
+ * A text with its keys as flags: `onTooLong: drop` as --on-too-long drop, maxLength as --max-length. Without backticks,
+ * only names in camel case are keys for certain.
+ */
+export function inFlags(text: string, keys: readonly string[]): string {
+  return text.replace(
+    /`(\w+)(?:: ([^`]+))?`|(?<![\w./-])([a-z]+[A-Z]\w*)(?![\w./-]*[/.]\w)/g,
+    (written, quoted: string | undefined, value: string | undefined, bare: string | undefined) => {
+      if (bare !== undefined) return keys.includes(bare) ? `--${flagName(bare)}` : written;
+      if (!keys.includes(quoted!)) return written;
+      return `--${flagName(quoted!)}${value === undefined ? '' : ` ${value}`}`;
+    },
+  );
 }
 
 /** Accepts `--learningRate` for `--learning-rate`, as the key is spelt in YAML. */

@@ -211,7 +211,7 @@ function preflightProblems(
   if (tooLong.length > 0 && onTooLong === 'error') {
     problems.push({
       message: `${tooLong.length} of ${rows} rows are longer than ${maxLength} tokens (${rowNumbers(tooLong)}); the longest has ${longest}`,
-      hint: 'raise the length, or say what to do with them: `onTooLong: drop` or `truncate`',
+      hint: 'raise maxLength as far as the model goes, or say what to do with them: `onTooLong: drop` or `onTooLong: truncate`',
     });
   } else if (rows > 0 && tooLong.length === rows && keptRows === 0) {
     const left = onTooLong === 'truncate' ? 'nothing trained is left of any' : 'none is left';

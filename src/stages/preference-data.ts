@@ -15,6 +15,7 @@ import { weightsChecksum } from '../training/rollout-checks.ts';
 import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
 import type { DpoConfig } from './dpo.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
+import { rowLimit } from './sft.ts';
 import type { StageRun } from './stage.ts';
 
 /** What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every step. */
@@ -38,13 +39,14 @@ export type PreferenceData = { prompts: readonly PromptRow[] } & (
 
 /** Reads and encodes the rows, and asks the reference for their log-probabilities, where the loss has one. */
 export async function openPreferences(config: DpoConfig, run: StageRun, tokenizer: Tokenizer): Promise<PreferenceData> {
+  const maxLength = await rowLimit(config.maxLength, run);
   return config.loss === 'kto'
-    ? openAnswers({ ...config, loss: config.loss }, run, tokenizer)
-    : openPairs({ ...config, loss: config.loss }, run, tokenizer);
+    ? openAnswers({ ...config, maxLength, loss: config.loss }, run, tokenizer)
+    : openPairs({ ...config, maxLength, loss: config.loss }, run, tokenizer);
 }
 
 async function openPairs(
-  config: DpoConfig & PairObjective,
+  config: DpoConfig & PairObjective & { maxLength: number },
   run: StageRun,
   tokenizer: Tokenizer,
 ): Promise<PreferenceData> {

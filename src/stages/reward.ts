@@ -30,7 +30,7 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
-import { conversationOptions } from './sft.ts';
+import { conversationOptions, rowLimit } from './sft.ts';
 import type { Metrics, Stage, StepRecord } from './stage.ts';
 
 const { sampleEvery: _, ...training } = trainingOptions({
@@ -90,13 +90,14 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     const tokenizer = await loadTokenizer(start);
     paddingIdOf(tokenizer);
     const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
-    const train = encodePairs(rows.train, tokenizer, config);
+    const maxLength = await rowLimit(config.maxLength, run);
+    const train = encodePairs(rows.train, tokenizer, { ...config, maxLength });
     const comparisons = comparisonsOf(train.pairs);
     run.log(`${config.data}: ${describePreflight(train.preflight)}; ${comparisons.length} prompts`);
     const warning = lengthWarning(train.pairs.map((pair) => ({ longerBy: longerBy(pair) })));
     if (warning) run.log(`${config.data}: ${warning}`);
     const heldOut = encodePairs(rows.heldOut.slice(0, config.evalRows), tokenizer, {
-      ...config,
+      maxLength,
       onTooLong: 'truncate',
     }).pairs;
 

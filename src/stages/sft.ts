@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkSequences } from '../data/encode.ts';
@@ -18,14 +19,19 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { sampleCount } from './samples.ts';
-import type { Metrics, Stage, StepRecord } from './stage.ts';
+import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 
 /** What the stages that read conversations can be told about them. */
 export const conversationOptions = {
   holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
-  maxLength: z.int().min(2).default(512).describe('tokens that a row may have'),
+  maxLength: z.int().min(2).optional().describe('tokens that a row may have; without it, all that the model takes'),
   onTooLong: z.enum(['error', 'drop', 'truncate']).default('error').describe('what to do with longer rows'),
 };
+
+/** Tokens that a row may have. */
+export async function rowLimit(maxLength: number | undefined, { inputs }: StageRun): Promise<number> {
+  return maxLength ?? (await readModelDirectory(inputs.from![0]!.directory)).config.maxLength;
+}
 
 export const sftSchema = z.strictObject({
   from: z.string().describe('model to fine-tune: a stage or a Hugging Face directory'),
@@ -70,9 +76,10 @@ export const sftStage: Stage<SftConfig, SftState> = {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadTokenizer(start);
     const rows = await openSplits(config.data, 'messages', { ...run, holdOut: config.holdOut });
-    const train = encodeConversations(rows.train, tokenizer, config);
+    const maxLength = await rowLimit(config.maxLength, run);
+    const train = encodeConversations(rows.train, tokenizer, { ...config, maxLength });
     run.log(`${config.data}: ${describePreflight(train.preflight)}`);
-    const heldOut = encodeConversations(rows.heldOut, tokenizer, { ...config, onTooLong: 'truncate' }).sequences;
+    const heldOut = encodeConversations(rows.heldOut, tokenizer, { maxLength, onTooLong: 'truncate' }).sequences;
 
     const data = { rows: train.sequences.length, seed: run.seed, recompute: config.recompute };
     const training = from

@@ -69,7 +69,27 @@ describe('a stage refuses', () => {
   const sft = (...more: string[]) => ['sft', '--from', model, '--data', 'alpaca.json', '--steps', '1', ...more];
 
   it('an unknown key, with the one that was meant', () =>
-    refused(sft('--batch-sise', '2'), "unknown option '--batch-sise'", 'Did you mean --batch-size?'));
+    refused(sft('--batch-sise', '2'), "unknown option '--batch-sise'", 'did you mean --batch-size?'));
+
+  it('rows that the model cannot take, and names what was typed or could be', async () => {
+    // 2,048 tokens are the context of the model; up to there, a row may be as long as it is.
+    const rows = (words: number) => JSON.stringify([{ instruction: 'Say it.', output: 'q'.repeat(words) }]);
+    await writeFile(at('within.json'), rows(1900));
+    await writeFile(at('beyond.json'), rows(2200));
+    const stage = (data: string, ...more: string[]) => [
+      'sft',
+      '--from',
+      model,
+      '--data',
+      data,
+      '--steps',
+      '1',
+      ...more,
+    ];
+    await refused(stage('beyond.json'), 'longer than 2048 tokens', '--on-too-long drop', '--max-length');
+    expect((await run(...stage('within.json'), '--out', 'within')).status).toBe(0);
+    await refused(stage('within.json', '--max-length', '64'), 'longer than 64 tokens');
+  });
 
   it('a value of the wrong type', () => refused(sft('--lr', 'fast'), '--lr: found "fast", expected a number'));
 
@@ -154,7 +174,7 @@ describe('dpo refuses, all at once and with lines,', () => {
     await refused(
       ['dpo', '--from', model, '--data', 'pairs.jsonl', ...args],
       /6 problems/,
-      /--reference: has no effect with the loss orpo\n.*leave it out, or set `loss` to dpo, ipo, hinge, kto/,
+      /--reference: has no effect with the loss orpo\n.*leave it out, or set --loss to dpo, ipo, hinge, kto/,
       /--label-smoothing: has no effect with the loss orpo/,
       /--desirable-weight: has no effect with the loss orpo/,
       /row 2, line 2: `chosen` and `rejected` are the same text/,

@@ -166,8 +166,8 @@ describe('a model from flags alone', () => {
 
 describe('a wrong request', () => {
   it.each([
-    [['sft', '--form', 'x'], "unknown option '--form'", 'Did you mean --from?'],
-    [['stf'], "unknown command 'stf'", 'Did you mean sft?'],
+    [['sft', '--form', 'x'], "unknown option '--form'", 'did you mean --from?'],
+    [['stf'], "unknown command 'stf'", 'did you mean `sft`?'],
     [['sft'], '2 problems in mixtune sft', '--data: is missing'],
     [
       ['sft', '--from', 'none', '--data', 'none.json', '--lr', 'fast'],
