@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { transformSync } from '@swc/wasm-typescript';
 
@@ -16,6 +17,18 @@ export function copyCheckout(root, folder) {
   // Vitest writes there, and files with hard links are those of the checkout too.
   rmSync(join(folder, 'node_modules/.vite'), { recursive: true, force: true });
   execFileSync(process.execPath, ['src/setup.mjs'], { cwd: folder });
+}
+
+/** A hash of all sources and tests. */
+export function treeKey(folder) {
+  const hash = createHash('sha256');
+  for (const part of ['src', 'test']) {
+    for (const name of readdirSync(join(folder, part), { recursive: true }).sort()) {
+      const path = join(folder, part, name);
+      if (statSync(path).isFile()) hash.update(`${part}/${name}\0`).update(readFileSync(path));
+    }
+  }
+  return hash.digest('hex').slice(0, 24);
 }
 
 /** Changes a source file in the copy, and what is built of it for tests that start the command; returns the way back. */
