@@ -37,7 +37,7 @@ export const sftSchema = z.strictObject({
   from: z.string().describe('model to fine-tune: a stage or a Hugging Face directory'),
   data: z.string().describe('instructions or conversations'),
   ...conversationOptions,
-  ...trainingOptions({ epochs: 1, batchSize: 16, lr: 3e-4, warmup: 0.1, weightDecay: 0 }),
+  ...trainingOptions({ epochs: 1, batchSize: 16, lr: 1e-4, warmup: 0.1, weightDecay: 0 }),
 });
 
 export type SftConfig = z.infer<typeof sftSchema>;
