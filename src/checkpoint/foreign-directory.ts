@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Problem } from '../errors.ts';
-import { foreignFormat, pickleHint, signatureBytes } from './file-formats.ts';
+import { foreignFormat, ggufHint, pickleHint, signatureBytes } from './file-formats.ts';
 
 /** What a folder looks like that holds a model in another form, by the names in it. */
 interface Layout {
@@ -23,8 +23,7 @@ const layouts: readonly Layout[] = [
   {
     shows: /\.gguf$/i,
     says: (name) => `holds a GGUF model (${name}), of llama.cpp, which is not read`,
-    hint: (name) =>
-      `take the Hugging Face directory that it was made from; or, where it is a Llama, load it in transformers with gguf_file="${name}" and write it with save_pretrained`,
+    hint: ggufHint,
   },
   {
     shows: /^pytorch_model.*\.bin(\.index\.json)?$/,
@@ -174,12 +173,12 @@ function noWeights(directory: string): Problem {
 /** How many folders are looked into for a model, at most. */
 const foldersLookedInto = 300;
 
-/** Folders with a config.json below this one, at most three deep, or right above it. */
+/** Folders with a config.json below this one, at most five deep, or right above it. */
 function modelsNear(directory: string): string[] {
   const found: string[] = [];
   let level = [directory];
   let looked = 0;
-  for (let depth = 0; depth < 4 && found.length === 0; depth++) {
+  for (let depth = 0; depth < 6 && found.length === 0; depth++) {
     const below: string[] = [];
     for (const folder of level) {
       if (++looked > foldersLookedInto) break;
@@ -212,7 +211,7 @@ function nearHint(near: readonly string[]): string {
 /** What is wrong with a path that was given as a model and is no folder. */
 export function foreignPath(path: string, absolute: string): Problem {
   if (!existsSync(absolute)) return missingPath(path);
-  const format = foreignFormat(headOf(absolute));
+  const format = foreignFormat(headOf(absolute), absolute);
   if (format) return { message: `${path} is ${format.name}, not a model directory`, hint: format.hint };
   if (extname(absolute) === '.safetensors' || basename(absolute) === 'config.json') {
     const hint = `give its folder, ${dirname(path)}, which must hold config.json and the tokenizer's files too`;
@@ -221,6 +220,9 @@ export function foreignPath(path: string, absolute: string): Problem {
   return { message: `${path} is no directory`, hint: 'give the directory that holds config.json' };
 }
 
+const notThere =
+  'a model directory is expected; a model on the Hugging Face hub is downloaded first, with `hf download ORG/NAME --local-dir NAME`';
+
 /** A path that is not there; one that has the form of a name on the hub is told as that. */
 function missingPath(path: string): Problem {
   const id =
@@ -228,7 +230,7 @@ function missingPath(path: string): Problem {
       path,
     )?.[1];
   const isName = id !== undefined && !/^(\.|~)|^(checkpoints|models?|runs?|out|final|data)\//.test(id);
-  if (!isName) return { message: `${path} does not exist`, hint: 'a model directory is expected' };
+  if (!isName) return { message: `${path} does not exist`, hint: notThere };
   const folder = id.split('/')[1]!;
   return {
     message: `there is no folder ${id}`,

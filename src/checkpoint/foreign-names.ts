@@ -11,7 +11,7 @@ const wrappers: readonly { part: string; from: string; inner: string }[] = [
     inner: 'save_pretrained(…) before wrapping',
   },
   { part: '_forward_module.', from: 'Lightning', inner: 'model._forward_module.save_pretrained(…)' },
-  { part: 'module.', from: 'DistributedDataParallel and DeepSpeed', inner: 'model.module.save_pretrained(…)' },
+  { part: 'module.', from: 'DistributedDataParallel or DeepSpeed', inner: 'model.module.save_pretrained(…)' },
   { part: 'pretrained_model.', from: "TRL's value heads", inner: 'model.pretrained_model.save_pretrained(…)' },
 ];
 
@@ -42,10 +42,13 @@ export function foreignNames(names: readonly string[]): Problem | undefined {
   for (const { part, from, inner } of wrappers) {
     const name = names.find((candidate) => candidate.startsWith(part) || candidate.includes(`.${part}`));
     if (name === undefined) continue;
+    const isUnmerged = names.some((candidate) => /\.(lora_|base_layer\.)/.test(candidate));
     return {
       where: name,
-      message: `${count(names, part)} names hold \`${part}\`, which ${from} puts around a model`,
-      hint: `save the model inside, ${inner}; or ${renaming(`k.replace('${part}', '')`)}`,
+      message: `${count(names, part)} names hold \`${part}\`, which ${from} adds`,
+      hint: isUnmerged
+        ? `save it merged: ${inner}`
+        : `save the model inside, ${inner}; or ${renaming(`k.replace('${part}', '')`)}`,
     };
   }
   if (names.some((name) => /^model\.layers\.\d/.test(name))) return undefined;
@@ -64,11 +67,11 @@ export function foreignNames(names: readonly string[]): Problem | undefined {
   const bare = names.find((name) => /^(layers\.\d|embed_tokens\.)/.test(name));
   if (bare === undefined) return undefined;
   const hasHead = names.some((name) => name === 'lm_head.weight' || name === 'score.weight');
-  const head = hasHead ? '' : ', and there is no lm_head.weight';
+  const head = hasHead ? '' : ' and there is no lm_head.weight';
   const tied = hasHead ? '' : '; without a head that is a whole model only where "tie_word_embeddings" is true';
   return {
     where: bare,
-    message: `names lack \`model.\`${head}: this is the decoder alone, as AutoModel saves it`,
+    message: `names lack \`model.\`${head}, as AutoModel saves a decoder`,
     hint: `save it from AutoModelForCausalLM; or ${renaming(`k if k in ('lm_head.weight', 'score.weight') else 'model.' + k`)}${tied}`,
   };
 }
@@ -80,5 +83,5 @@ function count(names: readonly string[], part: string): string {
 
 /** Python that renames the tensors; the new file is made beside the old one, which is mapped into memory meanwhile. */
 function renaming(expression: string): string {
-  return `rename the tensors: python -c "import glob; from safetensors.torch import load_file, save_file; save_file({${expression}: v for f in glob.glob('model*.safetensors') for k, v in load_file(f).items()}, 'renamed.safetensors', metadata={'format': 'pt'})" in its folder, then give renamed.safetensors the name model.safetensors and delete any index`;
+  return `rename the tensors: python -c "import glob; from safetensors.torch import load_file, save_file; save_file({${expression}: v for f in glob.glob('model*.safetensors') for k, v in load_file(f).items()}, 'renamed.safetensors', metadata={'format': 'pt'})" && mv renamed.safetensors model.safetensors, in its folder`;
 }

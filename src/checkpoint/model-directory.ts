@@ -76,7 +76,7 @@ async function readJson(path: string, whenMissing?: Record<string, unknown>): Pr
     if (whenMissing) return whenMissing;
     throw new RequestError({ ...foreignDirectory(dirname(path)) }, dirname(path));
   }
-  const format = foreignFormat(Buffer.from(text.slice(0, signatureBytes)));
+  const format = foreignFormat(Buffer.from(text.slice(0, signatureBytes)), path);
   if (format) throw new RequestError({ message: `is ${format.name}`, hint: format.hint }, path);
   try {
     const json = parseStrictJson(text);

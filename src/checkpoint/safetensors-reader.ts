@@ -138,7 +138,7 @@ async function readHeader(
     return refuse([{ message: `has ${fileBytes} bytes; a safetensors file starts with 8 bytes of header length` }]);
   const head = new Uint8Array(Math.min(signatureBytes, fileBytes));
   await readExactly(file, head, 0, path);
-  const format = head[8] === openingBrace ? undefined : foreignFormat(head);
+  const format = head[8] === openingBrace ? undefined : foreignFormat(head, path);
   if (format) return refuse([{ message: `is ${format.name}, not a safetensors file`, hint: format.hint }]);
   const length = new DataView(head.buffer).getBigUint64(0, true);
   if (length > maxHeaderBytes) return refuse([{ message: `the header length ${length} is above ${maxHeaderBytes}` }]);
