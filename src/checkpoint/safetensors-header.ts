@@ -2,8 +2,14 @@ import type { Problem } from '../errors.ts';
 import { type Dtype, dtypeBytes, isDtype } from './dtype.ts';
 import { isJsonObject, jsonStrings, parseStrictJson } from './strict-json.ts';
 
-/** Longest header that Hugging Face's implementation reads, in bytes. */
-export const maxHeaderBytes = 100_000_000;
+/**
+ * Longest header that is read, in bytes: room for 150,000 tensors, so that a hostile one costs seconds at most. Hugging
+ * Face's implementation reads up to 100 MB.
+ */
+export const maxHeaderBytes = 20_000_000;
+
+/** Problems of a header that are listed; more say nothing more. */
+const mostProblems = 20;
 
 /** A tensor as a safetensors header describes it; `begin` and `end` count bytes from the start of the data. */
 export interface TensorInfo {
@@ -42,7 +48,11 @@ export function parseHeader(header: Uint8Array, dataBytes: number): SafetensorsH
   }
   const problems: Problem[] = [];
   const { __metadata__: metadata, ...entries } = json as Record<string, unknown>;
-  const tensors = Object.entries(entries).flatMap(([name, entry]) => parseTensor(name, entry, problems));
+  const tensors: TensorInfo[] = [];
+  for (const [name, entry] of Object.entries(entries)) {
+    if (problems.length >= mostProblems) return problems;
+    tensors.push(...parseTensor(name, entry, problems));
+  }
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   const parsed = parseMetadata(metadata, problems);
   if (problems.length === 0) checkLayout(tensors, dataBytes, problems);
@@ -106,6 +116,7 @@ function checkLayout(tensors: readonly TensorInfo[], dataBytes: number, problems
       const fault = tensor.begin < previous.end ? 'overlaps' : 'leaves a hole after';
       const message = `starts at byte ${tensor.begin} and ${fault} ${previous.name}, which ends at ${previous.end}`;
       problems.push({ where: tensor.name, message });
+      if (problems.length >= mostProblems) return;
     }
     previous = tensor;
   }

@@ -1,12 +1,29 @@
+/** Objects and lists inside each other, at most: far more than any file of a model has, and no burden on the parser. */
+const mostDepth = 64;
+
 /**
  * Parses JSON and refuses what `JSON.parse` lets pass in silence: a key that stands twice in one object (the last would
- * win) and half of a surrogate pair.
+ * win) and half of a surrogate pair; and what it takes memory without bound for, brackets without end.
  * @throws SyntaxError
  */
 export function parseStrictJson(text: string): unknown {
+  checkDepth(text);
   const value: unknown = JSON.parse(text);
   checkStrings(text);
   return value;
+}
+
+/** Looks at brackets outside strings, in any text: whether it is JSON is not known yet. */
+function checkDepth(text: string): void {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') {
+      for (i++; i < text.length && text[i] !== '"'; i++) if (text[i] === '\\') i++;
+    } else if (character === '{' || character === '[') {
+      if (++depth > mostDepth) throw new SyntaxError(`objects and lists are more than ${mostDepth} deep`);
+    } else if (character === '}' || character === ']') depth--;
+  }
 }
 
 function checkStrings(text: string): void {
@@ -18,9 +35,11 @@ function checkStrings(text: string): void {
       else if (text[i] === '}') open.pop();
     }
     from = end;
-    const string = JSON.parse(text.slice(start, end)) as string;
-    if (/\p{Surrogate}/u.test(string))
-      throw new SyntaxError(`${text.slice(start, end)} holds half of a surrogate pair`);
+    const written = text.slice(start + 1, end - 1);
+    // Text that was decoded from UTF-8 has no half of a pair but where one is escaped.
+    const string = written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written;
+    if (string !== written && /\p{Surrogate}/u.test(string))
+      throw new SyntaxError(`"${written}" holds half of a surrogate pair`);
     const keys = open.at(-1);
     if (!keys || !isKey(text, end)) continue;
     if (keys.has(string)) throw new SyntaxError(`key ${JSON.stringify(string)} stands twice in one object`);
