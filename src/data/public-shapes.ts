@@ -297,6 +297,14 @@ export const publicShapes: readonly PublicShape[] = [
     },
   },
   {
+    name: 'single messages',
+    has: ['role', 'content'],
+    lacks: ['messages', 'text'],
+    remedies: {
+      messages: { words: 'a row is a whole conversation: {"messages": [{"role": "user", "content": …}, …]}' },
+    },
+  },
+  {
     name: 'documents',
     has: ['content'],
     lacks: ['text', 'role'],

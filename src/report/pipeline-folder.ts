@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { linesOf } from '../data/record-splitting.ts';
 import { RequestError } from '../errors.ts';
 
 const planSchema = z.looseObject({
@@ -159,8 +159,8 @@ async function readNode(plan: PlanNode, folder: string): Promise<ReportNode> {
 /** The objects of a JSONL file, none when it is absent; a line that a crash cut short is left out. */
 async function* readRecords(file: string): AsyncGenerator<Record<string, unknown>> {
   if (!(await exists(file))) return;
-  for await (const line of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
-    const record = parseObject(line);
+  for await (const { bytes } of linesOf(createReadStream(file) as AsyncIterable<Buffer>)) {
+    const record = parseObject(bytes.toString('utf8'));
     if (record) yield record;
   }
 }

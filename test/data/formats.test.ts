@@ -235,6 +235,14 @@ describe('preference pairs', () => {
     const scored = { prompt: 'a', chosen: 'b', rejected: 'c', score_chosen: 2, score_rejected: 5 };
     await expect(read('preference', scored)).rejects.toThrow('has the lower score, 2 against 5');
     expect(await read('preference', { ...scored, score_chosen: 5 })).toHaveLength(1);
+    for (const [better, worse] of [
+      ['chosen_score', 'rejected_score'],
+      ['chosen_rating', 'rejected_rating'],
+      ['chosen-rating', 'rejected-rating'],
+    ] as const) {
+      const row = { prompt: 'a', chosen: 'b', rejected: 'c', [better]: 1, [worse]: 2 };
+      await expect(read('preference', row)).rejects.toThrow('has the lower score, 1 against 2');
+    }
     const differing = {
       chosen: [user('a'), assistant('b'), user('c'), assistant('x')],
       rejected: [user('a'), assistant('z')],

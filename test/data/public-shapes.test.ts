@@ -140,6 +140,7 @@ const rows: readonly [name: string, use: Use, row: object, expected?: object][] 
     { prompt: [user('x'), assistant('y'), user('q')], completion: [assistant('a')] },
     { messages: [user('x'), { ...assistant('y'), trained: false }, ...qa.messages] },
   ],
+  ['single messages', 'messages', { role: 'user', content: 'q' }],
   ['content', 'text', { content: 't' }, { text: 't' }],
 ];
 

@@ -19,18 +19,26 @@ const answer = readAs(readAnswer);
 type Answer = z.infer<typeof answer>;
 
 /** Spellings of how good the answers of a row are. */
-const scoreColumns = ['score_chosen', 'score_rejected', 'chosen_score', 'rejected_score'] as const;
+const scoreColumns = [
+  ['score_chosen', 'score_rejected'],
+  ['chosen_score', 'rejected_score'],
+  ['chosen_rating', 'rejected_rating'],
+  ['chosen-rating', 'rejected-rating'],
+] as const;
+type ScoreColumn = (typeof scoreColumns)[number][number];
+
 const score = z.number().optional();
+const scores = Object.fromEntries(scoreColumns.flat().map((column) => [column, score])) as Record<
+  ScoreColumn,
+  typeof score
+>;
 
 const keys = z.object({
   prompt: z.unknown().optional(),
   conversations: z.unknown().optional(),
   chosen: answer,
   rejected: answer,
-  score_chosen: score,
-  score_rejected: score,
-  chosen_score: score,
-  rejected_score: score,
+  ...scores,
   ...systemKeys,
 });
 
@@ -40,10 +48,12 @@ const record = keys.transform((row, context) => accept(swappedScores(row) ?? pre
 
 /** Rows that say themselves how good their answers are cannot have them the wrong way round. */
 function swappedScores(row: Row): string | undefined {
-  const chosen = row.score_chosen ?? row.chosen_score;
-  const rejected = row.score_rejected ?? row.rejected_score;
-  if (chosen === undefined || rejected === undefined || chosen >= rejected) return undefined;
-  return `\`chosen\` has the lower score, ${chosen} against ${rejected}: chosen and rejected are swapped`;
+  for (const [better, worse] of scoreColumns) {
+    const [chosen, rejected] = [row[better], row[worse]];
+    if (chosen === undefined || rejected === undefined || chosen >= rejected) continue;
+    return `\`chosen\` has the lower score, ${chosen} against ${rejected}: chosen and rejected are swapped`;
+  }
+  return undefined;
 }
 
 /** The conversation before the answers, where the file has it in a column of its own. */
@@ -123,7 +133,7 @@ export const preference: Format = {
   name: 'preference',
   shape: '{prompt, chosen, rejected}, texts or messages, or {conversations, chosen, rejected}',
   keys: ['chosen', 'rejected'],
-  columns: ['prompt', 'conversations', 'chosen', 'rejected', ...scoreColumns, ...systemColumns],
+  columns: ['prompt', 'conversations', 'chosen', 'rejected', ...scoreColumns.flat(), ...systemColumns],
   rows: {
     preference: record,
     feedback: record.transform(feedbackOf),
