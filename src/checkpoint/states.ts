@@ -32,21 +32,17 @@ export async function writeState(
   return directory;
 }
 
-/**
- * The newest state of a node that its manifest proves whole; newer ones that are not are passed over and reported in
- * `skipped`.
- */
-export async function newestState(
+/** The states of a node that their manifests prove whole, newest first; `skip` hears of those that are not. */
+export async function* wholeStates(
   node: string,
-): Promise<{ state: { directory: string; step: number } | undefined; skipped: Problem[] }> {
-  const skipped: Problem[] = [];
+  skip: (problem: Problem) => void,
+): AsyncGenerator<{ directory: string; place: Required<StatePlace> }> {
   for (const name of (await stateNames(node)).reverse()) {
     const directory = join(node, name);
     const problems = await verifyManifest(directory);
-    if (problems.length === 0) return { state: { directory, step: placeOf(name).step }, skipped };
-    skipped.push(...problems);
+    if (problems.length === 0) yield { directory, place: placeOf(name) };
+    else for (const problem of problems) skip(problem);
   }
-  return { state: undefined, skipped };
 }
 
 /**

@@ -1,14 +1,21 @@
+import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { RandomStream } from '../random.ts';
 
+const count = z.int().nonnegative();
+
 /** Where a cursor is; with the seed, all that decides which rows come next. */
-export interface CursorState {
-  rows: number;
-  /** From 0. */
-  epoch: number;
-  /** Rows of the epoch that were given out. */
-  position: number;
-}
+export const cursorSchema = z
+  .strictObject({
+    rows: count,
+    /** From 0. */
+    epoch: count,
+    /** Rows of the epoch that were given out. */
+    position: count,
+  })
+  .refine(({ rows, position }) => position <= rows, 'the position is behind the last row');
+
+export type CursorState = z.infer<typeof cursorSchema>;
 
 /** Goes through all rows once an epoch, in an order that the seed and the epoch decide. */
 export class DataCursor {

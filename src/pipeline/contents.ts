@@ -44,7 +44,8 @@ export function contentsBelow(baseDirectory: string): Contents {
 /** What a node's result depends on. Threads, jobs, logging and names are not in it. */
 export interface KeyParts {
   run: string;
-  machine: Machine;
+  /** Left out where only the work counts, whatever computes it. */
+  machine?: Machine;
   seed: number | undefined;
   /** Resolved, without the keys that name inputs and datasets. */
   config: Readonly<Record<string, unknown>>;

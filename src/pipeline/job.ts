@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { validate } from '../config/validate.ts';
 import { RequestError } from '../errors.ts';
 
 /** Version of the run folder's format; part of every content key. */
@@ -29,8 +30,10 @@ const jobSchema = z.strictObject({
   /** What runs: the name of a Stage. */
   run: z.string(),
   variant: z.string().optional(),
-  seed: z.int(),
+  seed: z.int().nonnegative(),
   key: z.string(),
+  /** As `key`, whatever computes. */
+  work: z.string().optional(),
   /** Absolute folder of this node. */
   directory: z.string(),
   /** Absolute folder that relative data paths start from. */
@@ -64,7 +67,16 @@ export async function writeJob(job: NodeJob): Promise<void> {
 export async function readJob(file: string): Promise<NodeJob> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) throw new RequestError({ message: 'there is no such file', where: file });
-  const parsed = jobSchema.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new RequestError({ message: 'this is no job of this version of mixtune', where: file });
-  return parsed.data;
+  const { value, problems } = validate(jobSchema, jsonOf(text), { where: (path) => path.join('.') });
+  if (value) return value;
+  const hint = problems.map(({ where, message }) => (where ? `\`${where}\`: ${message}` : message)).join('; ');
+  throw new RequestError({ message: 'this is no job of this version of mixtune', where: file, hint });
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -5,7 +5,7 @@ import { writeFileAtomically } from '../checkpoint/atomic.ts';
 import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
 import { annotatedYaml } from '../config/resolved.ts';
 import { RequestError } from '../errors.ts';
-import { readJob, writeJob } from './job.ts';
+import { type Machine, type NodeJob, readJob, writeJob } from './job.ts';
 import { readRecords } from './metrics-log.ts';
 import { requireUnlocked } from './node-lock.ts';
 import { freeFolder, shown } from './output-check.ts';
@@ -16,11 +16,14 @@ import { readRun, unequal } from './runs.ts';
 export type NodeStatus = 'finished' | 'begun' | 'superseded' | 'new';
 
 /** A finished node whose files have been damaged since counts as superseded: it is run again and kept aside. */
-export async function nodeStatus({ directory, key }: PlanNode['job']): Promise<NodeStatus> {
+export async function nodeStatus({ directory, key, work, machine }: PlanNode['job']): Promise<NodeStatus> {
   const entries = existsSync(directory) ? await readdir(directory).catch(() => undefined) : [];
   if (entries?.length === 0) return 'new';
-  if ((await keyOf(directory)) !== key) return 'superseded';
-  if (!existsSync(join(directory, 'manifest.json'))) return 'begun';
+  const there = await jobOf(directory);
+  const isFinished = existsSync(join(directory, 'manifest.json'));
+  // The same work goes on where it is, on another engine only if that was asked for; run-node says so, or refuses.
+  if (there?.key !== key) return there?.work === work && !isFinished && isChosen(machine) ? 'begun' : 'superseded';
+  if (!isFinished) return 'begun';
   return (await verifyManifest(directory)).length === 0 ? 'finished' : 'superseded';
 }
 
@@ -80,9 +83,14 @@ export async function requireWritable(directory: string): Promise<void> {
 }
 
 async function keyOf(directory: string): Promise<string | undefined> {
-  const job = await readJob(join(directory, 'node.json')).catch(() => undefined);
-  return job?.key;
+  return (await jobOf(directory))?.key;
 }
+
+function jobOf(directory: string): Promise<NodeJob | undefined> {
+  return readJob(join(directory, 'node.json')).catch(() => undefined);
+}
+
+const isChosen = ({ backend, precision }: Machine) => backend !== 'auto' || precision !== 'auto';
 
 /** What a run writes before its first step. */
 const beginnings = new Set(['node.json', 'config.yaml', 'log.txt', 'metrics.jsonl', 'node.lock', 'cache']);

@@ -1,22 +1,29 @@
 import { z } from 'zod';
 import { metricKind } from '../report/metric.ts';
 
+const count = z.int().nonnegative();
+
 /** What the runner itself must remember over a stop, beside the stage's own state. */
-export const progressSchema = z.strictObject({
-  /** Steps that are done. */
-  step: z.int(),
-  /** Pauses passed inside the next step, and its working time so far. */
-  pauses: z.int().default(0),
-  pausedSeconds: z.number().default(0),
-  /** Working time so far. */
-  seconds: z.number(),
-  /** False where a stop came between a step and the evaluation or samples that were due behind it. */
-  measured: z.boolean(),
-  /** The best evaluation so far. */
-  best: z.strictObject({ value: z.number(), step: z.int() }).optional(),
-  /** Evaluations since the best one. */
-  evaluationsSinceBest: z.int(),
-});
+export const progressSchema = z
+  .strictObject({
+    /** Steps that are done. */
+    step: count,
+    /** Steps in the whole stage, where known. */
+    totalSteps: count.optional(),
+    /** Pauses passed inside the next step, and its working time so far. */
+    pauses: count.default(0),
+    pausedSeconds: z.number().nonnegative().default(0),
+    /** Working time so far. */
+    seconds: z.number().nonnegative(),
+    /** False where a stop came between a step and the evaluation or samples that were due behind it. */
+    measured: z.boolean(),
+    /** The best evaluation so far. */
+    best: z.strictObject({ value: z.number(), step: count }).optional(),
+    /** Evaluations since the best one. */
+    evaluationsSinceBest: count,
+  })
+  .refine(({ step, totalSteps = step }) => step <= totalSteps, { path: ['step'], error: 'is behind the last step' })
+  .refine(({ step, best }) => !best || best.step <= step, { path: ['best', 'step'], error: 'is yet to come' });
 
 export type NodeProgress = z.infer<typeof progressSchema>;
 

@@ -111,15 +111,14 @@ async function makeNode(
     const path = config[key];
     if (typeof path === 'string') files[key] = await contents.file(path);
   }
-  const key = contentKey({
+  const work = {
     run: stage.name,
-    machine,
     seed: drawsNumbers(stage) ? seed : undefined,
     config: withoutKeys(config, [...Object.keys(inputs), ...Object.keys(stage.datasets)]),
     datasets,
     inputs: mapValues(inputs, ({ key }) => key),
     ...(Object.keys(files).length > 0 ? { files } : {}),
-  });
+  };
   const job: NodeJob = {
     format: formatVersion,
     id: directory,
@@ -127,7 +126,8 @@ async function makeNode(
     run: stage.name,
     ...(variant === undefined ? {} : { variant }),
     seed,
-    key,
+    key: contentKey({ ...work, machine }),
+    work: contentKey(work),
     directory: join(plan.directory, directory),
     baseDirectory,
     machine,

@@ -5,6 +5,7 @@ import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
+import { checkEngine } from './engine-check.ts';
 import { asFailure } from './failure.ts';
 import type { Machine, NodeJob } from './job.ts';
 import { evaluate, isPatienceOver, measure, sample } from './measuring.ts';
@@ -15,7 +16,7 @@ import { shortly, untilWritten, type Warn } from './retry.ts';
 import { appendLast, isSaveDue, saveSurely, sealResult, trySave, writeResult } from './saving.ts';
 import { type Session, secondsSince } from './session.ts';
 import { resolveStage } from './stage-config.ts';
-import { findState, type SavedState, stateDirectory } from './states.ts';
+import { findStates, type SavedState, stateDirectory } from './states.ts';
 import type { Stop, StopReason } from './stop.ts';
 
 export interface NodeRunOptions {
@@ -67,16 +68,17 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
   log(explanation);
   const run: StageRun = { ...job, backend, log };
   try {
-    const saved = stage.save ? await findState(job.directory, log) : undefined;
-    const stopped = await stoppedEarly(options, saved);
+    const stopped = await stoppedEarly(options);
     if (stopped) return stopped;
-    if (!saved) await logNotes(stage, run);
-    const state = await stage.open(config, run, saved?.directory);
+    const engine = { backend: backend.name, precision: backend.precision };
+    const check = (saved: SavedState) => checkEngine(saved, engine, machine, explanation);
+    const { state, saved } = await openState(stage, config, run, { warn, check });
     const progress = saved?.progress ?? noProgress;
     const session: Session = {
       ...{ job, stage, config, state, run, metrics, stop, warn },
       cadence: cadenceSchema.parse(config),
       progress,
+      engine,
       startedAt: openedAt - progress.seconds * 1000,
       saved: saved?.directory,
       owed: undefined,
@@ -96,7 +98,7 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
 }
 
 /** The end of a run that was told to stop before its first step, which has nothing to save. */
-async function stoppedEarly({ stop, ...session }: Opened, saved: SavedState | undefined): Promise<NodeEnd | undefined> {
+async function stoppedEarly({ stop, ...session }: Opened, saved?: SavedState): Promise<NodeEnd | undefined> {
   await signalsDelivered();
   if (!stop.reason) return undefined;
   const { step, seconds } = saved?.progress ?? noProgress;
@@ -119,6 +121,32 @@ async function logNotes({ inputs }: Stage, run: StageRun): Promise<void> {
   }
 }
 
+/** Opens the stage from its newest state that can be read, from the start where there is none. */
+async function openState(
+  stage: Stage,
+  config: unknown,
+  run: StageRun,
+  { warn, check }: { warn: Warn; check(saved: SavedState): string | undefined },
+): Promise<{ state: unknown; saved?: SavedState }> {
+  if (stage.save) {
+    for await (const saved of findStates(run.directory, warn)) {
+      const change = check(saved);
+      if (change) warn(change);
+      try {
+        return { state: await stage.open(config, run, saved.directory), saved };
+      } catch (error) {
+        const problem = error instanceof RequestError && error.problems.find(({ where }) => isBelow(where, saved));
+        if (!problem) throw error;
+        warn(`not used: ${problem.where} ${problem.message}`);
+      }
+    }
+  }
+  await logNotes(stage, run);
+  return { state: await stage.open(config, run) };
+}
+
+const isBelow = (where: string | undefined, { directory }: SavedState) => where?.startsWith(directory);
+
 async function beginLog(session: Session, saved: SavedState | undefined, backend: string): Promise<void> {
   const { metrics, run, progress, job, warn } = session;
   await untilWritten(() => metrics.cut(saved && progress), warn, { waits: shortly });
@@ -139,10 +167,12 @@ async function runToEnd(session: Session): Promise<NodeEnd> {
     const begun = performance.now();
     const next = await steps.next();
     if (next.done) {
+      requireAllSteps(session);
       result = next.value;
       break;
     }
     const seconds = session.progress.pausedSeconds + (performance.now() - begun) / 1000;
+    if (next.value !== pause && next.value.step !== session.progress.step + 1) throw notOfStep(session);
     if (next.value === pause) notePause(session, seconds);
     else recordStep(session, next.value, seconds);
     await signalsDelivered();
@@ -160,6 +190,18 @@ async function runToEnd(session: Session): Promise<NodeEnd> {
   return finish(session, result);
 }
 
+/** A state that says that there is nothing more to do, while its manifest says that there is. */
+function requireAllSteps(session: Session): void {
+  const { step, totalSteps } = session.progress;
+  if (totalSteps !== undefined && step < totalSteps) throw notOfStep(session);
+}
+
+function notOfStep({ progress, saved = 'the stage' }: Session): RunError {
+  return new RunError(`${saved} does not hold the state of step ${progress.step}, as its manifest says`, {
+    hint: 'it was changed since it was saved; remove its folder to go on from an older state',
+  });
+}
+
 function notePause(session: Session, pausedSeconds: number): void {
   const { progress } = session;
   session.progress = { ...progress, pauses: progress.pauses + 1, pausedSeconds, seconds: secondsSince(session) };
@@ -171,8 +213,17 @@ function recordStep(session: Session, record: StepRecord, stepSeconds: number): 
   const speed = tokens === undefined ? {} : { tokensPerSecond: tokens / stepSeconds };
   session.metrics.append({ type: 'step', ...record, seconds, ...speed });
   const { evalEvery, sampleEvery } = session.cadence;
+  const total = record.totalSteps === undefined ? {} : { totalSteps: record.totalSteps };
   const measured = !isDue(evalEvery, record.step) && !isDue(sampleEvery, record.step);
-  session.progress = { ...session.progress, step: record.step, pauses: 0, pausedSeconds: 0, seconds, measured };
+  session.progress = {
+    ...session.progress,
+    ...total,
+    step: record.step,
+    pauses: 0,
+    pausedSeconds: 0,
+    seconds,
+    measured,
+  };
 }
 
 async function stopHere(session: Session, reason: StopReason): Promise<NodeEnd> {

@@ -65,7 +65,7 @@ async function save(session: Session): Promise<string | undefined> {
   const { stage, state, progress, run, job } = session;
   const write = stage.save;
   if (!write) return undefined;
-  const directory = await saveState(job.directory, progress, (temporary) => write(state, temporary));
+  const directory = await saveState(job.directory, session, (temporary) => write(state, temporary));
   session.saved = directory;
   session.owed = undefined;
   run.log(`saved ${directory}`);

@@ -3,6 +3,7 @@ import type { NodeJob } from './job.ts';
 import type { MetricsLog } from './metrics-log.ts';
 import type { Cadence, NodeProgress } from './node-progress.ts';
 import type { Warn } from './retry.ts';
+import type { Engine } from './states.ts';
 import type { Stop } from './stop.ts';
 
 /** A node while it runs. */
@@ -14,6 +15,8 @@ export interface Session {
   run: StageRun;
   cadence: Cadence;
   progress: NodeProgress;
+  /** What computes. */
+  engine: Engine;
   /** On the monotonic clock, in milliseconds: when the node would have started, had it never been stopped. */
   startedAt: number;
   metrics: MetricsLog;

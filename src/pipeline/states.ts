@@ -1,12 +1,23 @@
 import { join } from 'node:path';
-import { readManifest } from '../checkpoint/manifest.ts';
-import { newestState, rotateStates, stateName, writeState } from '../checkpoint/states.ts';
+import { z } from 'zod';
+import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
+import { rotateStates, stateName, wholeStates, writeState } from '../checkpoint/states.ts';
+import { validate } from '../config/validate.ts';
+import type { Problem } from '../errors.ts';
 import { type NodeProgress, progressSchema } from './node-progress.ts';
+import type { Warn } from './retry.ts';
+
+/** What computed a state; the same steps on another engine, or in another precision, have other bits. */
+export const engineSchema = z.strictObject({ backend: z.string(), precision: z.string() });
+
+export type Engine = z.infer<typeof engineSchema>;
+
+/** What the runner has to remember of a state, in its manifest. */
+const detailsSchema = z.looseObject({ progress: progressSchema, engine: engineSchema.optional() });
 
 /** A saved state of a node, with what the runner itself had to remember. */
-export interface SavedState {
+export interface SavedState extends z.infer<typeof detailsSchema> {
   directory: string;
-  progress: NodeProgress;
 }
 
 /** Newest states to keep; two, so that one which turns out damaged leaves another to go on from. */
@@ -15,10 +26,10 @@ const kept = 2;
 /** Saves a state under its place. */
 export function saveState(
   nodeDirectory: string,
-  progress: NodeProgress,
+  { progress, engine }: { progress: NodeProgress; engine: Engine },
   write: (directory: string) => Promise<void>,
 ): Promise<string> {
-  return writeState(nodeDirectory, progress, write, { progress });
+  return writeState(nodeDirectory, progress, write, { progress, engine });
 }
 
 /** Removes the oldest states, but never the best. */
@@ -26,16 +37,28 @@ export function removeOldStates(nodeDirectory: string, { best }: NodeProgress): 
   return rotateStates(nodeDirectory, kept, best ? [stateName(best)] : []);
 }
 
-/** The newest state that is whole; `log` hears of those that are passed over. */
-export async function findState(
-  nodeDirectory: string,
-  log: (message: string) => void,
-): Promise<SavedState | undefined> {
-  const { state, skipped } = await newestState(nodeDirectory);
-  for (const { where, message } of skipped) log(`not used: ${where} ${message}`);
-  if (!state) return undefined;
-  const manifest = await readManifest(state.directory);
-  return { directory: state.directory, progress: progressSchema.parse(manifest?.progress) };
+/** The states that can be gone on from, newest first; `warn` hears of those that are passed over. */
+export async function* findStates(nodeDirectory: string, warn: Warn): AsyncGenerator<SavedState> {
+  const skip = ({ where, message }: Problem) => warn(`not used: ${where} ${message}`);
+  for await (const { directory, place } of wholeStates(nodeDirectory, skip)) {
+    const where = `${directory}/manifest.json:`;
+    const { value, problems } = validate(detailsSchema, await readManifest(directory), {
+      where: (path) => path.join('.'),
+    });
+    if (!value) for (const problem of problems) skip({ ...problem, where: `${where} ${problem.where}` });
+    else if (stateName(value.progress) !== stateName(place)) skip({ where, message: 'is that of another state' });
+    else yield { ...value, directory, progress: await withKnownBest(nodeDirectory, value.progress, warn) };
+  }
+}
+
+/** A best state that is not there any more cannot become the result. */
+async function withKnownBest(nodeDirectory: string, progress: NodeProgress, warn: Warn): Promise<NodeProgress> {
+  const { best, ...rest } = progress;
+  if (!best || best.step === progress.step) return progress;
+  const [problem] = await verifyManifest(stateDirectory(nodeDirectory, best.step));
+  if (!problem) return progress;
+  warn(`the best state, of step ${best.step}, is lost: ${problem.where} ${problem.message}`);
+  return rest;
 }
 
 /** A finished node needs no state to go on from. */

@@ -1,7 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { readSavedJson } from '../checkpoint/saved-json.ts';
 import { oneOf } from '../config/conditions.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { untouchedKtoLoss } from '../losses/kto.ts';
@@ -12,7 +13,13 @@ import { nextMicroBatches } from '../training/language-model.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import { evaluatePairs, type PreferenceReport, pairMetrics, preferenceStep } from '../training/preference.ts';
-import { assertUntouchedPolicy, newWatch, type PreferenceWatch, watchStep } from '../training/preference-checks.ts';
+import {
+  assertUntouchedPolicy,
+  newWatch,
+  type PreferenceWatch,
+  watchSchema,
+  watchStep,
+} from '../training/preference-checks.ts';
 import { assertSameWeights, weightsChecksum } from '../training/rollout-checks.ts';
 import {
   loadTrainingState,
@@ -169,7 +176,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
     const training = from
       ? await loadTrainingState(from, run.backend, place, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, place, tokenizer);
-    const watch = from ? JSON.parse(await readFile(join(from, watchFile), 'utf8')) : newWatch();
+    const watch = from ? await readSavedJson(join(from, watchFile), watchSchema) : newWatch();
     return { ...training, data, watch };
   },
   run: dpo,

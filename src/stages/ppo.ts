@@ -1,9 +1,10 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { rewardModelFrom } from '../checkpoint/reward-model.ts';
+import { readSavedJson } from '../checkpoint/saved-json.ts';
 import { aboveZero, given, oneOf } from '../config/conditions.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { RewardSource } from '../evaluation/reward-sources.ts';
@@ -204,6 +205,8 @@ function explained(examples: readonly PpoExample[]): Metrics {
   return Number.isFinite(variance) ? { explainedVariance: variance } : {};
 }
 
+const savedSchema = z.strictObject({ klCoefficient: z.number().nonnegative() });
+
 export const ppoStage: Stage<PpoConfig, PpoState> = {
   name: 'ppo',
   summary: 'align a model to rewards of its own responses, with a critic (PPO)',
@@ -218,8 +221,8 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
     const problems = criticProblems(config);
     if (problems.length > 0) throw new RequestError(problems);
     const state = await openReinforcement<PpoExample>(config, run, from);
-    const saved = from ? JSON.parse(await readFile(join(from, 'ppo.json'), 'utf8')) : undefined;
-    const klCoefficient: number = saved?.klCoefficient ?? config.klCoefficient;
+    const saved = from ? await readSavedJson(join(from, 'ppo.json'), savedSchema) : undefined;
+    const klCoefficient = saved?.klCoefficient ?? config.klCoefficient;
     if (config.critic === 'shared') {
       const optimizer = withValueHead(state.optimizer);
       if (from) await loadValueHead(optimizer, join(from, valueHeadFile));

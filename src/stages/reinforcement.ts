@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
+import { numberOrNaN, readSavedJson } from '../checkpoint/saved-json.ts';
 import { given } from '../config/conditions.ts';
 import { type Presets, withPresets } from '../config/presets.ts';
+import { cursorSchema } from '../data/cursor.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { noMoments, type RunningMoments } from '../losses/running-moments.ts';
 import { type Model, releaseModel } from '../model/model.ts';
@@ -140,6 +142,49 @@ function minibatchProblems({ batchSize, samplesPerPrompt, minibatches }: Reinfor
 
 const files = { small: 'reinforcement.json', iteration: 'iteration.bin', reference: 'reference', average: 'average' };
 
+const number = z.number();
+/** JSON has `null` for what is not a number, such as the error of a single value. */
+const estimateSchema = z.strictObject({ mean: numberOrNaN, error: numberOrNaN });
+
+/** What `saveReinforcement` writes beside tensors and the iteration. */
+const savedSchema = z.strictObject({
+  hasReferenceMoved: z.boolean(),
+  isReferenceFresh: z.boolean(),
+  scoreMoments: z.strictObject({ count: z.int().nonnegative(), mean: number, squares: number.nonnegative() }),
+  pretraining: cursorSchema.optional(),
+  baseline: z
+    .strictObject({
+      entropy: numberOrNaN,
+      responseLength: numberOrNaN,
+      reward: estimateSchema,
+      sources: z.record(z.string(), estimateSchema),
+    })
+    .optional(),
+  warned: z.array(z.string()),
+});
+
+/** The iteration that a state was saved in the middle of. @throws RequestError */
+async function readIteration<Example extends PolicyExample>(file: string): Promise<Iteration<Example> | undefined> {
+  try {
+    const saved: unknown = deserialize(await readFile(file));
+    if (saved === undefined) return undefined;
+    iterationSchema.parse(saved);
+    return saved as Iteration<Example>;
+  } catch {
+    const hint = 'remove its folder to go on from an older state';
+    throw new RequestError({ where: file, message: 'is no iteration that a run has saved', hint });
+  }
+}
+
+const objects = z.array(z.looseObject({}));
+const iterationSchema = z.looseObject({
+  examples: objects.min(1),
+  metrics: z.looseObject({}),
+  updates: objects,
+  rolloutSeconds: number.nonnegative(),
+  updateSeconds: number.nonnegative(),
+});
+
 /** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
 export async function openReinforcement<Example extends PolicyExample>(
   config: ReinforcementConfig & Passes,
@@ -151,10 +196,10 @@ export async function openReinforcement<Example extends PolicyExample>(
   const start = run.inputs.from![0]!.directory;
   const tokenizer = await loadTokenizer(start);
   const rewards = await openRewards(config, run, tokenizer);
-  const saved = from ? JSON.parse(await readFile(join(from, files.small), 'utf8')) : undefined;
+  const saved = from ? await readSavedJson(join(from, files.small), savedSchema) : undefined;
   const modelIn = async (directory: string): Promise<Model> => (await loadModel(directory, run.backend)).model;
 
-  const hasReferenceMoved: boolean = saved?.hasReferenceMoved ?? false;
+  const hasReferenceMoved = saved?.hasReferenceMoved ?? false;
   const reference = await modelIn(from && hasReferenceMoved ? join(from, files.reference) : start);
   const readers = [reference, ...(rewards.rewardModel ? [rewards.rewardModel.model] : [])];
   const maxLength = Math.min(...readers.map(({ config }) => config.maxLength));
@@ -178,7 +223,7 @@ export async function openReinforcement<Example extends PolicyExample>(
     scoreMoments: saved?.scoreMoments ?? noMoments,
     baseline: saved?.baseline,
     warned: new Set(saved?.warned),
-    iteration: from ? deserialize(await readFile(join(from, files.iteration))) : undefined,
+    iteration: from ? await readIteration<Example>(join(from, files.iteration)) : undefined,
   };
 }
 

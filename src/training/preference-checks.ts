@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { numberOrNaN } from '../checkpoint/saved-json.ts';
 import { RunError } from '../errors.ts';
 import { type PreferenceLossKind, scoreOf } from '../losses/preference.ts';
 import type { Precision } from '../tensor/backends/backend.ts';
@@ -32,23 +34,27 @@ export function assertUntouchedPolicy(
   );
 }
 
+const count = z.int().nonnegative();
+
 /** What is watched over the steps; plain numbers, which are saved with the state. */
-export interface PreferenceWatch {
+export const watchSchema = z.strictObject({
   /** Steps with chosen answers. */
-  steps: number;
+  steps: count,
   /** How many of them are the first, and the sum of their cross-entropies. */
-  firstSteps: number;
-  firstNll: number;
+  firstSteps: count,
+  firstNll: numberOrNaN,
   /** Steps in a row whose chosen answers were less likely than at first. */
-  sunk: number;
+  sunk: count,
   /** Steps in a row without any difference from the reference. */
-  still: number;
+  still: count,
   /** Pairs seen, and those of them whose chosen answer was the likelier one per token. */
-  pairs: number;
-  likelier: number;
+  pairs: count,
+  likelier: count,
   /** What was said already. */
-  told: string[];
-}
+  told: z.array(z.string()),
+});
+
+export type PreferenceWatch = z.infer<typeof watchSchema>;
 
 export const newWatch = (): PreferenceWatch => ({
   steps: 0,

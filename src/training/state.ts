@@ -1,11 +1,13 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { readFinite } from '../checkpoint/finite.ts';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { openSafetensors } from '../checkpoint/safetensors-reader.ts';
 import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
-import { DataCursor } from '../data/cursor.ts';
+import { readSavedJson } from '../checkpoint/saved-json.ts';
+import { cursorSchema, DataCursor } from '../data/cursor.ts';
 import type { Model } from '../model/model.ts';
 import { releaseModel } from '../model/model.ts';
 import { checkpointTensors } from '../model/parameters.ts';
@@ -21,6 +23,8 @@ export interface TrainingState {
   cursor: DataCursor;
   tokenizer: Tokenizer;
 }
+
+const countersSchema = z.strictObject({ step: z.int().nonnegative(), cursor: cursorSchema });
 
 const momentNames = ['firstMoments', 'secondMoments'] as const;
 
@@ -64,7 +68,7 @@ export async function loadTrainingState(
 ): Promise<TrainingState> {
   const { config, read } = await readModelDirectory(join(directory, 'model'));
   const model = await readModel(config, backend, read);
-  const counters = JSON.parse(await readFile(join(directory, 'state.json'), 'utf8'));
+  const counters = await readSavedJson(join(directory, 'state.json'), countersSchema);
   const optimizer = newOptimizer(model, setup);
   optimizer.step = counters.step;
   for (const moments of momentNames) {

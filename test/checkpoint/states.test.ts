@@ -2,7 +2,8 @@ import { appendFile, mkdir, readdir, rm, symlink, truncate, writeFile } from 'no
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readManifest, verifyManifest, writeManifest } from '../../src/checkpoint/manifest.ts';
-import { newestState, rotateStates, writeState } from '../../src/checkpoint/states.ts';
+import { rotateStates, wholeStates, writeState } from '../../src/checkpoint/states.ts';
+import type { Problem } from '../../src/errors.ts';
 import { temporaryFolder } from './temporary.ts';
 
 describe('manifest', () => {
@@ -44,6 +45,12 @@ describe('manifest', () => {
 });
 
 describe('states', () => {
+  async function newestState(node: string) {
+    const skipped: Problem[] = [];
+    const { value } = await wholeStates(node, (problem) => skipped.push(problem)).next();
+    return { state: value && { directory: value.directory, step: value.place.step }, skipped };
+  }
+
   const save = (directory: string) => writeFile(join(directory, 'weights'), 'abc');
 
   test('the newest whole one is found and the damaged one reported', async () => {

@@ -197,7 +197,7 @@ stages:
   it('includes directories that do not hold what they should', async () => {
     await mkdir(join(folder, 'empty'));
     const text = 'name: demo\nstages:\n  a: { run: count, from: ./empty }\n  b: { run: count, from: ./none }\n';
-    await expect(plan(text)).rejects.toThrow(/empty holds no config\.json[\s\S]*none does not exist/);
+    await expect(plan(text)).rejects.toThrow(/empty is empty[\s\S]*none does not exist/);
   });
 
   it('names a --set without a line, because it is in no file', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -80,6 +80,31 @@ describe('stopped twice and resumed, a stage ends with the bits of an uninterrup
   test.each(['dpo', 'kto', 'simpo'])('dpo with the loss %s', async (loss) => {
     await expectSameBits(dpoStage, dpoStage.schema.parse({ from: 'start', data: 'pairs.jsonl', loss, ...training }));
   });
+});
+
+test('a saved state is read by a schema: what is no place in the data is named with its file', async () => {
+  const config = sftStage.schema.parse({ from: 'start', data: 'messages.jsonl', ...training });
+  const { saved } = await runOf(sftStage, config, 1);
+  const file = join(saved, 'state.json');
+  const { step, cursor } = JSON.parse(await readFile(file, 'utf8'));
+  const broken: [unknown, string][] = [
+    [{ step: -1, cursor }, '`step`: found -1'],
+    [{ step: 0.5, cursor }, '`step`: found 0.5'],
+    [{ step: '1', cursor }, '`step`: found "1"'],
+    [{ cursor }, '`step`: is missing'],
+    [{ step }, '`cursor`: is missing'],
+    [{ step, cursor: { ...cursor, position: cursor.rows + 1 } }, '`cursor`: the position is behind the last row'],
+    [{ step, cursor: { ...cursor, position: -4 } }, '`cursor.position`: found -4'],
+    [{ step, cursor: { ...cursor, epoch: null } }, '`cursor.epoch`: found nothing'],
+    [{ step, cursor: { ...cursor, rows: cursor.rows + 1 } }, 'but the data has'],
+    [[], 'expected'],
+  ];
+  for (const [content, reason] of broken) {
+    await writeFile(file, JSON.stringify(content));
+    await expect(runOf(sftStage, config, 2, saved)).rejects.toThrow(reason);
+  }
+  await writeFile(file, '{"step": 1');
+  await expect(runOf(sftStage, config, 2, saved)).rejects.toThrow(`${file}: is no JSON`);
 });
 
 async function expectSameBits<Config, State extends TrainingState, Result extends Record<string, unknown>>(

@@ -1,0 +1,25 @@
+import { RequestError } from '../errors.ts';
+import type { Machine } from './job.ts';
+import type { Engine, SavedState } from './states.ts';
+
+/**
+ * A run goes on with what it was begun with; with another engine or precision, whose bits are others, only where that was
+ * asked for. Returns what to say about it.
+ * @throws RequestError
+ */
+export function checkEngine(
+  { directory, engine: before }: SavedState,
+  now: Engine,
+  { backend, precision }: Machine,
+  explanation: string,
+): string | undefined {
+  if (!before || (before.backend === now.backend && before.precision === now.precision)) return undefined;
+  const isAskedFor = backend !== 'auto' || (precision !== 'auto' && before.backend === now.backend);
+  const change = `${before.backend} in ${before.precision}, and goes on with ${now.backend} in ${now.precision}`;
+  if (isAskedFor) return `this run was begun with ${change}, as asked for: its steps have other bits from here on`;
+  throw new RequestError({
+    where: directory,
+    message: `was computed with ${before.backend} in ${before.precision}, and here would be ${explanation}`,
+    hint: `run it where there is ${before.backend} in ${before.precision}, or ask for the change with --backend ${now.backend}`,
+  });
+}
