@@ -1,7 +1,7 @@
 import { addedTokenSplitter } from './added-tokens.ts';
 import type { Codec } from './codec.ts';
-import { bpeMerger, type Merge } from './merges.ts';
-import { type BpeModel, pairOf, type TokenizerModel } from './model-json.ts';
+import { bpeMerger } from './merges.ts';
+import { type BpeModel, mergesById, type TokenizerModel } from './model-json.ts';
 import { byteSpans } from './spans.ts';
 import type { Encoding } from './tokenizer.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
@@ -54,7 +54,7 @@ export class BpeCodec implements Codec {
   constructor({ added_tokens: added }: TokenizerJson, model: BpeModel, scheme: BpeScheme) {
     this.#scheme = scheme;
     this.#ids = new Map(Object.entries(model.vocab));
-    this.#merge = bpeMerger(mergesById(model.merges, this.#ids));
+    this.#merge = bpeMerger(mergesById(model, this.#ids));
     this.#wholeWords = model.ignore_merges === true;
     for (const [token, id] of this.#ids) this.#define(id, token, scheme.bytes(token));
     for (const { content, id } of added) {
@@ -158,12 +158,4 @@ export class BpeCodec implements Codec {
 /** A slice of a string keeps the whole string alive in V8; a cached word must not keep its document. */
 function ownCopy(word: string): string {
   return word.length < 13 ? word : Buffer.from(word, 'utf16le').toString('utf16le');
-}
-
-/** Merges as ids; that the vocabulary holds them was checked when the file was read. */
-function mergesById(merges: BpeModel['merges'], ids: ReadonlyMap<string, number>): Merge[] {
-  return merges.map((merge) => {
-    const [left, right] = pairOf(merge)!;
-    return [ids.get(left)!, ids.get(right)!, ids.get(left + right)!];
-  });
 }

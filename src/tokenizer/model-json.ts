@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { RequestError } from '../errors.ts';
+import type { Merge } from './merges.ts';
 
 /** Ids stay below it, so that a pair of them is an exact number (`pairKey`) and a table of them can be held. */
 const idLimit = 2 ** 24;
@@ -13,23 +15,26 @@ const vocabulary = z.custom<Vocabulary>().superRefine((value, context) => {
 
 function vocabularyProblem(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'expected tokens with their ids';
-  const tokens = new Map<unknown, string>();
-  for (const [token, id] of Object.entries(value)) {
-    if (!Number.isInteger(id) || id < 0 || id >= idLimit) {
+  const vocab = value as Record<string, unknown>;
+  const taken = new Set<unknown>();
+  for (const token of Object.keys(vocab)) {
+    const id = vocab[token];
+    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= idLimit) {
       return `token ${JSON.stringify(token)}: found ${JSON.stringify(id)}, expected a whole number from 0 to ${idLimit - 1}`;
     }
-    const other = tokens.get(id);
-    if (other !== undefined)
+    if (taken.has(id)) {
+      const other = Object.keys(vocab).find((earlier) => vocab[earlier] === id);
       return `tokens ${JSON.stringify(other)} and ${JSON.stringify(token)} have the same id ${id}`;
-    tokens.set(id, token);
+    }
+    taken.add(id);
   }
-  return tokens.size > 0 ? undefined : 'expected tokens with their ids, found none';
+  return taken.size > 0 ? undefined : 'expected tokens with their ids, found none';
 }
 
 /** "left right", or [left, right]. */
-type Merge = string | readonly [string, string];
+type WrittenMerge = string | readonly [string, string];
 
-const merges = z.custom<readonly Merge[]>().superRefine((value, context) => {
+const merges = z.custom<readonly WrittenMerge[]>().superRefine((value, context) => {
   if (!Array.isArray(value))
     return context.addIssue({ code: 'custom', continue: false, message: 'expected a list of merges' });
   const wrong = value.findIndex((merge) => pairOf(merge) === undefined);
@@ -39,7 +44,7 @@ const merges = z.custom<readonly Merge[]>().superRefine((value, context) => {
 });
 
 /** The two tokens of a merge. */
-export function pairOf(merge: unknown): readonly [left: string, right: string] | undefined {
+function pairOf(merge: unknown): readonly [left: string, right: string] | undefined {
   const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
   if (!Array.isArray(parts) || parts.length !== 2) return undefined;
   return parts.every((part) => typeof part === 'string' && part !== '') ? (parts as [string, string]) : undefined;
@@ -47,37 +52,37 @@ export function pairOf(merge: unknown): readonly [left: string, right: string] |
 
 const shown = (value: unknown): string => String(JSON.stringify(value)).slice(0, 60);
 
-const bpe = z
-  .looseObject({
-    type: z.literal('BPE'),
-    vocab: vocabulary,
-    merges,
-    dropout: z.number().nullish(),
-    continuing_subword_prefix: z.string().nullish(),
-    end_of_word_suffix: z.string().nullish(),
-    unk_token: z.string().nullish(),
-    byte_fallback: z.boolean().nullish(),
-    fuse_unk: z.boolean().nullish(),
-    ignore_merges: z.boolean().nullish(),
-  })
-  .superRefine((model, context) => {
-    const unknown = model.merges.findIndex((merge) => missingToken(merge, model) !== undefined);
-    if (unknown < 0) return;
-    const merge = model.merges[unknown]!;
-    const token = JSON.stringify(missingToken(merge, model));
-    const message = `the vocabulary does not hold ${token} of the merge ${shown(merge)}`;
-    context.addIssue({ code: 'custom', continue: false, path: ['merges', unknown], message });
+const bpe = z.looseObject({
+  type: z.literal('BPE'),
+  vocab: vocabulary,
+  merges,
+  dropout: z.number().nullish(),
+  continuing_subword_prefix: z.string().nullish(),
+  end_of_word_suffix: z.string().nullish(),
+  unk_token: z.string().nullish(),
+  byte_fallback: z.boolean().nullish(),
+  fuse_unk: z.boolean().nullish(),
+  ignore_merges: z.boolean().nullish(),
+});
+export type BpeModel = z.infer<typeof bpe>;
+
+/** The ids of each merge: left, right and result. @throws RequestError where the vocabulary does not hold one */
+export function mergesById(
+  { merges, continuing_subword_prefix: prefix }: BpeModel,
+  ids: ReadonlyMap<string, number>,
+): Merge[] {
+  return merges.map((merge, index) => {
+    const [left, right] = pairOf(merge)!;
+    const tokens = [left, right, left + (prefix && right.startsWith(prefix) ? right.slice(prefix.length) : right)];
+    const found = tokens.map((token) => ids.get(token));
+    const missing = found.indexOf(undefined);
+    if (missing < 0) return found as unknown as Merge;
+    throw new RequestError({
+      where: `tokenizer.json.model.merges.${index}`,
+      message: `the vocabulary does not hold ${JSON.stringify(tokens[missing])} of the merge ${shown(merge)}`,
+      hint: 'vocabulary and merges must come from the same tokenizer; copy the file again',
+    });
   });
-
-interface BpeTables {
-  vocab: Vocabulary;
-  continuing_subword_prefix?: string | null | undefined;
-}
-
-function missingToken(merge: Merge, { vocab, continuing_subword_prefix: prefix }: BpeTables): string | undefined {
-  const [left, right] = pairOf(merge)!;
-  const tokens = [left, right, left + (prefix && right.startsWith(prefix) ? right.slice(prefix.length) : right)];
-  return tokens.find((token) => !Object.hasOwn(vocab, token));
 }
 
 const wordPiece = z
@@ -143,5 +148,4 @@ export const tokenizerModel = z.preprocess(
   withType,
   z.discriminatedUnion('type', [bpe, wordPiece, unigram], 'BPE, Unigram or WordPiece'),
 );
-export type BpeModel = z.infer<typeof bpe>;
 export type TokenizerModel = z.infer<typeof tokenizerModel>;

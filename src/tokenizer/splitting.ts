@@ -10,7 +10,7 @@ function translate(pattern: string): RegExp {
   return new RegExp(source, 'gu');
 }
 
-const gpt2Source = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const gpt2Source = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /** The built-in pattern of Hugging Face's `ByteLevel`, from GPT-2. */
 export const gpt2Split = translate(gpt2Source);

@@ -3,7 +3,7 @@ import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { decodeText } from '../files.ts';
 import { decoder, normalizer, postProcessor, preTokenizer } from './components.ts';
-import { type TokenizerModel, tokenizerModel } from './model-json.ts';
+import { type TokenizerModel, tokenizerModel, type Vocabulary } from './model-json.ts';
 
 const addedToken = z.looseObject({
   id: z.int().min(0),
@@ -37,15 +37,14 @@ const tokenizerJson = z
 export type TokenizerJson = z.infer<typeof tokenizerJson>;
 
 /** The ids that added tokens get where the file is loaded; those written there are only compared with them. */
-function givenIds(added: readonly AddedToken[], { vocab }: TokenizerModel): ReadonlyMap<string, number> {
-  const known = Array.isArray(vocab)
-    ? new Map(vocab.map(([token], id): [string, number] => [token, id]))
-    : new Map(Object.entries(vocab as Record<string, number>));
+function givenIds(added: readonly AddedToken[], model: TokenizerModel): ReadonlyMap<string, number> {
+  const known: Vocabulary =
+    model.type === 'Unigram' ? Object.fromEntries(model.vocab.map(([token], id) => [token, id])) : model.vocab;
   const ids = new Map<string, number>();
-  let next = known.size;
+  let next = Object.keys(known).length;
   for (const { content } of added) {
     if (ids.has(content)) continue;
-    const id = known.get(content) ?? next;
+    const id = Object.hasOwn(known, content) ? known[content]! : next;
     next = Math.max(next, id + 1);
     ids.set(content, id);
   }

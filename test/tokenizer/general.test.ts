@@ -26,6 +26,9 @@ const kinds: [name: string, json: string, mayDiffer: number][] = [
   ['Qwen 2, NFC', fixture('qwen2.json'), 0.001],
   ['Unigram, NFKC, lower case', fixture('unigram.json'), 0.02],
   ['WordPiece, BERT', fixture('wordpiece.json'), 0.06],
+  // Rust gives each byte the span of all unknown characters in a row; here it has that of its own character.
+  ['Unigram with byte fallback', fixture('unigram-bytes.json'), 0.7],
+  ['Gemma, spaces merged with what stands before them', fixture('gemma.json'), 0.001],
 ];
 
 describe.each(kinds)('%s', (_, json, mayDiffer) => {
