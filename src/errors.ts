@@ -47,6 +47,13 @@ const shownProblems = 50;
 /** More of one text than anybody reads. */
 const shownLength = 4000;
 
+/** A model gave what is no number: `what` says where, with its verb. */
+export function notFinite(what: string): RunError {
+  const hint =
+    'its weights are damaged, too large for their precision, or were saved after training had diverged: take another checkpoint';
+  return new RunError(`${what} not finite numbers`, { hint });
+}
+
 /** The text a person sees: a headline with the count, then each problem with its place and hint. */
 export function formatProblems(problems: readonly Problem[], subject?: string): string {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;

@@ -2,7 +2,7 @@ import type { RandomStream } from '../random.ts';
 import type { Backend, HostArray } from '../tensor/backends/backend.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
+import { noToken, type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
 
 /** Tokens drawn for some sequences, and where asked for the log-probability of each. */
 export interface Drawn {
@@ -50,7 +50,7 @@ function hostSampler({ vocabulary, sampling, logProbs: wanted }: SamplerOptions)
       const token = sampleToken(row, sampling, random, seen);
       seen.add(token);
       tokens[i] = token;
-      if (wanted) logProbs[i] = tokenLogProb(row, token, sampling.temperature);
+      if (wanted) logProbs[i] = token === noToken ? Number.NaN : tokenLogProb(row, token, sampling.temperature);
     }
     return wanted ? { tokens, logProbs } : { tokens };
   };

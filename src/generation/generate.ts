@@ -1,9 +1,10 @@
 import { checkContext } from '../data/context.ts';
+import { notFinite } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { RandomStream } from '../random.ts';
 import { type Draw, openSampler } from './batch-sampler.ts';
 import { type NewTokens, openDecoder } from './decoder.ts';
-import { greedy, type Sampling } from './sampler.ts';
+import { greedy, noToken, type Sampling } from './sampler.ts';
 
 export interface GenerateOptions {
   maxNewTokens: number;
@@ -49,6 +50,7 @@ interface Step extends Draw {
  * Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. A backend
  * that draws by itself is asked for a step before the tokens of the last one were read, so that it never waits; a text that
  * turns out to have ended has then been in one step too many, without effect on the others.
+ * @throws RunError where logits are not finite
  * @throws RequestError where a prompt and its new tokens may become longer than the model's context
  */
 export async function generate(
@@ -90,6 +92,8 @@ export async function generate(
     for (const [row, text] of step.texts.entries()) {
       if (text.done) continue;
       const token = drawn.tokens[row]!;
+      if (token === noToken)
+        throw notFinite(`the logits of token ${text.generated.length + 1} after prompt ${text.index + 1} are`);
       const endId = stopIds.includes(token) ? token : undefined;
       if (endId === undefined) text.generated.push(token);
       if (logProbs) text.logProbs.push(drawn.logProbs![row]!);

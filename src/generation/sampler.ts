@@ -3,13 +3,17 @@ import type { Sampling } from '../tensor/backends/kernels.ts';
 
 export type { Sampling };
 
+/** What is drawn from logits that are not finite numbers. */
+export const noToken = -1;
+
 /** The model's whole distribution. */
 export const unfiltered: Sampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0 };
 export const greedy: Sampling = { ...unfiltered, temperature: 0 };
 
 /**
  * The next token for one row of logits [vocabulary]. This is the definition of sampling; backends may have a kernel for it
- * (`FusedKernels.sampleTokens`). `seen` are the tokens of the text so far, needed where they are penalised.
+ * (`FusedKernels.sampleTokens`). `seen` are the tokens of the text so far, needed where they are penalised. −1 where a logit
+ * is not a finite number.
  */
 export function sampleToken(
   logits: ArrayLike<number>,
@@ -17,6 +21,7 @@ export function sampleToken(
   random: RandomStream,
   seen?: ReadonlySet<number>,
 ): number {
+  if (!areFinite(logits)) return noToken;
   const { repetitionPenalty, temperature, topK, topP, minP } = sampling;
   if (repetitionPenalty !== 1 && seen) {
     return sampleToken(penalised(logits, repetitionPenalty, seen), { ...sampling, repetitionPenalty: 1 }, random);
@@ -39,6 +44,12 @@ export function sampleToken(
     return rest < 0;
   });
   return candidates[choice < 0 || choice >= kept ? kept - 1 : choice]!.id;
+}
+
+function areFinite(logits: ArrayLike<number>): boolean {
+  let nothing = 0;
+  for (let i = 0; i < logits.length; i++) nothing += logits[i]! * 0;
+  return nothing === 0;
 }
 
 function penalised(logits: ArrayLike<number>, penalty: number, seen: ReadonlySet<number>): Float64Array {

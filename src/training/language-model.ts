@@ -1,6 +1,6 @@
 import { type Batch, groupsOfTokens, packSequences, type Sequence } from '../data/batch.ts';
 import type { DataCursor } from '../data/cursor.ts';
-import { RunError } from '../errors.ts';
+import { notFinite, RunError } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
 import { backwardFromCrossEntropy, crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { scope } from '../tensor/scope.ts';
@@ -57,19 +57,25 @@ export async function sumOnHost(scalars: readonly Tensor[], step: number): Promi
   });
 }
 
-/** Mean cross-entropy over all trained tokens of the sequences, `rowsAtOnce` tokens in a pass. */
+/**
+ * Mean cross-entropy over all trained tokens of the sequences, `rowsAtOnce` tokens in a pass.
+ * @throws RunError where it is not finite
+ */
 export async function meanLoss(
   model: Model,
   sequences: readonly Sequence[],
   rowsAtOnce = 4096,
 ): Promise<{ loss: number; tokens: number }> {
-  let [total, tokens] = [0, 0];
+  let [total, tokens, texts] = [0, 0, 0];
   for (const batch of batchesOf(sequences, rowsAtOnce)) {
     const weights = new Float32Array(batch.targets.length).fill(1);
     const loss = scope(() => crossEntropy(hiddenStates(model, batch), headOf(model), batch.targets, weights), {
       adopt: false,
     });
     total += (await model.backend.read(loss))[0]!;
+    const first = texts + 1;
+    texts += batch.segments.length - 1;
+    if (!Number.isFinite(total)) throw notFinite(`the log-probabilities of texts ${first} to ${texts} are`);
     tokens += batch.trainedTokens;
     loss.release();
   }

@@ -2,6 +2,7 @@ import type { RewardModel } from '../checkpoint/reward-model.ts';
 import { groupsOfTokens, packWholeTexts } from '../data/batch.ts';
 import { checkContext } from '../data/context.ts';
 import type { EncodedPair, EncodedSequence } from '../data/encode.ts';
+import { notFinite } from '../errors.ts';
 import { bradleyTerryLoss, type ScoredPair } from '../losses/bradley-terry.ts';
 import { hiddenStates, type Model, scoreHeadOf } from '../model/model.ts';
 import { scores } from '../model/score-head.ts';
@@ -120,6 +121,7 @@ export function lastTokenScores(model: Model, texts: readonly Int32Array[]): Ten
 /**
  * Rewards of whole texts (token ids, not empty): score + offset, `tokensAtOnce` tokens in a pass.
  * @throws RequestError where a text is longer than the context of the reward model
+ * @throws RunError where a score is not finite
  */
 export async function rewardScores(
   { model, offset }: Pick<RewardModel, 'model' | 'offset'>,
@@ -131,7 +133,10 @@ export async function rewardScores(
   const rewards: number[] = [];
   for (const group of groupsOfTokens(texts, tokensAtOnce, ({ length }) => length)) {
     const found = scope(() => lastTokenScores(model, group), { adopt: false });
-    for (const score of await model.backend.read(found)) rewards.push(score + offset);
+    for (const score of await model.backend.read(found)) {
+      if (!Number.isFinite(score)) throw notFinite(`the scores of text ${rewards.length + 1} are`);
+      rewards.push(score + offset);
+    }
     found.release();
   }
   return rewards;

@@ -1,4 +1,5 @@
 import type { Batch, Sequence } from '../data/batch.ts';
+import { notFinite } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
 import { reshape, scatterAdd } from '../tensor/primitives.ts';
@@ -16,7 +17,10 @@ export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
   return reshape(sums, [sequences]);
 }
 
-/** The same of any number of sequences, on the host and without gradients; `rowsAtOnce` tokens in a pass. */
+/**
+ * The same of any number of sequences, on the host and without gradients; `rowsAtOnce` tokens in a pass.
+ * @throws RunError where one is not finite
+ */
 export async function logLikelihoods(
   model: Model,
   sequences: readonly Sequence[],
@@ -25,7 +29,10 @@ export async function logLikelihoods(
   const result: number[] = [];
   for (const batch of batchesOf(sequences, rowsAtOnce)) {
     const logProbs = scope(() => sequenceLogProbs(model, batch), { adopt: false });
-    for (const logProb of await model.backend.read(logProbs)) result.push(logProb);
+    for (const logProb of await model.backend.read(logProbs)) {
+      if (!Number.isFinite(logProb)) throw notFinite(`the log-probabilities of text ${result.length + 1} are`);
+      result.push(logProb);
+    }
     logProbs.release();
   }
   return result;

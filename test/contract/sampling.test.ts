@@ -73,14 +73,23 @@ describe.runIf(availability.available)('tokens drawn by the engine are those of 
     expect(backend.memory().used).toBe(0);
   });
 
-  test('logits that are not numbers are an error', async () => {
-    const sampler = openSampler(backend, { sequences: 1, vocabulary: 3, sampling: unfiltered, logProbs: false });
-    sampler.begin(0, Int32Array.of(1), new RandomStream(1, 'row'));
-    const logits = scope(() => fromHost(backend, Float32Array.of(1, Number.NaN, 2), [1, 3]), { adopt: false });
-    const draw = sampler.draw(logits, [0]);
-    await expect(draw.result).rejects.toThrow('native sampleTokens: the logits of a row are not numbers');
-    draw.release();
-    logits.release();
-    sampler.release();
-  });
+  test.each([{ temperature: 0 }, { temperature: 1 }, { topK: 2 }, { repetitionPenalty: 2 }])(
+    'a row whose logits are not finite has no token, %j',
+    async (changed) => {
+      for (const where of [backend, new PortableBackend('f64')]) {
+        const sampling = { ...unfiltered, ...changed };
+        const sampler = openSampler(where, { sequences: 4, vocabulary: 3, sampling, logProbs: true });
+        for (const row of [0, 1, 2, 3]) sampler.begin(row, Int32Array.of(1), new RandomStream(1, `row/${row}`));
+        const rows = [1, Number.NaN, 2, 90, 0, 0, 1, Number.POSITIVE_INFINITY, 2, 1, 2, Number.NEGATIVE_INFINITY];
+        const logits = scope(() => fromHost(where, Float32Array.from(rows), [4, 3]), { adopt: false });
+        const draw = sampler.draw(logits, [0, 1, 2, 3]);
+        const { tokens, logProbs } = await draw.result;
+        expect([...tokens]).toEqual([-1, 0, -1, -1]);
+        expect(Array.from(logProbs!, Number.isNaN)).toEqual([true, false, true, true]);
+        draw.release();
+        logits.release();
+        sampler.release();
+      }
+    },
+  );
 });

@@ -35,21 +35,31 @@ struct Row {
   int64_t end(int64_t block) const { return std::min(vocabulary, (block + 1) * kBlock); }
 };
 
-void findBest(Row& row) {
+/** False where a logit is not a finite number. */
+bool findBest(Row& row) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
   int64_t bestBlock = 0;
+  // NaN and infinity times 0 are NaN, all else adds nothing.
+  Vec nothing{};
   for (int64_t block = 0; block < row.blocks; block++) {
     const int64_t first = block * kBlock, end = row.end(block);
     Vec best = splat(lowest);
     int64_t i = first;
-    for (; i + kLanes <= end; i += kLanes) best = maximum(load(row.logits + i), best);
-    if (i < end) best = maximum(firstLanes(loadPart(row.logits + i, end - i), end - i, lowest), best);
+    for (; i + kLanes <= end; i += kLanes) {
+      best = maximum(load(row.logits + i), best);
+      nothing += load(row.logits + i) * 0.0f;
+    }
+    if (i < end) {
+      best = maximum(firstLanes(loadPart(row.logits + i, end - i), end - i, lowest), best);
+      nothing += loadPart(row.logits + i, end - i) * 0.0f;
+    }
     row.largest[block] = maxOfLanes(best);
     if (row.largest[block] > row.largest[bestBlock]) bestBlock = block;
   }
+  if (!(sumOfLanes(nothing) == 0)) return false;
   row.best = bestBlock * kBlock;
-  while (row.best < row.end(bestBlock) && !(row.logits[row.best] == row.largest[bestBlock])) row.best++;
-  if (row.best == row.end(bestBlock)) throw std::runtime_error("the logits of a row are not numbers");
+  while (!(row.logits[row.best] == row.largest[bestBlock])) row.best++;
+  return true;
 }
 
 void weigh(Row& row, float temperature) {
@@ -64,7 +74,6 @@ void weigh(Row& row, float temperature) {
     });
     row.total += row.sums[block] = sumOfLanes(sum);
   }
-  if (!(row.total >= 1)) throw std::runtime_error("the logits of a row are not numbers");
 }
 
 int64_t drawFromAll(const Row& row, double uniform) {
@@ -186,7 +195,11 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
               0,
               0};
       const float temperature = sampling.temperature > 0 ? sampling.temperature : 1.0f;
-      findBest(row);
+      if (!findBest(row)) {
+        tokens[index] = -1;
+        if (logProbs) logProbs[index] = std::numeric_limits<float>::quiet_NaN();
+        continue;
+      }
       if (sampling.temperature > 0 || logProbs) weigh(row, temperature);
       const Row free = row;
       if (seen) {

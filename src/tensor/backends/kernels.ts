@@ -217,7 +217,7 @@ export interface FusedKernels {
   /** logits [chosen, V] = rmsNorm(stream[rows[i]]) · headᵀ. stream [n, H], rows [chosen] (i32), norm [H], head [V, H]. */
   nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void;
   /**
-   * The next token of each row of logits [rows, V] (src/generation/sampler.ts is the definition) → tokens [rows] (i32), and
+   * The next token of each row of logits [rows, V], or −1 (src/generation/sampler.ts is the definition) → tokens [rows] (i32), and
    * its log-probability at the temperature before any filter → logProbs [rows]. `draws` [rows, 2] (i32) are the two words
    * of `RandomStream.uniform` (none for greedy); `seen` [sequences, ⌈V / 32⌉] (i32) has one bit for each token of a text
    * (none without penalty), and gets that of the new one.
