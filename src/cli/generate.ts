@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { describeGivenTemplate } from '../data/conversation-tokenizer.ts';
 import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import { describeSampling, modelSampling } from '../generation/model-sampling.ts';
@@ -60,6 +61,8 @@ async function run(path: string, flags: GenerateFlags): Promise<number> {
   const prompt = promptOf(flags);
   const answer = await withModel(directory, flags, async (model, tokenizer) => {
     const { maxNewTokens, seed } = flags;
+    const template = typeof prompt === 'string' ? undefined : describeGivenTemplate(tokenizer);
+    if (template !== undefined) tell(template);
     const sampling = samplingOf(flags, modelSampling(tokenizer.generationConfig));
     const [generated] = await generateText(model, tokenizer, [prompt], { maxNewTokens, sampling, seed });
     const { text, tokens } = generated!;

@@ -10,6 +10,7 @@ import {
   encodePrompt,
 } from './encode.ts';
 import type { FeedbackRow, Message, MessagesRow, PreferenceRow } from './rows.ts';
+import { chatRenderer } from './template.ts';
 
 /** What to do with rows of more than `maxLength` tokens; `truncate` cuts their end off. */
 export type TooLongPolicy = 'error' | 'drop' | 'truncate';
@@ -122,9 +123,10 @@ function encodeRows<R, S extends EncodedSequence>(
   tokenizer: Tokenizer,
   options: EncodeOptions,
 ): { kept: S[][]; preflight: Preflight } {
+  chatRenderer(tokenizer); // a template that cannot be used is one problem of its own, not one of each row
   const preflight = emptyPreflight(rows.length);
   const kept: S[][] = [];
-  const problems: Problem[] = [];
+  const refused = new Map<string, { problem: Problem; at: number[] }>();
   for (const [index, row] of rows.entries()) {
     try {
       const encoded = encode(row);
@@ -135,10 +137,15 @@ function encodeRows<R, S extends EncodedSequence>(
       if (sequences) kept.push(sequences);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      problems.push(...error.problems.map((problem) => ({ ...problem, where: `row ${index + 1}` })));
+      for (const problem of error.problems) {
+        const alike = refused.get(problem.message);
+        if (alike) alike.at.push(index);
+        else refused.set(problem.message, { problem, at: [index] });
+      }
     }
   }
   preflight.keptRows = kept.length;
+  const problems = [...refused.values()].map(({ problem, at }): Problem => ({ ...problem, where: rowNumbers(at) }));
   problems.push(...preflightProblems(preflight, tokenizer, options));
   if (problems.length > 0) throw new RequestError(atMost(problems, 10));
   return { kept, preflight };

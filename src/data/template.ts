@@ -1,7 +1,10 @@
-import { Template } from '@huggingface/jinja';
-import { RequestError } from '../errors.ts';
+import { type Problem, RequestError } from '../errors.ts';
+import type { ChatTemplate } from '../tokenizer/chat-templates.ts';
 import { defaultChatTemplate, specialTokens } from '../tokenizer/special-tokens.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { TemplateFault } from './jinja/fault.ts';
+import type { Rendered } from './jinja/render.ts';
+import { JinjaTemplate } from './jinja/template.ts';
 import type { Message } from './rows.ts';
 
 /** A part of a text in UTF-16 code units; `end` is exclusive. */
@@ -24,16 +27,23 @@ export const plainChatTemplate =
   "{% if add_generation_prompt %}{{ '### Assistant:\\n' }}{% endif %}";
 
 /** The chat template that a tokenizer's conversations are rendered with, and where it is from. */
-export function chatTemplateOf(tokenizer: Tokenizer): { source: string; origin: 'tokenizer' | 'default' | 'plain' } {
-  if (tokenizer.chatTemplate !== undefined) return { source: tokenizer.chatTemplate, origin: 'tokenizer' };
+export function chatTemplateOf(tokenizer: Tokenizer): ChatTemplate & { origin: 'tokenizer' | 'default' | 'plain' } {
+  const own = tokenizer.chatTemplates.get('default');
+  if (own) return { ...own, origin: 'tokenizer' };
   const roles = [specialTokens.end, specialTokens.system, specialTokens.user, specialTokens.assistant];
   const hasRoles = roles.every((token) => tokenizer.tokenToId(token) !== undefined);
-  return hasRoles ? { source: defaultChatTemplate, origin: 'default' } : { source: plainChatTemplate, origin: 'plain' };
+  const place = 'the chat template of mixtune';
+  return hasRoles
+    ? { source: defaultChatTemplate, place, origin: 'default' }
+    : { source: plainChatTemplate, place, origin: 'plain' };
 }
 
 const renderers = new WeakMap<Tokenizer, ChatRenderer>();
 
-/** The renderer of a tokenizer's conversations; its template is parsed once. */
+/**
+ * The renderer of a tokenizer's conversations; its template is parsed once.
+ * @throws RequestError where the template is broken, or has what is not supported
+ */
 export function chatRenderer(tokenizer: Tokenizer): ChatRenderer {
   const renderer = renderers.get(tokenizer) ?? new ChatRenderer(tokenizer);
   renderers.set(tokenizer, renderer);
@@ -41,47 +51,62 @@ export function chatRenderer(tokenizer: Tokenizer): ChatRenderer {
 }
 
 class ChatRenderer {
-  readonly #template: Template;
+  readonly #template: JinjaTemplate;
   readonly #bosToken: string;
   readonly #eosToken: string;
+  /** Where the template stands. */
+  readonly #place: string;
 
   constructor(tokenizer: Tokenizer) {
-    const { source } = chatTemplateOf(tokenizer);
-    if (/\{%-?\s*(break|continue)\b/.test(source)) {
-      throw new RequestError({
-        message: 'the chat template uses `break` or `continue`, which would lose text here',
-        hint: 'rewrite the loop of the template with `if`',
-      });
-    }
-    this.#template = new Template(source);
+    const { source, place } = chatTemplateOf(tokenizer);
+    this.#place = place;
     this.#bosToken = tokenOf(tokenizer, tokenizer.bosId);
     this.#eosToken = tokenOf(tokenizer, tokenizer.eosId);
+    try {
+      this.#template = new JinjaTemplate(source);
+    } catch (error) {
+      if (!(error instanceof TemplateFault)) throw error;
+      throw new RequestError({
+        where: this.#place,
+        ...(error.line !== undefined && { line: error.line }),
+        message: `the chat template cannot be used: ${error.message}`,
+        hint: 'change this place of the template; the data is not at fault',
+      });
+    }
   }
 
   /** The text up to where the assistant's next turn begins. */
   prompt(messages: readonly Message[]): string {
-    return this.#render(messages, true);
+    return this.#render(messages, true).text;
   }
 
   /**
    * The whole conversation, rendered once; where the assistant's turns stand in it follows from renderings of its
-   * beginnings. A template that renders a beginning differently is a RequestError: no span would be certain.
+   * beginnings. Where the template renders a beginning differently, its `{% generation %}` marks say it; without them that
+   * is a RequestError, as no span would be certain.
    */
   conversation(messages: readonly Message[]): RenderedConversation {
-    const text = this.#render(messages, false);
+    const { text, generated } = this.#render(messages, false);
+    const turns = [...messages.keys()].filter((index) => messages[index]!.role === 'assistant');
     const spans: Span[] = [];
-    for (const [index, { role, content }] of messages.entries()) {
-      if (role !== 'assistant') continue;
+    for (const index of turns) {
       const before = this.prompt(messages.slice(0, index));
-      const through = index + 1 === messages.length ? text : this.#render(messages.slice(0, index + 1), false);
-      if (!text.startsWith(through) || !through.startsWith(before)) throw notAPrefix(index, before, text);
+      const through = index + 1 === messages.length ? text : this.#render(messages.slice(0, index + 1), false).text;
+      if (!text.startsWith(through) || !through.startsWith(before)) {
+        if (generated?.length === turns.length)
+          return { text, spans: generated.map((mark) => withoutSpaceBehind(text, mark)) };
+        throw this.#notAPrefix(index, before, through, text);
+      }
       const end = through.trimEnd().length;
-      spans.push({ start: before.length, end: Math.max(end, contentEnd(through, before.length, content)) });
+      spans.push({
+        start: before.length,
+        end: Math.max(end, contentEnd(through, before.length, messages[index]!.content)),
+      });
     }
     return { text, spans };
   }
 
-  #render(messages: readonly Message[], addGenerationPrompt: boolean): string {
+  #render(messages: readonly Message[], addGenerationPrompt: boolean): Rendered {
     try {
       return this.#template.render({
         messages: messages.map(({ role, content }) => ({ role, content })),
@@ -92,8 +117,34 @@ class ChatRenderer {
         documents: null,
       });
     } catch (error) {
-      throw new RequestError({ message: `the chat template refuses the conversation: ${(error as Error).message}` });
+      if (!(error instanceof TemplateFault)) throw error;
+      const place = `line ${error.line} of ${this.#place}`;
+      throw new RequestError(
+        error.kind === 'raised'
+          ? { message: `the chat template refuses the conversation: ${error.message} (${place})` }
+          : {
+              message: `the chat template cannot render the conversation: ${error.message} (${place})`,
+              hint: 'Python’s jinja2 stops here too, or the template has what is not supported; change this place of it',
+            },
+      );
     }
+  }
+
+  #notAPrefix(index: number, before: string, through: string, text: string): RequestError {
+    const changes = !text.startsWith(through);
+    const [expected, found] = changes ? [through, text] : [before, through];
+    const at = firstDifference(expected, found);
+    const [was, is] = [expected, found].map((part) => JSON.stringify(part.slice(at, at + 30)));
+    const problem: Problem = changes
+      ? {
+          message: `${this.#place} renders the beginning of a conversation differently from the whole: up to message ${index + 1} it writes ${was} where the whole has ${is}`,
+          hint: 'it changes earlier turns (such as leaving their thoughts out), so that what the assistant says cannot be told apart: use conversations of one answer, a template that only appends, or one with {% generation %} around what the assistant says',
+        }
+      : {
+          message: `${this.#place} asks for message ${index + 1} differently from how it renders it: the prompt has ${was} where the conversation has ${is}`,
+          hint: 'what the model would be asked with is not what it would be trained with: use a template whose generation prompt is how an answer begins, or one with {% generation %} around what the assistant says',
+        };
+    return new RequestError(problem);
   }
 }
 
@@ -102,17 +153,17 @@ function contentEnd(through: string, start: number, content: string): number {
   return through.startsWith(content, start) ? start + content.length : 0;
 }
 
+const withoutSpaceBehind = (text: string, { start, end }: Span): Span => ({
+  start,
+  end: start + text.slice(start, end).trimEnd().length,
+});
+
 function tokenOf(tokenizer: Tokenizer, id: number | undefined): string {
   return (id === undefined ? undefined : tokenizer.idToToken(id)) ?? '';
 }
 
-function notAPrefix(index: number, before: string, text: string): RequestError {
+function firstDifference(a: string, b: string): number {
   let same = 0;
-  while (same < before.length && before[same] === text[same]) same++;
-  const found = JSON.stringify(text.slice(same, same + 30));
-  const expected = JSON.stringify(before.slice(same, same + 30));
-  return new RequestError({
-    message: `the chat template renders the beginning of a conversation differently from the whole: message ${index + 1} has ${found} where its beginning has ${expected}`,
-    hint: 'what the assistant says cannot be told apart from the rest; use a template that only appends',
-  });
+  while (same < a.length && a[same] === b[same]) same++;
+  return same;
 }

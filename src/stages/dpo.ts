@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
 import { readSavedJson } from '../checkpoint/saved-json.ts';
 import { oneOf } from '../config/conditions.ts';
+import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { untouchedKtoLoss } from '../losses/kto.ts';
 import { preferenceLossKinds, scoreOf, untouchedLoss } from '../losses/preference.ts';
 import { releaseModel } from '../model/model.ts';
-import { loadTokenizer } from '../tokenizer/open.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
@@ -170,7 +170,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
   datasets: { data: { use: ({ loss }) => (loss === 'kto' ? 'feedback' : 'preference') } },
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;
-    const tokenizer = await loadTokenizer(start);
+    const tokenizer = await loadConversationTokenizer(start, run.log);
     const data = await openPreferences(config, run, tokenizer);
     const place = { rows: data.train.length, seed: run.seed, recompute: config.recompute };
     const training = from

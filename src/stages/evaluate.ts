@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { type Condition, either, given } from '../config/conditions.ts';
+import { describeGivenTemplate } from '../data/conversation-tokenizer.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { RequestError } from '../errors.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, type TaskKindName, taskKinds } from '../evaluation/tasks.ts';
@@ -230,8 +231,10 @@ function sayPrefix({ prefixIds, idToToken }: Tokenizer, { log }: StageRun): void
   if (tokens) log(`scored texts begin with ${tokens}, as the tokenizer has it`);
 }
 
-async function openPlayer({ directory }: StageInput, { backend }: StageRun): Promise<Player> {
+async function openPlayer({ name, directory }: StageInput, { backend, log }: StageRun): Promise<Player> {
   const tokenizer = await loadTokenizer(directory);
+  const given = describeGivenTemplate(tokenizer);
+  if (given !== undefined) log(`${name}: ${given}`);
   const { model } = await loadModel(directory, backend);
   checkTokenIds([], tokenizer, model.config.vocabSize);
   return { model, tokenizer };

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { loadRewardModel, rewardModelFrom } from '../checkpoint/reward-model.ts';
+import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkSequences, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs } from '../data/preflight.ts';
@@ -18,7 +19,6 @@ import {
 } from '../evaluation/reward.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
-import { loadTokenizer } from '../tokenizer/open.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
@@ -87,7 +87,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
   datasets: { data: { use: 'preference' } },
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;
-    const tokenizer = await loadTokenizer(start);
+    const tokenizer = await loadConversationTokenizer(start, run.log);
     paddingIdOf(tokenizer);
     const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
     const maxLength = await rowLimit(config.maxLength, run);

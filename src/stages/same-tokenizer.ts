@@ -1,3 +1,4 @@
+import { chatTemplateOf } from '../data/template.ts';
 import { RequestError } from '../errors.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -18,7 +19,7 @@ export async function assertSameTokenizer(
   const model = models[where];
   const ids = Array.from({ length: Math.max(tokenizer.vocabSize, other.vocabSize) }, (_, id) => id);
   const different = ids.find((id) => tokenizer.idToToken(id) !== other.idToToken(id));
-  if (different === undefined && tokenizer.chatTemplate === other.chatTemplate) return;
+  if (different === undefined && chatTemplateOf(tokenizer).source === chatTemplateOf(other).source) return;
   const name = (id: number, from: Tokenizer): string => JSON.stringify(from.idToToken(id) ?? '(none)');
   throw new RequestError({
     where,

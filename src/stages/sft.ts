@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
+import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkSequences } from '../data/encode.ts';
 import { describePreflight, encodeConversations } from '../data/preflight.ts';
 import type { MessagesRow, PromptRow } from '../data/rows.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
-import { loadTokenizer } from '../tokenizer/open.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
@@ -74,7 +74,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
   datasets: { data: { use: 'messages' } },
   async open(config, run, from) {
     const start = run.inputs.from![0]!.directory;
-    const tokenizer = await loadTokenizer(start);
+    const tokenizer = await loadConversationTokenizer(start, run.log);
     const rows = await openSplits(config.data, 'messages', { ...run, holdOut: config.holdOut });
     const maxLength = await rowLimit(config.maxLength, run);
     const train = encodeConversations(rows.train, tokenizer, { ...config, maxLength });

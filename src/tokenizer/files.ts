@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { readRegularFile } from '../files.ts';
+import { templateFolder } from './chat-templates.ts';
 
 /** Bytes of a file; the largest known tokenizer.json has 33 MB. */
 const largestFile = 256 * 2 ** 20;
@@ -23,7 +24,7 @@ const fileNames = [
 ] as const;
 
 export async function readTokenizerFiles(directory: string): Promise<TokenizerFiles> {
-  const files = await filesPresent(directory, fileNames);
+  const files = await filesPresent(directory, [...fileNames, ...(await namedTemplates(directory))]);
   if (files.has('tokenizer.json')) return files;
   throw new RequestError({
     message: 'there is no tokenizer.json',
@@ -38,6 +39,15 @@ export async function readTokenizerFiles(directory: string): Promise<TokenizerFi
 export const readModelSettings = (directory: string): Promise<TokenizerFiles> =>
   filesPresent(directory, ['config.json', 'generation_config.json']);
 
+/** Chat templates beside the default one. */
+async function namedTemplates(directory: string): Promise<string[]> {
+  const names = await readdir(join(directory, templateFolder)).catch(() => []);
+  return names
+    .filter((name) => name.endsWith('.jinja'))
+    .sort()
+    .map((name) => `${templateFolder}/${name}`);
+}
+
 async function filesPresent(directory: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   for (const name of names) {
@@ -49,7 +59,10 @@ async function filesPresent(directory: string, names: readonly string[]): Promis
 
 export async function writeTokenizerFiles(files: TokenizerFiles, directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
-  for (const [name, bytes] of files) await writeFile(join(directory, name), bytes);
+  for (const [name, bytes] of files) {
+    await mkdir(dirname(join(directory, name)), { recursive: true });
+    await writeFile(join(directory, name), bytes);
+  }
 }
 
 /** SHA-256 over names, lengths and bytes. */

@@ -1,5 +1,6 @@
 import { RequestError } from '../errors.ts';
 import { byteLevelCodec } from './byte-level.ts';
+import { chatTemplatesOf } from './chat-templates.ts';
 import type { Codec } from './codec.ts';
 import type { Component } from './components.ts';
 import {
@@ -57,8 +58,7 @@ export function openTokenizer(files: TokenizerFiles, settings: ModelSettings = {
     endIds: endIdsOf(settings, eosId),
     generationConfig: settings.generationConfig,
     prefixIds: prefixIdsOf(json.post_processor, config.add_bos_token, bosId),
-    chatTemplate:
-      optional('chat_template.jinja', (bytes) => new TextDecoder().decode(bytes)) ?? config.chat_template ?? undefined,
+    chatTemplates: chatTemplatesOf(files, config),
     fingerprint: fingerprintOf(files),
     encode: (text) => codec.encode(text),
     encodeWithOffsets: (text) => codec.encodeWithOffsets(text),

@@ -59,17 +59,10 @@ export const specialTokensMap = z.looseObject({
 });
 export type SpecialTokensMap = z.infer<typeof specialTokensMap>;
 
-/** tokenizer_config.json; a list of chat templates is reduced to the one called `default`. */
+/** tokenizer_config.json */
 const tokenizerConfig = specialTokensMap.extend({
   add_bos_token: z.boolean().nullish(),
-  chat_template: z
-    .union([
-      z.string(),
-      z
-        .array(z.object({ name: z.string(), template: z.string() }))
-        .transform((list) => list.find(({ name }) => name === 'default')?.template),
-    ])
-    .nullish(),
+  chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),
 });
 export type TokenizerConfig = z.infer<typeof tokenizerConfig>;
 

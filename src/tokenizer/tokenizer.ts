@@ -1,3 +1,4 @@
+import type { ChatTemplate } from './chat-templates.ts';
 import type { GenerationConfig } from './generation-config.ts';
 
 /** Token ids of a text with the place of each token in it. */
@@ -19,8 +20,8 @@ export interface Tokenizer {
   readonly generationConfig: GenerationConfig | undefined;
   /** What the tokenizer's own template puts before a text: mostly nothing or a beginning-of-sequence token. */
   readonly prefixIds: readonly number[];
-  /** Jinja source of the chat template, if the tokenizer has one. */
-  readonly chatTemplate: string | undefined;
+  /** By name; the one called `default` is used. */
+  readonly chatTemplates: ReadonlyMap<string, ChatTemplate>;
   /** SHA-256 over the tokenizer's files, for content keys and caches. */
   readonly fingerprint: string;
 

@@ -84,24 +84,51 @@ describe('conversations', () => {
     expect(trainedText(encoded, merging)).toBe('…c<|end|>');
   });
 
-  it('refuses a template that renders a beginning differently', () => {
-    const template = '{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}';
+  it('refuses a template that changes earlier turns', () => {
+    const template = "{% for m in messages %}{{ m.content if loop.last else m.content.split('!')[-1] }};{% endfor %}";
+    const odd = pieceTokenizer([], { chatTemplate: template });
+    const messages = [user('x'), assistant('hm! y'), user('z'), assistant('w')];
+    expect(() => encodeMessages({ messages }, odd)).toThrow(
+      /chat_template.jinja renders the beginning of a conversation differently.*message 2 it writes "hm! y;".*thoughts/s,
+    );
+    expect(trainedText(encodeMessages({ messages: messages.slice(0, 2) }, odd), odd)).toBe('…hm! y;');
+  });
+
+  it('refuses a template that asks for an answer otherwise than it renders it', () => {
+    const template =
+      '{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}a:<think>{% endif %}';
     const odd = pieceTokenizer([], { chatTemplate: template });
     expect(() => encodeMessages({ messages: [user('x'), assistant('y')] }, odd)).toThrow(
-      /renders the beginning of a conversation differently.*message 2/s,
+      /asks for message 2 differently from how it renders it: the prompt has "<think>" where the conversation has "y;"/,
+    );
+  });
+
+  it('goes by the generation marks of a template that changes earlier turns', () => {
+    const template =
+      "{% for m in messages %}{% if m.role == 'assistant' %}A{% generation %}{{ m.content if loop.last else m.content.split('!')[-1] }}<e>\n{% endgeneration %}{% else %}U{{ m.content }}{% endif %}{% endfor %}";
+    const marked = pieceTokenizer(['<e>'], { eos: '<e>', chatTemplate: template });
+    const encoded = encodeMessages({ messages: [user('x'), assistant('hm!y'), user('z'), assistant('hm!w')] }, marked);
+    expect(marked.decode(encoded.tokens)).toBe('UxAy<e>\nUzAhm!w<e>\n');
+    expect(trainedText(encoded, marked)).toBe('…y<e>…hm!w<e>…');
+  });
+
+  it('keeps the indentation of an answer whose line feeds a template strips', () => {
+    const template = "{% for m in messages %}{{ m.content.strip('\n') }}<e>{% endfor %}";
+    const strips = pieceTokenizer(['<e>'], { eos: '<e>', chatTemplate: template });
+    const encoded = encodeMessages({ messages: [user('x'), assistant('\n    return 1\n')] }, strips);
+    expect(strips.decode(encoded.tokens)).toBe('x<e>    return 1<e>');
+  });
+
+  it('says where in a template is what cannot be used, before any conversation', () => {
+    const odd = pieceTokenizer([], { chatTemplate: 'a\n{{ messages | nosuch }}' });
+    expect(() => encodePrompt([user('x')], odd)).toThrow(
+      /line 2 {2}chat_template.jinja: the chat template cannot be used: the filter "nosuch" is not supported.*\n.*data is not at fault/,
     );
   });
 
   it('says why a template refuses a conversation', () => {
     const strict = pieceTokenizer([], { chatTemplate: "{{ raise_exception('roles must alternate') }}" });
     expect(() => encodePrompt([user('x')], strict)).toThrow('roles must alternate');
-  });
-
-  it('refuses templates whose loops use break, which the renderer gets wrong', () => {
-    const broken = pieceTokenizer([], {
-      chatTemplate: '{% for m in messages %}{{ m.content }}{%- break %}{% endfor %}',
-    });
-    expect(() => encodePrompt([user('x')], broken)).toThrow('break');
   });
 
   it('adds the generation prompt to a prompt, and nothing else', () => {

@@ -33,7 +33,11 @@ export function pieceTokenizer(
     endIds: eosId === undefined ? [] : [eosId],
     generationConfig: undefined,
     prefixIds: options.addsBos ? [idOf(options.bos!)!] : [],
-    chatTemplate: options.chatTemplate,
+    chatTemplates: new Map(
+      options.chatTemplate === undefined
+        ? []
+        : [['default', { source: options.chatTemplate, place: 'chat_template.jinja' }]],
+    ),
     fingerprint: 'pieces',
     encode: (text) => encodeWithOffsets(text).ids,
     encodeWithOffsets,

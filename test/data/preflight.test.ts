@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { describePreflight, encodeConversations, encodePairs, encodeUnpaired } from '../../src/data/preflight.ts';
 import type { MessagesRow } from '../../src/data/rows.ts';
+import type { RequestError } from '../../src/errors.ts';
 import { specialTokens } from '../../src/tokenizer/special-tokens.ts';
 import { pieceTokenizer } from './piece-tokenizer.ts';
 
@@ -79,6 +80,24 @@ describe('preflight', () => {
     expect(() => encode([own.eosId])).toThrow(
       /1 of 1 answers end with "<\|end\|>", and generation stops only at "<\|user\|>".*\n.*list its id under eos_token_id/,
     );
+  });
+
+  it('tells what a template refuses once for all rows, and nothing of lengths that follows from it', () => {
+    const strict = pieceTokenizer([], { chatTemplate: "{{ raise_exception('no system here') }}" });
+    const problems = (chat: typeof strict) => {
+      try {
+        encodeConversations([row('a'), row('b')], chat, { maxLength: 10 });
+      } catch (error) {
+        return (error as RequestError).problems.map(({ where, message }) => `${where}: ${message}`);
+      }
+      return [];
+    };
+    expect(problems(strict)).toEqual([
+      'row 1, 2: the chat template refuses the conversation: no system here (line 1 of chat_template.jinja)',
+    ]);
+    expect(problems(pieceTokenizer([], { chatTemplate: '{{ x' }))).toEqual([
+      'chat_template.jinja: the chat template cannot be used: a tag {{ is not closed',
+    ]);
   });
 
   it('refuses two BOS tokens in front', () => {

@@ -58,8 +58,11 @@ describe('templates as models have them', () => {
 describe('the choice of a template', () => {
   it('is the tokenizer’s own, else the default for its role tokens, else a plain one', () => {
     const roles = Object.values(specialTokens);
-    expect(chatTemplateOf(pieceTokenizer(roles, { chatTemplate: 'x' }))).toEqual({ source: 'x', origin: 'tokenizer' });
-    expect(chatTemplateOf(pieceTokenizer(roles))).toEqual({ source: defaultChatTemplate, origin: 'default' });
+    expect(chatTemplateOf(pieceTokenizer(roles, { chatTemplate: 'x' }))).toMatchObject({
+      source: 'x',
+      origin: 'tokenizer',
+    });
+    expect(chatTemplateOf(pieceTokenizer(roles))).toMatchObject({ source: defaultChatTemplate, origin: 'default' });
     expect(chatTemplateOf(pieceTokenizer(roles.slice(1))).origin).toBe('plain');
   });
 });

@@ -29,7 +29,7 @@ test('a trained tokenizer is the same after saving and loading', async () => {
   const loaded = await loadTokenizer(directory);
   expect(loaded.encode(text)).toEqual(trained.encode(text));
   expect(loaded.fingerprint).toBe(trained.fingerprint);
-  expect(loaded.chatTemplate).toBe(defaultChatTemplate);
+  expect(loaded.chatTemplates.get('default')?.source).toBe(defaultChatTemplate);
   expect([loaded.vocabSize, loaded.eosId, loaded.padId, loaded.bosId]).toEqual([270, 0, 1, undefined]);
   expect(loaded.decode(loaded.encode('<|user|>hi<|end|>'), { skipSpecialTokens: true })).toBe('hi');
   expect([loaded.tokenToId('<|user|>'), loaded.idToToken(3)]).toEqual([3, '<|user|>']);
@@ -51,7 +51,7 @@ test('saving copies every file byte by byte, and the fingerprint tells contents 
 });
 
 describe('chat template', () => {
-  const template = async () => (await loadTokenizer(directory)).chatTemplate;
+  const template = async () => (await loadTokenizer(directory)).chatTemplates.get('default')?.source;
 
   test('the one called default of a list', async () => {
     const list = ['tool_use', 'default'].map((name) => ({ name, template: `{{ ${name} }}` }));
@@ -80,8 +80,8 @@ describe('special tokens', () => {
 
   test('tokenizer.json alone is enough', async () => {
     await rm(join(directory, 'tokenizer_config.json'));
-    const { bosId, eosId, padId, prefixIds, chatTemplate } = await loadTokenizer(directory);
-    expect([bosId, eosId, padId, prefixIds, chatTemplate]).toEqual([undefined, undefined, undefined, [], undefined]);
+    const { bosId, eosId, padId, prefixIds, chatTemplates } = await loadTokenizer(directory);
+    expect([bosId, eosId, padId, prefixIds, chatTemplates.size]).toEqual([undefined, undefined, undefined, [], 0]);
   });
 
   const named = { bos_token: '<|system|>' };

@@ -81,7 +81,7 @@ test.each([
 
 test('other special tokens: no end-of-sequence token and no chat template that would need one', () => {
   const tokenizer = trainTokenizer(['text'], { vocabSize: 300, specialTokens: ['<s>', '<|pad|>'] });
-  expect([tokenizer.eosId, tokenizer.padId, tokenizer.chatTemplate]).toEqual([undefined, 1, undefined]);
+  expect([tokenizer.eosId, tokenizer.padId, tokenizer.chatTemplates.size]).toEqual([undefined, 1, 0]);
   expect(Array.from(tokenizer.encode('<s>'))).toEqual([0]);
 });
 

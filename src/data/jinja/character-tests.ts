@@ -1,0 +1,32 @@
+import { unsupported } from './fault.ts';
+import type { Method } from './methods.ts';
+import { isSpace } from './space.ts';
+
+/** Digits and numbers that are not decimal: which of them Python counts, no property of JavaScript's says. */
+const otherNumbers = /[\p{No}\p{Nl}]/u;
+
+const everyCharacter =
+  (name: string, isPart: (character: string) => boolean): Method<string> =>
+  (self) => {
+    if (name !== 'isspace' && otherNumbers.test(self))
+      throw unsupported(`.${name}() of other digits than decimal ones`);
+    return self !== '' && Array.from(self).every(isPart);
+  };
+
+/** Whether all letters that have both cases are of one. */
+export function isCased(text: string, wanted: 'toUpperCase' | 'toLowerCase'): boolean {
+  const cased = Array.from(text).filter((character) => character.toLowerCase() !== character.toUpperCase());
+  return cased.length > 0 && cased.every((character) => character === character[wanted]());
+}
+
+/** Python's str.is…() */
+export const characterTests: readonly [string, Method<string>][] = [
+  ['isspace', everyCharacter('isspace', isSpace)],
+  ['isalpha', everyCharacter('isalpha', (character) => /\p{L}/u.test(character))],
+  ['isalnum', everyCharacter('isalnum', (character) => /[\p{L}\p{Nd}]/u.test(character))],
+  ['isdigit', everyCharacter('isdigit', (character) => /\p{Nd}/u.test(character))],
+  ['isdecimal', everyCharacter('isdecimal', (character) => /\p{Nd}/u.test(character))],
+  ['isascii', (self) => /^[\0-\x7f]*$/.test(self)],
+  ['isupper', (self) => isCased(self, 'toUpperCase')],
+  ['islower', (self) => isCased(self, 'toLowerCase')],
+];

@@ -1,0 +1,17 @@
+import type { Budget } from './budget.ts';
+import { textOf } from './text-of.ts';
+import { Safe, type Value } from './values.ts';
+
+const escapes: ReadonlyMap<string, string> = new Map([
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+  ["'", '&#39;'],
+  ['"', '&#34;'],
+]);
+
+/** A value's text for HTML, as markupsafe escapes it; what is marked as safe stays as it is. */
+export function escaped(value: Value, budget: Budget): string {
+  if (value instanceof Safe) return value.text;
+  return textOf(value, budget).replace(/[&<>'"]/g, (character) => escapes.get(character)!);
+}

@@ -1,0 +1,69 @@
+import type { Budget } from './budget.ts';
+import { containerMethods } from './container-methods.ts';
+import { unsupported } from './fault.ts';
+import { stringMethods } from './string-methods.ts';
+import { type CallArguments, Callable, Dict, Safe, Tuple, type Value } from './values.ts';
+
+/** A method of a value of type T. */
+export type Method<T> = (self: T, given: CallArguments, budget: Budget) => Value;
+
+const names = (text: string): readonly string[] => text.split(' ');
+
+/** Methods and attributes that Python's types have. */
+const python = {
+  str: names(
+    'capitalize casefold center count encode endswith expandtabs find format format_map index isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper zfill',
+  ),
+  dict: names('clear copy fromkeys get items keys pop popitem setdefault update values'),
+  list: names('append clear copy count extend index insert pop remove reverse sort'),
+  tuple: names('count index'),
+  number: names(
+    'as_integer_ratio bit_count bit_length conjugate denominator from_bytes fromhex hex imag is_integer numerator real to_bytes',
+  ),
+};
+
+/** Methods of Python's types that no type has here; calls of them are refused when a template is read. */
+export const unsupportedMethods: ReadonlySet<string> = new Set(
+  Object.values(python)
+    .flat()
+    .filter(
+      (name) => !stringMethods.has(name) && !Object.values(containerMethods).some((methods) => methods.has(name)),
+    ),
+);
+
+/** What Python's type of the value has, known here or not. */
+export function pythonMethods(value: Value): readonly string[] {
+  if (typeof value === 'string' || value instanceof Safe) return python.str;
+  if (value instanceof Dict) return python.dict;
+  if (Array.isArray(value)) return python.list;
+  if (value instanceof Tuple) return python.tuple;
+  return typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean' ? python.number : [];
+}
+
+export function methodOf(value: Value, name: string, budget: Budget): Callable | undefined {
+  if (value instanceof Safe && stringMethods.has(name)) throw unsupported(`.${name} of a text marked as safe`);
+  if (typeof value === 'string') return bound(value, stringMethods, name, budget, value.length >>> 6);
+  if (value instanceof Dict) return bound(value, containerMethods.dict, name, budget, value.size);
+  if (Array.isArray(value)) return bound(value, containerMethods.list, name, budget, value.length);
+  return value instanceof Tuple
+    ? bound(value.items, containerMethods.tuple, name, budget, value.items.length)
+    : undefined;
+}
+
+/** A method of a value, each call of which takes these steps. */
+function bound<T>(
+  self: T,
+  methods: ReadonlyMap<string, Method<T>>,
+  name: string,
+  budget: Budget,
+  steps: number,
+): Callable | undefined {
+  const method = methods.get(name);
+  return (
+    method &&
+    new Callable(`.${name}()`, (given) => {
+      budget.spend(steps);
+      return method(self, given, budget);
+    })
+  );
+}

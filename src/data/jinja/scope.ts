@@ -1,0 +1,24 @@
+import { Undefined, type Value } from './values.ts';
+
+/** Names of a template, loop turn or macro; what is not there is looked for outside. */
+export class Scope {
+  readonly #values: Map<string, Value>;
+  readonly #outside: Scope | undefined;
+
+  constructor(values: Iterable<readonly [string, Value]> = [], outside?: Scope) {
+    this.#values = new Map(values);
+    this.#outside = outside;
+  }
+
+  get(name: string): Value {
+    for (let scope: Scope | undefined = this; scope; scope = scope.#outside) {
+      const value = scope.#values.get(name);
+      if (value !== undefined) return value;
+    }
+    return new Undefined(`${JSON.stringify(name)} is not defined`);
+  }
+
+  set(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+}

@@ -1,0 +1,84 @@
+import { TemplateFault, unsupported } from './fault.ts';
+import { type Token, type TokenType, tokenize } from './lexer.ts';
+
+/** Nesting of brackets, operators and blocks, and links of one chain such as a + b + c; both bound recursion. */
+const limits = { depth: 100, links: 500 };
+
+/** The tokens of a template, one after the other. */
+export class TokenStream {
+  readonly #tokens: readonly Token[];
+  #next = 0;
+  #depth = 0;
+
+  constructor(template: string) {
+    this.#tokens = tokenize(template);
+  }
+
+  get current(): Token {
+    return this.#tokens[this.#next]!;
+  }
+
+  get line(): number {
+    return this.current.line;
+  }
+
+  get following(): Token | undefined {
+    return this.#tokens[this.#next + 1];
+  }
+
+  /** The current token; the stream moves on. */
+  take(): Token {
+    const token = this.current;
+    if (token.type !== 'eof') this.#next++;
+    return token;
+  }
+
+  is(type: TokenType, ...values: readonly string[]): boolean {
+    return this.current.type === type && (values.length === 0 || values.includes(this.current.value));
+  }
+
+  /** Takes the token where it is the wanted one. */
+  skip(type: TokenType, value: string): boolean {
+    const found = this.is(type, value);
+    if (found) this.take();
+    return found;
+  }
+
+  expect(type: TokenType, value?: string): Token {
+    if (this.current.type === type && (value === undefined || this.current.value === value)) return this.take();
+    throw this.unexpected(value === undefined ? words[type] : JSON.stringify(value));
+  }
+
+  unexpected(expected: string): TemplateFault {
+    const { type, value } = this.current;
+    const found =
+      type === 'eof' ? 'the template ends' : `there is ${value === '' ? words[type] : JSON.stringify(value)}`;
+    return new TemplateFault(`${found} where ${expected} is expected`, this.line);
+  }
+
+  deeper<T>(parse: () => T): T {
+    if (++this.#depth > limits.depth) throw unsupported(`nesting deeper than ${limits.depth}`, this.line);
+    const result = parse();
+    this.#depth--;
+    return result;
+  }
+
+  /** To be asked for each link of a chain, from 1. */
+  checkLinks(links: number): void {
+    if (links > limits.links) throw unsupported(`an expression of more than ${limits.links} parts`, this.line);
+  }
+}
+
+const words: Readonly<Record<TokenType, string>> = {
+  data: 'text',
+  variable_begin: '{{',
+  variable_end: '}}',
+  block_begin: '{%',
+  block_end: '%}',
+  name: 'a name',
+  string: 'a string',
+  integer: 'a whole number',
+  float: 'a number',
+  op: 'an operator',
+  eof: 'the end',
+};

@@ -1,0 +1,253 @@
+import type { Budget } from './budget.ts';
+import { TemplateFault, unsupported } from './fault.ts';
+
+/** Python's values: int is bigint, float is number, str is string, None is null, list is an array. */
+export type Value = null | boolean | bigint | number | string | Value[] | Thing;
+export type Thing = Undefined | Tuple | Dict | View | Range | Generator | Namespace | Safe | Callable;
+
+/** What a name or an attribute that is not there gives: prints nothing, is false, and fails in all else. */
+export class Undefined {
+  readonly says: string;
+
+  constructor(says: string) {
+    this.says = says;
+  }
+
+  fault(): TemplateFault {
+    return new TemplateFault(this.says);
+  }
+}
+
+export class Tuple {
+  readonly items: readonly Value[];
+
+  constructor(items: readonly Value[]) {
+    this.items = items;
+  }
+}
+
+/** Keys in the order of their first insertion; 1, 1.0 and true are one key. */
+export class Dict {
+  readonly #entries = new Map<string, [Value, Value]>();
+
+  constructor(entries: Iterable<readonly [Value, Value]> = []) {
+    for (const [key, value] of entries) this.set(key, value);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(key: Value): Value | undefined {
+    return this.#entries.get(hashOf(key))?.[1];
+  }
+
+  set(key: Value, value: Value): void {
+    const hash = hashOf(key);
+    this.#entries.set(hash, [this.#entries.get(hash)?.[0] ?? key, value]);
+  }
+
+  entries(): [Value, Value][] {
+    return [...this.#entries.values()];
+  }
+
+  keys(): Value[] {
+    return this.entries().map(([key]) => key);
+  }
+}
+
+/** keys(), values() and items() of a dict. */
+export class View {
+  readonly kind: 'dict_keys' | 'dict_values' | 'dict_items';
+  readonly items: readonly Value[];
+
+  constructor(kind: View['kind'], items: readonly Value[]) {
+    this.kind = kind;
+    this.items = items;
+  }
+}
+
+export class Range {
+  readonly start: bigint;
+  readonly stop: bigint;
+  readonly step: bigint;
+
+  constructor(start: bigint, stop: bigint, step: bigint) {
+    [this.start, this.stop, this.step] = [start, stop, step];
+  }
+
+  get length(): number {
+    const { start, stop, step } = this;
+    const span = step > 0n ? stop - start + step - 1n : start - stop - step - 1n;
+    return Number(span > 0n ? span / (step > 0n ? step : -step) : 0n);
+  }
+
+  at(index: number): bigint | undefined {
+    const place = index < 0 ? index + this.length : index;
+    return place >= 0 && place < this.length ? this.start + BigInt(place) * this.step : undefined;
+  }
+
+  items(): bigint[] {
+    return Array.from({ length: this.length }, (_, i) => this.start + BigInt(i) * this.step);
+  }
+}
+
+/** What `map`, `select` and their like give: it can be gone through once. */
+export class Generator {
+  readonly #items: Value[];
+
+  constructor(items: readonly Value[]) {
+    this.#items = [...items];
+  }
+
+  take(): Value[] {
+    return this.#items.splice(0);
+  }
+
+  /** The first item, which is gone then. */
+  next(): Value | undefined {
+    return this.#items.shift();
+  }
+}
+
+export class Namespace {
+  readonly attributes: Map<string, Value>;
+
+  constructor(attributes: Iterable<readonly [string, Value]>) {
+    this.attributes = new Map(attributes);
+  }
+}
+
+/** Text that the filter `safe` has marked (markupsafe's Markup): what is added to it is escaped. */
+export class Safe {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export interface CallArguments {
+  positional: Value[];
+  named: Map<string, Value>;
+}
+
+/** A function, method, macro, or loop. */
+export class Callable {
+  readonly name: string;
+  readonly call: (given: CallArguments) => Value;
+  /** Of the loop variable. */
+  readonly attributes: (name: string) => Value | undefined;
+
+  constructor(name: string, call: Callable['call'], attributes: Callable['attributes'] = () => undefined) {
+    this.name = name;
+    this.call = call;
+    this.attributes = attributes;
+  }
+}
+
+/** Python's name of the type. */
+export function typeName(value: Value): string {
+  if (value === null) return 'NoneType';
+  if (Array.isArray(value)) return 'list';
+  switch (typeof value) {
+    case 'boolean':
+      return 'bool';
+    case 'bigint':
+      return 'int';
+    case 'number':
+      return 'float';
+    case 'string':
+      return 'str';
+  }
+  if (value instanceof Undefined) return 'Undefined';
+  if (value instanceof Tuple) return 'tuple';
+  if (value instanceof Dict) return 'dict';
+  if (value instanceof View) return value.kind;
+  if (value instanceof Range) return 'range';
+  if (value instanceof Generator) return 'generator';
+  if (value instanceof Namespace) return 'namespace';
+  if (value instanceof Safe) return 'Markup';
+  return 'function';
+}
+
+/** A text for each key of a dict, the same for keys that are equal. */
+function hashOf(key: Value): string {
+  switch (typeof key) {
+    case 'string':
+      return `s${key}`;
+    case 'bigint':
+      return `n${key}`;
+    case 'boolean':
+      return `n${Number(key)}`;
+    case 'number':
+      return Number.isInteger(key) ? `n${BigInt(key)}` : `n${key}`;
+  }
+  if (key === null) return 'none';
+  if (key instanceof Safe) return `s${key.text}`;
+  if (key instanceof Undefined) return 'undefined';
+  if (key instanceof Range) return `r${key.length}/${key.start}/${key.step}`;
+  if (key instanceof Tuple) {
+    if (key.items.some((item) => item instanceof Tuple)) throw unsupported('a tuple in a tuple as the key of a dict');
+    return `t${JSON.stringify(key.items.map(hashOf))}`;
+  }
+  throw new TemplateFault(`a ${typeName(key)} cannot be the key of a dict`);
+}
+
+/** A value of JSON as a template sees it: whole numbers are ints. */
+export function fromJson(value: unknown): Value {
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return value;
+  if (Array.isArray(value)) return value.map(fromJson);
+  return new Dict(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
+}
+
+/** Whether a value counts as true. */
+export function isTrue(value: Value): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (value === null || typeof value !== 'object') return Boolean(value);
+  if (value instanceof Undefined) return false;
+  if (value instanceof Dict) return value.size > 0;
+  if (value instanceof Tuple || value instanceof View) return value.items.length > 0;
+  if (value instanceof Range) return value.length > 0;
+  return value instanceof Safe ? value.text !== '' : true;
+}
+
+/** A text as its characters, as Python counts them; undefined where these are its UTF-16 code units. */
+export const wideCharacters = (text: string): string[] | undefined =>
+  /[\ud800-\udbff][\udc00-\udfff]/.test(text) ? Array.from(text) : undefined;
+
+export const lengthOfText = (text: string): number => wideCharacters(text)?.length ?? text.length;
+
+/** The items of what can be gone through. */
+export function itemsOf(value: Value, budget: Budget): readonly Value[] {
+  budget.spend(sizeOf(value) ?? 0);
+  if (Array.isArray(value)) return value;
+  if (typeof value === 'string') return Array.from(value);
+  if (value instanceof Tuple || value instanceof View) return value.items;
+  if (value instanceof Dict) return value.keys();
+  if (value instanceof Range) return value.items();
+  if (value instanceof Generator) return value.take();
+  if (value instanceof Undefined) return [];
+  if (value instanceof Safe) return Array.from(value.text, (character) => new Safe(character));
+  throw new TemplateFault(`a ${typeName(value)} cannot be gone through`);
+}
+
+export function lengthOf(value: Value): number {
+  const size =
+    typeof value === 'string' || value instanceof Safe
+      ? lengthOfText(typeof value === 'string' ? value : value.text)
+      : sizeOf(value);
+  if (size !== undefined) return size;
+  throw new TemplateFault(`a ${typeName(value)} has no length`);
+}
+
+/** Items, or UTF-16 code units; undefined where that is not known. */
+function sizeOf(value: Value): number | undefined {
+  if (typeof value === 'string' || Array.isArray(value) || value instanceof Range) return value.length;
+  if (value instanceof Safe) return value.text.length;
+  if (value instanceof Dict) return value.size;
+  if (value instanceof Tuple || value instanceof View) return value.items.length;
+  return value instanceof Undefined ? 0 : undefined;
+}
