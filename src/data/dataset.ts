@@ -92,6 +92,12 @@ export async function datasetFingerprint(source: string, use: Use, options: Data
   return fingerprint(await resolveSource(source, options.baseDirectory ?? process.cwd()), use, options);
 }
 
+/** The files that a dataset is read from; none of one that is built in. */
+export async function datasetFiles(source: string, baseDirectory: string): Promise<readonly string[]> {
+  const resolved = await resolveSource(source, baseDirectory);
+  return resolved.kind === 'town' ? [] : [...resolved.files, ...(resolved.testFiles ?? [])];
+}
+
 function holdOutOf(source: FileSource, options: DatasetOptions): number {
   return source.testFiles ? 0 : (source.holdOut ?? options.holdOut ?? 0);
 }

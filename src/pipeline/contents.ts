@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readdir, readFile } from 'node:fs/promises';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { datasetFingerprint, openDataset } from '../data/dataset.ts';
 import type { Reading, Use } from '../data/rows.ts';
@@ -125,11 +125,17 @@ async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** All files of a directory; links to files count, of which downloads from a hub consist. */
+export async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => !entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name));
+  const isFile = await Promise.all(paths.map(async (path) => (await stat(path).catch(() => undefined))?.isFile()));
+  return paths.filter((_, index) => isFile[index]).sort();
+}
+
 async function hashDirectory(directory: string): Promise<string> {
   const hash = createHash('sha256');
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  for (const file of files.sort()) {
+  for (const file of await filesBelow(directory)) {
     hash.update(`${relative(directory, file)}\0`);
     for await (const bytes of bytesOf(file)) hash.update(bytes);
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
 import { validate } from '../config/validate.ts';
+import type { Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 
 /** Version of the run folder's format; part of every content key. */
@@ -22,6 +23,15 @@ export const machineSchema = z.strictObject({
 
 export type Machine = z.infer<typeof machineSchema>;
 
+/** Hashes of what a node reads, as its key was made from them; what other nodes make has a manifest instead. */
+const readsSchema = z.strictObject({
+  datasets: z.array(z.strictObject({ source: z.string(), use: z.custom<Use>(), hash: z.string() })),
+  directories: z.record(z.string(), z.string()),
+  files: z.record(z.string(), z.string()),
+});
+
+export type Reads = z.infer<typeof readsSchema>;
+
 const jobSchema = z.strictObject({
   format: z.literal(formatVersion),
   id: z.string(),
@@ -38,6 +48,7 @@ const jobSchema = z.strictObject({
   directory: z.string(),
   /** Absolute folder that relative data paths start from. */
   baseDirectory: z.string(),
+  reads: readsSchema.optional(),
   machine: machineSchema,
   /** As written, before the stage's schema has put its defaults in. */
   config: z.record(z.string(), z.unknown()),

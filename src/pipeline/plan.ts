@@ -4,7 +4,7 @@ import type { Origins } from '../config/resolved.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
-import { formatVersion, type NodeJob } from './job.ts';
+import { formatVersion, type NodeJob, type Reads } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
 import { type Reference, readStages, type StageOptions, type StageVersion } from './stage-versions.ts';
 
@@ -102,14 +102,23 @@ async function makeNode(
       await Promise.all(references.map((reference) => resolveInput(reference, reader, plan, contents)))
     ).flat();
   }
+  const named = Object.values(inputs)
+    .flat()
+    .filter(({ node }) => node === undefined);
+  const reads: Reads = {
+    datasets: [],
+    directories: Object.fromEntries(named.map(({ input, key }) => [input.directory, key])),
+    files: {},
+  };
   const datasets: Record<string, string[]> = {};
   for (const { key, source, use } of version.datasets) {
     datasets[key] = [...(datasets[key] ?? []), await contents.dataset(source, use)];
+    reads.datasets.push({ source, use, hash: await contents.dataset(source, use) });
   }
   const files: Record<string, string> = {};
   for (const key of stage.files ?? []) {
     const path = config[key];
-    if (typeof path === 'string') files[key] = await contents.file(path);
+    if (typeof path === 'string') reads.files[path] = files[key] = await contents.file(path);
   }
   const work = {
     run: stage.name,
@@ -130,6 +139,7 @@ async function makeNode(
     work: contentKey(work),
     directory: join(plan.directory, directory),
     baseDirectory,
+    reads,
     machine,
     config: written,
     inputs: mapValues(inputs, ({ input }) => input),

@@ -12,6 +12,7 @@ import { evaluate, isPatienceOver, measure, sample } from './measuring.ts';
 import { openMetricsLog, readRecords } from './metrics-log.ts';
 import { lockNode } from './node-lock.ts';
 import { cadenceSchema, isDue, noProgress } from './node-progress.ts';
+import { checkReads } from './read-check.ts';
 import { shortly, untilWritten, type Warn } from './retry.ts';
 import { appendLast, isSaveDue, saveSurely, sealResult, trySave, writeResult } from './saving.ts';
 import { type Session, secondsSince } from './session.ts';
@@ -72,10 +73,11 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
     if (stopped) return stopped;
     const engine = { backend: backend.name, precision: backend.precision };
     const check = (saved: SavedState) => checkEngine(saved, engine, machine, explanation);
+    const requireUntouched = await checkReads(job);
     const { state, saved } = await openState(stage, config, run, { warn, check });
     const progress = saved?.progress ?? noProgress;
     const session: Session = {
-      ...{ job, stage, config, state, run, metrics, stop, warn },
+      ...{ job, stage, config, state, run, metrics, stop, warn, checkReads: requireUntouched },
       cadence: cadenceSchema.parse(config),
       progress,
       engine,
@@ -84,6 +86,8 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
       owed: undefined,
     };
     try {
+      // What trains has read everything by now.
+      if (stage.save) await requireUntouched();
       await beginLog(session, saved, explanation);
       return (await stoppedEarly(options, saved)) ?? (await runToEnd(session));
     } catch (error) {
@@ -239,6 +243,7 @@ async function finish(session: Session, result: Readonly<Record<string, unknown>
   if (!isDue(cadence.evalEvery, step)) await evaluate(session);
   await writeResult(session, { isLastState: !(await goBackToBest(session)) });
   if (!isDue(cadence.sampleEvery, step)) await sample(session);
+  if (!session.stage.save) await session.checkReads();
   const seconds = await sealResult(session, result);
   run.log(`done after ${step} steps`);
   return { status: 'done', step, seconds, result };

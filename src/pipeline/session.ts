@@ -2,6 +2,7 @@ import type { Stage, StageRun } from '../stages/stage.ts';
 import type { NodeJob } from './job.ts';
 import type { MetricsLog } from './metrics-log.ts';
 import type { Cadence, NodeProgress } from './node-progress.ts';
+import type { ReadCheck } from './read-check.ts';
 import type { Warn } from './retry.ts';
 import type { Engine } from './states.ts';
 import type { Stop } from './stop.ts';
@@ -21,6 +22,8 @@ export interface Session {
   startedAt: number;
   metrics: MetricsLog;
   stop: Stop;
+  /** That what is read has not been touched. */
+  checkReads: ReadCheck;
   warn: Warn;
   /** Folder of the newest saved state. */
   saved: string | undefined;

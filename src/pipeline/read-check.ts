@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { verifyManifest } from '../checkpoint/manifest.ts';
+import { datasetFiles } from '../data/dataset.ts';
+import { RequestError } from '../errors.ts';
+import { contentsBelow, filesBelow } from './contents.ts';
+import type { NodeJob } from './job.ts';
+
+/** @throws RequestError where a file was changed since it was hashed, and back, too */
+export type ReadCheck = () => Promise<void>;
+
+/**
+ * Holds what a node reads to what its key was made from: hashes it all again, and returns what says, once it was read,
+ * that no file was touched since. So the bytes that were read are those that were hashed.
+ * @throws RequestError where something was changed since the run was planned
+ */
+export async function checkReads(job: NodeJob): Promise<ReadCheck> {
+  const files = await filesOf(job);
+  const before = await Promise.all(files.map(marksOf));
+  await requireHashes(job);
+  return async () => {
+    const after = await Promise.all(files.map(marksOf));
+    const changed = files.find((_, index) => before[index] !== after[index]);
+    if (changed) throw changedError(changed, 'was changed while it was read');
+  };
+}
+
+async function filesOf({ reads, inputs, baseDirectory }: NodeJob): Promise<string[]> {
+  const { datasets = [], files = {} } = reads ?? {};
+  const ofDatasets = await Promise.all(datasets.map(({ source }) => datasetFiles(source, baseDirectory)));
+  const directories = Object.values(inputs).flatMap((list) => list.map(({ directory }) => directory));
+  const ofDirectories = await Promise.all(directories.map((directory) => filesBelow(directory).catch(() => [])));
+  return [
+    ...ofDatasets.flat(),
+    ...ofDirectories.flat(),
+    ...Object.keys(files).map((path) => resolve(baseDirectory, path)),
+  ];
+}
+
+/** Changes whenever a file is written or replaced; nobody can set back when that was. */
+async function marksOf(file: string): Promise<string> {
+  const found = await stat(file, { bigint: true }).catch(() => undefined);
+  return found ? [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ') : 'gone';
+}
+
+async function requireHashes({ reads, inputs, baseDirectory }: NodeJob): Promise<void> {
+  const contents = contentsBelow(baseDirectory);
+  const require = async (where: string, now: Promise<string>, hash: string) => {
+    if ((await now.catch(() => 'gone')) !== hash) throw changedError(where, 'was changed since this run was planned');
+  };
+  const { datasets = [], directories = {}, files = {} } = reads ?? {};
+  for (const { source, use, hash } of datasets) await require(source, contents.dataset(source, use), hash);
+  for (const [path, hash] of Object.entries(directories)) await require(path, contents.directory(path), hash);
+  for (const [path, hash] of Object.entries(files)) await require(path, contents.file(path), hash);
+  for (const { directory } of Object.values(inputs).flat()) {
+    // What another node has made.
+    const node = dirname(directory);
+    if (directory in directories || !existsSync(join(node, 'manifest.json'))) continue;
+    const [problem] = await verifyManifest(node);
+    if (problem) throw changedError(problem.where ?? node, problem.message);
+  }
+}
+
+function changedError(path: string, message: string): RequestError {
+  const hint = 'run the same command again when nothing writes to it any more: it plans with what is there then';
+  return new RequestError({ where: relative('', path) || path, message, hint });
+}
