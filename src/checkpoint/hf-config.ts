@@ -1,6 +1,7 @@
 import type { Problem } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { endIdsOf, type GenerationConfig, idsIn } from '../tokenizer/generation-config.ts';
+import { foreignFamily } from './families.ts';
 import { type PlacementClaim, parseClaim } from './placement.ts';
 import { ropeTheta } from './rope.ts';
 import { isJsonObject } from './strict-json.ts';
@@ -36,8 +37,7 @@ const mostLayers = 10_000;
 export function parseHfConfig(json: Json, generation: Json, problems: Problem[]): ParsedConfig | undefined {
   const modelType = json.model_type;
   if (modelType !== 'llama' && modelType !== 'mixln') {
-    const message = `${JSON.stringify(modelType) ?? 'missing'} is not supported; supported are llama and mixln`;
-    problems.push({ where: 'model_type', message });
+    problems.push(foreignFamily(modelType, json));
     return undefined;
   }
   const before = problems.length;
@@ -48,7 +48,11 @@ export function parseHfConfig(json: Json, generation: Json, problems: Problem[])
   const hiddenSize = count(json, 'hidden_size', problems);
   const layers = count(json, 'num_hidden_layers', problems, undefined, mostLayers);
   const kvHeads = count(json, 'num_key_value_heads', problems, heads);
-  const headDim = count(json, 'head_dim', problems, hiddenSize / heads);
+  if ((json.head_dim ?? undefined) === undefined && hiddenSize % heads > 0) {
+    const message = `${hiddenSize} is no multiple of the ${heads} attention heads`;
+    problems.push({ where: 'hidden_size', message, hint: 'head_dim is needed where it is not their quotient' });
+  }
+  const headDim = count(json, 'head_dim', problems, Math.ceil(hiddenSize / heads));
   const shape = {
     vocabSize: count(json, 'vocab_size', problems),
     hiddenSize,

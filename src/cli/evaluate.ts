@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
+import { tellModelNotes } from '../pipeline/model-notes.ts';
 import { makeSingleNode } from '../pipeline/single-node.ts';
 import { type EvaluateConfig, evaluateSchema, evaluateStage, measure, openTasks } from '../stages/evaluate.ts';
 import type { Stage, StageRun } from '../stages/stage.ts';
@@ -35,6 +36,7 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
   log(explanation);
   try {
     const run = { backend, baseDirectory: process.cwd(), log, seed: 1, directory: process.cwd(), inputs };
+    await tellModelNotes(evaluateStage, run);
     const tasks = await openTasks(config, run);
     const measured = { input: inputs.from![0]!, opponent: inputs.against?.[0], judge: inputs.judge?.[0] };
     const { metrics, samples } = await measure(config, tasks, measured, run);

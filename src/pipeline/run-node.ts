@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { removeLeftovers } from '../checkpoint/atomic.ts';
-import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
@@ -10,6 +9,7 @@ import { asFailure } from './failure.ts';
 import type { Machine, NodeJob } from './job.ts';
 import { evaluate, isPatienceOver, measure, sample } from './measuring.ts';
 import { openMetricsLog, readRecords } from './metrics-log.ts';
+import { tellModelNotes } from './model-notes.ts';
 import { lockNode } from './node-lock.ts';
 import { cadenceSchema, isDue, noProgress } from './node-progress.ts';
 import { checkReads } from './read-check.ts';
@@ -113,18 +113,6 @@ async function stoppedEarly({ stop, ...session }: Opened, saved?: SavedState): P
 /** Signals are delivered only when the event loop turns, which a stage that computes in JavaScript never lets it. */
 const signalsDelivered = () => setImmediate();
 
-/** What the model directories that a node reads do not say, so that no stage has to remember to tell it. */
-async function logNotes({ inputs }: Stage, run: StageRun): Promise<void> {
-  for (const [key, named] of Object.entries(run.inputs)) {
-    if (inputs[key]?.kind === 'tokenizer') continue;
-    for (const { name, directory } of named) {
-      // What is wrong with a directory is said by the stage, which knows what it needs of it.
-      const { notes } = await readModelDirectory(directory).catch(() => ({ notes: [] }));
-      for (const note of notes) run.log(`${name}: ${note}`);
-    }
-  }
-}
-
 /** Opens the stage from its newest state that can be read, from the start where there is none. */
 async function openState(
   stage: Stage,
@@ -145,7 +133,7 @@ async function openState(
       }
     }
   }
-  await logNotes(stage, run);
+  await tellModelNotes(stage, run);
   return { state: await stage.open(config, run) };
 }
 

@@ -7,7 +7,12 @@ describe('config.json', () => {
 
   test.each<[Record<string, unknown>, RegExp]>([
     [{ model_type: 'gpt2' }, /model_type: "gpt2" is not supported; supported are llama and mixln/],
-    [{ model_type: undefined }, /model_type: missing/],
+    [{ model_type: undefined }, /model_type: missing[\s\S]*set "model_type" to "llama"/],
+    [{ model_type: 'qwen2' }, /hint: qwen2 has biases in its attention; SmolLM/],
+    [{ model_type: 'constructor' }, /"constructor" is not supported.*\n.*hint: SmolLM/],
+    [{ model_type: 'mistral', sliding_window: null }, /hint: a Mistral without a window computes what a Llama does/],
+    [{ model_type: 'mistral' }, /"sliding_window" to null, and "max_position_embeddings" to at most 4096/],
+    [{ head_dim: null, hidden_size: 10 }, /hidden_size: 10 is no multiple of the 4 attention heads/],
     [{ attention_bias: true }, /attention_bias: is true; biases in attention/],
     [{ mlp_bias: true }, /mlp_bias/],
     [{ hidden_act: 'gelu' }, /hidden_act: is "gelu"; only silu/],

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const folder = import.meta.dirname;
 const environment = resolve(folder, '../../.venv/interop');
-const interpreter = join(environment, 'bin', 'python');
+export const interpreter = join(environment, 'bin', 'python');
 const transformers4 = join(environment, 'transformers-4');
 
 /** Releases of transformers that both have to understand what we write, and we what they write. */

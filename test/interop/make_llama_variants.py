@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 folder, tokens = Path(sys.argv[1]), torch.tensor([json.loads(sys.argv[2])])
 size = dict(vocab_size=300, hidden_size=48, intermediate_size=72, num_hidden_layers=3, num_attention_heads=6)
@@ -20,7 +20,7 @@ theta = 500000.0
 full, sliding = "full_attention", "sliding_attention"
 llama3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8)
 
-# Name: (options of LlamaConfig, keys set in config.json after saving; None deletes a key, and "null" stands for null).
+# Name: (options of the config, keys set in config.json after saving; None deletes a key, and "null" stands for null).
 bare = dict(rope_parameters=None, rope_scaling=None, rope_theta=None)
 variants = {
     # Shapes.
@@ -108,13 +108,20 @@ variants = {
     "older": ({}, dict(torchscript=True, use_cache=False, output_attentions=False, tie_encoder_decoder=False)),
 }  # fmt: skip
 
+# Families that are a Llama but for their name: their own logits, and the directory with the name changed.
+relatives = {
+    "mistral": dict(model_type="mistral", num_key_value_heads=2, sliding_window=None),
+    "granite-of-ones": dict(model_type="granite", attention_multiplier=8**-0.5),
+}
+
 transformers.utils.logging.disable_progress_bar()
 transformers.logging.set_verbosity(transformers.logging.CRITICAL)
 
 
 def save(name, options, keys):
     torch.manual_seed(7)
-    model = LlamaForCausalLM(LlamaConfig(**(size | options))).eval()
+    config = AutoConfig.for_model(**(dict(model_type="llama") | size | options))
+    model = AutoModelForCausalLM.from_config(config).eval()
     for parameter in model.parameters():
         parameter.data += 0.12 * torch.randn_like(parameter)
     model.to({"bf16": torch.bfloat16, "f16": torch.float16}.get(name, torch.float32))
@@ -146,4 +153,10 @@ def logits(directory):
         return None
 
 
-print(json.dumps({name: logits(save(name, *variant)) for name, variant in variants.items()}))
+results = {name: logits(save(name, *variant)) for name, variant in variants.items()}
+for name, options in relatives.items():
+    directory = save(name, options, {})
+    results[name] = logits(directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | dict(model_type="llama")))
+print(json.dumps(results))

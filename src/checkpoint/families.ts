@@ -1,0 +1,59 @@
+import type { Problem } from '../errors.ts';
+import { plainLlamas } from './unsupported-keys.ts';
+
+/** What sets other families apart from a Llama, by `model_type`. */
+const differences: ReadonlyMap<string, string> = new Map([
+  ['qwen2', 'has biases in its attention'],
+  ['qwen3', 'normalises queries and keys'],
+  ['smollm3', 'leaves the rotation out in some layers'],
+  ['gemma', 'scales its embeddings and adds 1 to the weights of its norms'],
+  ['gemma2', 'has norms on both sides of a sub-layer and caps its logits'],
+  ['gemma3', 'has norms on both sides of a sub-layer and normalises queries and keys'],
+  ['gemma3_text', 'has norms on both sides of a sub-layer and normalises queries and keys'],
+  ['phi', 'has biases, and computes attention and MLP side by side'],
+  ['phi3', 'keeps queries, keys and values in one tensor'],
+  ['granite', 'multiplies embeddings, sub-layers and logits'],
+  ['olmo', 'has norms without weights'],
+  ['olmo2', 'normalises what a sub-layer gives, and queries and keys'],
+  ['olmo3', 'normalises what a sub-layer gives, and queries and keys'],
+  ['cohere', 'computes attention and MLP side by side and scales its logits'],
+  ['stablelm', 'has LayerNorm, and rotates a part of each head'],
+  ['starcoder2', 'has LayerNorm and biases'],
+  ['glm', 'rotates a part of each head'],
+  ['glm4', 'rotates a part of each head'],
+  ['mixtral', 'is a mixture of experts'],
+  ['qwen2_moe', 'is a mixture of experts'],
+  ['qwen3_moe', 'is a mixture of experts'],
+  ['gpt_oss', 'is a mixture of experts'],
+  ['deepseek_v2', 'is a mixture of experts'],
+  ['deepseek_v3', 'is a mixture of experts'],
+  ['llama4', 'is a mixture of experts'],
+  ['gpt2', 'has LayerNorm, and positions that it learned'],
+  ['gpt_neox', 'has LayerNorm and biases'],
+  ['opt', 'has LayerNorm, and positions that it learned'],
+  ['falcon', 'has LayerNorm, and attention and MLP side by side'],
+  ['mpt', 'has no rotation but ALiBi'],
+  ['bert', 'reads texts and writes none'],
+  ['roberta', 'reads texts and writes none'],
+  ['t5', 'has an encoder beside the decoder'],
+  ['mamba', 'has no attention'],
+]);
+
+/** What to say of a `model_type` that is not read. */
+export function foreignFamily(modelType: unknown, json: Readonly<Record<string, unknown>>): Problem {
+  const where = 'model_type';
+  const message = `${JSON.stringify(modelType) ?? 'missing'} is not supported; supported are llama and mixln`;
+  if (modelType === 'mistral') return { where, message, hint: mistralHint(json) };
+  if (modelType === undefined) {
+    return { where, message, hint: 'if it is a Llama, set "model_type" to "llama" in config.json' };
+  }
+  const difference = typeof modelType === 'string' ? differences.get(modelType) : undefined;
+  return { where, message, hint: difference ? `${modelType} ${difference}; ${plainLlamas}` : plainLlamas };
+}
+
+/** A Mistral is a Llama with a window, which is 4096 where its config does not say it. */
+function mistralHint({ sliding_window: window = 4096 }: Readonly<Record<string, unknown>>): string {
+  const rename = 'set "model_type" to "llama" and "architectures" to ["LlamaForCausalLM"] in config.json';
+  if (window === null) return `a Mistral without a window computes what a Llama does: ${rename}`;
+  return `for texts no longer than its window a Mistral computes what a Llama does: ${rename}, "sliding_window" to null, and "max_position_embeddings" to at most ${JSON.stringify(window)}`;
+}

@@ -1,0 +1,63 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { writeModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
+import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import { mix, weightsOf } from '../checkpoint/made-models.ts';
+import { mixtune } from '../pipeline/command.ts';
+
+/** A language model and a reward model as the Mix-LN authors' code leaves them: nothing but the tensors' names says the placement. */
+let folder: string;
+const guess = 'norm placement: Post-LN in the first 2 of 3 layers, Pre-LN in the rest; inferred from the tensor names';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixtune-inferred-'));
+  const tokenizer = trainTokenizer(['the cat sat on the mat and the dog sat on the log'], { vocabSize: 270 });
+  const config: ModelConfig = { ...mix, vocabSize: tokenizer.vocabSize, maxLength: 512 };
+  await writeUnsaid('model', config);
+  await writeUnsaid('scorer', { ...config, head: 'score' });
+  await writeFile(join(folder, 'rows.json'), JSON.stringify([{ instruction: 'Say hi.', input: '', output: 'Hi.' }]));
+  await writeFile(join(folder, 'words.txt'), 'the cat sat on the mat and the dog sat on the log. '.repeat(20));
+
+  async function writeUnsaid(name: string, shape: ModelConfig): Promise<void> {
+    const directory = join(folder, name);
+    await mkdir(directory);
+    const { eosId, padId } = tokenizer;
+    const ids = { eosIds: [eosId!], padId: shape.head ? 0 : padId };
+    await writeModelDirectory(directory, { config: shape, read: weightsOf(shape), dtype: 'f32', tokenizer, ...ids });
+    const path = join(directory, 'config.json');
+    const { norm: _, post_layers: __, auto_map: ___, ...json } = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...json, model_type: 'llama' }));
+    const weights = await openSafetensors(join(directory, 'model.safetensors'));
+    const values = new Map<string, Float32Array>();
+    for (const tensor of weights.tensors.keys()) values.set(tensor, await weights.readFloat32(tensor));
+    const specs = [...weights.tensors.values()];
+    await writeSafetensors(join(directory, 'model.safetensors'), specs, async (tensor) => values.get(tensor)!);
+  }
+}, 60_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+it.each([
+  [['inspect', 'model']],
+  [['generate', 'model', '--prompt', 'the', '--max-new-tokens', '1']],
+  [['export', 'model', '--out', 'exported']],
+  [['score', 'scorer', '--data', 'rows.json']],
+  [['evaluate', 'model', '--tasks', 'perplexity', '--text', 'words.txt', '--window', '16']],
+  [['sft', '--from', 'model', '--data', 'rows.json', '--steps', '1', '--out', 'tuned']],
+])('%j says what was guessed', async (args) => {
+  const { status, stdout, stderr } = await mixtune(folder, ...args);
+  expect(stdout + stderr).toContain(guess);
+  expect(status, stderr).toBe(0);
+});
+
+it('what is written says it', async () => {
+  for (const name of ['exported', 'tuned/final']) {
+    const config = JSON.parse(await readFile(join(folder, name, 'config.json'), 'utf8'));
+    expect(config).toMatchObject({ model_type: 'mixln', norm: 'mix', post_layers: 2 });
+  }
+});
