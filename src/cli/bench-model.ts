@@ -7,6 +7,8 @@ import type { NormPlacement } from '../model/config.ts';
 import { initialiseModel } from '../model/initialise.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import { layerCount, type PresetName, presetConfig, presetNames, withPlacement } from '../model/presets.ts';
+import type { Machine } from '../pipeline/job.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
 import { NativeBackend } from '../tensor/backends/native.ts';
 import { openBackend } from '../tensor/backends/open.ts';
 import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
@@ -46,6 +48,7 @@ export async function withBenchModel<T>(
   const directory = path === undefined ? undefined : await readableModel(path);
   const { preset = '71m', norm, profile, threads } = flags;
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
+  requireChosen(backend, flags, explanation);
   try {
     if (profile && !(backend instanceof NativeBackend)) {
       throw new RequestError({ where: '--profile', message: `the ${backend.name} backend does not count its work` });
@@ -63,6 +66,17 @@ export async function withBenchModel<T>(
   } finally {
     await backend.dispose();
   }
+}
+
+/** Nobody waits for what plain TypeScript takes where the native engine was expected. */
+export function requireChosen(
+  backend: Backend,
+  { backend: wanted = 'auto' }: Partial<Machine>,
+  explanation: string,
+): void {
+  if (wanted !== 'auto' || backend.name === 'native') return;
+  const hint = '--backend portable measures plain TypeScript; with a small model, such as --preset 1m';
+  throw new RequestError({ message: `there is no native engine to measure, and auto takes ${explanation}`, hint });
 }
 
 /** What ran by operation, against the roofline. */

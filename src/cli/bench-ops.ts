@@ -4,7 +4,7 @@ import { operationSpeeds } from '../evaluation/operation-speed.ts';
 import { dispatchMicroseconds, measureRoofline } from '../evaluation/roofline.ts';
 import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
 import { openBackend } from '../tensor/backends/open.ts';
-import { limits, percent } from './bench-model.ts';
+import { limits, percent, requireChosen } from './bench-model.ts';
 import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
 import { jsonOption, wholeNumber } from './options.ts';
 import { print, tell } from './output.ts';
@@ -35,6 +35,7 @@ export function addBenchOpsCommand(parent: Command, { action }: Program): void {
 
 async function run({ preset, json, threads, ...flags }: OpsFlags): Promise<number> {
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
+  requireChosen(backend, flags, explanation);
   tell(explanation);
   try {
     const roofline = await measureRoofline(backend);

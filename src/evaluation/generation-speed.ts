@@ -10,7 +10,7 @@ export interface GenerationSpeed {
   tokensPerSecond: number;
   /** Prompt tokens of all sequences in a second, up to the first new token of each. */
   prefillTokensPerSecond: number;
-  /** New tokens of all sequences in a second, after the first of each; undefined where these took no measurable time. */
+  /** New tokens of all sequences in a second, after the first of each; undefined where there is no other. */
   decodeTokensPerSecond: number | undefined;
   parameters: number;
   /** Most memory that the process has held. */
@@ -20,8 +20,8 @@ export interface GenerationSpeed {
 }
 
 /**
- * Times greedy generation from random prompts that all run to the end, after one run that is not counted: the fastest
- * of `rounds` to the first new token, and of as many to the last.
+ * Times greedy generation from random prompts that all run to the end, after one run that is not counted: the fastest of
+ * `rounds` as a whole, to the first new token of each sequence, and from there to the last.
  */
 export async function generationSpeed(
   model: Model,
@@ -32,22 +32,23 @@ export async function generationSpeed(
   const prompts = Array.from({ length: batch }, () =>
     Int32Array.from({ length: promptTokens }, () => random.integer(model.config.vocabSize)),
   );
-  const secondsOf = async (maxNewTokens: number) => {
+  const run = async () => {
+    const steps: number[] = [];
+    const onStep = () => steps.push(performance.now());
     const begun = performance.now();
-    await generate(model, prompts, { maxNewTokens, stopIds: [], batchSize: batch });
-    return (performance.now() - begun) / 1000;
+    await generate(model, prompts, { maxNewTokens: newTokens, stopIds: [], batchSize: batch, onStep });
+    const [first, last] = [steps[0]!, steps.at(-1)!];
+    return { prefill: (first - begun) / 1000, decode: (last - first) / 1000, whole: (last - begun) / 1000 };
   };
-  await secondsOf(newTokens);
+  await run();
   const before = await costsSoFar(model.backend);
-  let [prefill, whole] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-  for (let round = 0; round < rounds; round++) {
-    prefill = Math.min(prefill, await secondsOf(1));
-    if (newTokens > 1) whole = Math.min(whole, await secondsOf(newTokens));
-  }
+  const timed: Awaited<ReturnType<typeof run>>[] = [];
+  for (let round = 0; round < rounds; round++) timed.push(await run());
+  const fastest = (part: 'prefill' | 'decode' | 'whole') => Math.min(...timed.map((times) => times[part]));
   return {
-    tokensPerSecond: (batch * newTokens) / (newTokens > 1 ? whole : prefill),
-    prefillTokensPerSecond: (batch * promptTokens) / prefill,
-    decodeTokensPerSecond: whole > prefill && newTokens > 1 ? (batch * (newTokens - 1)) / (whole - prefill) : undefined,
+    tokensPerSecond: (batch * newTokens) / fastest('whole'),
+    prefillTokensPerSecond: (batch * promptTokens) / fastest('prefill'),
+    decodeTokensPerSecond: newTokens > 1 ? (batch * (newTokens - 1)) / fastest('decode') : undefined,
     parameters: parameterCount(model.config),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
     costs: await costsSince(before, model.backend),

@@ -49,12 +49,15 @@ export async function operationSpeeds(
     const gradients = inputs.map(({ shape }) => filled(backend, shape, 0));
     const leaves = new Map(inputs.map((input, i) => [input, gradients[i]!]));
     const forward = await fastest(backend, rounds, () => scope(() => void work.run(inputs)));
-    const both = await fastest(backend, rounds, () => {
+    const recorded = () => {
       const tape = new Tape(leaves);
-      const output = tape.record(() => work.run(inputs));
+      return { tape, output: tape.record(() => work.run(inputs)) };
+    };
+    const differentiate = ({ tape, output }: ReturnType<typeof recorded>) => {
       tape.backward(output);
       output.release();
-    });
+    };
+    const backward = await fastest(backend, rounds, differentiate, recorded);
     for (const tensor of [...inputs, ...gradients]) tensor.release();
     const [read, written] = [work.inputs.reduce((sum, shape) => sum + sizeOf(shape), 0), sizeOf(work.output)];
     const { operation, flops } = work;
@@ -62,8 +65,13 @@ export async function operationSpeeds(
     speeds.push({ operation, direction: 'forward', seconds: forward, flops, bytes });
     // Gradients of leaves are added to: read and written.
     const backwardBytes = bytes + 8 * read;
-    const backward = { operation, direction: 'backward', bytes: backwardBytes } as const;
-    speeds.push({ ...backward, seconds: both - forward, flops: work.backwardFlops });
+    speeds.push({
+      operation,
+      direction: 'backward',
+      seconds: backward,
+      flops: work.backwardFlops,
+      bytes: backwardBytes,
+    });
   }
   return speeds;
 }

@@ -48,13 +48,22 @@ export async function dispatchMicroseconds(backend: Backend, count = 20_000): Pr
   return { ask, run };
 }
 
-/** Seconds of the fastest of `rounds` runs of what `enqueue` asks for, after one that is not counted. */
-export async function fastest(backend: Backend, rounds: number, enqueue: () => void): Promise<number> {
+/**
+ * Seconds of the fastest of `rounds` runs of what `enqueue` asks for, after one that is not counted. What `prepare` asks
+ * for before each is done when its time begins.
+ */
+export async function fastest<T = void>(
+  backend: Backend,
+  rounds: number,
+  enqueue: (prepared: T) => void,
+  prepare: () => T = () => undefined as T,
+): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round <= rounds; round++) {
+    const prepared = prepare();
     await backend.sync();
     const begun = performance.now();
-    enqueue();
+    enqueue(prepared);
     await backend.sync();
     if (round > 0) best = Math.min(best, (performance.now() - begun) / 1000);
   }

@@ -17,6 +17,8 @@ export interface GenerateOptions {
   batchSize?: number;
   /** Report the log-probability of each token at the temperature that it was drawn at, over the whole vocabulary. */
   logProbs?: boolean;
+  /** Hears of each step over the batch when its tokens have been read. */
+  onStep?: () => void;
 }
 
 export interface Generation {
@@ -56,7 +58,7 @@ interface Step extends Draw {
 export async function generate(
   model: Model,
   prompts: readonly Int32Array[],
-  { maxNewTokens, stopIds, sampling = greedy, seed = 0, batchSize = 64, logProbs = false }: GenerateOptions,
+  { maxNewTokens, stopIds, sampling = greedy, seed = 0, batchSize = 64, logProbs = false, onStep }: GenerateOptions,
 ): Promise<Generation[]> {
   const results: Generation[] = prompts.map(() => ({ tokens: new Int32Array(), endId: undefined }));
   if (prompts.length === 0 || maxNewTokens === 0) return results;
@@ -89,6 +91,7 @@ export async function generate(
   };
   const settle = async (step: Step): Promise<void> => {
     const drawn = await step.result.finally(step.release);
+    onStep?.();
     for (const [row, text] of step.texts.entries()) {
       if (text.done) continue;
       const token = drawn.tokens[row]!;

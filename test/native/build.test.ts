@@ -48,10 +48,42 @@ describe.runIf(available)('compiling the native engine', () => {
 
   test('with a compiler that fails shows what it said, and leaves nothing behind', async () => {
     await compilerThat('echo "fatal error: disk on fire" >&2; exit 1');
-    const { available, reason } = await (await freshly())();
+    const { available, reason, compiler } = await (await freshly())();
     expect(available).toBe(false);
+    expect(compiler).toContain(join(folder, 'compiler'));
     expect(reason).toMatch(/could not be compiled with .*compiler: fatal error: disk on fire/);
     expect(await readdir(join(folder, 'mixtune'))).toEqual([]);
+  });
+
+  test('fails all tests, with the reason, where a compiler is there and fails, and not where there is none', async () => {
+    const compileEngine = async () => {
+      await freshly();
+      return (await import('../compile-engine.ts')).default();
+    };
+    await compilerThat('echo "vector.h:3: error: no such type" >&2; exit 1');
+    await expect(compileEngine()).rejects.toThrow('vector.h:3: error: no such type');
+    vi.stubEnv('PATH', folder);
+    vi.stubEnv('CXX', '');
+    await expect(compileEngine()).resolves.toBeUndefined();
+  });
+
+  test('that fails ends a benchmark that was not asked to measure something else', async () => {
+    await compilerThat('echo "fatal error: disk on fire" >&2; exit 1');
+    await freshly();
+    const [{ runCommandLine }, { stages }] = [
+      await import('../../src/cli/program.ts'),
+      await import('../../src/stages/index.ts'),
+    ];
+    let said = '';
+    const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      said += String(text);
+      return true;
+    });
+    const statuses: number[] = [];
+    for (const what of ['train', 'generate', 'ops']) statuses.push(await runCommandLine(['bench', what], stages));
+    stderr.mockRestore();
+    expect(statuses).toEqual([2, 2, 2]);
+    expect(said.match(/disk on fire\n.*--backend portable measures plain TypeScript/g)).toHaveLength(3);
   });
 
   test('explains in one line what auto takes, with a compiler and with one that fails', async () => {

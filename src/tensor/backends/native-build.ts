@@ -38,7 +38,7 @@ export interface NativeAvailability {
   available: boolean;
   /** Why not, in one sentence. */
   reason?: string;
-  /** The command, and the version that it reports. */
+  /** The command, and the version that it reports; also where the engine does not compile with it. */
   compiler?: string;
   instructionSet?: string;
   /** Where the compiled library lies. */
@@ -52,6 +52,18 @@ interface Compiler {
   macros: string;
 }
 
+/** There is a compiler, and the engine cannot be had with it. */
+class BuildError extends Error {
+  readonly compiler: Compiler;
+
+  constructor(compiler: Compiler, cause: unknown) {
+    super(`the native engine could not be compiled with ${compiler.command}: ${(cause as Error).message}`, { cause });
+    this.compiler = compiler;
+  }
+}
+
+const described = ({ command, version }: Compiler): string => `${command} (${version})`;
+
 let loading: Promise<{ library: NativeLibrary; compiler: Compiler; path: string }> | undefined;
 
 /** The native engine, compiled on first use. Throws with the reason when there is no way to have it. */
@@ -64,17 +76,26 @@ export async function nativeAvailability(): Promise<NativeAvailability> {
   try {
     const { library, compiler, path } = await load();
     const instructionSet = library.instructionSet();
-    return { available: true, compiler: `${compiler.command} (${compiler.version})`, instructionSet, path };
+    return { available: true, compiler: described(compiler), instructionSet, path };
   } catch (error) {
-    return { available: false, reason: (error as Error).message };
+    const reason = (error as Error).message;
+    return {
+      available: false,
+      reason,
+      ...(error instanceof BuildError ? { compiler: described(error.compiler) } : {}),
+    };
   }
 }
 
 function load(): NonNullable<typeof loading> {
   loading ??= (async () => {
     const compiler = await findCompiler();
-    const path = await builtLibrary(compiler);
-    return { library: require(path) as NativeLibrary, compiler, path };
+    try {
+      const path = await builtLibrary(compiler);
+      return { library: require(path) as NativeLibrary, compiler, path };
+    } catch (error) {
+      throw new BuildError(compiler, error);
+    }
   })();
   return loading;
 }
@@ -167,9 +188,7 @@ async function runCompiler(command: string, parameters: readonly string[]): Prom
     await run(command, parameters, { maxBuffer: 1 << 26 });
   } catch (error) {
     const output = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
-    throw new Error(
-      `the native engine could not be compiled with ${command}: ${output.split('\n').slice(0, 5).join('\n')}`,
-    );
+    throw new Error(output.split('\n').slice(0, 5).join('\n'));
   }
 }
 
