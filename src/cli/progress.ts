@@ -2,6 +2,7 @@ import { MultiBar, type SingleBar } from 'cli-progress';
 import type { MetricsRecord } from '../pipeline/metrics-log.ts';
 import { visible, visibleLine } from '../visible.ts';
 import { duration } from './duration.ts';
+import { milestones, shortly } from './milestones.ts';
 import { tell } from './output.ts';
 
 /** Shows how nodes get on, on standard error: bars in a terminal, lines elsewhere. */
@@ -21,6 +22,7 @@ export function openProgress(): Progress {
 /** A set of bars lives as long as one of them runs, so that lines written in between find the cursor where they expect it. */
 function bars(): Progress {
   let multi: MultiBar | undefined;
+  const told = milestones();
   const running = new Map<string, SingleBar>();
   const say = (line: string) => {
     if (multi) multi.log(`${visible(line)}\n`);
@@ -40,9 +42,11 @@ function bars(): Progress {
     },
     record(id, record) {
       const bar = running.get(id);
+      const line = told.lineOf(id, record);
+      if (line) say(line);
       if (record.type !== 'step' || !bar) return;
       if (typeof record.totalSteps === 'number') bar.setTotal(record.totalSteps);
-      bar.update(record.step, { id: visibleLine(id), numbers: numbersOf(record) });
+      bar.update(record.step, { id: visibleLine(id), numbers: numbersOf(record, told.secondsLeft(id, record)) });
     },
     ended(id, line) {
       const bar = running.get(id);
@@ -70,6 +74,7 @@ function newBars(): MultiBar {
 /** A line at each tenth of a node, and when it was quiet for 15 seconds. */
 function lines(): Progress {
   const shown = new Map<string, { tenth: number; at: number }>();
+  const told = milestones();
   const say = tell;
   return {
     say,
@@ -79,27 +84,36 @@ function lines(): Progress {
     },
     record(id, record) {
       const last = shown.get(id);
+      const line = told.lineOf(id, record);
+      if (line) say(line);
       if (record.type !== 'step' || !last) return;
       const tenth = typeof record.totalSteps === 'number' ? Math.floor((10 * record.step) / record.totalSteps) : 0;
       if (tenth <= last.tenth && Date.now() - last.at < 15_000) return;
       shown.set(id, { tenth, at: Date.now() });
-      say(`${id}: step ${record.step}${record.totalSteps ? `/${record.totalSteps}` : ''}${numbersOf(record)}`);
+      say(
+        `${id}: step ${record.step}${record.totalSteps ? `/${record.totalSteps}` : ''}${numbersOf(record, told.secondsLeft(id, record))}`,
+      );
     },
     ended: (_id, line) => say(line),
     close: () => undefined,
   };
 }
 
-function numbersOf({ step, totalSteps, seconds, loss, tokensPerSecond }: MetricsRecord): string {
+/** Measurements of a step that are shown, in this order. */
+const shownMetrics = ['loss', 'accuracy', 'margin', 'reward', 'kl'];
+
+function numbersOf(record: MetricsRecord, secondsLeft: number | undefined): string {
+  const { tokensPerSecond } = record;
   const parts = [
-    typeof loss === 'number' ? `loss ${loss.toPrecision(4)}` : '',
+    ...shownMetrics.flatMap((name) => measured(name, record[name]) ?? []),
     typeof tokensPerSecond === 'number' ? `${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s` : '',
-    typeof totalSteps === 'number' && typeof seconds === 'number' && step < totalSteps
-      ? `ETA ${duration(((totalSteps - step) * seconds) / step)}`
-      : '',
+    secondsLeft ? `ETA ${duration(secondsLeft)}` : '',
   ];
   return parts
     .filter(Boolean)
     .map((part) => `  ${part}`)
     .join('');
 }
+
+const measured = (name: string, value: unknown): string | undefined =>
+  typeof value === 'number' ? `${name} ${shortly(name, value)}` : undefined;

@@ -9,6 +9,7 @@ import { contentsBelow } from '../pipeline/contents.ts';
 import { follow } from '../pipeline/follow.ts';
 import { machineSchema } from '../pipeline/job.ts';
 import { openLog } from '../pipeline/log-file.ts';
+import { heldOutOf, readRecords } from '../pipeline/metrics-log.ts';
 import { nodeStatus, prepareOwnFolder } from '../pipeline/node-folder.ts';
 import { outputProblems } from '../pipeline/output-check.ts';
 import type { PlanNode } from '../pipeline/plan.ts';
@@ -84,7 +85,8 @@ async function runStage(
     if (!isThere && error instanceof RequestError) await removeDirectory(directory);
     throw error;
   });
-  if (json) print({ ...end, directory, final: join(directory, 'final') }, true);
+  const heldOut = heldOutOf(await readRecords(join(directory, 'metrics.jsonl')));
+  if (json) print({ ...end, ...(heldOut ? { heldOut } : {}), directory, final: join(directory, 'final') }, true);
   else print(closing(end, directory), false);
   if (end.status === 'done') return 0;
   const again = `mixtune ${argv.map(quoted).join(' ')}`;

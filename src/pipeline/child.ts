@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { writeError } from '../checkpoint/write-error.ts';
 import type { ExecutionListener, NodeOutcome } from './executor.ts';
 import { follow } from './follow.ts';
-import type { MetricsRecord } from './metrics-log.ts';
+import { heldOutOf, type MetricsRecord } from './metrics-log.ts';
 import { type NodeStatus, prepareFolder } from './node-folder.ts';
 import type { PlanNode } from './plan.ts';
 import { isStopSignal, isStopStatus, type Stop } from './stop.ts';
@@ -55,12 +55,15 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
   child.on('message', (message) => options.listener.warned(node, (message as ChildMessage).warning));
   try {
     const latest = new Map<string, MetricsRecord>();
+    const evaluations: MetricsRecord[] = [];
     const exit = exitOf(child);
     await follow(directory, exit, (record) => {
       latest.set(record.type, record);
+      if (record.type === 'eval') evaluations.push(record);
       options.listener.record(node, record);
     });
-    const outcome = outcomeOf(node, await exit, latest);
+    const heldOut = heldOutOf(evaluations);
+    const outcome = { ...outcomeOf(node, await exit, latest), ...(heldOut ? { heldOut } : {}) };
     if (outcome.status === 'failed') outcome.error = [outcome.error, await logSince(directory, logStart)].join('\n');
     options.listener.ended(node, outcome);
     return outcome;

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { type ChildOptions, runChild } from './child.ts';
-import type { MetricsRecord } from './metrics-log.ts';
+import type { HeldOut, MetricsRecord } from './metrics-log.ts';
 import type { NodeStatus } from './node-folder.ts';
 import type { Plan, PlanNode } from './plan.ts';
 
@@ -13,6 +13,7 @@ export interface NodeOutcome {
   seconds?: number;
   step?: number;
   loss?: number;
+  heldOut?: HeldOut;
   /** Why it failed. */
   error?: string;
   /** Why it was skipped. */

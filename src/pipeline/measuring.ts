@@ -1,4 +1,5 @@
-import { RunError } from '../errors.ts';
+import { RequestError, RunError } from '../errors.ts';
+import type { Metrics } from '../stages/stage.ts';
 import { asFailure } from './failure.ts';
 import { isDue, withEvaluation } from './node-progress.ts';
 import { saveBest } from './saving.ts';
@@ -14,19 +15,51 @@ export async function measure(session: Session): Promise<void> {
   if (isBest) await saveBest(session, progress.best);
 }
 
+/**
+ * Evaluates before the first step, for what training has to do better than; it is not a candidate for `best`.
+ * @throws RequestError where the config asks for evaluations that give nothing
+ */
+export async function measureStart(session: Session): Promise<void> {
+  const { cadence, progress } = session;
+  const measured = await evaluated(session);
+  session.progress = { ...progress, seconds: secondsSince(session) };
+  if (cadence.evalEvery > 0 && !measured) {
+    const message = 'nothing of `data` is held out that can be measured';
+    throw new RequestError({ where: 'evalEvery', message, hint: 'hold more out with `holdOut`, or leave it out' });
+  }
+  if (cadence.best !== undefined && measured?.[cadence.best] === undefined) {
+    const message = `the held-out rows give no \`${cadence.best}\``;
+    throw new RequestError({ where: 'best', message, hint: `they give ${Object.keys(measured ?? {}).join(', ')}` });
+  }
+}
+
 /** Evaluates; true where nothing before was as good by the metric `best`. */
 export async function evaluate(session: Session): Promise<boolean> {
-  const { stage, config, state, run, cadence, progress, metrics: log } = session;
-  if (!stage.evaluate) return false;
-  const metrics = await stage.evaluate(config, state, run).catch((cause: Error) => {
-    const { message } = asFailure(cause);
-    throw new RunError(`the evaluation at step ${progress.step} failed: ${message}`, { cause, stateIsWhole: true });
-  });
-  if (Object.keys(metrics).length === 0) return false;
-  log.append({ type: 'eval', step: progress.step, seconds: secondsSince(session), ...metrics });
-  if (cadence.best === undefined) return false;
-  session.progress = withEvaluation(progress, cadence.best, metrics[cadence.best] ?? Number.NaN);
+  const { cadence, progress } = session;
+  const measured = await evaluated(session);
+  if (!measured || cadence.best === undefined) return false;
+  session.progress = withEvaluation(progress, cadence.best, measured[cadence.best] ?? Number.NaN);
   return session.progress.best?.step === progress.step;
+}
+
+/** What is measured on held-out rows, and recorded; nothing where there are none. */
+async function evaluated({
+  stage,
+  config,
+  state,
+  run,
+  progress,
+  metrics,
+  ...session
+}: Session): Promise<Metrics | undefined> {
+  const { step } = progress;
+  const measured = await stage.evaluate?.(config, state, run).catch((cause: Error) => {
+    const { message } = asFailure(cause);
+    throw new RunError(`the evaluation at step ${step} failed: ${message}`, { cause, stateIsWhole: true });
+  });
+  if (!measured || Object.keys(measured).length === 0) return undefined;
+  metrics.append({ type: 'eval', step, seconds: secondsSince(session), ...measured });
+  return measured;
 }
 
 /** Samples only show what the model says: one that cannot be made costs no work. */

@@ -87,6 +87,19 @@ export async function readRecords(file: string): Promise<MetricsRecord[]> {
   return text.split('\n').flatMap((line) => recordOf(line) ?? []);
 }
 
+/** What was measured on held-out rows at first and at last; the numbers alone. */
+export interface HeldOut {
+  first: Readonly<Record<string, unknown>>;
+  last: Readonly<Record<string, unknown>>;
+}
+
+export function heldOutOf(records: readonly MetricsRecord[]): HeldOut | undefined {
+  const measured = records
+    .filter(({ type }) => type === 'eval')
+    .map(({ type: _type, seconds: _seconds, ...metrics }) => metrics);
+  return measured.length === 0 ? undefined : { first: measured[0]!, last: measured.at(-1)! };
+}
+
 /** Follows a log that another process writes: each call returns what was appended since the last. */
 export function followRecords(file: string): () => Promise<MetricsRecord[]> {
   let offset = 0;

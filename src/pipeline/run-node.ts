@@ -7,7 +7,7 @@ import { openBackend } from '../tensor/backends/open.ts';
 import { checkEngine } from './engine-check.ts';
 import { asFailure } from './failure.ts';
 import type { Machine, NodeJob } from './job.ts';
-import { evaluate, isPatienceOver, measure, sample } from './measuring.ts';
+import { evaluate, isPatienceOver, measure, measureStart, sample } from './measuring.ts';
 import { openMetricsLog, readRecords } from './metrics-log.ts';
 import { tellModelNotes } from './model-notes.ts';
 import { lockNode } from './node-lock.ts';
@@ -89,10 +89,8 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
       // What trains has read everything by now.
       if (stage.save) await requireUntouched();
       await beginLog(session, saved, explanation);
-      return (await stoppedEarly(options, saved)) ?? (await runToEnd(session));
-    } catch (error) {
-      if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await trySave(session);
-      throw asFailure(error as Error);
+      if (!saved) await measureStart(session);
+      return (await stoppedEarly(options, saved)) ?? (await runSteps(session));
     } finally {
       stage.close?.(session.state);
     }
@@ -140,14 +138,26 @@ async function openState(
 const isBelow = (where: string | undefined, { directory }: SavedState) => where?.startsWith(directory);
 
 async function beginLog(session: Session, saved: SavedState | undefined, backend: string): Promise<void> {
-  const { metrics, run, progress, job, warn } = session;
+  const { metrics, run, progress, job, warn, config, state } = session;
   await untilWritten(() => metrics.cut(saved && progress), warn, { waits: shortly });
   if (saved) {
     run.log(`going on from ${saved.directory}`);
     return;
   }
   const { stage, variant, seed } = job;
-  metrics.append({ type: 'start', step: 0, time: new Date().toISOString(), stage, variant, seed, backend });
+  const { steps: totalSteps, bytes: estimatedBytes } = session.stage.outlook?.(config, state) ?? {};
+  const outlook = { totalSteps, estimatedBytes };
+  metrics.append({ type: 'start', step: 0, time: new Date().toISOString(), stage, variant, seed, backend, ...outlook });
+}
+
+/** From the first step on, whatever is wrong is a run that failed, and what was done is kept. */
+async function runSteps(session: Session): Promise<NodeEnd> {
+  try {
+    return await runToEnd(session);
+  } catch (error) {
+    if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await trySave(session);
+    throw asFailure(error as Error);
+  }
 }
 
 async function runToEnd(session: Session): Promise<NodeEnd> {
@@ -226,14 +236,13 @@ async function stopHere(session: Session, reason: StopReason): Promise<NodeEnd> 
 }
 
 async function finish(session: Session, result: Readonly<Record<string, unknown>>): Promise<NodeEnd> {
-  const { run, cadence, progress } = session;
+  const { cadence, progress } = session;
   const { step } = progress;
   if (!isDue(cadence.evalEvery, step)) await evaluate(session);
   await writeResult(session, { isLastState: !(await goBackToBest(session)) });
   if (!isDue(cadence.sampleEvery, step)) await sample(session);
   if (!session.stage.save) await session.checkReads();
   const seconds = await sealResult(session, result);
-  run.log(`done after ${step} steps`);
   return { status: 'done', step, seconds, result };
 }
 

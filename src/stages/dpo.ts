@@ -9,7 +9,9 @@ import { answerPrompts } from '../evaluation/exact-match.ts';
 import { untouchedKtoLoss } from '../losses/kto.ts';
 import { preferenceLossKinds, scoreOf, untouchedLoss } from '../losses/preference.ts';
 import { releaseModel } from '../model/model.ts';
+import { parameterCount } from '../model/parameters.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
+import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import { evaluatePairs, type PreferenceReport, pairMetrics, preferenceStep } from '../training/preference.ts';
@@ -29,6 +31,7 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { evaluateAnswers, ktoStep } from '../training/unpaired.ts';
+import { largestBatch } from '../training/upcoming.ts';
 import { openPreferences, type PreferenceData } from './preference-data.ts';
 import { sampleCount } from './samples.ts';
 import { conversationOptions } from './sft.ts';
@@ -178,6 +181,14 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
       : newTrainingState((await loadModel(start, run.backend)).model, place, tokenizer);
     const watch = from ? await readSavedJson(join(from, watchFile), watchSchema) : newWatch();
     return { ...training, data, watch };
+  },
+  outlook(config, { optimizer, cursor, data }) {
+    const steps = totalStepsOf(config, data.train.length);
+    const tokensOf = (row: (typeof data.train)[number]) =>
+      'chosen' in row ? row.chosen.tokens.length + row.rejected.tokens.length : row.tokens.length;
+    const tokens = largestBatch<(typeof data.train)[number]>(cursor, data.train, config, { steps, tokensOf });
+    const readParameters = data.kind === 'answers' ? parameterCount(data.reference.config) : 0;
+    return { steps, ...trainingMemory(optimizer.model, { ...config, tokens, readParameters }) };
   },
   run: dpo,
   async save(state, directory) {

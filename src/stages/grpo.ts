@@ -105,6 +105,7 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   files: ['rewardFunction', 'jsonSchema'],
   check: reinforcementProblems,
   open: openReinforcement,
+  outlook: (config, { prompts }) => ({ steps: iterationsOf(config, prompts.length) }),
   run: grpo,
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),

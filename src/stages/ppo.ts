@@ -230,6 +230,7 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
     }
     return { ...state, ...(await openCritic(config, state, run, from)), klCoefficient };
   },
+  outlook: (config, { prompts }) => ({ steps: iterationsOf(config, prompts.length) }),
   run: ppo,
   async save(state, directory) {
     await saveReinforcement(state, directory);

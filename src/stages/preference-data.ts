@@ -1,18 +1,21 @@
 import { loadModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
+import { DataCursor } from '../data/cursor.ts';
 import { openSplits } from '../data/dataset.ts';
-import { checkSequences } from '../data/encode.ts';
+import { checkSequences, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs, encodeUnpaired } from '../data/preflight.ts';
 import type { FeedbackRow, PreferenceRow, PromptRow } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import { scoreOf } from '../losses/preference.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { totalStepsOf } from '../training/options.ts';
 import type { PairObjective, ReferencedPair } from '../training/preference.ts';
 import { referenceLogProbs } from '../training/reference.ts';
 import { weightsChecksum } from '../training/rollout-checks.ts';
 import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
+import { upcomingRows } from '../training/upcoming.ts';
 import type { DpoConfig } from './dpo.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
 import { rowLimit } from './sft.ts';
@@ -57,15 +60,16 @@ async function openPairs(
   run.log(`${config.data}: ${describePreflight(train.preflight)}`);
   const heldOut = encode(rows.heldOut.slice(0, config.evalRows), 'truncate');
 
+  const answersOf = (pairs: readonly EncodedPair[]) => pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
   const pairs = [...train.pairs, ...heldOut.pairs];
-  const sequences = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-  await checkIds(sequences, tokenizer, config, run);
+  await checkIds(answersOf(pairs), tokenizer, config, run);
   const reference = scoreOf[config.loss].reference ? await openReference(config, run) : undefined;
-  const logProbs = reference && (await referenceLogProbs(reference, sequences, run));
+  const used = reference ? [...learnedFrom(train.pairs, config, run), ...heldOut.pairs] : [];
+  const logProbOf = reference && (await logProbsOf(reference, answersOf(used), run));
   if (reference) releaseModel(reference);
-  const referenced = pairs.map((pair, i) => ({
+  const referenced = pairs.map((pair) => ({
     ...pair,
-    reference: { chosen: logProbs?.[2 * i] ?? 0, rejected: logProbs?.[2 * i + 1] ?? 0 },
+    reference: { chosen: logProbOf?.(pair.chosen) ?? 0, rejected: logProbOf?.(pair.rejected) ?? 0 },
   }));
   return {
     kind: 'pairs',
@@ -93,8 +97,9 @@ async function openAnswers(
   const answers = [...train.answers, ...heldOut.answers];
   await checkIds(answers, tokenizer, config, run);
   const reference = await openReference(config, run);
-  const logProbs = await referenceLogProbs(reference, answers, run);
-  const referenced = answers.map((answer, i) => ({ ...answer, reference: logProbs[i]! }));
+  const used = [...learnedFrom(train.answers, config, run), ...heldOut.answers];
+  const logProbOf = await logProbsOf(reference, used, run);
+  const referenced = answers.map((answer) => ({ ...answer, reference: logProbOf(answer) }));
   return {
     kind: 'answers',
     objective: config,
@@ -106,6 +111,22 @@ async function openAnswers(
       first?.desirable ? { prompt, answer: first.text } : { prompt },
     ),
   };
+}
+
+/** The rows that the steps will learn from: few steps do not come to all of them. */
+function learnedFrom<Row>(rows: readonly Row[], config: DpoConfig, { seed }: StageRun): Row[] {
+  return upcomingRows(new DataCursor(rows.length, seed), rows, config, totalStepsOf(config, rows.length));
+}
+
+/** log π_ref of each of the answers; not a number for any other, so that none can be learned from unnoticed. */
+async function logProbsOf(
+  reference: Model,
+  answers: readonly Sequence[],
+  run: StageRun,
+): Promise<(answer: Sequence) => number> {
+  const logProbs = await referenceLogProbs(reference, answers, run);
+  const known = new Map(answers.map((answer, i) => [answer, logProbs[i]!]));
+  return (answer) => known.get(answer) ?? Number.NaN;
 }
 
 async function openReference(config: DpoConfig, run: StageRun): Promise<Model> {

@@ -12,6 +12,7 @@ import { layerCount, presetConfig, presetNames, withPlacement } from '../model/p
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
+import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import {
@@ -94,6 +95,10 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState(await initialiseModel(modelConfig, run.backend, run.seed), data, tokenizer);
     return { ...training, windows, heldOut };
+  },
+  outlook(config, { optimizer, windows }) {
+    const tokens = config.batchSize * config.length;
+    return { steps: totalStepsOf(config, windows.length), ...trainingMemory(optimizer.model, { ...config, tokens }) };
   },
   run: pretrain,
   save: saveTrainingState,

@@ -20,6 +20,7 @@ import {
 import { type Model, releaseModel } from '../model/model.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
+import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import { type Comparison, comparisonsOf, rewardScores, rewardStep, scoredText } from '../training/reward.ts';
@@ -30,6 +31,7 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
+import { largestBatch } from '../training/upcoming.ts';
 import { conversationOptions, rowLimit } from './sft.ts';
 import type { Metrics, Stage, StepRecord } from './stage.ts';
 
@@ -108,6 +110,12 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     const sequences = [...train.pairs, ...heldOut].flatMap(({ chosen, rejected }) => [chosen, rejected]);
     checkSequences(sequences, tokenizer, training.optimizer.model.config);
     return { ...training, comparisons, heldOut };
+  },
+  outlook(config, { optimizer, cursor, comparisons }) {
+    const steps = totalStepsOf(config, comparisons.length);
+    const tokensOf = ({ texts }: Comparison) => texts.reduce((sum, { length }) => sum + length, 0);
+    const tokens = largestBatch(cursor, comparisons, config, { steps, tokensOf });
+    return { steps, ...trainingMemory(optimizer.model, { ...config, tokens }) };
   },
   run: reward,
   save: saveTrainingState,

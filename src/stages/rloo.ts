@@ -97,6 +97,7 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   files: ['rewardFunction', 'jsonSchema'],
   check: reinforcementProblems,
   open: openReinforcement,
+  outlook: (config, { prompts }) => ({ steps: iterationsOf(config, prompts.length) }),
   run: rloo,
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),

@@ -9,6 +9,7 @@ import { describePreflight, encodeConversations } from '../data/preflight.ts';
 import type { MessagesRow, PromptRow } from '../data/rows.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
+import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import {
@@ -18,6 +19,7 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
+import { largestBatch } from '../training/upcoming.ts';
 import { sampleCount } from './samples.ts';
 import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 
@@ -87,6 +89,11 @@ export const sftStage: Stage<SftConfig, SftState> = {
       : newTrainingState((await loadModel(start, run.backend)).model, data, tokenizer);
     checkSequences([...train.sequences, ...heldOut], tokenizer, training.optimizer.model.config);
     return { ...training, rows: train.sequences, heldOut, prompts: rows.heldOut.map(lastQuestion) };
+  },
+  outlook(config, { optimizer, cursor, rows }) {
+    const steps = totalStepsOf(config, rows.length);
+    const tokens = largestBatch(cursor, rows, config, { steps, tokensOf: (row) => row.tokens.length });
+    return { steps, ...trainingMemory(optimizer.model, { ...config, tokens }) };
   },
   run: sft,
   save: saveTrainingState,

@@ -45,6 +45,13 @@ export interface StageRun {
   log(message: string): void;
 }
 
+/** What a run will take, as far as it is known before its first step. */
+export interface Outlook {
+  steps: number;
+  /** Of memory at its peak, an estimate; absent where there is none. */
+  bytes?: number;
+}
+
 export interface StageInput {
   /** Stage name, or the path for a directory that the user named. */
   name: string;
@@ -97,6 +104,7 @@ export interface Stage<
   check?(config: Config, run: Pick<StageRun, 'baseDirectory'>): Promise<readonly Problem[]>;
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
+  outlook?(config: Config, state: State): Outlook;
   run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord | typeof pause, Result>;
   /** Writes the state into an empty directory; absent for stages that are simply run again. */
   save?(state: State, directory: string): Promise<void>;

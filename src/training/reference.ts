@@ -7,6 +7,8 @@ import type { Model } from '../model/model.ts';
 import { weightsChecksum } from './rollout-checks.ts';
 import { logLikelihoods } from './sequence-log-probs.ts';
 
+const secondsOfSilence = 5;
+
 /** Where reference log-probabilities are kept: `cache/` below a node's folder. */
 export interface ReferenceCache {
   directory: string;
@@ -29,10 +31,21 @@ export async function referenceLogProbs(
     log(`reference log-probabilities of ${sequences.length} answers: from ${file}`);
     return cached;
   }
-  const logProbs = await logLikelihoods(reference, sequences);
+  const logProbs = await logLikelihoods(reference, sequences, { progress: progressOf(sequences.length, log) });
   await mkdir(join(directory, 'cache'), { recursive: true });
   await writeFileAtomically(file, JSON.stringify(logProbs));
   return logProbs;
+}
+
+/** Says how far the pass is: at the beginning, then every few seconds. */
+function progressOf(answers: number, log: (message: string) => void): (done: number) => void {
+  let saidAt = performance.now();
+  log(`reference log-probabilities of ${answers} answers`);
+  return (done) => {
+    if (done === answers || performance.now() - saidAt < secondsOfSilence * 1000) return;
+    saidAt = performance.now();
+    log(`reference log-probabilities: ${done} of ${answers} answers`);
+  };
 }
 
 /** Nothing where there is no such file, or one that does not hold a finite number for each sequence. */

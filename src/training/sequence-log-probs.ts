@@ -18,13 +18,14 @@ export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
 }
 
 /**
- * The same of any number of sequences, on the host and without gradients; `rowsAtOnce` tokens in a pass.
+ * The same of any number of sequences, on the host and without gradients; `rowsAtOnce` tokens in a pass. `progress` hears after
+ * each pass how many sequences are done.
  * @throws RunError where one is not finite
  */
 export async function logLikelihoods(
   model: Model,
   sequences: readonly Sequence[],
-  rowsAtOnce = 4096,
+  { rowsAtOnce = 4096, progress }: { rowsAtOnce?: number; progress?(done: number): void } = {},
 ): Promise<number[]> {
   const result: number[] = [];
   for (const batch of batchesOf(sequences, rowsAtOnce)) {
@@ -34,6 +35,7 @@ export async function logLikelihoods(
       result.push(logProb);
     }
     logProbs.release();
+    progress?.(result.length);
   }
   return result;
 }

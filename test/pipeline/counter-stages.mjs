@@ -18,6 +18,7 @@ const keys = {
   refuseAt: z.int().optional().describe('step at which it throws before anything has changed'),
   requestAt: z.int().optional().describe('step at which the request turns out to be wrong'),
   evalFailAt: z.int().optional().describe('step whose evaluation throws'),
+  nothingHeldOut: z.boolean().default(false).describe('evaluations give nothing'),
   sampleFails: z.boolean().default(false).describe('samples throw'),
   dieAt: z.int().optional().describe('step at which the process is killed'),
   evalEvery: z.int().optional().describe('steps between evaluations'),
@@ -82,6 +83,7 @@ const count = {
     writeFileSync(join(directory, 'config.json'), JSON.stringify({ step, sum }));
   },
   async evaluate(config, { step, sum }) {
+    if (config.nothingHeldOut) return {};
     if (step === config.evalFailAt) throw new Error('nothing can be measured');
     const value = config.losses?.[step / config.evalEvery - 1] ?? 1 / step;
     return { loss: value, calibrationError: value, accuracy: value, endRate: 1, sum };

@@ -98,6 +98,52 @@ describe('work that was done is kept where', () => {
   });
 });
 
+describe('what is held out is measured', () => {
+  it('before the first step, as often as asked, and at the end, and all of it is shown', async () => {
+    const { status, stdout, stderr } = await count('--steps 5 --eval-every 2 --losses 5 3 --json');
+    expect(status).toBe(0);
+    expect((await types()).filter((type) => type.startsWith('eval'))).toEqual(['eval 0', 'eval 2', 'eval 4', 'eval 5']);
+    expect((await types()).slice(0, 3)).toEqual(['start 0', 'eval 0', 'step 1']);
+    expect(stderr).toContain('count: held out before the first step: loss Infinity');
+    expect(stderr).toContain('count: held out after step 2: loss 5.000 (Infinity at first)');
+    expect(stderr).toContain('count: held out after step 5: loss 0.2000 (Infinity at first), calibrationError 20.0 %');
+    const { heldOut } = JSON.parse(stdout);
+    expect(heldOut).toMatchObject({ first: { step: 0, accuracy: 'Infinity' }, last: { step: 5, loss: 0.2 } });
+    expect(`${stdout}${stderr}`.match(/done after/g)).toBeNull();
+  });
+
+  it('without being asked, before the first step and at the end', async () => {
+    expect((await count('--steps 3')).status).toBe(0);
+    expect(await types()).toEqual(['start 0', 'eval 0', 'step 1', 'step 2', 'step 3', 'eval 3', 'sample 3', 'done 3']);
+  });
+
+  it('the same where the run was broken off and went on', async () => {
+    await count('--steps 8 --eval-every 3 --save-every 2 --die-at 5');
+    expect((await count('--steps 8 --eval-every 3 --save-every 2 --die-at 5')).status).toBe(0);
+    const evaluations = (await records(node())).filter(({ type }) => type === 'eval');
+    expect(evaluations.map(({ step }) => step)).toEqual([0, 3, 6, 8]);
+  });
+
+  it('in a pipeline too, by node', async () => {
+    await writeFile(join(folder, 'p.yaml'), 'name: p\nstages:\n  a: { run: count, steps: 4 }\n');
+    const { stdout, stderr } = await counter(folder, 'run', 'p.yaml', '--json');
+    expect(stderr).toContain('a/shared/seed-1: held out before the first step: loss Infinity');
+    expect(stderr).toContain('a/shared/seed-1: held out after step 4: loss 0.2500');
+    expect(JSON.parse(stdout).nodes[0].heldOut).toMatchObject({ first: { step: 0 }, last: { step: 4, loss: 0.25 } });
+  });
+
+  it.each([
+    ['--eval-every 2', '  evalEvery: nothing of `data` is held out'],
+    ['--eval-every 2 --best loss', '  evalEvery: nothing of `data` is held out'],
+  ])('or refused with %s where data turns out to hold nothing out', async (flags, message) => {
+    const { status, stderr } = await count(`--steps 4 --nothing-held-out ${flags}`);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('nothing was started');
+    expect(status).toBe(2);
+    expect(existsSync(node())).toBe(false);
+  });
+});
+
 it('what a pipeline has made with other settings is kept, and where is said', async () => {
   await writeFile(join(folder, 'p.yaml'), 'name: p\nstages:\n  a: { run: count, steps: 4 }\n');
   await counter(folder, 'run', 'p.yaml');

@@ -135,7 +135,7 @@ describe('a disk that refuses', () => {
     disk.refuse = ({ name }) => (name === 'append' && ++appended > 4 && appended < 9 ? 'ENOSPC' : undefined);
     await run('a', { steps: 12 });
     expect((await records(join(folder, 'a'))).map(({ step }) => step)).toEqual([
-      0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 12, 12,
+      0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 12, 12,
     ]);
     expect(warnings).toEqual([
       expect.stringMatching(

@@ -49,6 +49,7 @@ describe('a pipeline', () => {
     const log = await records(node);
     expect(log.map(({ type, step }) => `${type} ${step}`)).toEqual([
       'start 0',
+      'eval 0',
       'step 1',
       'step 2',
       'eval 2',

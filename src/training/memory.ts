@@ -1,0 +1,41 @@
+import type { ModelConfig } from '../model/config.ts';
+import type { Model } from '../model/model.ts';
+import { parameterCount } from '../model/parameters.ts';
+
+/** What a process takes before there is a model: Node, the engine, texts and rows. */
+const processBytes = 200e6;
+
+/** What a step works with that is not saved: rows of a layer and their gradients, a part of the logits. */
+const passingBytes = (tokens: number, { hiddenSize, intermediateSize }: ModelConfig): number =>
+  tokens * 4 * (6 * hiddenSize + 2 * intermediateSize);
+
+export interface TrainingMemory {
+  /** Of the largest micro-batch. */
+  tokens: number;
+  recompute: boolean;
+  /** Parameters of models that are there beside the one that is trained, and are only read. */
+  readParameters?: number;
+  /** Parameters of a second model that is trained. */
+  trainedParameters?: number;
+}
+
+/**
+ * Bytes of memory that training takes on the native engine at its peak; an estimate, nothing for other backends:
+ *
+ * - a parameter is a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products
+ * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what attention
+ *   gives, gate and up as operands; with `recompute` only the inputs
+ * - an operand takes 2 bytes in bf16, else 4
+ */
+export function trainingMemory(model: Model, memory: TrainingMemory): { bytes?: number } {
+  const { backend, config } = model;
+  if (backend.name !== 'native') return {};
+  const operand = backend.precision === 'bf16' ? 2 : 4;
+  const { layers, hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
+  const { tokens, recompute, readParameters = 0, trainedParameters = 0 } = memory;
+  const weights = (16 + operand) * (parameterCount(config) + trainedParameters) + (4 + operand) * readParameters;
+  const inputs = 8 * hiddenSize;
+  const saved = operand * ((2 * heads + 2 * kvHeads) * headDim + 2 * intermediateSize) + 4 * heads;
+  const perToken = recompute ? layers * inputs + saved : layers * (inputs + saved);
+  return { bytes: processBytes + weights + tokens * perToken + passingBytes(tokens, config) };
+}
