@@ -227,11 +227,12 @@ async function directoryProblems(
   { name, stage, paths, references }: StageVersion,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
+  const writesConversations = Object.values(stage.datasets).some(({ use }) => use !== 'text');
   for (const [key, named] of Object.entries(references)) {
     for (const reference of named) {
       if (!('directory' in reference)) continue;
       const path = own(paths, key) ?? ['stages', name, key];
-      const found = await inputProblems(reference.directory, stage.inputs[key]!.kind);
+      const found = await inputProblems(reference.directory, { kind: stage.inputs[key]!.kind, writesConversations });
       problems.push(...found.map(({ message, hint }) => problemAt(pipeline, path, message, hint)));
     }
   }

@@ -1,8 +1,8 @@
-import type { Arguments, BinaryOperator, CompareOperator, Expression } from './ast.ts';
-import { TemplateFault, unsupported } from './fault.ts';
-import { filterNames } from './filters.ts';
+import type { BinaryOperator, CompareOperator, Expression } from './ast.ts';
+import { unsupported } from './fault.ts';
 import { unsupportedMethods } from './methods.ts';
-import { testNames } from './tests.ts';
+import { itemsUntil, parseArguments } from './parse-arguments.ts';
+import { parseFilters } from './parse-filters.ts';
 import type { TokenStream } from './token-stream.ts';
 
 /** An expression, with the precedences of Python's jinja2 (not quite Python's: `~` binds closer than `+`). */
@@ -177,17 +177,6 @@ export function parsePrimary(tokens: TokenStream): Expression {
   throw tokens.unexpected('an expression');
 }
 
-/** Items separated by commas, the last of which may have one too, and the closing bracket. */
-function itemsUntil<T>(tokens: TokenStream, close: string, parse: () => T): T[] {
-  const items: T[] = [];
-  while (!tokens.is('op', close)) {
-    items.push(parse());
-    if (!tokens.skip('op', ',')) break;
-  }
-  tokens.expect('op', close);
-  return items;
-}
-
 export function parsePostfix(tokens: TokenStream, start: Expression): Expression {
   let expression = start;
   for (let links = 1; tokens.is('op', '.', '[', '('); links++) {
@@ -197,7 +186,7 @@ export function parsePostfix(tokens: TokenStream, start: Expression): Expression
   return expression;
 }
 
-function parseCall(tokens: TokenStream, callee: Expression): Expression {
+export function parseCall(tokens: TokenStream, callee: Expression): Expression {
   const { line } = tokens;
   if (callee.kind === 'attribute' && unsupportedMethods.has(callee.name)) {
     throw unsupported(`the method .${callee.name}()`, callee.line);
@@ -231,81 +220,4 @@ function parseIndex(tokens: TokenStream): Expression {
   const stop = part();
   const step = tokens.skip('op', ':') ? part() : undefined;
   return { kind: 'slice', start, stop, step, line };
-}
-
-export function parseArguments(tokens: TokenStream): Arguments {
-  const { line } = tokens.expect('op', '(');
-  const parsed: Arguments = { positional: [], named: [] };
-  const { positional, named } = parsed;
-  itemsUntil(tokens, ')', () => {
-    const invalid = () => new TemplateFault('the arguments of a call are in the wrong order', line);
-    if (tokens.skip('op', '*')) {
-      if (parsed.rest || parsed.keywords) throw invalid();
-      parsed.rest = parseExpression(tokens);
-    } else if (tokens.skip('op', '**')) {
-      if (parsed.keywords) throw invalid();
-      parsed.keywords = parseExpression(tokens);
-    } else if (tokens.is('name') && tokens.following?.type === 'op' && tokens.following.value === '=') {
-      if (parsed.keywords) throw invalid();
-      const name = tokens.take().value;
-      tokens.take();
-      if (named.some(([other]) => other === name)) throw new TemplateFault(`the argument ${name} is given twice`, line);
-      named.push([name, parseExpression(tokens)]);
-    } else {
-      if (parsed.rest || parsed.keywords || named.length > 0) throw invalid();
-      positional.push(parseExpression(tokens));
-    }
-  });
-  return parsed;
-}
-
-/** Filters, tests and calls of what they give. */
-function parseFilters(tokens: TokenStream, start: Expression): Expression {
-  let expression = start;
-  for (let links = 1; ; links++) {
-    tokens.checkLinks(links);
-    if (tokens.skip('op', '|')) expression = parseFilter(tokens, expression);
-    else if (tokens.skip('name', 'is')) expression = parseTest(tokens, expression);
-    else if (tokens.is('op', '(')) expression = parseCall(tokens, expression);
-    else return expression;
-  }
-}
-
-/** A filter's name and arguments, behind the bar. */
-export function parseFilter(
-  tokens: TokenStream,
-  input: Expression | undefined,
-): Extract<Expression, { kind: 'filter' }> {
-  const { value: name, line } = tokens.expect('name');
-  if (!filterNames.has(name)) throw unsupported(`the filter ${JSON.stringify(name)}`, line);
-  const given = tokens.is('op', '(') ? parseArguments(tokens) : { positional: [], named: [] };
-  checkNames(name, given, line);
-  return { kind: 'filter', name, input, ...given, line };
-}
-
-/** Filters that take the name of another filter or of a test. */
-function checkNames(filter: string, { positional }: Arguments, line: number): void {
-  const place = { map: 0, select: 0, reject: 0, selectattr: 1, rejectattr: 1 }[filter];
-  const name = place === undefined ? undefined : positional[place];
-  if (name?.kind !== 'const' || typeof name.value !== 'string') return;
-  const [known, kind] = filter === 'map' ? [filterNames, 'filter'] : [testNames, 'test'];
-  if (!known.has(name.value)) throw unsupported(`the ${kind} ${JSON.stringify(name.value)}`, line);
-}
-
-function parseTest(tokens: TokenStream, input: Expression): Expression {
-  const { line } = tokens;
-  const isNegated = tokens.skip('name', 'not');
-  const name = tokens.expect('name').value;
-  if (!testNames.has(name)) throw unsupported(`the test ${JSON.stringify(name)}`, line);
-  const test: Expression = { kind: 'test', name, input, ...testArguments(tokens), line };
-  return isNegated ? { kind: 'unary', operator: 'not', operand: test, line } : test;
-}
-
-function testArguments(tokens: TokenStream): Arguments {
-  if (tokens.is('op', '(')) return parseArguments(tokens);
-  const isArgument =
-    (['name', 'string', 'integer', 'float'] as const).some((type) => tokens.is(type)) || tokens.is('op', '[', '{');
-  if (!isArgument || tokens.is('name', 'else', 'or', 'and')) return { positional: [], named: [] };
-  if (tokens.is('name', 'is')) throw new TemplateFault('tests cannot be chained with `is`', tokens.line);
-  return { positional: [parsePostfix(tokens, parsePrimary(tokens))], named: [] };
 }

@@ -1,6 +1,7 @@
-import type { Expression, Parameter, Statement, Target } from './ast.ts';
+import type { Expression, Filter, Parameter, Statement, Target } from './ast.ts';
 import { TemplateFault, unsupported } from './fault.ts';
-import { parseExpression, parseFilter, parsePrimary, parseTuple } from './parse-expression.ts';
+import { parseExpression, parsePrimary, parseTuple } from './parse-expression.ts';
+import { parseFilter } from './parse-filters.ts';
 import { TokenStream } from './token-stream.ts';
 
 /** Templates of models have some ten thousand characters. */
@@ -156,7 +157,7 @@ function parseWith(place: Place, line: number): Statement {
 }
 
 /** Filters of a block, the innermost of which has no input but the block. */
-function parseFilterChain(tokens: TokenStream): Extract<Expression, { kind: 'filter' }> {
+function parseFilterChain(tokens: TokenStream): Filter {
   let filter = parseFilter(tokens, undefined);
   for (let links = 1; tokens.skip('op', '|'); links++) {
     tokens.checkLinks(links);

@@ -1,4 +1,4 @@
-import type { Expression, ForStatement, Parameter, Statement, Target } from './ast.ts';
+import type { Expression, Filter, ForStatement, Parameter, Statement, Target } from './ast.ts';
 import { Budget } from './budget.ts';
 import { argumentsOf, call, evaluate, type Rendering } from './evaluate.ts';
 import { TemplateFault } from './fault.ts';
@@ -211,9 +211,9 @@ class Renderer {
     );
   }
 
-  #filtered(filter: Extract<Expression, { kind: 'filter' }>, text: string, scope: Scope): Value {
+  #filtered(filter: Filter, text: string, scope: Scope): Value {
     const { name, input } = filter;
-    const value = input ? this.#filtered(input as typeof filter, text, scope) : text;
+    const value = input ? this.#filtered(input as Filter, text, scope) : text;
     return applyFilter(name, value, argumentsOf(filter, scope, this.rendering), this.rendering.budget);
   }
 
