@@ -56,6 +56,13 @@ test('what a directory replaces is removed only after the new one has its name o
   expect(done().filter((operation) => operation.startsWith('rm '))).toHaveLength(1);
 });
 
+test('what an interrupted replacement has left is put back before anything else is done', async () => {
+  await writeDirectoryAtomically(join(folder, 'final.replaced'), fill('old'));
+  disk.operations = [];
+  await writeDirectoryAtomically(join(folder, 'final'), fill('new'));
+  expectOrder('rename final.replaced → final', 'mkdir final.tmp', 'rename final → final.replaced');
+});
+
 test('wherever the disk gives up, the old content or the new one is there whole', async () => {
   await writeDirectoryAtomically(join(folder, 'whole'), fill('new'));
   const operations = disk.operations.length;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generate } from '../../src/generation/generate.ts';
+import { clipFraction } from '../../src/losses/clipped-policy.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { copyModel, mixInto } from '../../src/model/weights.ts';
 import { grpoStage } from '../../src/stages/grpo.ts';
@@ -10,6 +11,7 @@ import { rlooStage } from '../../src/stages/rloo.ts';
 import { type Metrics, pause, type Stage, type StepRecord } from '../../src/stages/stage.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { minibatchesOf, type PpoExample } from '../../src/training/experience.ts';
+import { ofEachResponse, responseLogProbs } from '../../src/training/responses.ts';
 import { type SmallWorld, smallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -109,6 +111,27 @@ describe('how far ratios may go', () => {
     expect(plain.clipFraction).toBeGreaterThan(0);
     expect(free.clipFraction).toBe(0);
     expect(bound.valueLoss).toBeGreaterThan(plain.valueLoss!);
+  });
+
+  test('in PPO up and down by clipRange', async () => {
+    const options = { ...rollouts, lr: 3e-3, passes: 2, clipRange: 0.01, klCoefficient: 0 };
+    const { config, state, run } = await world.open(ppoStage, options);
+    const steps = ppoStage.run(config, state, run);
+    for (let pauses = 0; pauses < 2; pauses++) await steps.next();
+    const { examples, updates } = state.iteration!;
+    const packed = (responses: readonly PpoExample[]) =>
+      ofEachResponse(responses, (batch) => responseLogProbs(state.optimizer.model, batch, config.temperature));
+    const now = (await packed(examples)).flatMap((logProbs) => [...logProbs]);
+    const all = (of: (example: PpoExample) => Float64Array) => examples.flatMap((example) => [...of(example)]);
+    const [old, advantages] = [all(({ logProbs }) => logProbs), all((example) => example.advantages)];
+    const share = (range: { low: number; high: number }) => clipFraction(now, old, advantages, range);
+    await steps.next();
+    const both = share({ low: 0.01, high: 0.01 });
+    expect(share({ low: 0.01, high: 9 })).toBeLessThan(both);
+    expect(share({ low: 9, high: 0.01 })).toBeLessThan(both);
+    const [, second] = updates;
+    expect(second!.clipFraction).toBeCloseTo(both, 2);
+    ppoStage.close!(state);
   });
 });
 
