@@ -13,13 +13,14 @@ interface Layout {
 
 const safetensorsHint = 'take the version of the model in safetensors';
 
-/** In the order in which they are looked for. */
+const unfinished: Layout = {
+  shows: /\.(incomplete|aria2|crdownload|part)$/,
+  says: (name) => `holds an unfinished download (${name})`,
+  hint: () => 'run the download again until it ends',
+};
+
+/** Weights in other forms, in the order in which they are looked for. */
 const layouts: readonly Layout[] = [
-  {
-    shows: /\.incomplete$|\.aria2$|\.crdownload$|\.part$/,
-    says: (name) => `holds an unfinished download (${name})`,
-    hint: () => 'run the download again until it ends',
-  },
   {
     shows: /\.gguf$/i,
     says: (name) => `holds a GGUF model (${name}), of llama.cpp, which is not read`,
@@ -101,14 +102,13 @@ export function foreignDirectory(directory: string): Problem {
   };
   const adapter = adapterProblem(directory, names);
   if (adapter) return adapter;
-  if (hasConfig)
-    return found(layouts.slice(0, 1)) ?? misnamedWeights(weights) ?? found(layouts) ?? noWeights(directory);
+  if (hasConfig) return found([unfinished]) ?? misnamedWeights(weights) ?? found(layouts) ?? noWeights(directory);
   const near = modelsNear(directory);
   const elsewhere = near.length > 0 ? { message: `holds no config.json`, hint: nearHint(near) } : undefined;
   const noConfig = { message: 'holds weights but no config.json', hint: 'copy or download config.json beside them' };
   return (
     found(otherModels) ??
-    found(layouts.slice(0, 1)) ??
+    found([unfinished]) ??
     (weights.length > 0 && !weights.some((name) => name.startsWith('consolidated')) ? noConfig : undefined) ??
     elsewhere ??
     found(layouts) ?? {
@@ -127,10 +127,10 @@ function entries(directory: string): string[] {
       return [];
     }
   };
-  const unfinished = list(join(directory, '.cache', 'huggingface', 'download')).filter((name) =>
+  const downloads = list(join(directory, '.cache', 'huggingface', 'download')).filter((name) =>
     name.endsWith('.incomplete'),
   );
-  return [...list(directory).sort(), ...unfinished];
+  return [...list(directory).sort(), ...downloads];
 }
 
 /** An adapter changes what the weights beside it compute, and is nothing without them. */

@@ -5,6 +5,7 @@ import type { Backend } from '../tensor/backends/backend.ts';
 import { withEndToken } from '../tokenizer/generation-config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ModelExtra, WeightDtype } from './hf-config.ts';
+import { requireMemory } from './memory.ts';
 import { readModelDirectory, writeModelDirectory } from './model-directory.ts';
 import { paddingIdOf, writePaddingToken } from './padding-token.ts';
 
@@ -28,6 +29,7 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
       directory,
     );
   }
+  requireMemory(config, directory);
   return { model: await readModel(config, backend, read), extra };
 }
 

@@ -5,6 +5,7 @@ import { readModel } from '../model/weights.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { LoadedModel } from './load-model.ts';
+import { requireMemory } from './memory.ts';
 import { readModelDirectory } from './model-directory.ts';
 
 /** A decoder whose final hidden state of a text's last token is read by one linear head. */
@@ -32,6 +33,7 @@ export async function loadRewardModel(directory: string, backend: Backend): Prom
       directory,
     );
   }
+  requireMemory(config, directory);
   const model = await readModel(config, backend, read);
   return { model, score: scoreHeadOf(model), offset: extra.rewardOffset ?? 0, extra };
 }
@@ -48,6 +50,7 @@ export async function rewardModelFrom(directory: string, backend: Backend, seed:
       directory,
     );
   }
+  requireMemory(config, directory);
   const scoring = { ...config, tieWordEmbeddings: false, head: 'score' as const };
   return readModel(scoring, backend, async (name, into, from) => {
     if (name === 'score.weight') into.set(freshScoreHead(config.hiddenSize, seed).subarray(from, from + into.length));

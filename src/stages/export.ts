@@ -1,3 +1,5 @@
+import { constants, copyFile, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { readModelDirectory, writeModelDirectory } from '../checkpoint/model-directory.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
@@ -34,5 +36,16 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
     const tokenizer = await loadTokenizer(source);
     const { generationConfig } = tokenizer;
     await writeModelDirectory(directory, { ...extra, config, read, dtype, tokenizer, generationConfig });
+    await copyTerms(source, directory);
   },
 };
+
+/** Terms that go with a model wherever it goes; all else of the source that is not read, such as its card, stays there. */
+const terms = /^(licen[cs]e|notice|use_policy)(\.(md|txt|pdf|html))?$/i;
+
+async function copyTerms(source: string, directory: string): Promise<void> {
+  for (const name of (await readdir(source)).filter((candidate) => terms.test(candidate))) {
+    const path = join(source, name);
+    if ((await stat(path)).isFile()) await copyFile(path, join(directory, name), constants.COPYFILE_EXCL);
+  }
+}

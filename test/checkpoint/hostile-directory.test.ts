@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { requireMemory } from '../../src/checkpoint/memory.ts';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { writeWeights } from '../../src/checkpoint/sharded.ts';
 import { RequestError } from '../../src/errors.ts';
@@ -74,6 +75,13 @@ test.each<[Record<string, unknown>, RegExp]>([
   expect(error.message).toMatch(says);
   expect(error.message.length).toBeLessThan(4000);
   expect(process.memoryUsage().rss - before).toBeLessThan(500e6);
+});
+
+test('weights larger than the memory are refused before they are read', () => {
+  expect(() => requireMemory({ ...mix, vocabSize: 2 ** 40 }, 'model', 24e9)).toThrow(
+    /in model.*\n.*\n.*its weights take 70,369 GB in f32, and this machine has 24 GB of memory/,
+  );
+  requireMemory(mix, 'model');
 });
 
 const values = [

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -32,6 +32,8 @@ beforeAll(async () => {
     const path = join(directory, 'config.json');
     const { norm: _, post_layers: __, auto_map: ___, ...json } = JSON.parse(await readFile(path, 'utf8'));
     await writeFile(path, JSON.stringify({ ...json, model_type: 'llama' }));
+    await writeFile(join(directory, 'LICENSE.md'), 'terms');
+    await writeFile(join(directory, 'README.md'), 'card');
     const weights = await openSafetensors(join(directory, 'model.safetensors'));
     const values = new Map<string, Float32Array>();
     for (const tensor of weights.tensors.keys()) values.set(tensor, await weights.readFloat32(tensor));
@@ -53,6 +55,11 @@ it.each([
   const { status, stdout, stderr } = await mixtune(folder, ...args);
   expect(stdout + stderr).toContain(guess);
   expect(status, stderr).toBe(0);
+});
+
+it('an export takes the terms of the model along, and nothing else that is not read', async () => {
+  expect(await readFile(join(folder, 'exported', 'LICENSE.md'), 'utf8')).toBe('terms');
+  expect(await readdir(join(folder, 'exported'))).not.toContain('README.md');
 });
 
 it('what is written says it', async () => {
