@@ -37,11 +37,17 @@ type WrittenMerge = string | readonly [string, string];
 const merges = z.custom<readonly WrittenMerge[]>().superRefine((value, context) => {
   if (!Array.isArray(value))
     return context.addIssue({ code: 'custom', continue: false, message: 'expected a list of merges' });
-  const wrong = value.findIndex((merge) => pairOf(merge) === undefined);
+  const wrong = value.findIndex((merge) => !isMerge(merge));
   if (wrong < 0) return;
   const message = `found ${shown(value[wrong])}, expected two tokens`;
   context.addIssue({ code: 'custom', continue: false, path: [wrong], message });
 });
+
+function isMerge(merge: unknown): boolean {
+  if (typeof merge !== 'string') return pairOf(merge) !== undefined;
+  const space = merge.indexOf(' ');
+  return space > 0 && space < merge.length - 1 && space === merge.lastIndexOf(' ');
+}
 
 /** The two tokens of a merge. */
 function pairOf(merge: unknown): readonly [left: string, right: string] | undefined {
@@ -73,13 +79,13 @@ export function mergesById(
 ): Merge[] {
   return merges.map((merge, index) => {
     const [left, right] = pairOf(merge)!;
-    const tokens = [left, right, left + (prefix && right.startsWith(prefix) ? right.slice(prefix.length) : right)];
-    const found = tokens.map((token) => ids.get(token));
-    const missing = found.indexOf(undefined);
-    if (missing < 0) return found as unknown as Merge;
+    const whole = left + (prefix && right.startsWith(prefix) ? right.slice(prefix.length) : right);
+    const [a, b, result] = [ids.get(left), ids.get(right), ids.get(whole)];
+    if (a !== undefined && b !== undefined && result !== undefined) return [a, b, result];
+    const missing = [left, right, whole].find((token) => !ids.has(token));
     throw new RequestError({
       where: `tokenizer.json.model.merges.${index}`,
-      message: `the vocabulary does not hold ${JSON.stringify(tokens[missing])} of the merge ${shown(merge)}`,
+      message: `the vocabulary does not hold ${JSON.stringify(missing)} of the merge ${shown(merge)}`,
       hint: 'vocabulary and merges must come from the same tokenizer; copy the file again',
     });
   });
