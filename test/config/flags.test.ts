@@ -35,6 +35,7 @@ it('makes a flag of each key, spelt either way, and gives no value to what was n
     of: ['a', 'b'],
     postLayers: 3,
   });
+  expect(parse('--of', '3', '-0.5', 'a1', '1e3')).toEqual({ of: [3, -0.5, 'a1', '1e3'] });
 });
 
 it('leaves what is wrong with a value to the schema, which tells all at once', () => {

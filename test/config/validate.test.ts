@@ -36,6 +36,10 @@ it('tells everything that is wrong at once, with line, what was found, what was 
   expect(problems).toHaveLength(8);
 });
 
+it('names every unknown key', () => {
+  expect(problemsIn('steps: 1\na: 1\nb: 2\n').map(({ where }) => where)).toEqual(['a', 'b']);
+});
+
 it('tells bounds with what they bound', () => {
   expect(problemsIn('steps: 0\nlr: -1\n').map(({ message }) => message)).toEqual([
     'found -1, expected more than 0',

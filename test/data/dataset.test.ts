@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetFingerprint, openDataset } from '../../src/data/dataset.ts';
+import type { Use } from '../../src/data/rows.ts';
+import { splitRows } from '../../src/data/split.ts';
 import type { RequestError } from '../../src/errors.ts';
 
 let folder: string;
@@ -167,6 +169,28 @@ describe('fingerprints', () => {
       await datasetFingerprint('town/prompts', 'prompt', { split: 'test' }),
     );
   });
+
+  it('follow use, split, format and every key of a descriptor', async () => {
+    await mkdir(join(folder, 'datasets'), { recursive: true });
+    await write('qa.jsonl', lines([{ a: 'x', b: 'y' }]));
+    const described = async (yaml: string, use: Use = 'messages', split: 'train' | 'test' = 'train') => {
+      await write('datasets/mine.yaml', `path: qa.jsonl\n${yaml}`);
+      return datasetFingerprint('mine', use, { baseDirectory: folder, split });
+    };
+    const columns = 'format: alpaca\ncolumns: { instruction: a, output: b }\n';
+    const fingerprints = [
+      await described(columns),
+      await described(columns, 'prompt'),
+      await described(columns, 'messages', 'test'),
+      await described('format: alpaca\n'),
+      await described(`${columns}holdOut: 0.5\n`),
+      await described('format: alpaca\ncolumns: { instruction: b, output: a }\n'),
+      await described(`${columns}ignore: [c]\n`),
+      await described(''),
+    ];
+    expect(new Set(fingerprints).size).toBe(fingerprints.length);
+    expect(await described(columns)).toBe(fingerprints[0]);
+  });
 });
 
 describe('descriptors', () => {
@@ -211,4 +235,10 @@ describe('descriptors', () => {
     await describeAs('path: qa.jsonl\n');
     await expect(openDataset('mien', 'messages', { baseDirectory: folder })).rejects.toThrow('did you mean `mine`?');
   });
+});
+
+it('a share that is smaller than a row holds out one', () => {
+  expect(splitRows([1, 2, 3], 'test', 0.01)).toEqual([3]);
+  expect(splitRows([1, 2, 3], 'train', 0.01)).toEqual([1, 2]);
+  expect(splitRows([1, 2, 3], 'test', 0)).toEqual([]);
 });

@@ -7,6 +7,7 @@ import {
   encodePair,
   encodePlainChoice,
   encodePrompt,
+  encodeSpans,
   encodeText,
 } from '../../src/data/encode.ts';
 import type { Message } from '../../src/data/rows.ts';
@@ -224,4 +225,10 @@ describe('token ids', () => {
     expect(() => checkTokenIds([outside], tokenizer, 128)).toThrow(/token id 130 is out of range: .* 0 to 127/);
     expect(() => checkTokenIds([sequence], tokenizer, 128)).not.toThrow();
   });
+});
+
+it('the first token of a text is never trained, as nothing predicts it', () => {
+  const tokenizer = pieceTokenizer(['ab']);
+  const { tokens, trained } = encodeSpans('abc', [{ start: 0, end: 3 }], tokenizer);
+  expect(tokenizer.decode(tokens.filter((_, i) => trained[i]))).toBe('c');
 });

@@ -57,3 +57,11 @@ describe('length', () => {
     expect(learntLengthWarning({ accuracyWhenLonger: 0.95 })).toBeUndefined();
   });
 });
+
+test('rewards that are equal are right by half', () => {
+  const { accuracy } = rewardMeasures([
+    { chosen: 1, rejected: 1, longerBy: 0 },
+    { chosen: 2, rejected: 1, longerBy: 0 },
+  ]);
+  expect(accuracy).toBe(0.75);
+});

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeChoice, encodePlainChoice } from '../../src/data/encode.ts';
 import type { ChoiceRow } from '../../src/data/rows.ts';
+import { answerPrompts, exactMatch } from '../../src/evaluation/exact-match.ts';
 import { multipleChoice } from '../../src/evaluation/multiple-choice.ts';
 import { perplexity } from '../../src/evaluation/perplexity.ts';
 import { parseTasks, runTasks } from '../../src/evaluation/tasks.ts';
@@ -125,4 +126,34 @@ test('a choice without a token of its own is refused: its log p of 0 would alway
   await expect(multipleChoice(model, tokenizer, [question(['b', 'c']), question(['b', 'a'])], 'plain')).rejects.toThrow(
     'row 2: no token of the choice "a" is its own',
   );
+});
+
+test('chance is the mean over questions of different numbers of choices', async () => {
+  const question = (...choices: string[]): ChoiceRow => ({
+    prompt: [{ role: 'user', content: 'a' }],
+    choices,
+    answer: 0,
+  });
+  const rows = [question('a', 'b'), question('a', 'b', 'c', 'd')];
+  expect((await multipleChoice(model, plain, rows, 'plain')).chance).toBe(0.375);
+});
+
+test('windows of a text follow each other', async () => {
+  const windows = ['abcd', 'efgh'].map((text) => ({ tokens: plain.encode(text), trained: Uint8Array.of(0, 1, 1, 1) }));
+  const { loss, tokens } = await meanLoss(model, windows);
+  const measured = await perplexity(model, plain, [{ text: 'abcdefgh' }], { window: 4 });
+  expect(measured).toEqual({ loss, perplexity: Math.exp(loss), tokens });
+});
+
+test('exact match is a share of the rows whose answer is known', async () => {
+  const tokenizer = pieceTokenizer(pieces, { eos: '</s>', chatTemplate: '{{ messages[0].content }}:' });
+  const prompts = ['a', 'b', 'c'].map((content) => ({ prompt: [{ role: 'user' as const, content }] }));
+  const options = { maxNewTokens: 3 };
+  const [first] = await answerPrompts(model, tokenizer, prompts, options);
+  const rows = [
+    { ...prompts[0]!, answer: first!.completion },
+    { ...prompts[1]!, answer: 'nothing like it' },
+    prompts[2]!,
+  ];
+  expect(await exactMatch(model, tokenizer, rows, options)).toBe(0.5);
 });

@@ -63,6 +63,8 @@ describe('generate', () => {
     const apart = await generate(model, prompts, { ...options, batchSize: 1 });
     expect(apart).toEqual(together);
     expect(await generate(model, prompts, { ...options, seed: 4 })).not.toEqual(together);
+    const same = await generate(model, [prompts[0]!, prompts[0]!, prompts[0]!], options);
+    expect(new Set(same.map(({ tokens }) => tokens.join())).size).toBe(3);
   });
 
   test.each(['portable', 'native'])('on %s texts of unequal length take turns in a small batch', async (name) => {

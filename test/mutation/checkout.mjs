@@ -46,15 +46,20 @@ export function change(folder, file, source) {
   };
 }
 
-/** Runs test files in the copy: `passed`, `failed`, or `late` beyond the limit. */
+/** Runs test files in the copy: `passed`, `failed`, `late` beyond the limit, or `crashed` without a test that failed. */
 export async function runTests(folder, { tests, name }, seconds) {
   const command = [
     ['node_modules/vitest/vitest.mjs', 'run', '--bail', '1', '--reporter', 'dot'],
-    name === undefined ? [] : ['-t', name],
+    name === undefined ? [] : [`--testNamePattern=${name}`],
     tests,
   ].flat();
   // A group of its own, so that whatever the tests have started ends with them.
-  const child = spawn(process.execPath, command, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, command, {
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1' },
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (text) => {
@@ -69,5 +74,6 @@ export async function runTests(folder, { tests, name }, seconds) {
   const timer = setTimeout(end, seconds * 1000);
   const code = await new Promise((resolve) => child.on('exit', resolve));
   clearTimeout(timer);
-  return { end: isLate ? 'late' : code === 0 ? 'passed' : 'failed', output };
+  if (code === 0 || isLate) return { end: isLate ? 'late' : 'passed', output };
+  return { end: /\bFAIL\b|Unhandled/.test(output) ? 'failed' : 'crashed', output };
 }

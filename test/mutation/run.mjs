@@ -52,8 +52,9 @@ async function runMissing() {
     const result = failing ? { end: 'error', why: `${failing} fails without it` } : await endOf(mutation);
     const seconds = (performance.now() - begun) / 1000;
     console.log(`${i + 1}/${possible.length} ${result.end.padEnd(8)} ${seconds.toFixed(1)} s  ${nameOf(mutation)}`);
-    if (failing) continue;
-    keep(keyOf(mutation, contentOf), { ...result, what: nameOf(mutation) });
+    const key = keyOf(mutation, contentOf);
+    if (result.end === 'error') known[key] = result;
+    else keep(key, { ...result, what: nameOf(mutation) });
   }
 }
 
@@ -72,9 +73,11 @@ async function brokenTests(mutations) {
   return broken;
 }
 
+/** Errors are not kept: what was in the way may be gone the next time. */
 function keep(key, result) {
   known[key] = result;
-  writeFileSync(resultsFile, `${JSON.stringify(known, null, 1)}\n`);
+  const results = Object.entries(known).filter(([, { end }]) => end !== 'error');
+  writeFileSync(resultsFile, `${JSON.stringify(Object.fromEntries(results), null, 1)}\n`);
 }
 
 async function endOf(mutation) {
@@ -85,7 +88,8 @@ async function endOf(mutation) {
     return { end: 'error', why: `what it makes is no TypeScript: ${error.message ?? error}` };
   }
   try {
-    const { end } = await runTests(checkout, mutation, Number(options.limit));
+    const { end, output } = await runTests(checkout, mutation, Number(options.limit));
+    if (end === 'crashed') return { end: 'error', why: `the tests could not be run: ${output.slice(-300)}` };
     return { end: { passed: 'survived', failed: 'noticed', late: 'late' }[end] };
   } finally {
     restore();
