@@ -86,6 +86,5 @@ export function sliceOf(object: Value, bounds: SliceBounds, budget: Budget): Val
     const items = sliced(itemsOf(object, budget), bounds);
     return Array.isArray(object) ? items : new Tuple(items);
   }
-  if (object instanceof Range) throw unsupported('a slice of a range');
-  return missing(object, '[:]');
+  throw unsupported(`a slice of a ${typeName(object)}`);
 }

@@ -140,12 +140,19 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ['wordcount', (value, _given, budget) => BigInt(textOf(value, budget).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0)],
 ]);
 
+const withoutArguments: ReadonlySet<string> = new Set(
+  'abs capitalize count e escape first forceescape items last length list lower reverse safe string title upper wordcount'.split(
+    ' ',
+  ),
+);
+
 export const filterNames: ReadonlySet<string> = new Set(filters.keys());
 
 /** `value | name(…)` */
 export function applyFilter(name: string, value: Value, given: CallArguments, budget: Budget): Value {
   const filter = filters.get(name);
   if (!filter) throw unsupported(`the filter ${JSON.stringify(name)}`);
+  if (withoutArguments.has(name)) bind(name, given, []);
   budget.read(typeof value === 'string' ? value.length : 0);
   return filter(value, given, budget);
 }

@@ -1,4 +1,5 @@
 import type { Budget } from './budget.ts';
+import { bind } from './call-arguments.ts';
 import { containerMethods } from './container-methods.ts';
 import { unsupported } from './fault.ts';
 import { stringMethods } from './string-methods.ts';
@@ -50,6 +51,12 @@ export function methodOf(value: Value, name: string, budget: Budget): Callable |
     : undefined;
 }
 
+const withoutArguments: ReadonlySet<string> = new Set(
+  names(
+    'capitalize copy isalnum isalpha isascii isdecimal isdigit islower isspace isupper items keys lower title upper values',
+  ),
+);
+
 /** A method of a value, each call of which takes these steps. */
 function bound<T>(
   self: T,
@@ -62,6 +69,7 @@ function bound<T>(
   return (
     method &&
     new Callable(`.${name}()`, (given) => {
+      if (withoutArguments.has(name)) bind(`.${name}()`, given, []);
       budget.spend(steps);
       return method(self, given, budget);
     })
