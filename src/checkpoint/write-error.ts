@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import { RunError } from '../errors.ts';
 
 /** A file or directory could not be written. What was there before is untouched, and another try may succeed. */
@@ -8,20 +8,30 @@ export class WriteError extends RunError {
 
   constructor(path: string, reason: string, cause?: unknown) {
     super(`${resolve(path)} could not be written: ${reason}; what was there before is untouched`, {
-      hint: 'mend that, then run the same command again',
+      hint: 'remove the cause, then run the same command again',
       cause,
     });
     this.reason = reason;
   }
 }
 
-/** What went wrong while `path` was written: an error of the operating system in words, any other as it is. */
+/**
+ * What went wrong while `path` was written: an error of the operating system in words, any other as it is, and so is one
+ * about another place, which was to be read.
+ */
 export function writeError(error: unknown, path: string): unknown {
   if (error instanceof WriteError) return new WriteError(path, error.reason, error);
-  return isSystemError(error) ? new WriteError(path, inWords(error), error) : error;
+  return isSystemError(error) && isBeside(error.path ?? path, path)
+    ? new WriteError(path, inWords(error), error)
+    : error;
 }
 
-type SystemError = Error & { code: string };
+/** True for what is in the same folder, or in the temporary folder there that becomes `path`. */
+function isBeside(place: string, path: string): boolean {
+  return `${resolve(place)}${sep}`.startsWith(`${dirname(resolve(path))}${sep}`);
+}
+
+type SystemError = Error & { code: string; path?: string };
 
 function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && 'syscall' in error && 'code' in error;

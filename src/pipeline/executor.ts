@@ -55,7 +55,12 @@ export async function execute(plan: Plan, options: ExecutionOptions): Promise<No
     if (status === 'finished') return { id, status };
     const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
     const missing = inputs.find((input) => !isThere.has(input.status));
-    if (missing) return { id, status: 'skipped', reason: `${missing.id} was ${missing.status}` };
+    if (missing)
+      return {
+        id,
+        status: 'skipped',
+        reason: `${missing.id} ${missing.status === 'failed' ? '' : 'was '}${missing.status}`,
+      };
     return queue.add(async (): Promise<NodeOutcome> => {
       if (options.stop.reason) return { id, status: 'skipped', reason: options.stop.reason };
       try {

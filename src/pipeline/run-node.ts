@@ -14,7 +14,7 @@ import { lockNode } from './node-lock.ts';
 import { cadenceSchema, isDue, noProgress } from './node-progress.ts';
 import { checkReads } from './read-check.ts';
 import { shortly, untilWritten, type Warn } from './retry.ts';
-import { appendLast, isSaveDue, saveSurely, sealResult, trySave, writeResult } from './saving.ts';
+import { appendLast, isSaveDue, saveOnce, saveSurely, sealResult, trySave, writeResult } from './saving.ts';
 import { type Session, secondsSince } from './session.ts';
 import { resolveStage } from './stage-config.ts';
 import { findStates, type SavedState, stateDirectory } from './states.ts';
@@ -155,7 +155,7 @@ async function runSteps(session: Session): Promise<NodeEnd> {
   try {
     return await runToEnd(session);
   } catch (error) {
-    if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await trySave(session);
+    if (error instanceof RunError && error.stateIsWhole && session.progress.step > 0) await saveOnce(session);
     throw asFailure(error as Error);
   }
 }

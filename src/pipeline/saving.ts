@@ -36,6 +36,11 @@ export async function trySave(session: Session): Promise<string | undefined> {
   }
 }
 
+/** Saves the state of a run that is about to end anyway. */
+export async function saveOnce(session: Session): Promise<void> {
+  await save(session).catch((error) => session.warn(error.message));
+}
+
 /** Saves the state, or tries until the disk has refused for minutes. @throws RunError that says what is saved */
 export async function saveSurely(session: Session): Promise<string | undefined> {
   try {
@@ -89,7 +94,7 @@ export async function writeResult(session: Session, { isLastState }: { isLastSta
     );
   } catch (error) {
     if (!(error instanceof WriteError)) throw error;
-    if (isLastState) await trySave(session);
+    if (isLastState) await saveOnce(session);
     throw atLast(session, error);
   }
 }

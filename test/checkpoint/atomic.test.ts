@@ -100,6 +100,10 @@ test('a disk that becomes full is said in words', async () => {
   const says = /final could not be written: the disk is full \(ENOSPC\); what was there before is untouched/;
   await expect(writeDirectoryAtomically(join(folder, 'final'), () => Promise.reject(full))).rejects.toThrow(says);
   await expect(writeFileAtomically(join(folder, 'final'), () => Promise.reject(full))).rejects.toThrow(says);
+  // What cannot be read elsewhere is not for the disk to mend.
+  const missing = join(folder, '..', 'not-there', 'a.py');
+  const reading = async (temporary: string) => writeFile(join(temporary, 'a'), await readFile(missing));
+  await expect(writeDirectoryAtomically(join(folder, 'final'), reading)).rejects.toThrow(/^ENOENT.*a\.py/);
   expect(await readdir(folder)).toEqual([]);
 });
 
