@@ -22,7 +22,8 @@ export interface Condition {
   holds(config: Keys, facts: Facts): boolean;
   /** Behind "has no effect", where it does not hold: `without klTarget`. */
   otherwise(config: Keys): string;
-  hint: string;
+  /** What would make it hold: `set klTarget too`. */
+  remedy: string;
 }
 
 export const given = (key: string): Condition => ({
@@ -30,7 +31,7 @@ export const given = (key: string): Condition => ({
   text: `with \`${key}\``,
   holds: (config) => config[key] !== undefined,
   otherwise: () => `without \`${key}\``,
-  hint: `set \`${key}\` too, or leave it out`,
+  remedy: `set \`${key}\` too`,
 });
 
 export const absent = (key: string): Condition => ({
@@ -38,7 +39,7 @@ export const absent = (key: string): Condition => ({
   text: `without \`${key}\``,
   holds: (config) => config[key] === undefined,
   otherwise: () => `with \`${key}\``,
-  hint: 'leave one of the two out',
+  remedy: `leave \`${key}\` out`,
 });
 
 export const oneOf = (key: string, ...values: readonly string[]): Condition => ({
@@ -46,7 +47,7 @@ export const oneOf = (key: string, ...values: readonly string[]): Condition => (
   text: `with \`${key}\` ${values.join(', ')}`,
   holds: (config) => values.includes(String(config[key])),
   otherwise: (config) => `with the ${key} ${config[key]}`,
-  hint: `leave it out, or set \`${key}\` to ${values.join(', ')}`,
+  remedy: `set \`${key}\` to ${values.join(', ')}`,
 });
 
 export const aboveZero = (key: string): Condition => ({
@@ -54,7 +55,7 @@ export const aboveZero = (key: string): Condition => ({
   text: `with \`${key}\` above 0`,
   holds: (config) => config[key] !== 0,
   otherwise: () => `with \`${key}\` 0`,
-  hint: `leave it out, or set \`${key}\` above 0`,
+  remedy: `set \`${key}\` above 0`,
 });
 
 export const heldOutRows: Condition = {
@@ -62,7 +63,7 @@ export const heldOutRows: Condition = {
   text: 'with held-out rows',
   holds: (_config, { heldOut }) => heldOut,
   otherwise: () => 'because nothing of `data` is held out',
-  hint: 'set `holdOut`, such as 0.05, or leave it out',
+  remedy: 'set `holdOut`, such as 0.05',
 };
 
 /** One of them, at least. */
@@ -72,6 +73,6 @@ export function either(first: Condition, second: Condition): Condition {
     text: `${first.text} or ${second.text}`,
     holds: (config, facts) => first.holds(config, facts) || second.holds(config, facts),
     otherwise: (config) => `${first.otherwise(config)} and ${second.otherwise(config)}`,
-    hint: `${first.hint}; or ${second.hint}`,
+    remedy: `${first.remedy}, or ${second.remedy}`,
   };
 }

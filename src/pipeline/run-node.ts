@@ -89,6 +89,8 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
       // What trains has read everything by now.
       if (stage.save) await requireUntouched();
       await beginLog(session, saved, explanation);
+      const early = await stoppedEarly(options, saved);
+      if (early) return early;
       if (!saved) await measureStart(session);
       return (await stoppedEarly(options, saved)) ?? (await runSteps(session));
     } finally {

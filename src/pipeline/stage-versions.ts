@@ -121,7 +121,8 @@ function vainProblems(pipeline: Pipeline, vain: readonly Vain[], versions: reado
     const layer = layerOf(pipeline, path);
     const isOverridden = condition.keys.some((other) => layerOf(pipeline, version.paths[other]) > layer);
     if (isOverridden || !sharing.every(isIdle)) return [];
-    return [problemAt(pipeline, path, `has no effect ${condition.otherwise(version.config)}`, condition.hint)];
+    const message = `has no effect ${condition.otherwise(version.config)}`;
+    return [problemAt(pipeline, path, message, `leave it out, or ${condition.remedy}`)];
   });
 }
 

@@ -23,7 +23,7 @@ function tasksOf(...kinds: readonly TaskKindName[]): Condition {
     text: `with a task ${text}`,
     holds: ({ tasks }) => kindsOf(tasks).some((kind) => kinds.includes(kind)),
     otherwise: () => `without a task ${text}`,
-    hint: 'add such a task, or leave it out',
+    remedy: `add a task ${text}`,
   };
 }
 
@@ -33,7 +33,7 @@ const bareTask: Condition = {
   text: 'with the task `perplexity`',
   holds: ({ tasks }) => Array.isArray(tasks) && tasks.includes('perplexity'),
   otherwise: () => 'without the task `perplexity`',
-  hint: 'add that task, or leave it out',
+  remedy: 'add the task `perplexity`',
 };
 
 /** Of tasks as they are written; all where one is no task, which is told elsewhere. */

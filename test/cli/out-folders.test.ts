@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { flagName } from '../../src/config/flags.ts';
 import { mixtune } from '../pipeline/command.ts';
 
 /** No command removes or renames what it reads or what has been done, whatever folder it is told to write. */
@@ -68,7 +69,7 @@ function everything(): string[] {
 
 const sft = ['sft', '--data', 'alpaca.json', '--steps', '1'];
 const ppo = ['ppo', '--from', 'base', '--data', 'pairs.jsonl', '--steps', '1'];
-const compare = ['compare', '--tasks', 'perplexity:texts/words.txt'];
+const compare = ['compare', '--tasks', 'perplexity:texts/words.txt', 'winRate:town/prompts'];
 
 describe('a folder to write that is or holds what is read is refused before anything is touched:', () => {
   it.each([
@@ -98,19 +99,21 @@ describe('a folder to write that is or holds what is read is refused before anyt
     ],
     ['a reward model', [...ppo, '--reward', 'judge'], 'judge', 'reward'],
     ['a reward function', [...ppo, '--reward', 'outer/reward.js'], 'outer', 'rewardFunction'],
-    ['a model that is measured', [...compare, '--of', 'base'], 'base', 'of'],
+    ['a model that is measured', [...compare, '--of', 'base', '--against', 'link'], 'base', 'of'],
     [
       'the one that it is measured against',
       [...compare, '--of', 'base', '--against', 'outer/base'],
       'outer',
       'against',
     ],
-    ['a judge', [...compare, '--of', 'base', '--judge', 'judge'], 'judge', 'judge'],
+    ['a judge', [...compare, '--of', 'base', '--against', 'link', '--judge', 'judge'], 'judge', 'judge'],
     ['a model to export', ['export', 'base'], 'base/final/bf16', 'model'],
   ])('%s', async (_what, args, out, key) => {
     const before = everything();
     const { status, stdout, stderr } = await run(...args, '--out', out);
-    expect(stderr).toMatch(new RegExp(`--out: .* what is read as \`${key}\`: .*\\n.*hint: choose a folder of its own`));
+    expect(stderr).toMatch(
+      new RegExp(`--out: .* what is read as (\`${key}\`|--${flagName(key)}): .*\\n.*hint: choose a folder of its own`),
+    );
     expect([status, stdout]).toEqual([2, '']);
     expect(everything()).toEqual(before);
   });
