@@ -46,6 +46,15 @@ export function change(folder, file, source) {
   };
 }
 
+/** Ends the tests that run, with whatever they have started. */
+let endTests = () => {};
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    endTests();
+    process.exit(1);
+  });
+}
+
 /** Runs test files in the copy: `passed`, `failed`, `late` beyond the limit, or `crashed` without a test that failed. */
 export async function runTests(folder, { tests, name }, seconds) {
   const command = [
@@ -53,7 +62,7 @@ export async function runTests(folder, { tests, name }, seconds) {
     name === undefined ? [] : [`--testNamePattern=${name}`],
     tests,
   ].flat();
-  // A group of its own, so that whatever the tests have started ends with them.
+  // A group of its own, which can be ended as a whole.
   const child = spawn(process.execPath, command, {
     cwd: folder,
     detached: true,
@@ -67,13 +76,14 @@ export async function runTests(folder, { tests, name }, seconds) {
     });
   }
   let isLate = false;
-  const end = () => {
+  endTests = () => process.kill(-child.pid, 'SIGKILL');
+  const timer = setTimeout(() => {
     isLate = true;
-    process.kill(-child.pid, 'SIGKILL');
-  };
-  const timer = setTimeout(end, seconds * 1000);
+    endTests();
+  }, seconds * 1000);
   const code = await new Promise((resolve) => child.on('exit', resolve));
   clearTimeout(timer);
+  endTests = () => {};
   if (code === 0 || isLate) return { end: isLate ? 'late' : 'passed', output };
   return { end: /\bFAIL\b|Unhandled/.test(output) ? 'failed' : 'crashed', output };
 }
