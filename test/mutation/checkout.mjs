@@ -59,6 +59,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 export async function runTests(folder, { tests, name }, seconds) {
   const command = [
     ['node_modules/vitest/vitest.mjs', 'run', '--bail', '1', '--reporter', 'dot'],
+    // All files but the changed one are those of the run before.
+    ['--experimental.fsModuleCache', '--experimental.fsModuleCachePath=../modules'],
     name === undefined ? [] : [`--testNamePattern=${name}`],
     tests,
   ].flat();
