@@ -5,7 +5,8 @@ import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { presetConfig, withPlacement } from '../../src/model/presets.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { languageModelLoss, meanLoss, nextMicroBatches } from '../../src/training/language-model.ts';
+import { fromHost } from '../../src/tensor/scope.ts';
+import { languageModelLoss, meanLoss, nextMicroBatches, sumOnHost } from '../../src/training/language-model.ts';
 import { newOptimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
 import { logLikelihoods } from '../../src/training/sequence-log-probs.ts';
 
@@ -68,4 +69,12 @@ describe('means are over trained tokens', () => {
     expect(report.loss).toBeCloseTo(await expected(), 6);
     releaseOptimizer(optimizer);
   });
+});
+
+test('a loss that is not finite is an error of its step', async () => {
+  const scalar = (value: number) => fromHost(model.backend, Float64Array.of(value), [1]);
+  expect(await sumOnHost([scalar(1), scalar(2)], 7)).toBe(3);
+  for (const broken of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    await expect(sumOnHost([scalar(1), scalar(broken)], 7)).rejects.toThrow(`the loss of step 7 is ${broken}`);
+  }
 });
