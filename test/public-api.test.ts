@@ -19,7 +19,7 @@ test('the example of the README: train a tokenizer, make a model, save it, load 
   const { backend } = await openBackend({ precision: 'f32' });
   const directory = await mkdtemp(join(tmpdir(), 'mixtune-api-'));
   const tokenizer = trainTokenizer(['the cat sat on the mat, the dog sat on the cat'], { vocabSize: 300 });
-  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', 1);
+  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', { postLayers: 1 });
   const made = await initialiseModel(config, backend, 1);
   await saveModel(directory, made, { tokenizer });
 

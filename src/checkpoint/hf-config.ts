@@ -1,8 +1,9 @@
 import type { Problem } from '../errors.ts';
-import type { ModelConfig } from '../model/config.ts';
+import type { ModelConfig, NormChoice } from '../model/config.ts';
+import { writtenPlacement } from '../model/norm.ts';
 import { endIdsOf, type GenerationConfig, idsIn } from '../tokenizer/generation-config.ts';
 import { foreignFamily } from './families.ts';
-import { type PlacementClaim, parseClaim } from './placement.ts';
+import { statedPlacement, type Unplaced } from './placement.ts';
 import { ropeTheta } from './rope.ts';
 import { isJsonObject } from './strict-json.ts';
 import { unsupportedKeys } from './unsupported-keys.ts';
@@ -23,8 +24,9 @@ export interface ModelExtra {
 
 export interface ParsedConfig {
   /** Everything but the placement. */
-  shape: Omit<ModelConfig, 'norm' | 'postLayers'>;
-  claim: PlacementClaim | undefined;
+  shape: Unplaced;
+  /** The placement that it states. */
+  norm: NormChoice | undefined;
   extra: ModelExtra;
 }
 
@@ -69,10 +71,10 @@ export function parseHfConfig(json: Json, generation: Json, problems: Problem[])
   if (problems.length === before) checkHeads(shape, problems);
   const isScoring = architectureOf(json)?.endsWith('ForSequenceClassification') ?? false;
   if (isScoring) checkLabels(json, problems);
-  const claim = parseClaim(json.norm, json.post_layers, layers, problems);
+  const norm = statedPlacement(json, layers, problems);
   if (problems.length > before) return undefined;
   const scoring = { ...shape, tieWordEmbeddings: false, head: 'score' as const };
-  return { shape: isScoring ? scoring : shape, claim, extra: parseExtra(json, generation, modelType) };
+  return { shape: isScoring ? scoring : shape, norm, extra: parseExtra(json, generation, modelType) };
 }
 
 /** A reward model has one label, its score. transformers writes `id2label` where the number is not its default of 2. */
@@ -176,7 +178,7 @@ const torchNames = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const
 export function buildHfConfig(config: ModelConfig, extra: WrittenExtra, dtype: WeightDtype): Json {
   const task = config.head === 'score' ? 'SequenceClassification' : 'CausalLM';
   return {
-    ...(config.norm === 'pre'
+    ...(config.norm.name === 'pre'
       ? { architectures: [`LlamaFor${task}`], model_type: 'llama' }
       : {
           architectures: [`MixLNFor${task}`],
@@ -185,8 +187,7 @@ export function buildHfConfig(config: ModelConfig, extra: WrittenExtra, dtype: W
             AutoConfig: 'modeling_mixln.MixLNConfig',
             [`AutoModelFor${task}`]: `modeling_mixln.MixLNFor${task}`,
           },
-          norm: config.norm,
-          post_layers: config.postLayers,
+          ...writtenPlacement(config),
         }),
     ...(config.head === 'score' ? scoreConfig(extra) : {}),
     attention_bias: false,

@@ -22,7 +22,8 @@ export interface FileInspection {
 export interface ModelInspection extends FileInspection {
   architecture: string | undefined;
   modelType: string;
-  placement: { norm: ModelConfig['norm']; postLayers: number };
+  /** Its name, and its settings such as `postLayers`. */
+  placement: { norm: string; [setting: string]: string | number };
   config: ModelConfig;
   /** What the files do not say and was inferred, and what they say and nothing reads. */
   notes: readonly string[];
@@ -40,7 +41,7 @@ export async function inspectModel(directory: string): Promise<ModelInspection> 
   return {
     architecture: extra.architecture,
     modelType: extra.modelType,
-    placement: { norm: config.norm, postLayers: config.postLayers },
+    placement: { norm: config.norm.name, ...config.norm.settings },
     parameters: parameterCount(config),
     config,
     notes,

@@ -1,94 +1,78 @@
 import type { Problem } from '../errors.ts';
-import type { NormPlacement } from '../model/config.ts';
+import type { ModelConfig, NormChoice } from '../model/config.ts';
+import { describeNorm } from '../model/norm.ts';
+import { projections } from '../model/parameters.ts';
+import { placements } from '../model/placements/index.ts';
+import { type Placement, SettingProblem, type Wiring } from '../model/placements/placement.ts';
 import { foreignNames } from './foreign-names.ts';
 import type { TensorStore } from './safetensors-reader.ts';
 
-/** What a config or a weight file says about its norms. */
-export interface PlacementClaim {
-  norm: NormPlacement;
-  postLayers: number;
-}
+/** An architecture whose norm placement is not known yet. */
+export type Unplaced = Omit<ModelConfig, 'norm'>;
 
-/** Norm tensors of one layer, by the names in the Mix-LN authors' code, and the placement that has exactly these. */
-const layouts = new Map([
-  ['input_layernorm post_attention_layernorm', 'pre'],
-  ['post_attention_layernorm post_feedforward_layernorm', 'post'],
-  ['input_layernorm post_attention_layernorm post_feedforward_layernorm pre_feedforward_layernorm', 'sandwich'],
-]);
-
-/** The claim of a config's or a metadata block's `norm` and `post_layers`; undefined where neither is there. */
-export function parseClaim(
-  norm: unknown,
-  postLayers: unknown,
+/**
+ * The placement that a config or a metadata block states: `norm`, its name, and its settings such as `post_layers`.
+ * @returns undefined where neither is there, or where it cannot be: `problems` then says why
+ */
+export function statedPlacement(
+  said: Readonly<Record<string, unknown>>,
   layers: number,
   problems: Problem[],
-): PlacementClaim | undefined {
-  if (norm === undefined && postLayers === undefined) return undefined;
-  if (norm !== 'pre' && norm !== 'post' && norm !== 'mix') {
-    problems.push({ where: 'norm', message: `${JSON.stringify(norm)} is not one of pre, post, mix` });
+): NormChoice | undefined {
+  if (said.norm === undefined && said.post_layers === undefined) return undefined;
+  const placement = placements.find(({ name }) => name === said.norm);
+  if (!placement) {
+    const names = placements.map(({ name }) => name).join(', ');
+    problems.push({ where: 'norm', message: `${JSON.stringify(said.norm)} is not one of ${names}` });
     return undefined;
   }
-  const implied = norm === 'pre' ? 0 : norm === 'post' ? layers : undefined;
-  const count = postLayers ?? implied;
-  if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > layers) {
-    const found = JSON.stringify(postLayers) ?? 'missing';
-    problems.push({
-      where: 'post_layers',
-      message: `${found}; a whole number from 0 to ${layers} (the layers) is needed`,
-    });
+  try {
+    return { name: placement.name, settings: placement.read(said, layers) };
+  } catch (error) {
+    if (!(error instanceof SettingProblem)) throw error;
+    problems.push({ where: error.key, message: error.message });
     return undefined;
   }
-  if (implied !== undefined && count !== implied) {
-    problems.push({
-      where: 'post_layers',
-      message: `${count} contradicts norm ${norm}, which means ${implied} of ${layers} layers`,
-    });
-    return undefined;
-  }
-  return { norm, postLayers: count };
 }
 
 /** The placement that config, metadata and tensor names agree on. */
 export function agreedPlacement(
-  fromConfig: PlacementClaim | undefined,
+  stated: NormChoice | undefined,
   { tensors, metadata }: TensorStore,
-  layers: number,
+  shape: Unplaced,
   notes: string[],
   problems: Problem[],
-): PlacementClaim | undefined {
+): NormChoice | undefined {
+  const { layers } = shape;
   const names = [...tensors.keys()];
   const foreign = foreignNames(names) ?? otherLayers(names, layers);
   if (foreign) {
     problems.push(foreign);
     return undefined;
   }
-  const postLayers = metadata.get('post_layers');
-  const fromMetadata = parseClaim(
-    metadata.get('norm'),
-    postLayers === undefined ? undefined : Number(postLayers),
-    layers,
-    problems,
-  );
-  const fromNames = inferPlacement(names, layers, problems);
+  const numbers = [...metadata].map(([key, value]) => [key, key === 'norm' ? value : Number(value)]);
+  const fromMetadata = statedPlacement(Object.fromEntries(numbers), layers, problems);
+  const own = ownNames(names, shape);
+  const fromNames = inferPlacement(own, shape, problems);
   if (!fromNames) return undefined;
-  const words = describePlacement(fromNames.postLayers, layers);
+  const words = describeNorm(fromNames, layers);
   for (const [source, claim] of [
-    ['config.json', fromConfig],
+    ['config.json', stated],
     ['the metadata of the weights', fromMetadata],
   ] as const) {
-    if (!claim || claim.postLayers === fromNames.postLayers) continue;
+    if (!claim || hasNames(claim, own, shape)) continue;
     problems.push({
       where: 'norm placement',
-      message: `${source} says ${describePlacement(claim.postLayers, layers)}, but the tensor names are those of ${words}`,
+      message: `${source} says ${describeNorm(claim, layers)}, but the tensor names are those of ${words}`,
       hint: 'the same name means another norm in Pre-LN and Post-LN; correct `norm` and `post_layers`, or take the right weights',
     });
   }
-  if (!fromConfig && !fromMetadata && fromNames.postLayers > 0) {
+  if (!stated && !fromMetadata && fromNames.name !== 'pre') {
     const others =
-      fromNames.norm === 'post' ? '; DeepNorm and OLMo 2 have the same names and compute something else' : '';
+      fromNames.name === 'post' ? '; DeepNorm and OLMo 2 have the same names and compute something else' : '';
     notes.push(`norm placement: ${words}; inferred from the tensor names, the config does not say${others}`);
   }
-  return fromConfig ?? fromMetadata ?? fromNames;
+  return stated ?? fromMetadata ?? fromNames;
 }
 
 /** What is wrong with weights that have other layers than the config says. */
@@ -110,43 +94,94 @@ function otherLayers(names: readonly string[], layers: number): Problem | undefi
   };
 }
 
-/**
- * Reads the placement off the norm tensors of each layer.
- * @returns undefined where the names fit no placement; `problems` then says which layers are at fault
- */
-export function inferPlacement(
-  names: Iterable<string>,
-  layers: number,
-  problems: Problem[],
-): PlacementClaim | undefined {
-  const norms = Array.from({ length: layers }, () => new Set<string>());
-  for (const name of names) {
-    const match = /^model\.layers\.(\d+)\.([a-z_]*layernorm|raw_scaling_factor_\w+|router)\b/.exec(name);
-    if (match) norms[Number(match[1])]?.add(match[2]!);
+/** Of each layer, the names of what is no projection and could be a placement's, in one text. */
+function ownNames(names: Iterable<string>, shape: Unplaced): string[] {
+  const known = new Set([...wirings(shape).values()].flatMap(partNames));
+  const notOwn = new Set(projections({ ...shape, norm: { name: 'pre', settings: {} } }, 0).map(({ name }) => name));
+  const own = Array.from({ length: shape.layers }, (): string[] => []);
+  for (const full of names) {
+    const [, layer, name] = /^model\.layers\.(\d+)\.(.*)$/.exec(full) ?? [];
+    if (name === undefined || notOwn.has(name)) continue;
+    const looksLikeOne = /^([a-z_]*layernorm|raw_scaling_factor_\w+|router)\b/.test(name);
+    if (known.has(name) || looksLikeOne) own[Number(layer)]?.push(name);
   }
-  const found = norms.map((present) => layouts.get([...present].sort().join(' ')) ?? 'unknown');
-  const odd = found.findIndex((layout) => layout !== 'pre' && layout !== 'post');
-  if (odd >= 0) {
-    const present = [...norms[odd]!].sort().join(', ') || 'none';
-    const layout =
-      found[odd] === 'sandwich' ? 'Sandwich-LN, which is not supported' : 'of no placement that is supported';
-    problems.push({ where: `model.layers.${odd}`, message: `its norms (${present}) are ${layout}` });
-    return undefined;
-  }
-  const firstPre = found.indexOf('pre');
-  const postLayers = firstPre < 0 ? layers : firstPre;
-  const late = found.indexOf('post', postLayers);
-  if (late >= 0) {
-    const message = `is Post-LN after the Pre-LN layer ${firstPre}; only placements with the Post-LN layers first are supported`;
-    problems.push({ where: `model.layers.${late}`, message });
-    return undefined;
-  }
-  return { norm: postLayers === 0 ? 'pre' : postLayers === layers ? 'post' : 'mix', postLayers };
+  return own.map(inOneText);
 }
 
-/** The placement in words, such as `Post-LN in the first 3 of 12 layers, Pre-LN in the rest`. */
-export function describePlacement(postLayers: number, layers: number): string {
-  if (postLayers === 0) return `Pre-LN in all ${layers} layers`;
-  if (postLayers === layers) return `Post-LN in all ${layers} layers`;
-  return `Post-LN in the first ${postLayers} of ${layers} layers, Pre-LN in the rest`;
+const inOneText = (names: readonly string[]): string => [...names].sort().join(' ');
+
+function partNames({ parts }: Wiring): string[] {
+  return [...Object.values(parts.attention), ...Object.values(parts.mlp)].map(({ name }) => name);
+}
+
+/** Every wiring that a listed placement gives to a layer, by its kind. */
+function wirings(shape: Unplaced): Map<string, Wiring> {
+  const found = new Map<string, Wiring>();
+  const layers = Math.min(shape.layers, 4);
+  for (const placement of placements) {
+    for (const settings of placement.candidates(layers)) {
+      for (let layer = 0; layer < layers; layer++) {
+        const wiring = placement.wiring(layer, { ...shape, layers, norm: { name: placement.name, settings } });
+        found.set(wiring.kind, wiring);
+      }
+    }
+  }
+  return found;
+}
+
+/** Are the tensors of every layer those of this placement? */
+function hasNames({ name, settings }: NormChoice, own: readonly string[], shape: Unplaced): boolean {
+  const placement = placements.find((candidate) => candidate.name === name)!;
+  const config = { ...shape, norm: { name, settings } };
+  const texts = new Map<string, string>();
+  return own.every((text, layer) => {
+    const wiring = placement.wiring(layer, config);
+    if (!texts.has(wiring.kind)) texts.set(wiring.kind, inOneText(partNames(wiring)));
+    return texts.get(wiring.kind) === text;
+  });
+}
+
+/**
+ * The listed placement that has exactly these tensors in each layer; of two that do, the one that the other names.
+ * @returns undefined where there is none; `problems` then says which layers are at fault
+ */
+function inferPlacement(own: readonly string[], shape: Unplaced, problems: Problem[]): NormChoice | undefined {
+  const fitting = placements.flatMap((placement): { placement: Placement; choice: NormChoice }[] => {
+    for (const settings of placement.candidates(shape.layers)) {
+      const choice = { name: placement.name, settings };
+      if (hasNames(choice, own, shape)) return [{ placement, choice }];
+    }
+    return [];
+  });
+  const meant = fitting.find(
+    ({ placement }) => !fitting.some((other) => other.placement.name === placement.ambiguousWith),
+  );
+  if (!meant) problems.push(unknownPlacement(own, shape));
+  return meant?.choice;
+}
+
+const sandwich = [
+  'input_layernorm',
+  'post_attention_layernorm',
+  'pre_feedforward_layernorm',
+  'post_feedforward_layernorm',
+];
+
+function unknownPlacement(own: readonly string[], shape: Unplaced): Problem {
+  const kinds = new Map([...wirings(shape).values()].map((wiring) => [inOneText(partNames(wiring)), wiring.kind]));
+  const odd = own.findIndex((text) => !kinds.has(text));
+  if (odd >= 0) {
+    const present = own[odd]!.replaceAll('.weight', '').split(' ').filter(Boolean);
+    const isSandwich = inOneText(present) === inOneText(sandwich);
+    const layout = isSandwich ? 'Sandwich-LN, which is not supported' : 'of no placement that is supported';
+    return { where: `model.layers.${odd}`, message: `its norms (${present.join(', ') || 'none'}) are ${layout}` };
+  }
+  const order = own.map((text) => kinds.get(text)!);
+  const turn = order.findIndex((kind, layer) => layer > 0 && kind !== order[layer - 1]);
+  const back = order.findIndex((kind, layer) => layer > turn && kind !== order[turn]);
+  const last = back < 0 ? turn : back;
+  return {
+    where: `model.layers.${last}`,
+    message: `is ${order[last]} after the ${order[last - 1]} layer ${last - 1}; no placement that is supported has that order`,
+  };
 }

@@ -3,10 +3,11 @@ import { loadModel } from '../checkpoint/load-model.ts';
 import { RequestError } from '../errors.ts';
 import type { OperationShare } from '../evaluation/operation-costs.ts';
 import type { Roofline } from '../evaluation/roofline.ts';
-import type { NormPlacement } from '../model/config.ts';
 import { initialiseModel } from '../model/initialise.ts';
 import { type Model, releaseModel } from '../model/model.ts';
-import { layerCount, type PresetName, presetConfig, presetNames, withPlacement } from '../model/presets.ts';
+import { withPlacement } from '../model/norm.ts';
+import { placements } from '../model/placements/index.ts';
+import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
 import type { Machine } from '../pipeline/job.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import { NativeBackend } from '../tensor/backends/native.ts';
@@ -18,7 +19,7 @@ import { table } from './table.ts';
 
 export interface BenchFlags extends MachineFlags {
   preset?: PresetName;
-  norm: NormPlacement;
+  norm: string;
   profile: boolean;
   json: boolean;
 }
@@ -28,7 +29,9 @@ export function addBenchOptions(command: Command): Command {
   command
     .argument('[model]', 'Hugging Face directory, or the folder of a finished run; without one, a preset')
     .addOption(new Option('--preset <name>', 'size of a fresh model (default: 71m)').choices(presetNames))
-    .addOption(new Option('--norm <placement>', 'its norm placement').choices(['pre', 'post', 'mix']).default('pre'))
+    .addOption(
+      new Option('--norm <placement>', 'its norm placement').choices(placements.map(({ name }) => name)).default('pre'),
+    )
     .option('--profile', 'print the time of each operation, with its work against what the machine can do', false);
   return addMachineOptions(command).addOption(jsonOption());
 }
@@ -54,10 +57,9 @@ export async function withBenchModel<T>(
       throw new RequestError({ where: '--profile', message: `the ${backend.name} backend does not count its work` });
     }
     tell(explanation);
-    const base = presetConfig(preset);
     const model = directory
       ? (await loadModel(directory, backend)).model
-      : await initialiseModel(withPlacement(base, norm, layerCount('25%', base.layers)), backend, 1);
+      : await initialiseModel(withPlacement(presetConfig(preset), norm), backend, 1);
     try {
       return await use(model, path ?? preset);
     } finally {

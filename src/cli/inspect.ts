@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../checkpoint/inspect.ts';
+import { describeNorm } from '../model/norm.ts';
 import { modelDirectory } from './model.ts';
 import { jsonOption } from './options.ts';
 import { print } from './output.ts';
@@ -28,12 +29,11 @@ function describe(found: FileInspection | ModelInspection): string {
   const tensors = found.tensors.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`]);
   const lines = [`${found.parameters.toLocaleString('en')} parameters in ${tensors.length} tensors`];
   if ('config' in found) {
-    const { config, placement, modelType, architecture, notes } = found;
+    const { config, modelType, architecture, notes } = found;
     const shape = `${config.layers} layers, hidden ${config.hiddenSize}, MLP ${config.intermediateSize}, ${config.heads} heads (${config.kvHeads} key-value), vocabulary ${config.vocabSize}`;
-    const post = placement.norm === 'mix' ? `, the first ${placement.postLayers} layers Post-LN` : '';
     lines.unshift(
       `${modelType} (${architecture ?? 'no architecture named'}): ${shape}`,
-      `norm placement: ${placement.norm}${post}`,
+      `norm placement: ${config.norm.name} (${describeNorm(config.norm, config.layers)})`,
     );
     lines.push(...notes);
   }

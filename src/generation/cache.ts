@@ -10,10 +10,16 @@ export interface KeyValueCache {
   capacity: number;
 }
 
-export function newCache({ config, backend }: Model, sequences: number, capacity: number): KeyValueCache {
+/** True where the backend has kernels for all that a decoding step of the model consists of. */
+export function decodesInKernels({ backend, config }: Model): boolean {
+  return backend.fused.cachedSelfAttention !== undefined && !config.attentionBias;
+}
+
+export function newCache(model: Model, sequences: number, capacity: number): KeyValueCache {
+  const { backend, config } = model;
   const { kvHeads, headDim } = config;
   // The kernel keeps operands and reads only what was written; the composition multiplies the rest by zero.
-  const shapes = backend.fused.decoderLayer && backend.fused.cacheShapes?.(headDim, capacity);
+  const shapes = decodesInKernels(model) ? backend.fused.cacheShapes!(headDim, capacity) : undefined;
   const make = (ofHead: readonly number[] | undefined): Tensor =>
     ofHead
       ? empty(backend, [sequences, kvHeads, ...ofHead], 'operand')

@@ -1,12 +1,12 @@
-import { isPostLayer } from '../model/config.ts';
-import { attentionShape, decoder, embeddingOf, finalNormOf, headOf, layerWeights, type Model } from '../model/model.ts';
-import { cachedAttention } from '../tensor/fused/cached-attention.ts';
+import type { LayerWeights } from '../model/layer-weights.ts';
+import { decoder, finalNormOf, headOf, type Model, residualStream, type SelfAttention } from '../model/model.ts';
+import { cachedAttention, type LayerCache } from '../tensor/fused/cached-attention.ts';
 import { linear } from '../tensor/fused/linear.ts';
 import { normed } from '../tensor/fused/sub-layer.ts';
-import { gather } from '../tensor/primitives.ts';
+import { add, gather } from '../tensor/primitives.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
+import { decodesInKernels, grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
 
 /** New tokens of one sequence. */
 export interface NewTokens {
@@ -26,7 +26,7 @@ export interface Decoder {
 
 /** @param longest tokens that a sequence may come to hold; the cache grows up to that */
 export function openDecoder(model: Model, sequences: number, longest: number): Decoder {
-  const step = model.backend.fused.decoderLayer ? fusedStep(model) : composedStep(model);
+  const step = decodesInKernels(model) ? fusedStep(model) : composedStep(model);
   let cache: KeyValueCache | undefined;
   const cacheFor = (length: number): KeyValueCache => {
     if (cache && length <= cache.capacity) return cache;
@@ -70,42 +70,52 @@ function layOut(news: readonly NewTokens[]): Rows {
   return { tokens, sequences, positions, last };
 }
 
-type Step = (rows: Rows & { drawn: Tensor | undefined }, cache: readonly { keys: Tensor; values: Tensor }[]) => Tensor;
+type Step = (rows: Rows & { drawn: Tensor | undefined }, cache: readonly LayerCache[]) => Tensor;
 
 /** What a step means. */
 function composedStep(model: Model): Step {
   const { backend } = model;
-  const shape = attentionShape(model.config);
   return ({ tokens, sequences, positions, last }, cache) => {
-    const hidden = decoder(model, tokens, (x, { qkv, o }, layer, norm) =>
-      linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, cache[layer]!, shape), o),
-    );
+    const attend: SelfAttention = (x, { qkv, qkvBias, o }, shape, layer, norm) => {
+      const projected = linear(normed(x, norm), qkv);
+      const biased = qkvBias ? add(projected, qkvBias) : projected;
+      return linear(cachedAttention(biased, { sequences, positions }, cache[layer]!, shape), o);
+    };
+    const hidden = decoder(model, fromHost(backend, tokens), attend);
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };
 }
 
-/** The same with one operation a layer. */
+/** A step in kernels: one operation for a layer where its wiring has one. */
 function fusedStep(model: Model): Step {
   const { backend, config } = model;
   const { fused } = backend;
-  const shape = attentionShape(config);
-  const layers = Array.from({ length: config.layers }, (_, layer) => layerWeights(model, layer));
+  const eps = config.rmsNormEps;
   return ({ tokens, drawn, ...rows }, cache) => {
     const [sequences, positions] = [fromHost(backend, rows.sequences), fromHost(backend, rows.positions)];
     const ids = fromHost(backend, tokens);
     if (drawn) fused.drawnTokens!(drawn, ids);
     const last = fromHost(backend, rows.last);
-    const stream = gather(embeddingOf(model), ids);
-    for (const [layer, weights] of layers.entries()) {
+    const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) => {
       const { keys, values } = cache[layer]!;
-      const post = isPostLayer(config, layer);
+      const y = empty(backend, x.shape);
+      fused.cachedSelfAttention!(x, norm, qkv, o, sequences, positions, keys, values, y, shape);
+      return y;
+    };
+    const wholeLayer = (stream: Tensor, { attention, mlp, own, shape, wiring }: LayerWeights, layer: number) => {
+      if (!wiring.decodingKernel) return undefined;
+      const { keys, values } = cache[layer]!;
+      const norms = { attentionNorm: own.attention.norm!, mlpNorm: own.mlp.norm! };
+      const weights = { ...attention, ...mlp, ...norms };
+      const post = wiring.decodingKernel === 'post';
       // Of the last layer's rows only those are needed whose logits are; the others leave their keys and values.
       const wanted = layer + 1 === config.layers && last.size < ids.size ? last : undefined;
-      fused.decoderLayer!(stream, sequences, positions, keys, values, weights, shape, config.rmsNormEps, post, wanted);
-    }
+      fused.decoderLayer!(stream, sequences, positions, keys, values, weights, shape, eps, post, wanted);
+      return stream;
+    };
+    const stream = residualStream(model, ids, attend, { wholeLayer });
     const logits = empty(backend, [rows.last.length, config.vocabSize]);
-    const norm = finalNormOf(model);
-    fused.nextLogits!(stream, last, norm, headOf(model), logits, config.rmsNormEps);
+    fused.nextLogits!(stream, last, finalNormOf(model), headOf(model), logits, eps);
     return logits;
   };
 }

@@ -1,6 +1,3 @@
-/** Where a layer's normalisation stands: before each sub-layer, after each residual add, or Post-LN first then Pre-LN. */
-export type NormPlacement = 'pre' | 'post' | 'mix';
-
 /** The architecture of a Llama-style decoder. Sizes are counts; every field is resolved (no shares, no defaults left). */
 export interface ModelConfig {
   vocabSize: number;
@@ -16,14 +13,18 @@ export interface ModelConfig {
   /** Longest sequence the model is meant for. */
   maxLength: number;
   tieWordEmbeddings: boolean;
-  norm: NormPlacement;
-  /** Post-LN layers, counted from the first: 0 for `pre`, `layers` for `post`. */
-  postLayers: number;
+  /** Do the products that give queries, keys and values add biases? */
+  attentionBias?: boolean;
+  norm: NormChoice;
   /** What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's logits. */
   head?: 'score';
 }
 
-/** True where layer `index` (from 0) normalises after its residual adds. */
-export function isPostLayer(config: ModelConfig, index: number): boolean {
-  return index < config.postLayers;
+/** A norm placement by its name in `src/model/placements`, and its own settings. */
+export interface NormChoice {
+  readonly name: string;
+  readonly settings: NormSettings;
 }
+
+/** Settings of a norm placement, such as `postLayers` of `mix`, resolved for the model's layers. */
+export type NormSettings = Readonly<Record<string, number>>;

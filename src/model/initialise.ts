@@ -20,19 +20,20 @@ export function defaultInitialisation(config: ModelConfig): Initialisation {
   return { std: 0.02, embeddingStd: config.tieWordEmbeddings ? 0.02 : Math.sqrt(2 / 5) };
 }
 
-/** A model with fresh weights; norms are 1. Each tensor has a random stream of its own name. */
+/** A model with fresh weights, each tensor as its part says. Each has a random stream of its own name. */
 export function initialiseModel(
   config: ModelConfig,
   backend: Backend,
   seed: number,
   initialisation: Initialisation = defaultInitialisation(config),
 ): Promise<Model> {
-  const shapes = new Map(checkpointTensors(config).map(({ name, shape }) => [name, shape]));
+  const parts = new Map(checkpointTensors(config).map((part) => [part.name, part]));
   let random: RandomStream;
   return readModel(config, backend, async (name, into, from) => {
-    if (shapes.get(name)?.length === 1) return into.fill(1);
+    const { init, gain = 1 } = parts.get(name)!;
+    if (init === 'ones' || init === 'zeros') return into.fill(init === 'ones' ? 1 : 0);
     if (from === 0) random = new RandomStream(seed, `init/${name}`);
-    const std = name === 'model.embed_tokens.weight' ? initialisation.embeddingStd : initialisation.std;
+    const std = gain * (init === 'embedding' ? initialisation.embeddingStd : initialisation.std);
     for (let i = 0; i < into.length; i++) into[i] = std * random.normal();
     return into;
   });

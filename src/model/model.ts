@@ -1,16 +1,19 @@
 import type { Backend } from '../tensor/backends/backend.ts';
-import type { AttentionShape, DecoderLayerWeights, Norm } from '../tensor/backends/kernels.ts';
-import { type SequenceLayout, sequenceLayout } from '../tensor/fused/attention.ts';
+import type { AttentionShape, Norm } from '../tensor/backends/kernels.ts';
+import { attention, sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
+import { linear } from '../tensor/fused/linear.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
 import { selfAttention } from '../tensor/fused/self-attention.ts';
-import { gather } from '../tensor/primitives.ts';
+import { normed } from '../tensor/fused/sub-layer.ts';
+import { add, gather } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
-import { isPostLayer, type ModelConfig } from './config.ts';
-import { placementOfLayer, type SubLayer } from './norm-placement.ts';
+import type { ModelConfig } from './config.ts';
+import { type AttentionWeights, type LayerWeights, layerWeights } from './layer-weights.ts';
 import { modelParameters } from './parameters.ts';
+import type { SubLayer } from './placements/placement.ts';
 
 /** The rows that a forward pass takes: tokens of several sequences, one behind the other. */
 export interface ModelInput {
@@ -27,6 +30,10 @@ export interface Model {
   readonly config: ModelConfig;
   readonly backend: Backend;
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Names of the parameters that weight decay pulls towards 0. */
+  readonly decaying: ReadonlySet<string>;
+  /** The parameters as each layer uses them. */
+  readonly layers: readonly LayerWeights[];
 }
 
 /** A model whose weights are not set yet. */
@@ -35,15 +42,18 @@ export function emptyModel(config: ModelConfig, backend: Backend): Model {
     const storage = backend.allocate(sizeOf(shape), 'f32');
     return [name, new Tensor(backend, shape, { storage, owners: 1 })];
   });
-  return { config, backend, parameters: new Map(parameters) };
+  return modelOf(config, backend, new Map(parameters));
+}
+
+/** A model of these parameters, named as `modelParameters` names them. */
+export function modelOf(config: ModelConfig, backend: Backend, parameters: ReadonlyMap<string, Tensor>): Model {
+  const layers = Array.from({ length: config.layers }, (_, layer) => layerWeights(config, parameters, layer));
+  const decaying = modelParameters(config).flatMap(({ name, decays }) => (decays ? [name] : []));
+  return { config, backend, parameters, decaying: new Set(decaying), layers };
 }
 
 export function releaseModel(model: Model): void {
   for (const parameter of model.parameters.values()) parameter.release();
-}
-
-export function attentionShape({ heads, kvHeads, headDim, ropeTheta }: ModelConfig): AttentionShape {
-  return { heads, kvHeads, headDim, ropeTheta };
 }
 
 /** The matrix [vocabulary, hidden] that turns hidden states into logits. */
@@ -68,65 +78,70 @@ export function scoreHeadOf(model: Model): Tensor {
 
 /** Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer. */
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
-  const layout: SequenceLayout = sequenceLayout(model.backend, input.positions, input.segments);
-  const shape = attentionShape(model.config);
-  const attend: SelfAttention = (x, { qkv, o }, _, norm) => selfAttention(x, qkv, o, layout, shape, norm);
-  return decoder(model, input.tokens, attend, { kept: [layout.positionsTensor, layout.segmentsTensor], visit });
+  const layout = sequenceLayout(model.backend, input.positions, input.segments);
+  const attend: SelfAttention = (x, { qkv, qkvBias, o }, shape, _, norm) => {
+    if (!qkvBias) return selfAttention(x, qkv, o, layout, shape, norm);
+    return linear(attention(add(linear(normed(x, norm), qkv), qkvBias), layout, shape), o);
+  };
+  const kept = [layout.positionsTensor, layout.segmentsTensor];
+  return decoder(model, fromHost(model.backend, input.tokens), attend, { kept, visit });
 }
 
-/** Self-attention of hidden states x [rows, hidden], normalised first where it is given a norm, with a layer's projections. */
-export type SelfAttention = (x: Tensor, weights: { qkv: Tensor; o: Tensor }, layer: number, norm?: Norm) => Tensor;
+/** Self-attention of hidden states x [rows, hidden], normalised first where it is given a norm. */
+export type SelfAttention = (
+  x: Tensor,
+  weights: AttentionWeights,
+  shape: AttentionShape,
+  layer: number,
+  norm?: Norm,
+) => Tensor;
+
+export interface DecoderOptions {
+  /** What `attend` uses besides what it is given. */
+  kept?: readonly Tensor[];
+  /** Sees the residual stream: the embedding, then each layer. */
+  visit?: ((stream: Tensor) => void) | undefined;
+  /** The residual stream after a layer in one operation, where there is one for that layer. No gradient. */
+  wholeLayer?: (stream: Tensor, weights: LayerWeights, layer: number) => Tensor | undefined;
+}
 
 /**
- * The decoder with its attention left open: training attends inside the batch, generation over a cache.
- * tokens [rows] → hidden states after the final norm [rows, hidden]. `kept`: what `attend` uses besides what it is given.
+ * The decoder, for training, evaluation and generation, with its attention left open: training attends inside the batch,
+ * generation over a cache. tokens [rows] (i32) → hidden states after the final norm [rows, hidden].
  */
-export function decoder(
+export function decoder(model: Model, tokens: Tensor, attend: SelfAttention, options: DecoderOptions = {}): Tensor {
+  return rmsNorm(residualStream(model, tokens, attend, options), finalNormOf(model), model.config.rmsNormEps);
+}
+
+/** The residual stream after the last layer, before the final norm: tokens [rows] (i32) → [rows, hidden]. */
+export function residualStream(
   model: Model,
-  tokens: Int32Array,
+  tokens: Tensor,
   attend: SelfAttention,
-  { kept = [], visit }: { kept?: readonly Tensor[]; visit?: ((stream: Tensor) => void) | undefined } = {},
+  { kept = [], visit, wholeLayer }: DecoderOptions = {},
 ): Tensor {
-  const { config, backend } = model;
-  let stream = gather(embeddingOf(model), fromHost(backend, tokens));
+  let stream = gather(embeddingOf(model), tokens);
   visit?.(stream);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const weights = layerWeights(model, layer);
-    const used = [...Object.values<Tensor>({ ...weights }), ...kept];
-    stream = segment(stream, used, (x) => decoderLayer(model, layer, weights, x, attend));
+  for (const [layer, weights] of model.layers.entries()) {
+    stream =
+      wholeLayer?.(stream, weights, layer) ??
+      segment(stream, [...weights.tensors, ...kept], (x) => decoderLayer(model, layer, weights, x, attend));
     visit?.(stream);
   }
-  return rmsNorm(stream, finalNormOf(model), config.rmsNormEps);
+  return stream;
 }
 
 function decoderLayer(
   { config }: Model,
   layer: number,
-  weights: DecoderLayerWeights,
+  { attention: projections, mlp: matrices, own, shape, wiring }: LayerWeights,
   x: Tensor,
   attend: SelfAttention,
 ): Tensor {
-  const norm = (weight: Tensor): Norm => ({ weight, eps: config.rmsNormEps });
-  const attention: SubLayer = (x, norm) => attend(x, weights, layer, norm);
-  const mlp: SubLayer = (x, norm) => gatedMlp(x, weights.gateUp, weights.down, norm);
-
-  const place = placementOfLayer(config, layer);
-  return place(place(x, norm(weights.attentionNorm), attention), norm(weights.mlpNorm), mlp);
-}
-
-export function layerWeights(model: Model, layer: number): DecoderLayerWeights {
-  const weight = (name: string): Tensor => parameter(model, `model.layers.${layer}.${name}.weight`);
-  const [attentionNorm, mlpNorm] = isPostLayer(model.config, layer)
-    ? ['post_attention_layernorm', 'post_feedforward_layernorm']
-    : ['input_layernorm', 'post_attention_layernorm'];
-  return {
-    attentionNorm: weight(attentionNorm!),
-    qkv: weight('self_attn.qkv_proj'),
-    o: weight('self_attn.o_proj'),
-    mlpNorm: weight(mlpNorm!),
-    gateUp: weight('mlp.gate_up_proj'),
-    down: weight('mlp.down_proj'),
-  };
+  const attention: SubLayer = (x, norm) => attend(x, projections, shape, layer, norm);
+  const mlp: SubLayer = (x, norm) => gatedMlp(x, matrices.gateUp, matrices.down, norm);
+  const eps = config.rmsNormEps;
+  return wiring.join(wiring.join(x, own.attention, attention, eps), own.mlp, mlp, eps);
 }
 
 function parameter(model: Model, name: string): Tensor {

@@ -1,40 +1,60 @@
 import type { ModelConfig } from './config.ts';
-import { isPostLayer } from './config.ts';
-
-/** One tensor of a checkpoint, under its Hugging Face name. */
-export interface CheckpointTensor {
-  name: string;
-  shape: readonly number[];
-}
+import { wiringOf } from './norm.ts';
+import { type Part, packedNames } from './part.ts';
 
 /**
- * Names and shapes of every tensor of the model, in Hugging Face's naming and in the order in which they are written.
- * A Post-LN layer's norms are `post_attention_layernorm` and `post_feedforward_layernorm`; a Pre-LN layer's are
- * `input_layernorm` and `post_attention_layernorm` (the naming of the Mix-LN authors' code).
+ * Every tensor of the model under its full name in a Hugging Face checkpoint, in the order in which they are written: the
+ * embedding, each layer's projections and then the tensors of its norm placement, the final norm and the head.
  */
-export function checkpointTensors(config: ModelConfig): CheckpointTensor[] {
-  const { hiddenSize: hidden, intermediateSize: intermediate, headDim } = config;
-  const tensors: CheckpointTensor[] = [{ name: 'model.embed_tokens.weight', shape: [config.vocabSize, hidden] }];
+export function checkpointTensors(config: ModelConfig): Part[] {
+  const { vocabSize, hiddenSize: hidden } = config;
+  const linear = { init: 'linear', decays: true } as const;
+  const parts: Part[] = [
+    { name: 'model.embed_tokens.weight', shape: [vocabSize, hidden], init: 'embedding', decays: true },
+  ];
   for (let layer = 0; layer < config.layers; layer++) {
-    const prefix = `model.layers.${layer}`;
-    const norms = isPostLayer(config, layer)
-      ? ['post_attention_layernorm', 'post_feedforward_layernorm']
-      : ['input_layernorm', 'post_attention_layernorm'];
-    tensors.push(
-      { name: `${prefix}.self_attn.q_proj.weight`, shape: [config.heads * headDim, hidden] },
-      { name: `${prefix}.self_attn.k_proj.weight`, shape: [config.kvHeads * headDim, hidden] },
-      { name: `${prefix}.self_attn.v_proj.weight`, shape: [config.kvHeads * headDim, hidden] },
-      { name: `${prefix}.self_attn.o_proj.weight`, shape: [hidden, config.heads * headDim] },
-      { name: `${prefix}.mlp.gate_proj.weight`, shape: [intermediate, hidden] },
-      { name: `${prefix}.mlp.up_proj.weight`, shape: [intermediate, hidden] },
-      { name: `${prefix}.mlp.down_proj.weight`, shape: [hidden, intermediate] },
-      ...norms.map((norm) => ({ name: `${prefix}.${norm}.weight`, shape: [hidden] })),
-    );
+    for (const part of layerParts(config, layer)) parts.push({ ...part, name: inLayer(layer, part.name) });
   }
-  tensors.push({ name: 'model.norm.weight', shape: [hidden] });
-  if (config.head === 'score') tensors.push({ name: 'score.weight', shape: [1, hidden] });
-  else if (!config.tieWordEmbeddings) tensors.push({ name: 'lm_head.weight', shape: [config.vocabSize, hidden] });
-  return tensors;
+  parts.push({ name: 'model.norm.weight', shape: [hidden], init: 'ones', decays: false });
+  if (config.head === 'score') parts.push({ name: 'score.weight', shape: [1, hidden], ...linear });
+  else if (!config.tieWordEmbeddings) parts.push({ name: 'lm_head.weight', shape: [vocabSize, hidden], ...linear });
+  return parts;
+}
+
+/** Full name of a tensor of a layer. */
+export function inLayer(layer: number, name: string): string {
+  return `model.layers.${layer}.${name}`;
+}
+
+/** Every tensor of a layer, by its name below it. */
+export function layerParts(config: ModelConfig, layer: number): Part[] {
+  const { attention, mlp } = wiringOf(config, layer).parts;
+  return [...projections(config, layer), ...Object.values(attention), ...Object.values(mlp)];
+}
+
+/** The tensors of a layer that its norm placement has no part in. */
+export function projections(config: ModelConfig, layer: number): Part[] {
+  const { hiddenSize: hidden, intermediateSize: intermediate, headDim } = config;
+  const { gain = {} } = wiringOf(config, layer);
+  const linear = { init: 'linear', decays: true } as const;
+  const bias = { init: 'zeros', decays: false, packed: 'qkvBias' } as const;
+  const [queries, keys] = [config.heads * headDim, config.kvHeads * headDim];
+  return [
+    { name: 'self_attn.q_proj.weight', shape: [queries, hidden], ...linear, packed: 'qkv' },
+    { name: 'self_attn.k_proj.weight', shape: [keys, hidden], ...linear, packed: 'qkv' },
+    { name: 'self_attn.v_proj.weight', shape: [keys, hidden], ...linear, gain: gain.v, packed: 'qkv' },
+    ...(config.attentionBias
+      ? [
+          { name: 'self_attn.q_proj.bias', shape: [queries], ...bias },
+          { name: 'self_attn.k_proj.bias', shape: [keys], ...bias },
+          { name: 'self_attn.v_proj.bias', shape: [keys], ...bias },
+        ]
+      : []),
+    { name: 'self_attn.o_proj.weight', shape: [hidden, queries], ...linear, gain: gain.o },
+    { name: 'mlp.gate_proj.weight', shape: [intermediate, hidden], ...linear, gain: gain.gate, packed: 'gateUp' },
+    { name: 'mlp.up_proj.weight', shape: [intermediate, hidden], ...linear, gain: gain.up, packed: 'gateUp' },
+    { name: 'mlp.down_proj.weight', shape: [hidden, intermediate], ...linear, gain: gain.down },
+  ];
 }
 
 /** Parameters of the model, counting a tied head once. */
@@ -42,31 +62,23 @@ export function parameterCount(config: ModelConfig): number {
   return checkpointTensors(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-/**
- * One tensor of the model in memory: the checkpoint tensors `parts`, one behind the other along the first dimension.
- * Queries, keys and values are one matrix, and gate and up, because each is one product.
- */
+/** One tensor of the model in memory: parts of the checkpoint, one after the other along the first dimension. */
 export interface ModelParameter {
   name: string;
   shape: readonly number[];
-  parts: readonly CheckpointTensor[];
+  decays: boolean;
+  parts: readonly Part[];
 }
-
-const stacks = [
-  { parts: ['q_proj', 'k_proj', 'v_proj'], as: 'qkv_proj' },
-  { parts: ['gate_proj', 'up_proj'], as: 'gate_up_proj' },
-];
 
 /** The model's parameters in memory, in the order of `checkpointTensors`. */
 export function modelParameters(config: ModelConfig): ModelParameter[] {
-  const groups = new Map<string, CheckpointTensor[]>();
-  for (const tensor of checkpointTensors(config)) {
-    const stack = stacks.find(({ parts }) => parts.some((part) => tensor.name.includes(`.${part}.`)));
-    const name = stack ? tensor.name.replace(/\.[a-z]+_proj\./, `.${stack.as}.`) : tensor.name;
-    groups.set(name, [...(groups.get(name) ?? []), tensor]);
+  const groups = new Map<string, Part[]>();
+  for (const part of checkpointTensors(config)) {
+    const name = part.packed ? part.name.replace(/(?<=^model\.layers\.\d+\.).*$/, packedNames[part.packed]) : part.name;
+    groups.set(name, [...(groups.get(name) ?? []), part]);
   }
   return [...groups].map(([name, parts]) => {
-    const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
-    return { name, shape: [rows, ...parts[0]!.shape.slice(1)], parts };
+    const [{ shape, decays }] = parts as [Part];
+    return { name, shape: [parts.reduce((rows, part) => rows + part.shape[0]!, 0), ...shape.slice(1)], decays, parts };
   });
 }

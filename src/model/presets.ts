@@ -1,4 +1,4 @@
-import type { ModelConfig, NormPlacement } from './config.ts';
+import type { ModelConfig } from './config.ts';
 
 interface Preset {
   hiddenSize: number;
@@ -42,18 +42,6 @@ export function presetConfig(name: PresetName): ModelConfig {
     rmsNormEps: 1e-6,
     maxLength: 2048,
     tieWordEmbeddings: false,
-    norm: 'pre',
-    postLayers: 0,
+    norm: { name: 'pre', settings: {} },
   };
-}
-
-/** The configuration with another norm placement; only `mix` looks at `postLayers`. */
-export function withPlacement(config: ModelConfig, norm: NormPlacement, postLayers: number): ModelConfig {
-  return { ...config, norm, postLayers: norm === 'pre' ? 0 : norm === 'post' ? config.layers : postLayers };
-}
-
-/** Layers that `3` or `'25%'` means; a share is rounded down, as layers // 4 is. */
-export function layerCount(countOrShare: number | string, layers: number): number {
-  if (typeof countOrShare === 'number') return countOrShare;
-  return Math.floor((Number.parseFloat(countOrShare) / 100) * layers + 1e-9);
 }

@@ -7,8 +7,11 @@ import { encodeText } from '../data/encode.ts';
 import { RequestError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { initialiseModel } from '../model/initialise.ts';
+import { withPlacement } from '../model/norm.ts';
 import { parameterCount } from '../model/parameters.ts';
-import { layerCount, presetConfig, presetNames, withPlacement } from '../model/presets.ts';
+import { placements } from '../model/placements/index.ts';
+import { SettingProblem } from '../model/placements/placement.ts';
+import { presetConfig, presetNames } from '../model/presets.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
@@ -25,14 +28,21 @@ import {
 import { continuations } from './samples.ts';
 import type { Metrics, Stage, StepRecord } from './stage.ts';
 
+/** The keys of every placement, each with an effect under its own only. They are read by name, so no type needs them. */
+function placementKeys(): object {
+  const ofAll = placements.flatMap(({ name, keys }) =>
+    Object.entries(keys).map(([key, schema]) => [key, (schema as z.ZodType).meta({ condition: oneOf('norm', name) })]),
+  );
+  return Object.fromEntries(ofAll);
+}
+
 const keys = z.strictObject({
   model: z.enum(presetNames).default('9m').describe('size preset; the vocabulary is the tokenizer’s'),
-  norm: z.enum(['pre', 'post', 'mix']).default('pre').describe('norm placement'),
-  postLayers: z
-    .union([z.int().nonnegative(), z.string().regex(/^\d+(\.\d+)?%$/, 'a number of layers, or a share such as 25%')])
-    .default('25%')
-    .describe('Post-LN layers of `mix`, counted from the first: a number or a share')
-    .meta({ condition: oneOf('norm', 'mix') }),
+  norm: z
+    .enum(placements.map(({ name }) => name))
+    .default('pre')
+    .describe('norm placement'),
+  ...placementKeys(),
   tieWordEmbeddings: z.boolean().default(false).describe('use the embedding as the head'),
   tokenizer: z.string().describe('tokenizer: a stage or a directory'),
   data: z.string().describe('text to train on'),
@@ -41,11 +51,13 @@ const keys = z.strictObject({
   ...trainingOptions({ epochs: 1, batchSize: 16, lr: 1e-3, warmup: 0.1, weightDecay: 0.1 }),
 });
 
-export const pretrainSchema = keys.superRefine(({ model, norm, postLayers }, context) => {
-  const { layers } = presetConfig(model);
-  if (norm !== 'mix' || layerCount(postLayers, layers) <= layers) return;
-  const message = `${postLayers} Post-LN layers, but ${model} has ${layers} layers; give 0 to ${layers} or a share such as 25%`;
-  context.addIssue({ code: 'custom', path: ['postLayers'], message });
+export const pretrainSchema = keys.superRefine(({ model, norm, ...values }, context) => {
+  try {
+    withPlacement(presetConfig(model), norm, values);
+  } catch (error) {
+    if (!(error instanceof SettingProblem)) throw error;
+    context.addIssue({ code: 'custom', path: [error.key], message: error.message });
+  }
 });
 
 export type PretrainConfig = z.infer<typeof pretrainSchema>;
@@ -114,8 +126,8 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
 };
 
 function modelConfigOf(config: PretrainConfig, { vocabSize }: Tokenizer): ModelConfig {
-  const { model, norm, postLayers, tieWordEmbeddings, length } = config;
+  const { model, norm, tieWordEmbeddings, length, ...values } = config;
   const base = presetConfig(model);
   const sized = { ...base, vocabSize, tieWordEmbeddings, maxLength: Math.max(base.maxLength, length) };
-  return withPlacement(sized, norm, layerCount(postLayers, base.layers));
+  return withPlacement(sized, norm, values);
 }

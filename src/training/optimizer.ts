@@ -59,7 +59,7 @@ export interface UpdateReport {
 }
 
 /**
- * One AdamW update from the gathered gradients, which are blank afterwards. Matrices decay, norm weights do not.
+ * One AdamW update from the gathered gradients, which are blank afterwards. Which parameters decay, the model's parts say.
  * A norm that is not finite is an error: the weights are lost, the last saved state is not.
  */
 export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
@@ -85,7 +85,7 @@ export async function update(optimizer: Optimizer, options: UpdateOptions, total
       beta1: options.beta1,
       beta2: options.beta2,
       epsilon: options.epsilon,
-      weightDecay: parameter.shape.length > 1 ? options.weightDecay : 0,
+      weightDecay: model.decaying.has(name) ? options.weightDecay : 0,
       step,
       maxNorm: options.clip,
     });

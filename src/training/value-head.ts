@@ -17,7 +17,11 @@ export function withValueHead(optimizer: Optimizer): Optimizer {
   const zeros = (): [string, Tensor] => [head, filled(model.backend, [1, hiddenSize], 0)];
   return {
     ...optimizer,
-    model: { ...model, parameters: new Map([...model.parameters, zeros()]) },
+    model: {
+      ...model,
+      parameters: new Map([...model.parameters, zeros()]),
+      decaying: new Set([...model.decaying, head]),
+    },
     firstMoments: new Map([...optimizer.firstMoments, zeros()]),
     secondMoments: new Map([...optimizer.secondMoments, zeros()]),
     gradients: new Map([...optimizer.gradients, zeros()]),

@@ -5,6 +5,7 @@ import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { type TensorSpec, writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import { RequestError } from '../../src/errors.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
+import { writtenPlacement } from '../../src/model/norm.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
 import { RandomStream } from '../../src/random.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -21,11 +22,10 @@ export const pre: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 64,
   tieWordEmbeddings: false,
-  norm: 'pre',
-  postLayers: 0,
+  norm: { name: 'pre', settings: {} },
 };
-export const mix: ModelConfig = { ...pre, norm: 'mix', postLayers: 2 };
-export const post: ModelConfig = { ...pre, norm: 'post', postLayers: 3 };
+export const mix: ModelConfig = { ...pre, norm: { name: 'mix', settings: { postLayers: 2 } } };
+export const post: ModelConfig = { ...pre, norm: { name: 'post', settings: {} } };
 
 /** Reproducible weights under each name. */
 export function weightsOf(config: ModelConfig): (name: string) => Promise<Float32Array> {
@@ -79,7 +79,7 @@ export async function writeConfig(folder: string, config: ModelConfig, json: Rec
     rms_norm_eps: config.rmsNormEps,
     max_position_embeddings: config.maxLength,
     tie_word_embeddings: config.tieWordEmbeddings,
-    ...(config.norm === 'pre' ? {} : { norm: config.norm, post_layers: config.postLayers }),
+    ...(config.norm.name === 'pre' ? {} : writtenPlacement(config)),
     ...json,
   };
   await writeFile(join(folder, 'config.json'), JSON.stringify(written));

@@ -28,7 +28,7 @@ describe('written and read again', () => {
     expect(model.extra).toMatchObject({ bosId: 1, eosIds: [2, 5], padId: 0 });
     for (const { name } of checkpointTensors(config))
       expect(await model.read(name)).toEqual(await weightsOf(config)(name));
-    expect((await readdir(folder)).includes('modeling_mixln.py')).toBe(config.norm !== 'pre');
+    expect((await readdir(folder)).includes('modeling_mixln.py')).toBe(config.norm.name !== 'pre');
   });
 
   test('a Pre-LN model is a stock Llama, another is not', async () => {

@@ -33,7 +33,7 @@ describe('the placement', () => {
     [mix, { norm: 'mix' }, /post_layers: missing/],
     [mix, { norm: 'sandwich', post_layers: 2 }, /norm: "sandwich" is not one of pre, post, mix/],
     [post, { norm: 'post', post_layers: 2 }, /post_layers: 2 contradicts norm post, which means 3 of 3/],
-  ])('$norm tensors under %o are refused', async (config, json, says) => {
+  ])('$norm.name tensors under %o are refused', async (config, json, says) => {
     await expect(readModelDirectory(await named(config, json))).rejects.toThrow(says);
   });
 
@@ -61,7 +61,7 @@ describe('the placement', () => {
     [
       'Post-LN after Pre-LN',
       (name) => [name.replace('2.post_attention_', '2.post_feedforward_').replace('2.input_', '2.post_attention_')],
-      /model\.layers\.2: is Post-LN after the Pre-LN layer 0/,
+      /model\.layers\.2: is Post-LN after the Pre-LN layer 1; no placement that is supported has that order/,
     ],
   ])('%s is refused by its name', async (_, rename, says) => {
     await expect(readModelDirectory(await folderWith(pre, {}, { rename }))).rejects.toThrow(says);

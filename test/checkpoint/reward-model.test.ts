@@ -40,9 +40,9 @@ async function told(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('a reward model', () => {
-  test.each([pre, mix])('with norm $norm is written as sequence classification and read again', async (config) => {
+  test.each([pre, mix])('with norm $norm.name is written as sequence classification and read again', async (config) => {
     const folder = await writtenFolder(scoring(config), 0.1 + 0.2);
-    const family = config.norm === 'pre' ? 'Llama' : 'MixLN';
+    const family = config.norm.name === 'pre' ? 'Llama' : 'MixLN';
     expect(await readConfig(folder)).toMatchObject({
       architectures: [`${family}ForSequenceClassification`],
       num_labels: 1,

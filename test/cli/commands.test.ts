@@ -207,7 +207,12 @@ describe('a wrong request', () => {
 it('checks a pipeline and its data without writing anything', async () => {
   const found = await json('check', 'quickstart');
   expect(found.nodes[0]).toMatchObject({ id: 'tokenizer/shared/seed-1', status: 'new' });
-  expect(found.datasets).toContainEqual({ source: 'town/text', use: 'text', rows: expect.any(Number) });
+  expect(found.datasets).toContainEqual({
+    source: 'town/text',
+    use: 'text',
+    rows: expect.any(Number),
+    reading: { unreadColumns: [], skippedFiles: [], remarks: [] },
+  });
   expect(existsSync(join(folder, 'checkpoints'))).toBe(false);
   await writeFile(join(folder, 'empty.jsonl'), '');
   await writeFile(join(folder, 'broken.jsonl'), '{"instruction":"a","output":"b"}\n{"instruction":\n');

@@ -1,3 +1,4 @@
+import { defaultRotary } from '../../src/model/rotary.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import type { Norm } from '../../src/tensor/backends/kernels.ts';
 import { sequenceLayout } from '../../src/tensor/fused/attention.ts';
@@ -206,7 +207,7 @@ const attentionCase = (
     ],
     products: 4,
     run: ([x, qkv, o, norm], backend) => {
-      const shape = { heads, kvHeads, headDim, ropeTheta: 10000 };
+      const shape = { heads, kvHeads, headDim, rotary: defaultRotary(headDim, 10000) };
       // Scores of about 1, as in a model: larger ones magnify what rounding did to queries and keys.
       const weight = mul(qkv!, 1 / Math.sqrt(hidden));
       return selfAttention(x!, weight, o!, sequenceLayout(backend, positions, segments), shape, normOf(norm));

@@ -3,7 +3,8 @@ import { type NewTokens, openDecoder } from '../../src/generation/decoder.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
@@ -81,7 +82,7 @@ async function logitsOf(config: ModelConfig, backend: Backend): Promise<Float64A
 
 describe.each(tested)('decoding on $name against its composition in float64', ({ bound, open }) => {
   test.each(shapes)('$heads/$kvHeads heads of $headDim', async (shape) => {
-    const config = withPlacement({ ...sizes, ...shape }, 'mix', 1);
+    const config = withPlacement({ ...sizes, ...shape }, 'mix', { postLayers: 1 });
     const backend = await open();
     const actual = await logitsOf(config, backend);
     expect(backend.memory().used).toBe(0);

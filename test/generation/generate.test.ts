@@ -3,7 +3,8 @@ import { generate } from '../../src/generation/generate.ts';
 import { unfiltered } from '../../src/generation/sampler.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
@@ -13,7 +14,7 @@ import { scope } from '../../src/tensor/scope.ts';
 
 async function smallModel(backend: Backend = new PortableBackend('f64')): Promise<Model> {
   const base = { ...presetConfig('1m'), vocabSize: 19, hiddenSize: 16, intermediateSize: 24, layers: 3, heads: 4 };
-  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', 1);
+  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', { postLayers: 1 });
   return initialiseModel(config, backend, 5, { std: 0.3, embeddingStd: 0.6 });
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pairLoss } from '../../src/losses/preference.ts';
+import { defaultRotary } from '../../src/model/rotary.ts';
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import type { AttentionShape } from '../../src/tensor/backends/kernels.ts';
 import { rmsNorm } from '../../src/tensor/fused/rms-norm.ts';
@@ -43,11 +44,11 @@ describe.each(backends)('reference vectors on $name', ({ open, bound }) => {
 
   // The digits of the references end at 1e-8.
   const digits = Math.max(bound, 1e-8);
-  const shape: AttentionShape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
+  const shape: AttentionShape = { heads: 1, kvHeads: 1, headDim: 4, rotary: defaultRotary(4, 10000) };
   const input = (values: readonly number[], extent: readonly number[]): Tensor =>
     fromHost(backend, Float64Array.from(values), extent);
   const rotated = (x: readonly number[], position: number): Promise<HostArray> =>
-    valuesOf(() => applyRotary(input(x, [1, 1, 4]), rotaryTables(backend, Int32Array.of(position), shape)));
+    valuesOf(() => applyRotary(input(x, [1, 1, 4]), rotaryTables(backend, Int32Array.of(position), shape.rotary)));
 
   test.each([
     { position: 1, expected: [-1.98411065, 1.95990067, 2.4623779, 4.01979967] },

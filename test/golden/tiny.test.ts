@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
-import type { ModelConfig, NormPlacement } from '../../src/model/config.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
 import { emptyModel, headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
 import { checkpointTensors, modelParameters } from '../../src/model/parameters.ts';
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
@@ -16,7 +16,7 @@ import { fixturePath, largestDifference, readFixture } from './fixtures.ts';
 interface TinyFixture {
   tokens: number[];
   models: Record<
-    NormPlacement,
+    Norm,
     {
       postLayers: number;
       loss: number;
@@ -41,7 +41,7 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
   });
   afterAll(() => backend.dispose());
 
-  describe.each(Object.keys(fixture.models) as NormPlacement[])('%s', (norm) => {
+  describe.each(Object.keys(fixture.models) as Norm[])('%s', (norm) => {
     const expected = fixture.models[norm];
     let model: Model;
     beforeAll(() => {
@@ -105,10 +105,12 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
   });
 });
 
-function tinyConfig(norm: NormPlacement, postLayers: number): ModelConfig {
+type Norm = 'pre' | 'post' | 'mix';
+
+function tinyConfig(name: Norm, postLayers: number): ModelConfig {
   const sizes = { vocabSize: 11, hiddenSize: 8, intermediateSize: 12, layers: 3, heads: 2, kvHeads: 2, headDim: 4 };
   const rest = { ropeTheta: 10000, rmsNormEps: 1e-6, maxLength: 16, tieWordEmbeddings: false };
-  return { ...sizes, ...rest, norm, postLayers };
+  return { ...sizes, ...rest, norm: { name, settings: name === 'mix' ? { postLayers } : {} } };
 }
 
 /** Weights by the formula of README.md, in double precision where the backend has it. */

@@ -13,7 +13,7 @@ import { interpreter } from './environment.ts';
 import { inTemporaryFolder, randomWeights, tinyConfig } from './tiny-models.ts';
 
 const run = promisify(execFile);
-const mix: ModelConfig = { ...tinyConfig, norm: 'mix', postLayers: 1 };
+const mix: ModelConfig = { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 1 } } };
 
 /** The command of a refusal's hint, run in the folder as a person would, with this project's Python. */
 async function followHint(directory: string): Promise<void> {

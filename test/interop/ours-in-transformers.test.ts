@@ -20,11 +20,17 @@ interface TheirReading {
 
 const cases = {
   pre: { config: tinyConfig, dtype: 'f32' },
-  mix: { config: { ...tinyConfig, norm: 'mix', postLayers: 1 }, dtype: 'f32' },
-  post: { config: { ...tinyConfig, norm: 'post', postLayers: 4 }, dtype: 'f32' },
+  mix: { config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 1 } } }, dtype: 'f32' },
+  post: { config: { ...tinyConfig, norm: { name: 'post', settings: {} } }, dtype: 'f32' },
   'pre tied': { config: { ...tinyConfig, tieWordEmbeddings: true }, dtype: 'f32' },
-  'mix tied bf16': { config: { ...tinyConfig, norm: 'mix', postLayers: 3, tieWordEmbeddings: true }, dtype: 'bf16' },
-  'mix with wide heads f16': { config: { ...tinyConfig, norm: 'mix', postLayers: 2, headDim: 16 }, dtype: 'f16' },
+  'mix tied bf16': {
+    config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 3 } }, tieWordEmbeddings: true },
+    dtype: 'bf16',
+  },
+  'mix with wide heads f16': {
+    config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 2 } }, headDim: 16 },
+    dtype: 'f16',
+  },
 } as const;
 
 const text =
@@ -51,7 +57,7 @@ test.each(transformersReleases)('transformers %s reads our models and agrees on 
       const ours = await ourReading(directory);
       expect.soft(reading, directory).toEqual({
         transformers: release,
-        class: ours.config.norm === 'pre' ? 'LlamaForCausalLM' : 'MixLNForCausalLM',
+        class: ours.config.norm.name === 'pre' ? 'LlamaForCausalLM' : 'MixLNForCausalLM',
         report: {},
         warnings: [],
         hiddenStates: ours.config.layers + 1,
@@ -67,7 +73,7 @@ test.each(transformersReleases)('AutoTokenizer of transformers %s reads our toke
     const tokenizer = trainTokenizer([text], { vocabSize: 290 });
     const directories: string[] = [];
     for (const { config } of [cases.pre, cases.mix]) {
-      const directory = join(folder, config.norm);
+      const directory = join(folder, config.norm.name);
       await mkdir(directory);
       await writeModelDirectory(directory, { config, dtype: 'f32', read: randomWeights(config), tokenizer });
       directories.push(directory);

@@ -22,7 +22,7 @@ const { backend } = await openBackend({ precision: 'f32' });
 /** Texts of several lengths; one ends with the token that rows of transformers are padded behind. */
 const texts = [tokens, tokens.slice(0, 5), [...tokens, 2], [7]];
 const rewardConfig: ModelConfig = { ...tinyConfig, head: 'score' };
-const cases: ModelConfig[] = [rewardConfig, { ...rewardConfig, norm: 'mix', postLayers: 1 }];
+const cases: ModelConfig[] = [rewardConfig, { ...rewardConfig, norm: { name: 'mix', settings: { postLayers: 1 } } }];
 
 async function ourScores(directory: string): Promise<number[]> {
   const reward = await loadRewardModel(directory, backend);
@@ -41,7 +41,7 @@ function expectSameScores(ours: readonly number[], theirs: readonly number[]): v
 
 test.each(transformersReleases)('transformers %s gives texts the raw scores that we give', (release) =>
   inTemporaryFolder(async (folder) => {
-    const directories = cases.map(({ norm }) => join(folder, norm));
+    const directories = cases.map(({ norm }) => join(folder, norm.name));
     for (const [i, config] of cases.entries()) {
       await mkdir(directories[i]!);
       const read = randomWeights(config);
@@ -63,7 +63,7 @@ test.each(transformersReleases)('transformers %s gives texts the raw scores that
       const { scores, ...reading } = theirs[i]!;
       expect(reading).toEqual({
         transformers: release,
-        class: cases[i]!.norm === 'pre' ? 'LlamaForSequenceClassification' : 'MixLNForSequenceClassification',
+        class: cases[i]!.norm.name === 'pre' ? 'LlamaForSequenceClassification' : 'MixLNForSequenceClassification',
         report: {},
         warnings: [],
       });

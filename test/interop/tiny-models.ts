@@ -27,8 +27,7 @@ export const tinyConfig: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 64,
   tieWordEmbeddings: false,
-  norm: 'pre',
-  postLayers: 0,
+  norm: { name: 'pre', settings: {} },
 };
 
 /** Weights large enough that a wrong norm, rotation or head shows in the logits. */

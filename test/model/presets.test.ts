@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { withPlacement } from '../../src/model/norm.ts';
 import { parameterCount } from '../../src/model/parameters.ts';
-import { layerCount, presetConfig, presetNames, withPlacement } from '../../src/model/presets.ts';
+import { presetConfig, presetNames } from '../../src/model/presets.ts';
 
 /** Of the Mix-LN authors' configurations: 2·V·H for embedding and head, L·(4H² + 3·H·I + 2H) for the layers, H. */
 const published: Record<string, number> = {
@@ -23,8 +24,8 @@ describe('presets', () => {
   test.each(Object.entries(published))('%s has %i parameters under every placement', (name, count) => {
     const config = presetConfig(presetNames.find((preset) => preset === name)!);
     expect(parameterCount(config)).toBe(count);
-    expect(parameterCount(withPlacement(config, 'post', 0))).toBe(count);
-    expect(parameterCount(withPlacement(config, 'mix', layerCount('25%', config.layers)))).toBe(count);
+    expect(parameterCount(withPlacement(config, 'post'))).toBe(count);
+    expect(parameterCount(withPlacement(config, 'mix'))).toBe(count);
   });
 
   test('the small presets are about as large as their names say', () => {
@@ -40,7 +41,8 @@ describe('presets', () => {
     ['50%', 24, 12],
     ['100%', 24, 24],
     [2, 32, 2],
-  ])('%s of %i layers are %i', (share, layers, count) => {
-    expect(layerCount(share, layers)).toBe(count);
+  ])('%s of %i layers are %i', (postLayers, layers, count) => {
+    const { norm } = withPlacement({ ...presetConfig('1m'), layers }, 'mix', { postLayers });
+    expect(norm.settings).toEqual({ postLayers: count });
   });
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { defaultRotary } from '../../src/model/rotary.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { GradientTarget, SavedInput } from '../../src/tensor/backends/kernels.ts';
 import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
@@ -30,7 +31,15 @@ class Arguments {
     );
   readonly maybe = <T>(value: T): T | undefined => (this.yes() ? value : undefined);
   readonly target = (): GradientTarget | undefined => this.maybe({ tensor: this.tensor(2), accumulate: this.yes() });
-  readonly heads = () => ({ heads: this.size(), kvHeads: this.size(), headDim: this.size(), ropeTheta: 10000 });
+  readonly heads = () => {
+    const headDim = this.size();
+    return {
+      heads: this.size(),
+      kvHeads: this.size(),
+      headDim,
+      rotary: defaultRotary(this.maybe(headDim) ?? 2, 10000),
+    };
+  };
   readonly rows = (count: number) => {
     const ascending = fromHost(this.#backend, Int32Array.of(0, Math.floor(count / 2), count));
     return { positions: this.ids(count), segments: this.yes() ? ascending : this.ids() };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultRotary } from '../../src/model/rotary.ts';
 import { RandomStream } from '../../src/random.ts';
 import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
@@ -196,7 +197,7 @@ describe.runIf(available)('native engine', () => {
     const qkv = filled(backend, [12, 4], 0);
     const gateUp = filled(backend, [8, 4], 0);
     const weights = { attentionNorm: norm!, qkv, o: square!, mlpNorm: norm!, gateUp, down: square! };
-    const shape = { heads: 1, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
+    const shape = { heads: 1, kvHeads: 1, headDim: 4, rotary: defaultRotary(4, 10000) };
     const stream = filled(backend, [1, 4], 1);
     backend.fused.decoderLayer(stream, zero!, far!, keys!, values!, weights, shape, 1e-6, false);
     await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');

@@ -71,7 +71,7 @@ describe('what is wrong between stages', () => {
   it('includes more Post-LN layers than the model has', async () => {
     await expect(
       plan(beginning, 'demo.yaml', ['stages.pretrain.norm=mix', 'stages.pretrain.postLayers=5']),
-    ).rejects.toThrow(/--set stages\.pretrain\.postLayers: 5 Post-LN layers, but 1m has 4 layers/);
+    ).rejects.toThrow(/--set stages\.pretrain\.postLayers: 5 Post-LN layers, but the model has 4 layers/);
   });
 });
 

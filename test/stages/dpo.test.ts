@@ -6,7 +6,8 @@ import { loadModel, saveModel } from '../../src/checkpoint/load-model.ts';
 import { DataCursor } from '../../src/data/cursor.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { type DpoState, dpoStage } from '../../src/stages/dpo.ts';
 import { sftStage } from '../../src/stages/sft.ts';
 import { pause, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
@@ -40,7 +41,7 @@ beforeAll(async () => {
   ({ backend } = await openBackend({ precision: 'f32' }));
   const text = pairs.map(({ prompt, chosen, rejected }) => `${prompt} ${chosen} ${rejected}\n`).join('');
   const tokenizer = trainTokenizer([text], { vocabSize: 330 });
-  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', 1);
+  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', { postLayers: 1 });
   const model = await initialiseModel(config, backend, 3);
   await mkdir(join(directory, 'base'));
   await saveModel(join(directory, 'base'), model, { tokenizer });

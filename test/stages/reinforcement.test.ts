@@ -7,7 +7,8 @@ import { loadModel, saveModel } from '../../src/checkpoint/load-model.ts';
 import { rewardModelFrom } from '../../src/checkpoint/reward-model.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { grpoSchema, grpoStage } from '../../src/stages/grpo.ts';
 import { type PpoConfig, type PpoState, ppoSchema, ppoStage } from '../../src/stages/ppo.ts';
 import { ppoPresets } from '../../src/stages/ppo-presets.ts';
@@ -554,7 +555,9 @@ async function weightsOf({ parameters }: Model): Promise<string> {
 }
 
 async function directoryOf(name: string, tokenizer: Tokenizer): Promise<StageInput> {
-  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize, layers: 2 }, 'mix', 1);
+  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize, layers: 2 }, 'mix', {
+    postLayers: 1,
+  });
   const model = await initialiseModel(config, backend, 3, { std: 0.05, embeddingStd: 0.05 });
   const input = await savedModel(name, model, tokenizer);
   releaseModel(model);

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { saveModel } from '../../src/checkpoint/load-model.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { dpoStage } from '../../src/stages/dpo.ts';
 import { pretrainStage } from '../../src/stages/pretrain.ts';
 import { rewardStage } from '../../src/stages/reward.ts';
@@ -35,7 +36,7 @@ beforeAll(async () => {
   const text = questions.map(({ question, answer }) => `${question} ${answer}\n`).join('');
   const tokenizer = trainTokenizer([text], { vocabSize: 300 });
   const model = await initialiseModel(
-    withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', 1),
+    withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', { postLayers: 1 }),
     backend,
     3,
   );

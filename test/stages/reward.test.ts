@@ -9,7 +9,8 @@ import { encodePairs } from '../../src/data/preflight.ts';
 import type { PreferenceRow } from '../../src/data/rows.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { exportStage } from '../../src/stages/export.ts';
 import { type RewardState, rewardStage } from '../../src/stages/reward.ts';
 import { pause, type StageRun, type StepRecord } from '../../src/stages/stage.ts';
@@ -38,7 +39,7 @@ beforeAll(async () => {
   ({ backend } = await openBackend({ precision: 'f32' }));
   const text = pairs.map(({ prompt, chosen, rejected }) => `${prompt} ${chosen} ${rejected}\n`).join('');
   const tokenizer = trainTokenizer([text], { vocabSize: 330 });
-  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', 1);
+  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', { postLayers: 1 });
   const model = await initialiseModel(config, backend, 3);
   await mkdir(join(directory, 'start'));
   await saveModel(join(directory, 'start'), model, { tokenizer });

@@ -6,7 +6,8 @@ import { saveModel } from '../../src/checkpoint/load-model.ts';
 import { rewardModelFrom } from '../../src/checkpoint/reward-model.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import type { Stage, StageInput, StageRun } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
@@ -73,7 +74,9 @@ export async function smallWorld(): Promise<SmallWorld> {
     releaseModel(model);
     return { name, directory: path };
   };
-  const shape = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize, layers: 2 }, 'mix', 1);
+  const shape = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize, layers: 2 }, 'mix', {
+    postLayers: 1,
+  });
   const start = await savedModel('start', await initialiseModel(shape, backend, 3, { std: 0.05, embeddingStd: 0.05 }));
   const reward = await savedModel('reward', await rewardModelFrom(start.directory, backend, 5));
 

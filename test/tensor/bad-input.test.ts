@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultRotary } from '../../src/model/rotary.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
@@ -50,7 +51,7 @@ interface Given {
   ids(...values: number[]): Tensor;
 }
 
-const shape = { heads: 2, kvHeads: 1, headDim: 4, ropeTheta: 10000 };
+const shape = { heads: 2, kvHeads: 1, headDim: 4, rotary: defaultRotary(4, 10000) };
 const step = { learningRate: 1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weightDecay: 0, step: 1, maxNorm: 1 };
 const int32 = (...values: number[]) => Int32Array.from(values);
 const counting = (rows: number) => Int32Array.from({ length: rows }, (_, i) => i);

@@ -38,7 +38,7 @@ describe.runIf(available)('100 training steps', () => {
 
   /** What `timedSteps` steps of a small model do to memory, after some that are not counted. */
   async function measure(sequenceCount: number) {
-    const config = { ...presetConfig('1m'), vocabSize: 64, norm: 'pre' as const, postLayers: 0 };
+    const config = { ...presetConfig('1m'), vocabSize: 64, norm: { name: 'pre', settings: {} } };
     const model = await initialiseModel(config, backend, 1);
     const optimizer = newOptimizer(model);
     const sequences = Array.from({ length: sequenceCount }, (_, i): Sequence => {

@@ -3,7 +3,8 @@ import type { Sequence } from '../../src/data/batch.ts';
 import { DataCursor } from '../../src/data/cursor.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { fromHost } from '../../src/tensor/scope.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches, sumOnHost } from '../../src/training/language-model.ts';
@@ -13,7 +14,7 @@ import { logLikelihoods } from '../../src/training/sequence-log-probs.ts';
 let model: Model;
 beforeAll(async () => {
   const base = { ...presetConfig('1m'), vocabSize: 19, hiddenSize: 16, intermediateSize: 24, layers: 2, heads: 4 };
-  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', 1);
+  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', { postLayers: 1 });
   model = await initialiseModel(config, new PortableBackend('f64'), 5, { std: 0.3, embeddingStd: 0.6 });
 });
 afterAll(() => releaseModel(model));

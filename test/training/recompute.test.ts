@@ -3,6 +3,7 @@ import type { Sequence } from '../../src/data/batch.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
+import { withPlacement } from '../../src/model/norm.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
@@ -23,8 +24,7 @@ const config: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 1024,
   tieWordEmbeddings: true,
-  norm: 'mix',
-  postLayers: 2,
+  norm: { name: 'mix', settings: { postLayers: 2 } },
 };
 
 const { available } = await nativeAvailability();
@@ -73,7 +73,7 @@ describe.each(backends)('layers that are computed again on $name', ({ open }) =>
 test.runIf(available)('layers that are computed again take less memory', async () => {
   const heldFor = async (recompute: boolean): Promise<number> => {
     const backend = await createNativeBackend({ precision: 'f32' });
-    const model = await initialiseModel({ ...config, layers: 12, postLayers: 3 }, backend, 1);
+    const model = await initialiseModel(withPlacement({ ...config, layers: 12 }, 'mix'), backend, 1);
     const optimizer = newOptimizer(model, { recompute });
     await languageModelLoss(optimizer, [sequencesOf([1025, 1025])]);
     const { held } = backend.memory();

@@ -3,7 +3,8 @@ import { packSequences } from '../../src/data/batch.ts';
 import { generalisedAdvantages } from '../../src/losses/advantages.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
-import { presetConfig, withPlacement } from '../../src/model/presets.ts';
+import { withPlacement } from '../../src/model/norm.ts';
+import { presetConfig } from '../../src/model/presets.ts';
 import { copyModel, readModel, tensorSource } from '../../src/model/weights.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { type Experience, withAdvantages, withGroupAdvantages, withLogProbs } from '../../src/training/experience.ts';
@@ -36,7 +37,7 @@ let policy: Model;
 
 beforeAll(async () => {
   const base = { ...presetConfig('1m'), vocabSize: 19, hiddenSize: 16, intermediateSize: 24, layers: 2, heads: 4 };
-  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', 1);
+  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', { postLayers: 1 });
   policy = await initialiseModel(config, new PortableBackend('f64'), 5, { std: 0.3, embeddingStd: 0.6 });
 });
 

@@ -1,21 +1,10 @@
 // One decoder layer over a cache, for decoding and prefill, and the logits of the tokens that come next.
-#include <string>
-
-#include "decoding/cached-attention.h"
-#include "layer/norm.h"
+#include "decoding/attend-new-rows.h"
 #include "engine/operations.h"
-#include "products/streamed-product.h"
 
 namespace mixtune {
 
 namespace {
-
-/** Rows that pass through the layer together, so that what they produce stays in cache. */
-constexpr int64_t kRowsAtOnce = 512;
-
-void normalise(const float* x, const float* weight, float eps, int64_t count, float* to) {
-  scaleRow(x, inverseRmsOf(x, count, eps), weight, count, to);
-}
 
 struct Layer {
   int64_t hidden, intermediate;
@@ -67,17 +56,12 @@ void runMlp(Engine& engine, const Layer& layer, int64_t count, float* stream) {
 template <class T>
 void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
               float* stream) {
-  const int64_t hidden = layer.hidden, width = rows.shape.width(), queryWidth = rows.shape.queryWidth();
-  float* qkv = engine.scratch.take<float>(rows.count * width);
-  const auto input = operandRows<T>(engine, rows.count, hidden, [&](int64_t row, float* to) {
-    const float* x = stream + row * hidden;
-    layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
-  });
-  streamRows<T>(engine, rows.count, divideUp(width, kPanel), unitsOf<T>(hidden), input,
-                keptPanels<T>(engine, layer.qkv, hidden, width), StoreFloats(qkv, rows.count, width, false));
-  const int64_t results = rows.results();
-  const OperandRows<T> attended = takeOperand<T>(engine, results, queryWidth);
-  attendCached<T>(engine, rows, cache, table, qkv, attended);
+  const int64_t hidden = layer.hidden, queryWidth = rows.shape.queryWidth(), results = rows.results();
+  const OperandRows<T> attended =
+      attendNewRows<T>(engine, rows, cache, table, layer.qkv, hidden, [&](int64_t row, float* to) {
+        const float* x = stream + row * hidden;
+        layer.post ? void(std::copy_n(x, hidden, to)) : normalise(x, layer.attentionNorm, layer.eps, hidden, to);
+      });
   if (results == 0) return;
 
   float* wanted = stream;
@@ -106,9 +90,9 @@ void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
 }  // namespace
 
 /**
- * rows, wanted rows, sequences, panels of keys, heads, kvHeads, headDim, theta, hidden, intermediate, eps, Post-LN?,
- * stream, sequence of each row, positions, wanted rows or 0, attention norm, qkv, o, mlp norm, gateUp, down, keys,
- * values.
+ * rows, wanted rows, sequences, panels of keys, heads, kvHeads, headDim, rotary, hidden, intermediate, eps,
+ * Post-LN?, stream, sequence of each row, positions, wanted rows or 0, attention norm, qkv, o, mlp norm, gateUp, down,
+ * keys, values.
  */
 void operations::decoderLayer(Engine& engine, Arguments& in) {
   NewRows rows{};
@@ -116,7 +100,7 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
   rows.wantedCount = in.integer();
   const int64_t sequenceCount = in.extent(), keyPanels = in.extent();
   rows.shape = {in.extent(), in.extent(), in.extent()};
-  const double theta = in.number();
+  const int64_t rotary = in.integer();
   Layer layer{};
   const int64_t hidden = layer.hidden = in.extent(), intermediate = layer.intermediate = in.extent();
   layer.eps = in.real();
@@ -131,21 +115,15 @@ void operations::decoderLayer(Engine& engine, Arguments& in) {
   layer.mlpNorm = in.read(hidden);
   layer.gateUp = in.block<float>(2 * intermediate * hidden);
   layer.down = in.block<float>(intermediate * hidden);
-  for (int64_t i = 0; i < rows.count; i++)
-    if (rows.sequences[i] < 0 || rows.sequences[i] >= sequenceCount || rows.positions[i] < 0 ||
-        rows.positions[i] >= keyPanels * kPanel)
-      throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
+  requirePlaces(rows, sequenceCount, keyPanels);
   for (int64_t i = 0; rows.wanted && i < rows.wantedCount; i++)
     if (rows.wanted[i] < 0 || rows.wanted[i] >= rows.count || (i > 0 && rows.wanted[i] <= rows.wanted[i - 1]))
       throw std::runtime_error("wanted rows are not ascending numbers of rows");
-  const RotaryTable& table = tableFor(engine, rows.shape, theta, rows.positions, rows.count);
+  const RotaryTable& table = tableFor(engine, rows.shape, rotary, rows.positions, rows.count);
   countLayer(engine, layer, rows);
   inPrecision(engine, [&](auto kind) {
     using T = decltype(kind);
-    Cache<T> cache{nullptr, nullptr, rows.shape.kvHeads, rows.shape.headDim, keyPanels};
-    const int64_t heads = sequenceCount * rows.shape.kvHeads;
-    cache.keys = in.write<typename T::Unit>(heads * keyPanels * cache.keyStride());
-    cache.values = in.write<typename T::Unit>(heads * cache.valuePanels() * cache.valueStride());
+    const Cache<T> cache = readCache<T>(in, rows.shape, sequenceCount, keyPanels);
     for (int64_t first = 0; first < rows.count; first += kRowsAtOnce) {
       const NewRows part = rows.part(first, std::min(kRowsAtOnce, rows.count - first));
       runLayer<T>(engine, layer, part, cache, table, stream + first * hidden);

@@ -124,25 +124,26 @@ std::string Engine::takeFailure() {
   return failure;
 }
 
-const RotaryTable& Engine::rotaryTable(int64_t headDim, double theta, int64_t positions) {
-  RotaryTable* table = nullptr;
-  for (RotaryTable& each : rotaryTables_)
-    if (each.headDim == headDim && each.theta == theta) table = &each;
-  if (!table) {
-    rotaryTables_.emplace_back();
-    table = &rotaryTables_.back();
-    table->headDim = headDim;
-    table->theta = theta;
-  }
-  for (; table->positions < positions; table->positions++) {
+void Engine::addRotary(std::vector<double> frequencies) {
+  RotaryTable& table = rotaryTables_.emplace_back();
+  table.frequencies = std::move(frequencies);
+  table.headDim = 2 * static_cast<int64_t>(table.frequencies.size() - 1);
+}
+
+const RotaryTable& Engine::rotaryTable(int64_t number, int64_t headDim, int64_t positions) {
+  if (number < 0 || number >= static_cast<int64_t>(rotaryTables_.size()))
+    throw std::runtime_error("there is no such rotary embedding");
+  RotaryTable& table = rotaryTables_[static_cast<size_t>(number)];
+  if (table.headDim != headDim) throw std::runtime_error("a rotary embedding of another head size");
+  const double factor = table.frequencies.back();
+  for (; table.positions < positions; table.positions++) {
     for (int64_t i = 0; i < headDim / 2; i++) {
-      const double angle = static_cast<double>(table->positions) *
-                           std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(headDim));
-      table->cosine.push_back(static_cast<float>(std::cos(angle)));
-      table->sine.push_back(static_cast<float>(std::sin(angle)));
+      const double angle = static_cast<double>(table.positions) * table.frequencies[static_cast<size_t>(i)];
+      table.cosine.push_back(static_cast<float>(factor * std::cos(angle)));
+      table.sine.push_back(static_cast<float>(factor * std::sin(angle)));
     }
   }
-  return *table;
+  return table;
 }
 
 }  // namespace mixtune

@@ -110,10 +110,11 @@ struct OperationCost {
   double bytes = 0;
 };
 
-/** cos and sin of position · theta^(−2i / headDim), [position][headDim / 2] each. */
+/** factor · cos and factor · sin of position · frequency, [position][headDim / 2] each. */
 struct RotaryTable {
+  /** Of each pair of a head's elements, in radians a position; then the factor: [headDim / 2 + 1]. */
+  std::vector<double> frequencies;
   int64_t headDim = 0;
-  double theta = 0;
   int64_t positions = 0;
   std::vector<float> cosine;
   std::vector<float> sine;
@@ -137,7 +138,10 @@ class Engine {
   const Products products;
   Scratch scratch;
   Scratch& scratchOf(int thread) { return threadScratch_[static_cast<size_t>(thread)]; }
-  const RotaryTable& rotaryTable(int64_t headDim, double theta, int64_t positions);
+  /** Frequencies as RotaryTable has them; the first ones given are number 0. */
+  void addRotary(std::vector<double> frequencies);
+  /** The table of that number for so many positions. */
+  const RotaryTable& rotaryTable(int64_t number, int64_t headDim, int64_t positions);
 
   /** Adds to the cost of the operation at hand. */
   void count(double flops, double bytes) {

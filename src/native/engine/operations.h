@@ -28,6 +28,7 @@
   EACH(tokenLogProbs)            \
   EACH(tokenLogProbsGradient)    \
   EACH(crossEntropyWithGradient) \
+  EACH(cachedSelfAttention)      \
   EACH(decoderLayer)             \
   EACH(nextLogits)               \
   EACH(sampleTokens)             \

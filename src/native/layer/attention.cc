@@ -125,7 +125,7 @@ const RotaryTable& checkLayout(Engine& engine, const AttentionLayout& at) {
     throw std::runtime_error("segments do not cover the rows");
   for (int64_t i = 0; i < at.rows; i++)
     if (at.positions[i] >= at.rows) throw std::runtime_error("a position is beyond the rows");
-  return tableFor(engine, at.shape, at.theta, at.positions, at.rows);
+  return tableFor(engine, at.shape, at.rotary, at.positions, at.rows);
 }
 
 template <class T>

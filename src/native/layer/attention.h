@@ -10,7 +10,8 @@ namespace mixtune {
 struct AttentionLayout {
   int64_t rows;
   HeadShape shape;
-  double theta;
+  /** Number of the rotary embedding. */
+  int64_t rotary;
   const int32_t* positions;
   const int32_t* segments;
   int64_t segmentCount;

@@ -28,8 +28,8 @@ inline void rotate(const float* x, const RotaryTable& table, int64_t position, f
   });
 }
 
-/** The table for these positions. */
-inline const RotaryTable& tableFor(Engine& engine, const HeadShape& shape, double theta, const int32_t* positions,
+/** The rotary embedding of that number for these positions. */
+inline const RotaryTable& tableFor(Engine& engine, const HeadShape& shape, int64_t rotary, const int32_t* positions,
                                    int64_t rows) {
   if (shape.headDim % 2 || shape.heads % shape.kvHeads) throw std::runtime_error("head sizes that do not fit together");
   int64_t last = 0;
@@ -37,7 +37,7 @@ inline const RotaryTable& tableFor(Engine& engine, const HeadShape& shape, doubl
     if (positions[i] < 0) throw std::runtime_error("a position is negative");
     if (positions[i] > last) last = positions[i];
   }
-  return engine.rotaryTable(shape.headDim, theta, last + 1);
+  return engine.rotaryTable(rotary, shape.headDim, last + 1);
 }
 
 }  // namespace mixtune

@@ -15,7 +15,7 @@ AttentionLayout readLayout(Arguments& in) {
   at.shape.heads = in.extent();
   at.shape.kvHeads = in.extent();
   at.shape.headDim = in.extent();
-  at.theta = in.number();
+  at.rotary = in.integer();
   at.positions = in.read<int32_t>(at.rows);
   at.segments = in.read<int32_t>(at.segmentCount + 1);
   return at;
@@ -38,8 +38,8 @@ double attentionFlops(const AttentionLayout& at) {
 }  // namespace
 
 /**
- * rows, segments, heads, kvHeads, headDim, theta, positions, segments, hidden, input (see SubLayerInput), qkv weight,
- * o weight, y, operand or 0, saved qkv or 0, saved out or 0, logSumExp or 0.
+ * rows, segments, heads, kvHeads, headDim, rotary, positions, segments, hidden, input (see SubLayerInput),
+ * qkv weight, o weight, y, operand or 0, saved qkv or 0, saved out or 0, logSumExp or 0.
  */
 void operations::selfAttention(Engine& engine, Arguments& in) {
   const AttentionLayout at = readLayout(in);
@@ -70,9 +70,9 @@ void operations::selfAttention(Engine& engine, Arguments& in) {
 }
 
 /**
- * rows, segments, heads, kvHeads, headDim, theta, positions, segments, hidden, dy, input (see SubLayerInput), operand
- * or 0, saved qkv, saved out, logSumExp, qkv weight, o weight, then dx, dNorm, dQkvWeight, dOWeight, each as
- * accumulate? and the tensor or 0.
+ * rows, segments, heads, kvHeads, headDim, rotary, positions, segments, hidden, dy, input (see
+ * SubLayerInput), operand or 0, saved qkv, saved out, logSumExp, qkv weight, o weight, then dx, dNorm, dQkvWeight,
+ * dOWeight, each as accumulate? and the tensor or 0.
  */
 void operations::selfAttentionGradient(Engine& engine, Arguments& in) {
   const AttentionLayout at = readLayout(in);

@@ -118,6 +118,17 @@ napi_value cacheLayout(Call& call) {
   return layout;
 }
 
+/**
+ * (engine, frequencies and factor as RotaryTable has them) → the number by which operations name this rotary embedding.
+ */
+napi_value rotary(Call& call) {
+  Session& session = call.session();
+  std::vector<double> frequencies = doublesOf(call.env, call.values[1]);
+  if (frequencies.empty()) throw CallFailed{"a rotary embedding without its factor"};
+  session.engine->enqueue([engine = session.engine.get(), frequencies] { engine->addRotary(frequencies); });
+  return numberValue(call.env, session.rotaries++);
+}
+
 /** (engine, bytes) → handle of a block. */
 napi_value allocate(Call& call) {
   Block* block = call.session().engine->pool.allocate(call.size(1));
@@ -245,6 +256,7 @@ NAPI_MODULE_INIT() {
   define<create>(env, exports, "create", instance);
   define<destroy>(env, exports, "destroy", instance);
   define<operandSize>(env, exports, "operandSize", instance);
+  define<rotary>(env, exports, "rotary", instance);
   define<cacheLayout>(env, exports, "cacheLayout", instance);
   define<allocate>(env, exports, "allocate", instance);
   define<release>(env, exports, "release", instance);

@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include <string>
+#include <vector>
 
 namespace mixtune {
 
@@ -35,6 +36,17 @@ inline Bytes bytesOf(napi_env env, napi_value array) {
   check(napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), "a typed array was expected");
   if (type != napi_float32_array && type != napi_int32_array) throw CallFailed{"a 32-bit typed array was expected"};
   return {data, length * 4};
+}
+
+/** The elements of a Float64Array. */
+inline std::vector<double> doublesOf(napi_env env, napi_value array) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  check(napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), "a typed array was expected");
+  if (type != napi_float64_array) throw CallFailed{"a Float64Array was expected"};
+  const double* first = static_cast<const double*>(data);
+  return std::vector<double>(first, first + length);
 }
 
 inline napi_value numberValue(napi_env env, double number) {

@@ -15,6 +15,8 @@ struct Session {
   std::unique_ptr<Engine> engine;
   napi_threadsafe_function reached = nullptr;
   int waiting = 0;
+  /** Rotary embeddings that the engine was given. */
+  int rotaries = 0;
 };
 
 std::unique_ptr<Session> openSession(napi_env env, int threads, bool bfloat16);

@@ -1,10 +1,19 @@
 import type { Tensor } from '../tensor.ts';
 
+/**
+ * How queries and keys turn with their position (Su et al. 2021): pair j of a head by frequencies[j] radians a position,
+ * frequencies [headDim / 2]; 0 = not at all. `factor` scales the rotated vectors (Peng et al. 2023, eq. 21; 1 = not).
+ */
+export interface Rotary {
+  readonly frequencies: Float64Array;
+  readonly factor: number;
+}
+
 export interface AttentionShape {
   heads: number;
   kvHeads: number;
   headDim: number;
-  ropeTheta: number;
+  rotary: Rotary;
 }
 
 /** Where a kernel puts a gradient: written, or added to what is there. */
@@ -192,6 +201,25 @@ export interface FusedKernels {
     loss: Tensor,
     dHidden: GradientTarget | undefined,
     dHead: GradientTarget | undefined,
+  ): void;
+
+  /**
+   * y = o · attention(qkv · n) for n = norm(x), or x without a norm, of new tokens over a cache that is changed in place: row
+   * i belongs to sequence `sequences[i]` at `positions[i]`; its key and value are written to keys / values
+   * [sequences, kvHeads, …cacheShapes] first (for all rows), then its query attends to positions 0…positions[i] of its own
+   * sequence. x, y [rows, hidden]. No gradient.
+   */
+  cachedSelfAttention(
+    x: Tensor,
+    norm: Norm | undefined,
+    qkv: Tensor,
+    o: Tensor,
+    sequences: Tensor,
+    positions: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    y: Tensor,
+    shape: AttentionShape,
   ): void;
 
   /**

@@ -21,6 +21,8 @@ export interface NativeLibrary {
   destroy(engine: number): void;
   /** 32-bit words of a row of that many columns as an operand of products. */
   operandSize(engine: number, rows: number, columns: number): number;
+  /** Gives the engine a rotary embedding, [headDim / 2] frequencies and the factor, and returns its number. */
+  rotary(engine: number, frequencies: Float64Array): number;
   cacheLayout(engine: number, headDim: number, tokens: number): [number, number, number, number];
   allocate(engine: number, bytes: number): number;
   release(engine: number, handle: number): void;

@@ -13,6 +13,7 @@ import type {
 } from './kernels.ts';
 import { handleOf, weightHandleOf } from './native-arguments.ts';
 import type { NativeLibrary } from './native-build.ts';
+import { RotaryNumbers } from './native-rotary.ts';
 
 /** Whether to add. Arguments are written out one by one: arrays of them would be garbage of every call. */
 function accumulates(target: GradientTarget | undefined): number {
@@ -24,12 +25,14 @@ export class NativeKernels implements FusedKernels {
   readonly #library: NativeLibrary;
   readonly #engine: number;
   readonly #op: Record<string, number>;
+  readonly #rotaries: RotaryNumbers;
 
   /** @param operations the number of each operation by its name */
   constructor(library: NativeLibrary, engine: number, operations: Record<string, number>) {
     this.#library = library;
     this.#engine = engine;
     this.#op = operations;
+    this.#rotaries = new RotaryNumbers(library, engine);
   }
 
   linear(x: Tensor, w: Tensor, out: Tensor): void {
@@ -116,12 +119,12 @@ export class NativeKernels implements FusedKernels {
     o: Tensor,
     { positions, segments }: PackedRows,
     y: Tensor,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+    { heads, kvHeads, headDim, rotary }: AttentionShape,
     saved?: SavedAttention,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.selfAttention!,
-      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
+      positions.size, segments.size - 1, heads, kvHeads, headDim, this.#rotaries.numberOf(rotary), handleOf(positions), handleOf(segments),
       x.shape[1]!,
       handleOf(x), handleOf(norm?.weight), norm?.eps ?? 0, handleOf(saved?.input.normed?.inverseRms),
       weightHandleOf(qkv), weightHandleOf(o), handleOf(y),
@@ -134,7 +137,7 @@ export class NativeKernels implements FusedKernels {
     qkv: Tensor,
     o: Tensor,
     { positions, segments }: PackedRows,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+    { heads, kvHeads, headDim, rotary }: AttentionShape,
     dx: GradientTarget | undefined,
     dNorm: GradientTarget | undefined,
     dQkv: GradientTarget | undefined,
@@ -142,7 +145,7 @@ export class NativeKernels implements FusedKernels {
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.selfAttentionGradient!,
-      positions.size, segments.size - 1, heads, kvHeads, headDim, ropeTheta, handleOf(positions), handleOf(segments),
+      positions.size, segments.size - 1, heads, kvHeads, headDim, this.#rotaries.numberOf(rotary), handleOf(positions), handleOf(segments),
       dy.shape[1]!,
       handleOf(dy),
       handleOf(input.normed?.x), handleOf(input.normed?.norm.weight), input.normed?.norm.eps ?? 0,
@@ -194,6 +197,26 @@ export class NativeKernels implements FusedKernels {
       handleOf(loss), handleOf(dHidden?.tensor), handleOf(dHead?.tensor));
   }
 
+  cachedSelfAttention(
+    x: Tensor,
+    norm: Norm | undefined,
+    qkv: Tensor,
+    o: Tensor,
+    sequences: Tensor,
+    positions: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    y: Tensor,
+    { heads, kvHeads, headDim, rotary }: AttentionShape,
+  ): void {
+    // biome-ignore format: one line for each group of arguments
+    this.#library.enqueue(this.#engine, this.#op.cachedSelfAttention!,
+      positions.size, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, this.#rotaries.numberOf(rotary),
+      x.shape[1]!, norm?.eps ?? 0,
+      handleOf(sequences), handleOf(positions), handleOf(x), handleOf(norm?.weight),
+      weightHandleOf(qkv), weightHandleOf(o), handleOf(y), handleOf(keys), handleOf(values));
+  }
+
   decoderLayer(
     stream: Tensor,
     sequences: Tensor,
@@ -201,14 +224,14 @@ export class NativeKernels implements FusedKernels {
     keys: Tensor,
     values: Tensor,
     { attentionNorm, qkv, o, mlpNorm, gateUp, down }: DecoderLayerWeights,
-    { heads, kvHeads, headDim, ropeTheta }: AttentionShape,
+    { heads, kvHeads, headDim, rotary }: AttentionShape,
     eps: number,
     postNorm: boolean,
     wanted?: Tensor,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.decoderLayer!,
-      positions.size, wanted?.size ?? 0, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, ropeTheta,
+      positions.size, wanted?.size ?? 0, keys.shape[0]!, keys.shape[2]!, heads, kvHeads, headDim, this.#rotaries.numberOf(rotary),
       stream.shape[1]!, down.shape[1]!, eps, Number(postNorm),
       handleOf(stream), handleOf(sequences), handleOf(positions), handleOf(wanted),
       handleOf(attentionNorm), weightHandleOf(qkv), weightHandleOf(o),

@@ -39,10 +39,12 @@ export function sequenceLayout(backend: Backend, positions: Int32Array, segments
 }
 
 /** Throws unless the heads can be rotated and share keys and values evenly. */
-export function requireHeads(operation: string, { heads, kvHeads, headDim }: AttentionShape): void {
+export function requireHeads(operation: string, { heads, kvHeads, headDim, rotary }: AttentionShape): void {
   const fit = [heads, kvHeads, heads / kvHeads, headDim / 2].every((size) => Number.isInteger(size) && size > 0);
   if (!fit)
     throw new Error(`${operation}: ${heads} heads, ${kvHeads} key-value heads of ${headDim} do not fit together`);
+  if (rotary.frequencies.length !== headDim / 2)
+    throw new Error(`${operation}: ${rotary.frequencies.length} rotary frequencies for heads of ${headDim}`);
 }
 
 /** Throws unless the layout is of `rows` rows. */
@@ -62,7 +64,7 @@ export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionS
   requireShape('attention', 'qkv', qkv, [rows, (heads + 2 * kvHeads) * headDim]);
   requireLayoutOf('attention', layout, rows);
   resultShape('attention', [heads, rows, rows]);
-  const tables = rotaryTables(qkv.backend, layout.positions, shape);
+  const tables = rotaryTables(qkv.backend, layout.positions, shape.rotary);
   const part = (first: number, count: number): Tensor =>
     reshape(slice(qkv, 1, first * headDim, count * headDim), [rows, count, headDim]);
 

@@ -37,7 +37,7 @@ export function cachedAttention(qkv: Tensor, rows: DecodeRows, cache: LayerCache
     if (!(sequence >= 0 && sequence < sequences && position >= 0 && position < capacity))
       throw new Error(`cachedAttention: row ${row} is outside the cache`);
   }
-  const tables = rotaryTables(backend, rows.positions, shape);
+  const tables = rotaryTables(backend, rows.positions, shape.rotary);
   const part = (first: number, heads: number): Tensor =>
     reshape(slice(qkv, 1, first * headDim, heads * headDim), [count, heads, headDim]);
   const q = transpose(applyRotary(part(0, heads), tables), [1, 0, 2]);

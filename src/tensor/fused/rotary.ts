@@ -1,23 +1,29 @@
 import type { Backend } from '../backends/backend.ts';
-import type { AttentionShape } from '../backends/kernels.ts';
+import type { Rotary } from '../backends/kernels.ts';
 import { add, concat, div, exp, max, mul, reshape, slice, stopGradient, sub, sum } from '../primitives.ts';
 import { filled, fromHost } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** cos and sin of position · θ^(−2j/headDim), each [rows, 1, headDim / 2]. */
+/** factor · cos and factor · sin of position · frequencies[j], each [rows, 1, headDim / 2]. */
 export interface RotaryTables {
   cos: Tensor;
   sin: Tensor;
 }
 
-export function rotaryTables(backend: Backend, positions: Int32Array, shape: AttentionShape): RotaryTables {
-  const half = shape.headDim / 2;
+export function rotaryTables(backend: Backend, positions: Int32Array, { frequencies, factor }: Rotary): RotaryTables {
+  const half = frequencies.length;
   const angles = Float64Array.from(
     { length: positions.length * half },
-    (_, i) => positions[Math.floor(i / half)]! * shape.ropeTheta ** (-(i % half) / half),
+    (_, i) => positions[Math.floor(i / half)]! * frequencies[i % half]!,
   );
   const extent = [positions.length, 1, half];
-  return { cos: fromHost(backend, angles.map(Math.cos), extent), sin: fromHost(backend, angles.map(Math.sin), extent) };
+  const table = (of: (angle: number) => number): Tensor =>
+    fromHost(
+      backend,
+      angles.map((angle) => factor * of(angle)),
+      extent,
+    );
+  return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
 /** Rotates the pairs (j, j + headDim/2) of x [rows, heads, headDim] (Su et al. 2021; the half-rotation convention). */

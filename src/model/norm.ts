@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import type { ModelConfig, NormChoice } from './config.ts';
+import { placements } from './placements/index.ts';
+import type { Placement, Wiring } from './placements/placement.ts';
+
+/** @throws Error where there is no such placement */
+export function placementNamed(name: string): Placement {
+  const placement = placements.find((candidate) => candidate.name === name);
+  if (!placement) throw new Error(`there is no norm placement ${name}`);
+  return placement;
+}
+
+/** How layer `layer` (from 0) joins its sub-layers and norms to the residual stream. */
+export function wiringOf(config: ModelConfig, layer: number): Wiring {
+  return placementNamed(config.norm.name).wiring(layer, config);
+}
+
+/** What config.json and the metadata of weights say of the placement: `norm`, its name, and its settings. */
+export function writtenPlacement({ norm: { name, settings }, layers }: ModelConfig): Record<string, string | number> {
+  return { norm: name, ...placementNamed(name).write(settings, layers) };
+}
+
+/**
+ * The configuration with another placement; `values` are its keys as a person gives them, defaults left out.
+ * @throws SettingProblem where they do not fit the layers
+ */
+export function withPlacement(
+  config: ModelConfig,
+  name: string,
+  values: Readonly<Record<string, unknown>> = {},
+): ModelConfig {
+  const placement = placementNamed(name);
+  const settings = placement.resolve(z.object(placement.keys).parse(values), config.layers);
+  return { ...config, norm: { name, settings } };
+}
+
+/** In words, such as `Post-LN in the first 3 of 12 layers, Pre-LN in the rest`. */
+export function describeNorm({ name, settings }: NormChoice, layers: number): string {
+  return placementNamed(name).describe(settings, layers);
+}

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import type { Norm } from '../../tensor/backends/kernels.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { ModelConfig, NormSettings } from '../config.ts';
+import type { Part } from '../part.ts';
+
+/** A sub-layer F (attention or MLP) of x [rows, hidden]: F(x), or F(N(x)) with a norm in front, in one operation. */
+export type SubLayer = (x: Tensor, norm?: Norm) => Tensor;
+
+/** How one layer joins its two sub-layers to the residual stream, with the tensors that this takes. */
+export interface Wiring<Own extends string = string> {
+  /** For people: `Pre-LN`. */
+  readonly kind: string;
+  /** Its norms and other tensors of its own, for each sub-layer, by the names that `join` uses. */
+  readonly parts: Readonly<Record<'attention' | 'mlp', Readonly<Record<Own, Part>>>>;
+  /** Factors on the standard deviations that projections begin with. */
+  readonly gain?: Readonly<Partial<Record<'v' | 'o' | 'gate' | 'up' | 'down', number>>>;
+  /** The equation, for a sub-layer F of the residual stream x [rows, hidden] and its own tensors; `eps` is that of the norms. */
+  join(x: Tensor, own: Readonly<Record<Own, Tensor>>, f: SubLayer, eps: number): Tensor;
+  /** Where backends have a kernel of one whole decoding step of a layer that is wired so: which. */
+  readonly decodingKernel?: 'pre' | 'post';
+}
+
+/** A norm placement: which wiring each layer of a model has. */
+export interface Placement {
+  readonly name: string;
+  /** For people, as in `Norm placement: …`. */
+  describe(settings: NormSettings, layers: number): string;
+  /** What a person can set of it, as keys of a stage. */
+  readonly keys: z.ZodRawShape;
+  /** Settings for a model of so many layers, out of the values of `keys`. @throws SettingProblem */
+  resolve(values: Readonly<Record<string, unknown>>, layers: number): NormSettings;
+  /** The settings as config.json and the metadata of weights say them, under the names of the authors' code. */
+  write(settings: NormSettings, layers: number): Readonly<Record<string, number>>;
+  /** The settings out of what config.json or metadata say. @throws SettingProblem for what contradicts the placement */
+  read(said: Readonly<Record<string, unknown>>, layers: number): NormSettings;
+  /** All settings that a model of so many layers could have: its tensors' names tell which. */
+  candidates(layers: number): Iterable<NormSettings>;
+  /** Another placement with the same names, which is meant where only names are known. */
+  readonly ambiguousWith?: string;
+  wiring(layer: number, config: ModelConfig): Wiring;
+}
+
+/** A setting that was given, by a person or a file, and that cannot be. */
+export class SettingProblem extends Error {
+  /** The key that was given. */
+  readonly key: string;
+
+  constructor(key: string, message: string) {
+    super(message);
+    this.key = key;
+  }
+}

@@ -1,0 +1,28 @@
+import type { Rotary } from './kernels.ts';
+import type { NativeLibrary } from './native-build.ts';
+
+/** The numbers by which operations of an engine name rotary embeddings: each different one is given to it once. */
+export class RotaryNumbers {
+  readonly #library: NativeLibrary;
+  readonly #engine: number;
+  readonly #numbers = new WeakMap<Rotary, number>();
+  readonly #byContent = new Map<string, number>();
+
+  constructor(library: NativeLibrary, engine: number) {
+    this.#library = library;
+    this.#engine = engine;
+  }
+
+  numberOf(rotary: Rotary): number {
+    return this.#numbers.get(rotary) ?? this.#given(rotary);
+  }
+
+  #given(rotary: Rotary): number {
+    const frequencies = Float64Array.of(...rotary.frequencies, rotary.factor);
+    const content = frequencies.join();
+    const number = this.#byContent.get(content) ?? this.#library.rotary(this.#engine, frequencies);
+    this.#byContent.set(content, number);
+    this.#numbers.set(rotary, number);
+    return number;
+  }
+}

@@ -1,0 +1,143 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { loadModel } from '../../src/checkpoint/load-model.ts';
+import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
+import { generate } from '../../src/generation/generate.ts';
+import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
+import { checkpointTensors } from '../../src/model/parameters.ts';
+import { exportStage } from '../../src/stages/export.ts';
+import { type PretrainConfig, pretrainStage } from '../../src/stages/pretrain.ts';
+import { pause, type StageRun } from '../../src/stages/stage.ts';
+import { openBackend } from '../../src/tensor/backends/open.ts';
+import { linear } from '../../src/tensor/fused/linear.ts';
+import { scope } from '../../src/tensor/scope.ts';
+import { trainTokenizer } from '../../src/tokenizer/train.ts';
+
+vi.mock(import('../../src/model/placements/index.ts'), async (original) => {
+  const [{ placements }, { toyPlacement }] = await Promise.all([original(), import('./toy-placement.ts')]);
+  return { placements: [...placements, toyPlacement] };
+});
+
+const text = 'The mill stands by the river. Anna bakes bread in the morning and sells it at noon. '.repeat(20);
+
+describe.each(['native', 'portable'] as const)(
+  'a placement that is one value and one entry in a list, on %s',
+  (name) => {
+    let folder: string;
+    let run: StageRun;
+    let config: PretrainConfig;
+    let whole: Trained;
+    const tokenizer = trainTokenizer([text], { vocabSize: 290 });
+
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'mixtune-placement-'));
+      const { backend } = await openBackend({ backend: name, precision: 'f32' });
+      await mkdir(join(folder, 'tokenizer'));
+      await tokenizer.save(join(folder, 'tokenizer'));
+      await writeFile(join(folder, 'text.txt'), text);
+      const inputs = { tokenizer: [{ name: 'tokenizer', directory: join(folder, 'tokenizer') }] };
+      run = { backend, seed: 1, directory: folder, baseDirectory: folder, inputs, log: () => {} };
+      config = pretrainStage.schema.parse({
+        ...{ tokenizer: 'tokenizer', data: 'text.txt', model: '1m', norm: 'toy', stride: 3 },
+        ...{ length: 8, steps: 3, batchSize: 1, lr: 1e-2, weightDecay: 0.1 },
+      });
+      whole = await trained(3);
+    });
+    afterAll(async () => {
+      await run.backend.dispose();
+      await rm(folder, { recursive: true });
+    });
+
+    interface Trained {
+      losses: number[];
+      saved: string;
+      final: string;
+    }
+
+    /** Trains up to update `stopAt`, from the start or a saved state, and saves there. */
+    async function trained(stopAt: number, from?: string): Promise<Trained> {
+      const state = await pretrainStage.open(config, run, from);
+      const losses: number[] = [];
+      for await (const record of pretrainStage.run(config, state, run)) {
+        if (record === pause) continue;
+        losses.push(record.loss!);
+        if (record.step === stopAt) break;
+      }
+      const saved = join(folder, `state-${stopAt}-${from === undefined ? 'whole' : 'resumed'}`);
+      await mkdir(saved);
+      await pretrainStage.save!(state, saved);
+      const final = `${saved}-final`;
+      await mkdir(final);
+      await pretrainStage.finish(config, state, final);
+      pretrainStage.close?.(state);
+      return { losses, saved, final };
+    }
+
+    test('trains, and goes on from a saved state to the same bits', async () => {
+      const half = await trained(1);
+      const rest = await trained(3, half.saved);
+      expect(whole.losses.at(-1)).not.toBe(whole.losses[0]);
+      expect([...half.losses, ...rest.losses]).toEqual(whole.losses);
+      const weights = (directory: string) => readFile(join(directory, 'model.safetensors'));
+      expect((await weights(rest.final)).equals(await weights(whole.final))).toBe(true);
+    });
+
+    test('begins as its parts say, and only what decays is pulled to 0', async () => {
+      const { model } = await loadModel(whole.final, run.backend);
+      const names = [...model.parameters.keys()].filter(
+        (name) => name.includes('layers.0.') && /scale|norm/.test(name),
+      );
+      expect(names).toHaveLength(6);
+      expect(names.some((name) => model.decaying.has(name))).toBe(false);
+      expect(model.decaying.has('model.layers.0.mlp.down_proj.weight')).toBe(true);
+    });
+
+    test('is stated by the config, and inferred where nothing states it', async () => {
+      const stated = await readModelDirectory(whole.final);
+      expect(stated.config.norm).toEqual({ name: 'toy', settings: { stride: 3 } });
+      const bare = join(folder, 'bare');
+      await mkdir(bare);
+      const json = JSON.parse(await readFile(join(whole.final, 'config.json'), 'utf8'));
+      await writeFile(join(bare, 'config.json'), JSON.stringify({ ...json, norm: undefined, stride: undefined }));
+      const specs = checkpointTensors(stated.config).map(({ name, shape }) => ({ name, shape, dtype: 'F32' as const }));
+      await writeSafetensors(join(bare, 'model.safetensors'), specs, (name) => stated.read(name));
+      const inferred = await readModelDirectory(bare);
+      expect(inferred.config.norm).toEqual(stated.config.norm);
+      expect(inferred.notes[0]).toMatch(/scaled sub-layers in one of 3 of 4 layers; inferred from the tensor names/);
+    });
+
+    test('exports', async () => {
+      const exporting = exportStage.schema.parse({ from: whole.final, dtype: 'bf16' });
+      const exportRun = { ...run, inputs: { from: [{ name: 'model', directory: whole.final }] } };
+      const state = await exportStage.open(exporting, exportRun, undefined);
+      for await (const _ of exportStage.run(exporting, state, exportRun));
+      const out = join(folder, 'exported');
+      await mkdir(out);
+      await exportStage.finish(exporting, state, out);
+      expect((await readModelDirectory(out)).config.norm.name).toBe('toy');
+    });
+
+    test('decodes to the tokens that training gives the highest logits', async () => {
+      const { model } = await loadModel(whole.final, run.backend);
+      const prompt = tokenizer.encode('Anna bakes');
+      const [generation] = await generate(model, [prompt], { maxNewTokens: 8, stopIds: [] });
+      const sequence = [...prompt];
+      for (const token of generation!.tokens) {
+        const logits = await lastLogits(model, Int32Array.from(sequence));
+        expect(token).toBe(logits.indexOf(Math.max(...logits)));
+        sequence.push(token);
+      }
+    });
+  },
+);
+
+async function lastLogits(model: Model, tokens: Int32Array): Promise<number[]> {
+  const input = { tokens, positions: Int32Array.from(tokens.keys()), segments: Int32Array.of(0, tokens.length) };
+  const logits = scope(() => linear(hiddenStates(model, input), headOf(model)), { adopt: false });
+  const all = await model.backend.read(logits);
+  logits.release();
+  return [...all.slice(-model.config.vocabSize)];
+}
