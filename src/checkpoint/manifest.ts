@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { z } from 'zod';
+import { parseJson } from '../config/json.ts';
 import type { Problem } from '../errors.ts';
 import { writeFileAtomically } from './atomic.ts';
 
@@ -39,7 +40,7 @@ export async function writeManifest(
 /** The manifest of a directory; undefined where there is none or it is damaged, that is, where nothing was finished. */
 export async function readManifest(directory: string): Promise<Manifest | undefined> {
   try {
-    return schema.parse(JSON.parse(await readFile(join(directory, manifestFile), 'utf8')));
+    return schema.parse(parseJson(await readFile(join(directory, manifestFile), 'utf8')));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof SyntaxError || error instanceof z.ZodError || code === 'ENOENT' || code === 'ENOTDIR') {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { parseJson } from '../config/json.ts';
 import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
 
@@ -22,7 +23,7 @@ export async function readSavedJson<T>(file: string, schema: z.ZodType<T>): Prom
   });
   let content: unknown;
   try {
-    content = JSON.parse(text);
+    content = parseJson(text);
   } catch (error) {
     throw refuse(`is no JSON: ${(error as Error).message}`);
   }

@@ -1,3 +1,5 @@
+import { parseJson } from '../config/json.ts';
+
 /** Objects and lists inside each other, at most: far more than any file of a model has, and no burden on the parser. */
 const mostDepth = 64;
 
@@ -8,7 +10,7 @@ const mostDepth = 64;
  */
 export function parseStrictJson(text: string): unknown {
   checkDepth(text);
-  const value: unknown = JSON.parse(text);
+  const value: unknown = parseJson(text);
   checkStrings(text);
   return value;
 }

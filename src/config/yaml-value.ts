@@ -27,10 +27,17 @@ export function plainValue(
       ? mapOf(node.items as Pair<Node, Node | null>[], depth + 1)
       : isSeq(node)
         ? (node.items as Node[]).map((item) => read(item, depth + 1))
-        : isScalar(node)
-          ? node.value
-          : null;
+        : scalarOf(node);
     if (anchor) Object.assign(anchor, { value, isOpen: false });
+    return value;
+  };
+
+  const scalarOf = (node: Node): unknown => {
+    const value = isScalar(node) ? node.value : null;
+    // No path and no name may hold it, and whatever is given one fails in words of its own.
+    if (typeof value === 'string' && value.includes('\0')) {
+      problems.push({ message: 'a text holds the character U+0000', ...lineOf(node) });
+    }
     return value;
   };
 
@@ -41,11 +48,13 @@ export function plainValue(
       const problem =
         name === undefined
           ? 'a key must be text'
-          : name === '__proto__'
-            ? 'the name `__proto__` cannot be used'
-            : entries.has(name)
-              ? `key \`${name}\` stands twice`
-              : undefined;
+          : name?.includes('\0')
+            ? 'a key holds the character U+0000'
+            : name === '__proto__'
+              ? 'the name `__proto__` cannot be used'
+              : entries.has(name)
+                ? `key \`${name}\` stands twice`
+                : undefined;
       if (problem) problems.push({ message: problem, ...lineOf(key) });
       else entries.set(name!, read(value, depth));
     }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { basename } from 'node:path';
 import { isJsonObject, parseStrictJson } from '../checkpoint/strict-json.ts';
+import { parseJson } from '../config/json.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { openRegularFile } from '../files.ts';
 import { notJsonProblem } from './containers.ts';
@@ -107,7 +108,7 @@ function parseRecord(bytes: Buffer): Record<string, unknown> {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new UnreadableRow(`broken JSON: ${(error as SyntaxError).message}`);
   }

@@ -1,4 +1,5 @@
 import { isJsonObject } from '../checkpoint/strict-json.ts';
+import { parseJson } from '../config/json.ts';
 import type { Problem } from '../errors.ts';
 import { readRegularFile } from '../files.ts';
 import { shellPath } from './containers.ts';
@@ -27,7 +28,7 @@ export async function spreadObjectsProblem(file: string, firstLine: Buffer): Pro
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { RequestError } from '../errors.ts';
-import { withinTime } from '../time-limit.ts';
+import { parseJson } from '../config/json.ts';
+import { RequestError, RunError } from '../errors.ts';
+import { readTextFile } from '../files.ts';
+import { TimeLimitError, withinTime } from '../time-limit.ts';
 
 /** Its hundred files are loaded where a schema is, not whenever a command starts. */
 const require = createRequire(import.meta.url);
@@ -20,38 +21,48 @@ export type SchemaCheck = (text: string) => boolean;
  * @throws Error where the text is no JSON, no schema, or one that refers to itself without end
  */
 export function schemaCheck(schemaText: string): SchemaCheck {
-  const schema: unknown = JSON.parse(schemaText);
+  const schema: unknown = parseJson(schemaText);
   if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema))) {
     throw new Error('a JSON schema is an object');
   }
   const isDraft7 = typeof schema === 'object' && /draft-0[67]\//.test(String(Object(schema).$schema));
   const options = { strictTypes: false, strictTuples: false, validateFormats: false, logger: false } as const;
   const Validator = isDraft7 ? ajv7() : ajv2020();
-  const satisfies = new Validator(options).compile(schema);
-  assertEnds(satisfies);
+  let satisfies: (value: unknown) => boolean;
+  try {
+    satisfies = new Validator(options).compile(schema);
+    for (const value of [null, 0, '', [], {}]) satisfies(value);
+  } catch (error) {
+    throw inWords(error);
+  }
   return (text) => {
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseJson(text);
     } catch {
       return false;
     }
-    return withinTime(timeLimit, () => satisfies(value));
+    try {
+      return withinTime(timeLimit, () => satisfies(value));
+    } catch (error) {
+      throw error instanceof TimeLimitError ? error : new RunError(inWords(error).message, { cause: error });
+    }
   };
 }
 
-function assertEnds(satisfies: (value: unknown) => boolean): void {
-  try {
-    for (const value of [null, 0, '', [], {}]) satisfies(value);
-  } catch (error) {
-    throw error instanceof RangeError ? new Error('the schema refers to itself without end') : error;
-  }
+/** An error of what was compiled of a schema; a pattern is compiled when it is used for the first time. */
+function inWords(error: unknown): Error {
+  if (error instanceof RangeError) return new Error('the schema refers to itself without end');
+  const { message } = error as Error;
+  return message.endsWith('too large') ? new Error('a pattern of the schema is too large') : (error as Error);
 }
 
 /** The check of a schema file. @throws RequestError */
 export async function loadSchemaCheck(path: string): Promise<SchemaCheck> {
+  const text = await readTextFile(path);
+  if (text === undefined) throw new RequestError({ where: path, message: 'does not exist' });
   try {
-    return schemaCheck(await readFile(path, 'utf8'));
+    return schemaCheck(text);
   } catch (error) {
     throw new RequestError({
       where: path,

@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { parseJson } from '../config/json.ts';
 import { validate } from '../config/validate.ts';
 import type { Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
@@ -86,7 +87,7 @@ export async function readJob(file: string): Promise<NodeJob> {
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { appendFileSync, statSync, truncateSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
 import { WriteError, writeError } from '../checkpoint/write-error.ts';
+import { parseJson } from '../config/json.ts';
 import type { NodeProgress } from './node-progress.ts';
 
 /** One line of metrics.jsonl; docs/architecture.md has the forms. */
@@ -128,7 +129,7 @@ export function followRecords(file: string): () => Promise<MetricsRecord[]> {
 
 function recordOf(line: string): MetricsRecord | undefined {
   try {
-    const record: unknown = JSON.parse(line);
+    const record: unknown = parseJson(line);
     return isRecord(record) ? record : undefined;
   } catch {
     return undefined;
@@ -136,5 +137,6 @@ function recordOf(line: string): MetricsRecord | undefined {
 }
 
 function isRecord(value: unknown): value is MetricsRecord {
-  return typeof value === 'object' && value !== null && 'type' in value && 'step' in value;
+  if (typeof value !== 'object' || value === null || !('type' in value && 'step' in value)) return false;
+  return typeof value.type === 'string' && Number.isSafeInteger(value.step) && Number(value.step) >= 0;
 }

@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeError } from '../checkpoint/write-error.ts';
+import { parseJson } from '../config/json.ts';
 import { RequestError } from '../errors.ts';
 import { identitySchema, ownIdentity, type ProcessIdentity, whereabouts } from './process-identity.ts';
 
@@ -89,7 +90,7 @@ function textOf(file: string): string | undefined {
 
 function parsed(text: string | undefined): unknown {
   try {
-    return JSON.parse(text ?? '');
+    return parseJson(text ?? '');
   } catch {
     return undefined;
   }

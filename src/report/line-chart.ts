@@ -109,6 +109,9 @@ function stepAxis(categories: readonly string[] | undefined) {
   return { ...look, type: 'value', min: 0, max: 'dataMax', minInterval: 1, axisLabel: label };
 }
 
+/** The largest value, in smallest ones, that a logarithmic axis shows; beyond, no chart says anything. */
+const widestRatio = 1e30;
+
 /** Logarithmic where all values are positive and the largest is more than three times the smallest, else linear. */
 function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
   const values = curves.flatMap(extremes).filter(Number.isFinite);
@@ -121,10 +124,11 @@ function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
     const ends = { ...(min < 0.01 && { min: 0 }), ...(max > 0.99 && { max: 1 }) };
     return { ...axisLook, type: 'value', scale: true, ...ends, axisLabel: label };
   }
-  if (linear || !(min > 0 && max / min > 3)) {
+  const ratio = max / min;
+  if (linear || !(min > 0 && ratio > 3 && ratio < widestRatio)) {
     return { ...axisLook, type: 'value', scale: true, axisLabel: { ...axisLabel, formatter: formatTick } };
   }
-  const margin = (max / min) ** 0.04;
+  const margin = ratio ** 0.04;
   // The library labels powers of ten only, of which there may be none in between.
   const customValues = logTicks(min / margin, max * margin);
   return {

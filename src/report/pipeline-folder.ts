@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { parseJson } from '../config/json.ts';
 import { linesOf } from '../data/record-splitting.ts';
 import { RequestError } from '../errors.ts';
 
@@ -167,7 +168,7 @@ async function* readRecords(file: string): AsyncGenerator<Record<string, unknown
 
 function parseObject(line: string): Record<string, unknown> | undefined {
   try {
-    return asObject(JSON.parse(line));
+    return asObject(parseJson(line));
   } catch {
     return undefined;
   }
@@ -190,7 +191,7 @@ async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | unde
   if (text === undefined) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new RequestError({ message: `not valid JSON (${(error as Error).message})`, where: file }, 'the report');
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../config/json.ts';
 import { RequestError } from '../errors.ts';
 
 /** One id, a list, or none (`null`, or −1 in older files). */
@@ -41,7 +42,7 @@ export function parseModelSettings(files: ReadonlyMap<string, Uint8Array>): Mode
 function parse<T>(files: ReadonlyMap<string, Uint8Array>, name: string, schema: z.ZodType<T>): T | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(files.get(name)));
+    value = parseJson(new TextDecoder().decode(files.get(name)));
   } catch {
     return undefined;
   }

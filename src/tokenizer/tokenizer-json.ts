@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../config/json.ts';
 import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { decodeText } from '../files.ts';
@@ -77,7 +78,7 @@ export const copyHint = 'copy or download the file again; it is the one that Hug
 function parse<T>(bytes: Uint8Array, schema: z.ZodType<T>, file: string): T {
   let value: unknown;
   try {
-    value = JSON.parse(decodeText(bytes, file));
+    value = parseJson(decodeText(bytes, file));
   } catch (error) {
     if (error instanceof RequestError) throw error;
     throw new RequestError({ message: `is not JSON: ${(error as Error).message}`, where: file, hint: copyHint });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { parseJson } from '../config/json.ts';
 import type { Sequence } from '../data/batch.ts';
 import type { Model } from '../model/model.ts';
 import { weightsChecksum } from './rollout-checks.ts';
@@ -53,7 +54,7 @@ async function readCache(file: string, sequences: number): Promise<number[] | un
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   try {
-    const values: unknown = JSON.parse(text);
+    const values: unknown = parseJson(text);
     const isWhole = Array.isArray(values) && values.length === sequences && values.every(Number.isFinite);
     return isWhole ? (values as number[]) : undefined;
   } catch {

@@ -54,6 +54,11 @@ describe('what YAML allows and a config does not', () => {
     expect(problemsOf('a:\n  __proto__: { polluted: 1 }\n')).toContain('line 2: the name `__proto__` cannot be used');
   });
 
+  it('names texts and keys that no path could be', () => {
+    expect(problemsOf('a: 1\nb: ["x\\0y"]\n')).toContain('line 2: a text holds the character U+0000');
+    expect(problemsOf('a: 1\n"x\\0y": 1\n')).toContain('line 2: a key holds the character U+0000');
+  });
+
   it('names a second document', () => {
     expect(problemsOf('a: 1\n---\nb: 2\n')).toMatch(/1 problem in mine.yaml[\s\S]+a second document begins/);
   });

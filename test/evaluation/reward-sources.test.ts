@@ -122,8 +122,18 @@ describe('checks that do not end', () => {
     await expect(verifiedReward(kind, 1).rewardsOf([completion(written, answer)])).rejects.toThrow(wanted);
   });
 
+  test('a pattern that no engine takes is told when it is met', () => {
+    const pattern = 'a'.repeat(100_000);
+    const tooLarge = 'a pattern of the schema is too large';
+    expect(() => schemaCheck(JSON.stringify({ type: 'string', pattern }))).toThrow(tooLarge);
+    const check = schemaCheck(JSON.stringify({ type: 'object', properties: { a: { type: 'string', pattern } } }));
+    expect(() => check('{"a":"aaa"}')).toThrow(tooLarge);
+  });
+
   test('a schema that refers to itself without end is no schema', () => {
     expect(() => schemaCheck('{"$ref": "#"}')).toThrow('refers to itself without end');
+    const twice = { $defs: { a: { $defs: { a: {} }, $ref: '#/$defs/a' } }, $ref: '#/$defs/a' };
+    expect(() => schemaCheck(JSON.stringify(twice))).toThrow('refers to itself without end');
     expect(schemaCheck('{"properties": {"next": {"$ref": "#"}}, "type": "object"}')('{"next": {}}')).toBe(true);
   });
 });

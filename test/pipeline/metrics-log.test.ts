@@ -21,6 +21,20 @@ it('numbers that are not finite are written as their names', async () => {
   expect(await readFile(file, 'utf8')).toBe('{"type":"step","step":1,"loss":"NaN","kl":"-Infinity"}\n');
 });
 
+it('a line that is no record is left out', async () => {
+  const strange = [
+    '{"type":["eval"],"step":1}',
+    '{"type":"step","step":"1"}',
+    '{"type":"step","step":-1}',
+    'x',
+    '[]',
+    '{}',
+  ];
+  const others = [`{"type":"step","step":1,"x":${'['.repeat(1000)}${']'.repeat(1000)}}`, '{"type":"step","step":0.5}'];
+  await writeFile(file, `${[...strange, ...others, '{"type":"step","step":7}'].join('\n')}\n`);
+  expect(await readRecords(file)).toEqual([{ type: 'step', step: 7 }]);
+});
+
 describe('a log that is gone on with', () => {
   const types = ['start 0', 'step 1', 'eval 1', 'step 2', 'sample 2', 'eval 2', 'stopped 2', 'step 3'];
   const written = types.map((text) => {

@@ -75,6 +75,10 @@ describe('lineChart', () => {
     expect(labels(chart([0.9, 0.1], share, { ...noisy, deviations: [0.2, 0.2] }))).not.toContain('120%');
   });
 
+  it('has no logarithms where no axis could hold the values', () => {
+    expect(lineChart(chart([1e308, 1e-308])).text).not.toContain('log scale');
+  });
+
   it('gives the script the values that were recorded, in words', () => {
     const { text } = lineChart(chart([4.125, 2.5], {}, { detail: 'held out' }));
     const { curves, stops } = JSON.parse(/<script type="application\/json">(.*)<\/script>/.exec(text)![1]!);

@@ -211,10 +211,11 @@ describe('errors name the file and what to do', () => {
       /normalizer\.pattern: is missing/,
     ],
     [
-      'steps nested without end',
-      () => ({ pre_tokenizer: nested(1000) }),
+      'steps nested more deeply than any are',
+      () => ({ pre_tokenizer: nested(100) }),
       /pre_tokenizer: is nested more than 16 levels/,
     ],
+    ['steps nested without end', () => ({ pre_tokenizer: nested(1000) }), /deeper than 256 levels/],
     [
       'a template that names a token it does not have',
       () => ({

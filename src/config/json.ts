@@ -1,0 +1,32 @@
+/** Levels of lists and objects; whatever walks through a value, or writes it in a message, takes stack for each. */
+const maxDepth = 256;
+
+const [quote, backslash] = ['"'.charCodeAt(0), '\\'.charCodeAt(0)];
+const [openList, closeList, openObject, closeObject] = ['[', ']', '{', '}'].map((bracket) => bracket.charCodeAt(0));
+
+/** What a text in JSON says. @throws SyntaxError, also where lists and objects are nested too deeply */
+export function parseJson(text: string): unknown {
+  if (isDeep(text)) throw new SyntaxError(`lists and objects inside each other are deeper than ${maxDepth} levels`);
+  return JSON.parse(text);
+}
+
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === quote) at = closingQuote(text, at);
+    else if (code === openList || code === openObject) {
+      if (++depth > maxDepth) return true;
+    } else if (code === closeList || code === closeObject) depth--;
+  }
+  return false;
+}
+
+function closingQuote(text: string, opening: number): number {
+  for (let at = opening + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === backslash) at++;
+    else if (code === quote) return at;
+  }
+  return text.length;
+}
