@@ -107,6 +107,11 @@ describe('a pipeline', () => {
       { id: 'first/shared/seed-1', status: 'new', inputs: [] },
       { id: 'second/shared/seed-1', status: 'new', inputs: ['first/shared/seed-1'] },
     ]);
+    const inWords = await counter(folder, 'run', 'demo.yaml', '--dry-run');
+    expect([inWords.status, inWords.stdout]).toEqual([
+      0,
+      expect.stringMatching(/second\/shared\/seed-1 +count +to run/),
+    ]);
     expect(existsSync(out)).toBe(false);
   });
 

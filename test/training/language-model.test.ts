@@ -5,10 +5,11 @@ import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { withPlacement } from '../../src/model/norm.ts';
 import { presetConfig } from '../../src/model/presets.ts';
+import { copyModel } from '../../src/model/weights.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { fromHost } from '../../src/tensor/scope.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches, sumOnHost } from '../../src/training/language-model.ts';
-import { newOptimizer, releaseOptimizer } from '../../src/training/optimizer.ts';
+import { newOptimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
 import { logLikelihoods } from '../../src/training/sequence-log-probs.ts';
 
 let model: Model;
@@ -78,4 +79,17 @@ test('a loss that is not finite is an error of its step', async () => {
   for (const broken of [Number.NaN, Number.POSITIVE_INFINITY]) {
     await expect(sumOnHost([scalar(1), scalar(broken)], 7)).rejects.toThrow(`the loss of step 7 is ${broken}`);
   }
+});
+
+test('a gradient that is not finite is an error of its step', async () => {
+  const options = { lr: 1e-3, minLr: 1, warmup: 0, schedule: 'constant', weightDecay: 0, clip: 1 } as const;
+  const copy = copyModel(model);
+  const optimizer = newOptimizer(copy);
+  await languageModelLoss(optimizer, [sequences]);
+  model.backend.fill(optimizer.gradients.get('model.norm.weight')!, Number.NaN);
+  await expect(update(optimizer, { ...options, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 }, 5)).rejects.toThrow(
+    'the gradient norm of step 1 is NaN',
+  );
+  releaseOptimizer(optimizer);
+  releaseModel(copy);
 });
