@@ -21,7 +21,15 @@ const spaced = (text: string) => text.replaceAll('\u00a0', ' ');
 describe('metricKind', () => {
   it('knows direction and unit by the last part of the name', () => {
     expect(share).toMatchObject({ label: 'exact match', better: 'higher', share: true });
-    expect(metricKind('books/perplexity')).toMatchObject({ better: 'lower' });
+    for (const lower of ['books/perplexity', 'loss', 'held out/loss', 'nll', 'calibrationError']) {
+      expect(metricKind(lower), lower).toMatchObject({ better: 'lower' });
+    }
+    for (const higher of ['accuracy', 'held out/accuracy', 'margin', 'reward', 'verifiedReward', 'winRate']) {
+      expect(metricKind(higher), higher).toMatchObject({ better: 'higher' });
+    }
+    for (const neither of ['kl', 'entropy', 'responseLength', 'endRate', 'score']) {
+      expect(metricKind(neither).better, neither).toBe(undefined);
+    }
     expect(metricKind('town/questions/accuracy').label).toBe('accuracy');
     expect(metricKind('held out/accuracy').label).toBe('reward accuracy');
     expect(metricSubject('town/questions/exactMatch')).toBe('town/questions');

@@ -381,3 +381,21 @@ async function copyStart(
   await saveModel(join(directory, name), model, { tokenizer: await loadTokenizer(join(directory, 'start')) });
   releaseModel(model);
 }
+
+test('beta and the weight of the cross-entropy are those that the loss is known with', () => {
+  const keysOf = (loss: string, more = {}) =>
+    dpoStage.schema.parse({ from: 'start', data: 'pairs.jsonl', loss, ...more });
+  const found = ['dpo', 'ipo', 'hinge', 'kto', 'orpo', 'simpo'].map((loss) => [
+    keysOf(loss).beta,
+    keysOf(loss).nllWeight,
+  ]);
+  expect(found).toEqual([
+    [0.1, 0],
+    [0.1, 0],
+    [0.1, 0],
+    [0.1, 0],
+    [0.1, 1],
+    [2, 0],
+  ]);
+  expect(keysOf('simpo', { beta: 3, nllWeight: 0.5 })).toMatchObject({ beta: 3, nllWeight: 0.5 });
+});
