@@ -70,6 +70,17 @@ describe('chat template', () => {
   });
 });
 
+test('with `ignore_merges` a word that is an entry is one token, whatever the merges make of it', async () => {
+  const { model } = JSON.parse(await readFile(join(directory, 'tokenizer.json'), 'utf8'));
+  const vocab = { ...model.vocab, zebra: Object.keys(model.vocab).length };
+  for (const ignore_merges of [true, false]) {
+    await change('tokenizer.json', { model: { ...model, vocab, ignore_merges } });
+    const { encode } = await loadTokenizer(directory);
+    expect([...encode('zebra')].length).toBe(ignore_merges ? 1 : 5);
+    expect([...encode('zebras')].length).toBe(6);
+  }
+});
+
 describe('special tokens', () => {
   test('as objects, and from special_tokens_map.json where the config has none', async () => {
     await change('tokenizer_config.json', { eos_token: { content: '<|user|>', lstrip: false }, pad_token: null });

@@ -34,6 +34,8 @@ describe('drift', () => {
 
   test('length, alone and with the reward', () => {
     expect(warningsOf({ responseLength: 20 }).get('length')).toBe('responses went from 10.0 to 20.0 tokens');
+    expect(warningsOf({ responseLength: 4 }).get('length')).toBe('responses went from 10.0 to 4.0 tokens');
+    expect(warningsOf({ responseLength: 6 }).size).toBe(0);
     const hacked = warningsOf({ responseLength: 20, reward: better });
     expect(hacked.get('length')).toContain('while the reward rose from 0.400 to 0.600: look whether length alone');
   });
