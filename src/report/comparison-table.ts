@@ -1,4 +1,4 @@
-import { type Cell, difference, type MetricRow, type StageComparison } from './comparison.ts';
+import { type Cell, canBeJudged, difference, type MetricRow, type StageComparison } from './comparison.ts';
 import { html, type Markup } from './html.ts';
 import {
   formatDifference,
@@ -36,9 +36,13 @@ function glossary(comparisons: readonly StageComparison[]): Markup {
   const meanings = new Map(kinds.flatMap(({ label, meaning }) => (meaning ? [[label, meaning] as const] : [])));
   return html`<details><summary>What the metrics mean</summary><dl class="glossary">
 ${[...meanings].map(([label, meaning]) => html`<dt>${label}</dt><dd>${meaning}</dd>`)}
+${hasSeveralSeeds(comparisons) && html`<dt>±</dt><dd>sample standard deviation between the seeds: how far single runs lie apart; it is no confidence interval of the mean</dd>`}
 <dt>held out</dt><dd>measured by the stage itself on rows of its own data that it does not train on</dd>
 </dl></details>`;
 }
+
+const hasSeveralSeeds = (comparisons: readonly StageComparison[]): boolean =>
+  comparisons.some(({ rows }) => rows.some(({ cells }) => [...cells.values()].some(({ bySeed }) => bySeed.size > 1)));
 
 /** What guessing would give on the task of an accuracy. */
 function chanceOf({ key }: MetricRow, rows: readonly MetricRow[]): string | undefined {
@@ -51,17 +55,19 @@ function chanceOf({ key }: MetricRow, rows: readonly MetricRow[]): string | unde
     : undefined;
 }
 
-function tableRow({ key, cells }: MetricRow, variants: readonly string[], chance: string | undefined): Markup {
+function tableRow(row: MetricRow, variants: readonly string[], chance: string | undefined): Markup {
+  const { key, cells } = row;
   const kind = metricKind(key);
   const subject = subjectLabel(key);
-  const best = bestOf(key, cells);
+  const best = canBeJudged(row) ? bestOf(key, cells) : [];
   const reference = cells.get(variants[0]!);
   const arrow =
     kind.better &&
+    !row.judgedApart &&
     html` <span class="better" title="${kind.better} is better">${kind.better === 'higher' ? '↑' : '↓'}</span>`;
-  return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small title="${metricSubject(key)}">${subject}${chance && `, chance ${chance}`}</small>`}</th>
+  return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small title="${metricSubject(key)}">${subject}${chance && `, chance ${chance}`}</small>`}${row.judgedApart && html` <small>· ${kind.judge === 'itself' ? 'each on a scale of its own' : 'each by its own reward model'}</small>`}</th>
 ${variants.map((variant) => valueCell(cells.get(variant), key, best.includes(variant)))}
-${variants.slice(1).map((variant) => differenceCell(key, reference, cells.get(variant)))}</tr>`;
+${variants.slice(1).map((variant) => differenceCell(row, reference, cells.get(variant)))}</tr>`;
 }
 
 function valueCell(cell: Cell | undefined, key: string, isBest: boolean): Markup {
@@ -70,12 +76,13 @@ function valueCell(cell: Cell | undefined, key: string, isBest: boolean): Markup
   return html`<td class="number">${isBest ? html`<strong>${text}</strong>` : text}</td>`;
 }
 
-function differenceCell(key: string, reference: Cell | undefined, cell: Cell | undefined): Markup {
-  if (!reference || !cell) return html`<td class="number missing">–</td>`;
+function differenceCell(row: MetricRow, reference: Cell | undefined, cell: Cell | undefined): Markup {
+  const { key } = row;
+  if (!reference || !cell || row.judgedApart) return html`<td class="number missing">–</td>`;
   const kind = metricKind(key);
   const { value, relative, seeds, seedsBetter } = difference(key, reference, cell);
   const isGood = value > 0 === (kind.better === 'higher');
-  const judgement = kind.better && value !== 0 ? (isGood ? ' good' : ' bad') : '';
+  const judgement = kind.better && canBeJudged(row) && value !== 0 ? (isGood ? ' good' : ' bad') : '';
   const remarks = [
     relative !== undefined && formatRelative(relative),
     kind.better && seeds > 1 && value !== 0 && `better in ${seedsBetter} of ${seeds} seeds`,

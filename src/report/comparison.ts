@@ -23,6 +23,8 @@ export interface Difference {
 
 export interface MetricRow {
   key: string;
+  /** Each variant is on the scale of a model of its own, so that their values cannot be compared. */
+  judgedApart: boolean;
   cells: ReadonlyMap<string, Cell>;
 }
 
@@ -52,10 +54,31 @@ export function compareStages(folder: PipelineFolder): StageComparison[] {
   for (const stage of new Set(folder.nodes.map((node) => node.stage))) {
     const nodes = folder.nodes.filter((node) => node.stage === stage);
     const own = nodes.filter(({ status }) => status === 'finished').map(ownResult);
-    const rows = metricRows([...folder.results.filter((row) => row.stage === stage), ...own], variants);
+    const metrics = metricRows([...folder.results.filter((row) => row.stage === stage), ...own], variants);
+    const rows = metrics.map((row) => ({
+      ...row,
+      judgedApart: variants.length > 1 && isJudgedApart(row.key, nodes, folder.nodes),
+    }));
     if (rows.length > 0) comparisons.push({ stage, run: nodes[0]?.run ?? stage, rows });
   }
   return comparisons;
+}
+
+/** Nothing can be said from one seed, nor from values of different judges. */
+export function canBeJudged({ cells, judgedApart }: MetricRow): boolean {
+  return !judgedApart && [...cells.values()].every(({ bySeed }) => bySeed.size > 1);
+}
+
+/** What a stage measures of itself is by what its nodes read; the rest is by what the stages read that measure. */
+export function isJudgedApart(key: string, ofStage: readonly ReportNode[], all: readonly ReportNode[]): boolean {
+  const { judge } = metricKind(key);
+  if (judge !== 'reward model') return judge === 'itself';
+  const readers = key.startsWith('held out/')
+    ? ofStage
+    : all.filter(({ run }) => run === 'compare' || run === 'evaluate');
+  const read = new Set(readers.flatMap(({ inputs }) => inputs));
+  const rewardModels = all.filter(({ id, run }) => run === 'reward' && read.has(id));
+  return new Set(rewardModels.map(({ variant }) => variant)).size > 1;
 }
 
 function ownResult(node: ReportNode): ResultRow {
@@ -70,7 +93,7 @@ function isShown(key: string, keys: ReadonlySet<string>): boolean {
   return name !== 'tokens' && !(name === 'loss' && keys.has(key.replace(/loss$/, 'perplexity')));
 }
 
-function metricRows(results: readonly ResultRow[], variants: readonly string[]): MetricRow[] {
+function metricRows(results: readonly ResultRow[], variants: readonly string[]): Omit<MetricRow, 'judgedApart'>[] {
   const keys = new Set(results.flatMap((row) => Object.keys(row.metrics)));
   const shown = [...keys].filter((key) => isShown(key, keys));
   return shown.map((key) => {

@@ -5,6 +5,8 @@ export interface MetricKind {
   better?: 'higher' | 'lower';
   /** A share in 0..1, written in per cent. */
   share?: boolean;
+  /** Whose scale it is on, where that is a model's: values of different judges say nothing about each other. */
+  judge?: 'itself' | 'reward model';
   /** Never drawn on a logarithmic axis. */
   linear?: boolean;
   /** For those who meet it for the first time. */
@@ -51,11 +53,13 @@ const kinds = {
   chosenLogProb: { label: 'log-probability of chosen', meaning: 'of the whole preferred answer, in nats' },
   chosenReward: {
     label: 'reward of chosen',
+    judge: 'itself',
     linear: true,
     meaning: 'β times how much likelier the preferred answer is than it was for the reference model',
   },
   chosenScore: {
     label: 'score of chosen',
+    judge: 'itself',
     meaning: 'what the reward model gives the preferred answer, without its offset',
   },
   clipFraction: {
@@ -104,6 +108,7 @@ const kinds = {
   loss: { label: 'loss', better: 'lower', meaning: 'what training makes smaller, on rows that it never sees' },
   margin: {
     label: 'reward margin',
+    judge: 'itself',
     better: 'higher',
     linear: true,
     meaning: 'reward of the preferred answer less that of the other',
@@ -113,17 +118,21 @@ const kinds = {
     better: 'lower',
     meaning: 'of the preferred answers, in nats a token: what `nllWeight` adds to the loss',
   },
+  modelLosses: { label: 'lost by the reward model', judge: 'reward model', share: true },
   modelReward: {
     label: 'reward of the reward model',
+    judge: 'reward model',
     linear: true,
     meaning: 'mean score of the responses by it alone',
   },
   modelWinRate: {
     label: 'win rate by the reward model',
+    judge: 'reward model',
     better: 'higher',
     share: true,
     meaning: 'share of prompts on which the reward model prefers the sampled response to that of the opponent',
   },
+  modelWins: { label: 'won by the reward model', judge: 'reward model', share: true },
   perplexity: {
     label: 'perplexity',
     better: 'lower',
@@ -137,17 +146,33 @@ const kinds = {
   },
   pretrainLoss: { label: 'loss on mixed-in text', meaning: 'cross-entropy of the text that is learned beside' },
   rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
-  rejectedReward: { label: 'reward of rejected', linear: true, meaning: 'the same for the other answer' },
-  rejectedScore: { label: 'score of rejected', meaning: 'the same for the other answer' },
+  rejectedReward: {
+    label: 'reward of rejected',
+    judge: 'itself',
+    linear: true,
+    meaning: 'the same for the other answer',
+  },
+  rejectedScore: { label: 'score of rejected', judge: 'itself', meaning: 'the same for the other answer' },
   responseLength: { label: 'response length', linear: true, meaning: 'in tokens, with the one that ends it' },
-  reward: { label: 'reward', better: 'higher', linear: true, meaning: 'mean score of the responses' },
+  reward: {
+    label: 'reward',
+    judge: 'reward model',
+    better: 'higher',
+    linear: true,
+    meaning: 'mean score of the responses',
+  },
   schemaReward: {
     label: 'JSON by the schema',
     better: 'higher',
     share: true,
     meaning: 'share of responses that satisfy it',
   },
-  score: { label: 'score', linear: true, meaning: 'the reward as it is learned from: scaled, clipped, less penalties' },
+  score: {
+    label: 'score',
+    judge: 'reward model',
+    linear: true,
+    meaning: 'the reward as it is learned from: scaled, clipped, less penalties',
+  },
   verifiedReward: {
     label: 'verified reward',
     better: 'higher',

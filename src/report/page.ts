@@ -80,8 +80,7 @@ function variantList(nodes: readonly ReportNode[], variants: readonly string[]):
 
 function stageSections(nodes: readonly ReportNode[], variants: readonly string[]): Fragment[] {
   return [...new Set(nodes.map(({ stage }) => stage))].flatMap((stage) => {
-    const own = nodes.filter((node) => node.stage === stage);
-    const charts = stageCharts(own, variants);
+    const charts = stageCharts(stage, nodes, variants);
     return charts ? [html`<h3>${stage}</h3>${charts}`] : [];
   });
 }

@@ -1,4 +1,4 @@
-import { spread } from './comparison.ts';
+import { isJudgedApart, spread } from './comparison.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import { type Curve, type LineChart, lineChart, type Point } from './line-chart.ts';
 import { formatMetric, type MetricKind, metricKind } from './metric.ts';
@@ -20,15 +20,18 @@ const mainMetrics = [
 /** Counters, not measurements; and what the loss shows already. */
 const leftOut = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens', 'perplexity']);
 
-/** The curves of all variants of one stage, a chart for each metric that its nodes have recorded. */
-export function stageCharts(nodes: readonly ReportNode[], variants: readonly string[]): Fragment {
+/** The curves of all variants of one stage of `all`, a chart for each metric that its nodes have recorded. */
+export function stageCharts(stage: string, all: readonly ReportNode[], variants: readonly string[]): Fragment {
+  const nodes = all.filter((node) => node.stage === stage);
   const metrics = new Set(nodes.flatMap(({ steps, evaluations }) => [...namesOf(steps), ...namesOf(evaluations)]));
   const names = [...metrics].filter(
     (name) => !leftOut.has(name) && !(name !== chosenOf(name) && metrics.has(chosenOf(name))),
   );
   const main = mainMetrics.filter((name) => names.includes(name));
   const others = names.filter((name) => !main.includes(name)).sort();
-  const draw = (name: string) => metricChart(name, metrics, nodes, variants);
+  const scales = (name: string) =>
+    variants.length > 1 && isJudgedApart(`held out/${name}`, nodes, all) ? 'each on a scale of its own' : '';
+  const draw = (name: string) => metricChart(name, metrics, nodes, variants, scales(name));
   if (names.length === 0) return undefined;
   return html`<div class="charts">${main.map(draw)}</div>
 ${others.length > 0 && html`<details><summary>More curves: ${others.map((name) => metricKind(name).label).join(', ')}</summary><div class="charts">${others.map(draw)}</div></details>`}`;
@@ -48,6 +51,7 @@ function metricChart(
   metrics: ReadonlySet<string>,
   nodes: readonly ReportNode[],
   variants: readonly string[],
+  scales: string,
 ): Markup {
   const kind = metricKind(name);
   const rejected = rejectedOf(name);
@@ -59,7 +63,7 @@ function metricChart(
   });
   const label = pair ? kind.label.replace('chosen', 'chosen and rejected') : kind.label;
   const title = label[0]!.toUpperCase() + label.slice(1);
-  const note = noteOn(curves);
+  const note = [noteOn(curves), scales].filter(Boolean).join('; ');
   const chart: LineChart = { title, description: describe(title, kind, curves), xLabel: 'step', curves, kind };
   return lineChart(note === '' ? chart : { ...chart, note });
 }

@@ -1,4 +1,4 @@
-import type { MetricRow, StageComparison } from './comparison.ts';
+import { canBeJudged, type MetricRow, type StageComparison } from './comparison.ts';
 import { formatMetric, formatSpread, metricKind, metricName, subjectLabel } from './metric.ts';
 import type { ReportNode } from './pipeline-folder.ts';
 
@@ -15,8 +15,8 @@ const headlines: Readonly<Record<string, readonly string[]>> = {
 const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
 
 /**
- * The result in sentences: for each stage, who is ahead on the two metrics that matter most and by how much;
- * then how far the seeds allow to believe it; then what is missing.
+ * The result in sentences: for each stage, who is ahead on the two metrics that matter most and by how much, or with one
+ * seed only what was measured; how far that can be believed; then what is missing.
  */
 export function summarise(
   comparisons: readonly StageComparison[],
@@ -27,13 +27,21 @@ export function summarise(
     const found = headlineRows(run, rows).map((row) => finding(row, variants));
     return found.length > 0 ? [`After ${stage}, ${joined(found)}.`] : [];
   });
-  return [...findings, ...(findings.length > 0 ? [confidence(comparisons, variants)] : []), ...missing(nodes)];
+  if (findings.length === 0) return missing(nodes);
+  const seeds = seedCounts(comparisons);
+  return seeds.most === 1
+    ? [oneSeed(variants), ...findings, ...missing(nodes)]
+    : [...findings, deviation(seeds), ...missing(nodes)];
 }
 
 function headlineRows(run: string, rows: readonly MetricRow[]): MetricRow[] {
   const names = Object.hasOwn(headlines, run) ? headlines[run]! : otherHeadlines;
   const isNamed = (key: string, name: string) => key === name || metricName(key) === name;
-  return names.flatMap((name) => rows.find(({ key, cells }) => isNamed(key, name) && cells.size > 0) ?? []).slice(0, 2);
+  return names
+    .flatMap(
+      (name) => rows.find(({ key, cells, judgedApart }) => isNamed(key, name) && cells.size > 0 && !judgedApart) ?? [],
+    )
+    .slice(0, 2);
 }
 
 /** What is to be said about one metric; `leader` is the start of the sentence where a variant is ahead. */
@@ -42,7 +50,8 @@ interface Finding {
   text: string;
 }
 
-function finding({ key, cells }: MetricRow, variants: readonly string[]): Finding {
+function finding(row: MetricRow, variants: readonly string[]): Finding {
+  const { key, cells } = row;
   const kind = metricKind(key);
   const subject = subjectLabel(key);
   const name = `${kind.label}${subject ? ` (${subject})` : ''}`;
@@ -65,6 +74,10 @@ function finding({ key, cells }: MetricRow, variants: readonly string[]): Findin
     return {
       text: `${name} is ${listed(failed.map(({ variant, text }) => `${text} for ${variant}`))} and cannot be compared`,
     };
+  }
+  const isAlike = present.every(({ printed }) => printed === present[0]!.printed);
+  if (!canBeJudged(row) && present.length > 1 && !isAlike) {
+    return { text: `${name} is ${listed(present.map(({ variant, text }) => `${text} for ${variant}`))}` };
   }
   const [best, ...rest] = present.sort((a, b) => sign * (a.mean - b.mean));
   if (!best || rest.length === 0) return { text: `${name} is ${best?.text ?? 'unknown'}` };
@@ -91,19 +104,22 @@ function joined(findings: readonly Finding[]): string {
     .join('');
 }
 
-function confidence(comparisons: readonly StageComparison[], variants: readonly string[]): string {
+function seedCounts(comparisons: readonly StageComparison[]): { fewest: number; most: number } {
   const counts = comparisons.flatMap(({ rows }) =>
     rows.flatMap(({ cells }) => [...cells.values()].map(({ bySeed }) => bySeed.size)),
   );
-  const fewest = counts.reduce((a, b) => Math.min(a, b));
-  const most = counts.reduce((a, b) => Math.max(a, b));
-  if (most === 1) {
-    return variants.length > 1
-      ? 'There is one seed for each variant, so there is no confidence interval: a small difference may be chance, and another seed may turn it round.'
-      : 'There is one seed, so there is no confidence interval.';
-  }
+  return { fewest: counts.reduce((a, b) => Math.min(a, b)), most: counts.reduce((a, b) => Math.max(a, b)) };
+}
+
+function oneSeed(variants: readonly string[]): string {
+  return variants.length > 1
+    ? 'One seed: no statement about which variant is better. Another seed may turn each difference round.'
+    : 'One seed: another may give other values.';
+}
+
+function deviation({ fewest, most }: { fewest: number; most: number }): string {
   const seeds = fewest === most ? `${most} seeds` : `${fewest} to ${most} seeds`;
-  return `Values are means over ${seeds} ± the standard deviation between the seeds.`;
+  return `Values are means over ${seeds} ± the standard deviation between the seeds, which is no confidence interval.`;
 }
 
 function missing(nodes: readonly ReportNode[]): string[] {

@@ -23,8 +23,11 @@ export function winRateCharts(
           return won && lost ? [bar(stage, variant, colour, won, lost)] : [];
         });
       });
+      const apart = comparisons.some(({ rows }) =>
+        rows.some((row) => row.key === `${subject}/${wins}` && row.judgedApart),
+      );
       return html`<figure class="chart wins">
-<figcaption>Responses against those of ${opponent ?? 'the opponent'} <small>${name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
+<figcaption>Responses against those of ${opponent ?? 'the opponent'} <small>${apart ? 'each judged by its own reward model, so not to be compared' : name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
 <table><thead><tr><th scope="col">Stage</th><th scope="col"></th><th scope="col" class="number">won</th><th scope="col" class="number">tied</th><th scope="col" class="number">lost</th><th scope="col" class="picture"></th></tr></thead>
 <tbody>${bars}</tbody></table>
 </figure>`;

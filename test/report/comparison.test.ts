@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareStages, difference, spread, variantsOf } from '../../src/report/comparison.ts';
+import { canBeJudged, compareStages, difference, spread, variantsOf } from '../../src/report/comparison.ts';
 import type { PipelineFolder, ReportNode, ResultRow } from '../../src/report/pipeline-folder.ts';
 import { summarise } from '../../src/report/summary.ts';
 
@@ -94,28 +94,65 @@ describe('summarise', () => {
   it('says who is ahead, by how much, and over how many seeds', () => {
     expect(sentences(three)).toEqual([
       'After sft, mix is ahead on exact match (q), 88.0 ± 5.3 % against 84.0 ± 4.0 % for pre, and on perplexity (text), 4.00 ± 0.00 against 5.00 ± 1.00 for pre.',
-      'Values are means over 3 seeds ± the standard deviation between the seeds.',
+      'Values are means over 3 seeds ± the standard deviation between the seeds, which is no confidence interval.',
     ]);
   });
 
-  it('says that one seed gives no confidence interval', () => {
+  it('makes no statement from one seed', () => {
     const data = folder(three.nodes.slice(0, 2), [three.results[0]!, three.results[3]!]);
     expect(sentences(data)).toEqual([
-      'After sft, mix is ahead on exact match (q), 90.0 % against 80.0 % for pre; perplexity (text) is 4.00 for pre and mix alike.',
-      'There is one seed for each variant, so there is no confidence interval: a small difference may be chance, and another seed may turn it round.',
+      'One seed: no statement about which variant is better. Another seed may turn each difference round.',
+      'After sft, exact match (q) is 80.0 % for pre and 90.0 % for mix; perplexity (text) is 4.00 for pre and mix alike.',
     ]);
   });
 
   it('names those that lead together, and those that cannot be compared', () => {
-    const nodes = ['pre', 'mix', 'post'].map((variant) => node('sft', variant, 1));
-    const data = folder(nodes, [
-      row('sft', 'pre', 1, { 'q/accuracy': 1, 'text/perplexity': 4 }),
-      row('sft', 'mix', 1, { 'q/accuracy': 1, 'text/perplexity': 4 }),
-      row('sft', 'post', 1, { 'q/accuracy': 0.5, 'text/perplexity': Number.NaN }),
+    const seeds = [1, 2];
+    const nodes = seeds.flatMap((seed) => ['pre', 'mix', 'post'].map((variant) => node('sft', variant, seed)));
+    const rows = seeds.flatMap((seed) => [
+      row('sft', 'pre', seed, { 'q/accuracy': 1, 'text/perplexity': 4 }),
+      row('sft', 'mix', seed, { 'q/accuracy': 1, 'text/perplexity': 4 }),
+      row('sft', 'post', seed, { 'q/accuracy': 0.5, 'text/perplexity': Number.NaN }),
     ]);
-    expect(sentences(data)[0]).toBe(
-      'After sft, pre and mix are ahead on accuracy (q), 100.0 % against 50.0 % for post; perplexity (text) is not a number for post and cannot be compared.',
+    expect(sentences(folder(nodes, rows))[0]).toMatch(
+      /^After sft, pre and mix are ahead on accuracy \(q\), 100.0 .* against 50.0 .* for post; perplexity \(text\) is .* for post and cannot be compared.$/,
     );
+  });
+
+  describe('values of judges', () => {
+    const seeds = [1, 2];
+    const variants = ['pre', 'mix'];
+    const evaluations = (reward: number) => [{ step: 1, seconds: 1, reward, margin: reward }];
+    /** PPO of two variants whose rewards are those of `judge(variant)`. */
+    const judged = (judge: (variant: string) => string | undefined) => {
+      const rewards = variants.flatMap((variant) => {
+        const made = node('reward', judge(variant), 1);
+        return [{ ...made, id: `reward/${judge(variant)}` }];
+      });
+      const of = (variant: string) => [`reward/${judge(variant)}`];
+      const ppo = seeds.flatMap((seed) =>
+        variants.map((variant, i) =>
+          node('ppo', variant, seed, { inputs: of(variant), evaluations: evaluations(i + seed) }),
+        ),
+      );
+      const compare = { ...node('compare', undefined, 1), run: 'compare', inputs: variants.flatMap(of) };
+      const rows = seeds.flatMap((seed) =>
+        variants.map((variant, i) => row('ppo', variant, seed, { 'q/winRate': 0.5 + i / 10, 'q/modelWinRate': i / 2 })),
+      );
+      return compareStages(folder([...rewards, ...ppo, compare], rows)).find(({ stage }) => stage === 'ppo')!;
+    };
+    const apart = (found: ReturnType<typeof judged>) =>
+      found.rows.filter((one) => one.judgedApart).map(({ key }) => key);
+
+    it('are kept apart where each variant has a reward model of its own, and margins always', () => {
+      const own = judged((variant) => variant);
+      expect(apart(own)).toEqual(['q/modelWinRate', 'held out/reward', 'held out/margin']);
+      expect(own.rows.filter(canBeJudged).map(({ key }) => key)).toEqual(['q/winRate']);
+    });
+
+    it('are compared where one reward model judges all', () => {
+      expect(apart(judged(() => undefined))).toEqual(['held out/margin']);
+    });
   });
 
   it('lists what is missing', () => {

@@ -67,7 +67,7 @@ describe('writeReport', () => {
     const text = textOf(page);
     for (const expected of [
       'quickstart: pre against mix',
-      'There is one seed for each variant, so there is no confidence interval',
+      'One seed: no statement about which variant is better.',
       'pretrain.norm: mix, pretrain.postLayers: 25%',
       'Reward of chosen and rejected',
       'reward accuracy share of pairs whose preferred answer has the higher reward',
@@ -87,6 +87,23 @@ describe('writeReport', () => {
     for (const [, label] of page.matchAll(/role="img" aria-label="([^"]*)"/g)) expect(label).not.toBe('');
   });
 
+  it('says nothing of who is better from one seed, nor from values of different judges', async () => {
+    const rowsOf = (page: string) =>
+      page.match(/<tr><th scope="row">.*?<\/tr>/gs)!.filter((row) => row.includes('class="number'));
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
+    const one = rowsOf(await reportOf(folder));
+    expect(one.filter((row) => /<strong>|number good|number bad/.test(row))).toEqual([]);
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1, 2, 3] });
+    const three = rowsOf(await reportOf(folder));
+    expect(three.some((row) => /number (good|bad)/.test(row))).toBe(true);
+    const margins = three.filter((row) => row.includes('reward margin'));
+    expect(margins).not.toEqual([]);
+    for (const row of margins) {
+      expect(row).toContain('each on a scale of its own');
+      expect(row).not.toMatch(/<strong>|number good|number bad|class="better"/);
+    }
+  });
+
   it('shows means over seeds, and nodes that broke off or were not run', async () => {
     const ends = { stopped: ['sft/post/seed-3'], notRun: ['dpo/post/seed-3'] };
     await writeSampleFolder(folder, { variants: ['pre', 'mix', 'post'], seeds: [1, 2, 3], ...ends });
@@ -94,7 +111,7 @@ describe('writeReport', () => {
     const page = await reportOf(folder);
     expect(unbalanced(page)).toEqual([]);
     const text = textOf(page);
-    expect(text).toContain('± the standard deviation between the seeds');
+    expect(text).toContain('± the standard deviation between the seeds, which is no confidence interval');
     expect(text).toMatch(/better in [0-3] of 3 seeds/);
     expect(text).toContain('sft/post/seed-3 broken off step 120 out of memory <here> 120 of 240');
     expect(text).toContain('dpo/post/seed-3 not run –');
