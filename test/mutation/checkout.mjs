@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { transformSync } from '@swc/wasm-typescript';
 
@@ -16,6 +16,7 @@ export function copyCheckout(root, folder) {
   execFileSync('cp', ['-al', join(root, 'node_modules'), join(folder, 'node_modules')]);
   // Vitest writes there, and files with hard links are those of the checkout too.
   rmSync(join(folder, 'node_modules/.vite'), { recursive: true, force: true });
+  if (existsSync(join(root, 'dist'))) cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
   execFileSync(process.execPath, ['src/setup.mjs'], { cwd: folder });
 }
 

@@ -62,5 +62,11 @@ test('of two answers that are equally good neither is ahead', async () => {
   const equal = { ...pair!, rejected: pair!.chosen, reference: { chosen: -3, rejected: -3 } };
   const { metrics } = await evaluatePairs(state.optimizer.model, [equal], state.data.objective as PairObjective);
   expect([metrics.accuracy, metrics.margin]).toEqual([0.5, 0]);
+  const ahead = { ...pair!, reference: { chosen: -100, rejected: -1 } };
+  const judged = await evaluatePairs(state.optimizer.model, [ahead], state.data.objective as PairObjective);
+  const { accuracy, margin, chosenReward, rejectedReward } = judged.metrics;
+  expect(accuracy).toBe(1);
+  expect(margin).toBeGreaterThan(0);
+  expect(margin).toBeCloseTo(chosenReward! - rejectedReward!, 9);
   dpoStage.close!(state);
 });

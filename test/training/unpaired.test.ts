@@ -26,3 +26,17 @@ test('each prompt gets the answer before its own, and the first the last one', (
     ],
   ]);
 });
+
+test('what is longer than a text may be is cut, with its mask', () => {
+  const rows = mismatched([answer([1, 2], [10, 11, 12]), answer([3], [20, 21, 22, 23])], 4);
+  expect(rows.map(({ tokens, trained }) => [[...tokens], [...trained]])).toEqual([
+    [
+      [1, 2, 20, 21],
+      [0, 0, 1, 1],
+    ],
+    [
+      [3, 10, 11, 12],
+      [0, 1, 1, 1],
+    ],
+  ]);
+});
