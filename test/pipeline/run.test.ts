@@ -116,15 +116,12 @@ describe('a pipeline', () => {
   });
 
   it('runs as many nodes at once as --jobs says', async () => {
-    const pair =
-      'name: demo\nstages:\n  a: { run: count, steps: 40, pause: 20 }\n  b: { run: count, steps: 40, pause: 20 }\n';
-    await writeFile(join(folder, 'demo.yaml'), pair);
+    const endless = '{ run: count, steps: 100000, pause: 20 }';
+    await writeFile(join(folder, 'demo.yaml'), `name: demo\nstages:\n  a: ${endless}\n  b: ${endless}\n`);
     const running = startCounter(folder, 'run', 'demo.yaml', '--jobs', '2');
     await Promise.all([untilStep(join(out, 'a/shared/seed-1'), 1), untilStep(join(out, 'b/shared/seed-1'), 1)]);
-    const types = async (stage: string) => (await records(join(out, stage, 'shared/seed-1'))).map(({ type }) => type);
-    expect(await types('a')).not.toContain('done');
-    expect(await types('b')).not.toContain('done');
-    expect((await running.ended).status).toBe(0);
+    running.child.kill('SIGTERM');
+    expect((await running.ended).status).toBe(143);
   });
 });
 
