@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { constants } from 'node:fs';
+import { constants, type Stats, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Problem, RequestError } from './errors.ts';
 
@@ -7,6 +7,15 @@ const mebibyte = 2 ** 20;
 
 /** No file that a person writes by hand comes near it. */
 export const handWrittenLimit = 16 * mebibyte;
+
+/** What a path leads to; nothing where it leads nowhere, cannot be followed or can be no path. */
+export function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Opens a regular file to read it; nothing where there is none. What is no regular file is named, never waited for. */
 export async function openRegularFile(path: string, name = path): Promise<FileHandle | undefined> {
@@ -29,6 +38,7 @@ const openFailures: ReadonlyMap<string, string> = new Map([
   ['EPERM', 'cannot be read: permission denied'],
   ['ELOOP', 'cannot be read: a link that leads to itself'],
   ['ENXIO', 'is a socket, not a file'],
+  ['ENAMETOOLONG', 'cannot be read: the name is too long'],
 ]);
 
 /** The bytes of a regular file of at most `limit` bytes; nothing where there is none. */

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readTextFile } from '../src/files.ts';
+import { readTextFile, statsOf } from '../src/files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mixtune-files-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -32,6 +32,12 @@ describe('what is given as a text file', () => {
   it('is its text, without a byte order mark', async () => {
     expect(await readTextFile(written('good', '\uFEFFname: größer\n'))).toBe('name: größer\n');
     expect(await readTextFile(written('empty', ''))).toBe('');
+  });
+
+  it('has a name that no file can have', async () => {
+    await expect(readTextFile(at('x'.repeat(10_000)))).rejects.toThrow('cannot be read: the name is too long');
+    expect(statsOf(at('x'.repeat(10_000)))).toBeUndefined();
+    expect(statsOf('a\0b')).toBeUndefined();
   });
 
   it('is nothing where there is none', async () => {

@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../checkpoint/inspect.ts';
+import { statsOf } from '../files.ts';
 import { describeNorm } from '../model/norm.ts';
 import { modelDirectory } from './model.ts';
 import { jsonOption } from './options.ts';
@@ -17,7 +17,7 @@ export function addInspectCommand(parent: Command, { action }: Program): void {
     .addOption(jsonOption())
     .action(
       action(async (path: string, { json }: { json: boolean }) => {
-        const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+        const isFile = statsOf(path)?.isFile() ?? false;
         const found = isFile ? await inspectFile(path) : await inspectModel(modelDirectory(path));
         print(json ? found : describe(found), json);
         return 0;

@@ -57,7 +57,8 @@ interface Parsed {
 function parseYaml(text: string, name: string): Parsed {
   const lineCounter = new LineCounter();
   const lineAt = (offset: number) => lineCounter.linePos(offset).line;
-  const tokens = [...new Parser(lineCounter.addNewLine).parse(text)];
+  const tokens = tokensOf(text, lineCounter);
+  if (!tokens) throw new RequestError({ message: tooDeep }, name);
   const deep = tokenBelow(tokens);
   if (deep !== undefined) throw new RequestError({ message: tooDeep, line: lineAt(deep) }, name);
   // Its own check of keys compares each with all others.
@@ -66,6 +67,16 @@ function parseYaml(text: string, name: string): Parsed {
   const errors = document!.errors.map(({ message, pos }) => ({ message, line: lineAt(pos[0]) }));
   if (second) errors.push({ message: 'a second document begins; one is expected', line: lineAt(second.range[0]) });
   return errors.length > 0 ? { errors, lineAt } : { document: document!, errors, lineAt };
+}
+
+/** Nothing where the text is nested so deeply that the parser has no stack left to end what is open. */
+function tokensOf(text: string, lineCounter: LineCounter): CST.Token[] | undefined {
+  try {
+    return [...new Parser(lineCounter.addNewLine).parse(text)];
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** Where lists and maps are nested more deeply than `maxDepth` for the first time. */

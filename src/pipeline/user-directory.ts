@@ -1,7 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { foreignDirectory, foreignPath } from '../checkpoint/foreign-directory.ts';
 import type { Problem } from '../errors.ts';
+import { statsOf } from '../files.ts';
 import type { InputKind } from '../stages/stage.ts';
 
 /** Does this text mean a directory rather than a stage? */
@@ -43,5 +44,5 @@ function notThere(path: string, directory: string, kind: InputKind): Problem {
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statsOf(path)?.isDirectory() ?? false;
 }

@@ -55,6 +55,8 @@ export const pretrainSchema = keys.superRefine(({ model, norm, ...values }, cont
   try {
     withPlacement(presetConfig(model), norm, values);
   } catch (error) {
+    // What is wrong with a key by itself is told by its own schema.
+    if (error instanceof z.ZodError) return;
     if (!(error instanceof SettingProblem)) throw error;
     context.addIssue({ code: 'custom', path: [error.key], message: error.message });
   }

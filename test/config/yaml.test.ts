@@ -18,6 +18,7 @@ describe('what YAML allows and a config does not', () => {
     ['nested maps', '{a: '.repeat(100_000)],
     ['lists on one line', `${'- '.repeat(100_000)}x`],
     ['keys on one line', '? '.repeat(100_000)],
+    ['keys on one line that ends in another', `${'? '.repeat(20_000)}: x`],
   ])('names %s that are too deep', (_, text) => {
     expect(problemsOf(text)).toContain('line 1: lists and maps inside each other are deeper than 64 levels');
   });
