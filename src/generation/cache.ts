@@ -10,16 +10,10 @@ export interface KeyValueCache {
   capacity: number;
 }
 
-/** True where the backend has kernels for all that a decoding step of the model consists of. */
-export function decodesInKernels({ backend, config }: Model): boolean {
-  return backend.fused.cachedSelfAttention !== undefined && !config.attentionBias;
-}
-
-export function newCache(model: Model, sequences: number, capacity: number): KeyValueCache {
-  const { backend, config } = model;
+export function newCache({ backend, config }: Model, sequences: number, capacity: number): KeyValueCache {
   const { kvHeads, headDim } = config;
   // The kernel keeps operands and reads only what was written; the composition multiplies the rest by zero.
-  const shapes = decodesInKernels(model) ? backend.fused.cacheShapes!(headDim, capacity) : undefined;
+  const shapes = backend.fused.cachedSelfAttention && backend.fused.cacheShapes!(headDim, capacity);
   const make = (ofHead: readonly number[] | undefined): Tensor =>
     ofHead
       ? empty(backend, [sequences, kvHeads, ...ofHead], 'operand')

@@ -3,10 +3,10 @@ import { decoder, finalNormOf, headOf, type Model, residualStream, type SelfAtte
 import { cachedAttention, type LayerCache } from '../tensor/fused/cached-attention.ts';
 import { linear } from '../tensor/fused/linear.ts';
 import { normed } from '../tensor/fused/sub-layer.ts';
-import { add, gather } from '../tensor/primitives.ts';
+import { gather } from '../tensor/primitives.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { decodesInKernels, grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
+import { grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
 
 /** New tokens of one sequence. */
 export interface NewTokens {
@@ -26,7 +26,7 @@ export interface Decoder {
 
 /** @param longest tokens that a sequence may come to hold; the cache grows up to that */
 export function openDecoder(model: Model, sequences: number, longest: number): Decoder {
-  const step = decodesInKernels(model) ? fusedStep(model) : composedStep(model);
+  const step = model.backend.fused.cachedSelfAttention ? fusedStep(model) : composedStep(model);
   let cache: KeyValueCache | undefined;
   const cacheFor = (length: number): KeyValueCache => {
     if (cache && length <= cache.capacity) return cache;
@@ -76,11 +76,8 @@ type Step = (rows: Rows & { drawn: Tensor | undefined }, cache: readonly LayerCa
 function composedStep(model: Model): Step {
   const { backend } = model;
   return ({ tokens, sequences, positions, last }, cache) => {
-    const attend: SelfAttention = (x, { qkv, qkvBias, o }, shape, layer, norm) => {
-      const projected = linear(normed(x, norm), qkv);
-      const biased = qkvBias ? add(projected, qkvBias) : projected;
-      return linear(cachedAttention(biased, { sequences, positions }, cache[layer]!, shape), o);
-    };
+    const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) =>
+      linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, cache[layer]!, shape), o);
     const hidden = decoder(model, fromHost(backend, tokens), attend);
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };

@@ -13,8 +13,6 @@ export interface ModelConfig {
   /** Longest sequence the model is meant for. */
   maxLength: number;
   tieWordEmbeddings: boolean;
-  /** Do the products that give queries, keys and values add biases? */
-  attentionBias?: boolean;
   norm: NormChoice;
   /** What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's logits. */
   head?: 'score';

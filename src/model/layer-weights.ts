@@ -10,8 +10,6 @@ import { rotaryOf } from './rotary.ts';
 /** The matrices of a layer's self-attention: qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. */
 export interface AttentionWeights {
   qkv: Tensor;
-  /** [(heads + 2·kvHeads)·headDim] */
-  qkvBias?: Tensor | undefined;
   o: Tensor;
 }
 
@@ -43,11 +41,7 @@ export function layerWeights(
     Object.fromEntries(Object.entries(parts).map(([key, { name }]) => [key, tensorNamed(name)]));
   const wiring = wiringOf(config, layer);
   const { heads, kvHeads, headDim } = config;
-  const attention = {
-    qkv: tensorNamed(packedNames.qkv),
-    o: tensorNamed('self_attn.o_proj.weight'),
-    ...(config.attentionBias ? { qkvBias: tensorNamed(packedNames.qkvBias) } : {}),
-  };
+  const attention = { qkv: tensorNamed(packedNames.qkv), o: tensorNamed('self_attn.o_proj.weight') };
   const mlp = { gateUp: tensorNamed(packedNames.gateUp), down: tensorNamed('mlp.down_proj.weight') };
   const own = { attention: tensorsOf(wiring.parts.attention), mlp: tensorsOf(wiring.parts.mlp) };
   const tensors = [attention, mlp, own.attention, own.mlp].flatMap((group) => Object.values<Tensor>({ ...group }));

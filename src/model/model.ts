@@ -1,12 +1,10 @@
 import type { Backend } from '../tensor/backends/backend.ts';
 import type { AttentionShape, Norm } from '../tensor/backends/kernels.ts';
-import { attention, sequenceLayout } from '../tensor/fused/attention.ts';
+import { sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
-import { linear } from '../tensor/fused/linear.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
 import { selfAttention } from '../tensor/fused/self-attention.ts';
-import { normed } from '../tensor/fused/sub-layer.ts';
-import { add, gather } from '../tensor/primitives.ts';
+import { gather } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
@@ -79,10 +77,7 @@ export function scoreHeadOf(model: Model): Tensor {
 /** Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer. */
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout = sequenceLayout(model.backend, input.positions, input.segments);
-  const attend: SelfAttention = (x, { qkv, qkvBias, o }, shape, _, norm) => {
-    if (!qkvBias) return selfAttention(x, qkv, o, layout, shape, norm);
-    return linear(attention(add(linear(normed(x, norm), qkv), qkvBias), layout, shape), o);
-  };
+  const attend: SelfAttention = (x, { qkv, o }, shape, _, norm) => selfAttention(x, qkv, o, layout, shape, norm);
   const kept = [layout.positionsTensor, layout.segmentsTensor];
   return decoder(model, fromHost(model.backend, input.tokens), attend, { kept, visit });
 }

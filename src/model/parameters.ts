@@ -37,19 +37,11 @@ export function projections(config: ModelConfig, layer: number): Part[] {
   const { hiddenSize: hidden, intermediateSize: intermediate, headDim } = config;
   const { gain = {} } = wiringOf(config, layer);
   const linear = { init: 'linear', decays: true } as const;
-  const bias = { init: 'zeros', decays: false, packed: 'qkvBias' } as const;
   const [queries, keys] = [config.heads * headDim, config.kvHeads * headDim];
   return [
     { name: 'self_attn.q_proj.weight', shape: [queries, hidden], ...linear, packed: 'qkv' },
     { name: 'self_attn.k_proj.weight', shape: [keys, hidden], ...linear, packed: 'qkv' },
     { name: 'self_attn.v_proj.weight', shape: [keys, hidden], ...linear, gain: gain.v, packed: 'qkv' },
-    ...(config.attentionBias
-      ? [
-          { name: 'self_attn.q_proj.bias', shape: [queries], ...bias },
-          { name: 'self_attn.k_proj.bias', shape: [keys], ...bias },
-          { name: 'self_attn.v_proj.bias', shape: [keys], ...bias },
-        ]
-      : []),
     { name: 'self_attn.o_proj.weight', shape: [hidden, queries], ...linear, gain: gain.o },
     { name: 'mlp.gate_proj.weight', shape: [intermediate, hidden], ...linear, gain: gain.gate, packed: 'gateUp' },
     { name: 'mlp.up_proj.weight', shape: [intermediate, hidden], ...linear, gain: gain.up, packed: 'gateUp' },

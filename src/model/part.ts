@@ -18,7 +18,6 @@ export interface Part {
 /** Matrices in memory that are several parts of a checkpoint, by their names below a layer. */
 export const packedNames = {
   qkv: 'self_attn.qkv_proj.weight',
-  qkvBias: 'self_attn.qkv_proj.bias',
   gateUp: 'mlp.gate_up_proj.weight',
 } as const;
 
