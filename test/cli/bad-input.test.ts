@@ -141,7 +141,7 @@ describe('a stage refuses', () => {
   it('more Post-LN layers than there are layers', () =>
     refused(
       ['pretrain', '--tokenizer', 'tok', '--data', 'words.txt', '--model', '1m', '--norm', 'mix', '--post-layers', '5'],
-      '5 Post-LN layers, but 1m has 4 layers',
+      '5 Post-LN layers, but the model has 4 layers',
     ));
 
   it.skipIf(process.getuid?.() === 0)('a folder that cannot be written', async () => {
