@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { inFlags } from '../config/flags.ts';
+import { flagName, inFlags } from '../config/flags.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { tell } from './output.ts';
 
@@ -22,8 +22,9 @@ export function failInFlags(command: Command): (error: unknown) => never {
   const keys = command.options.map((option) => option.attributeName());
   return (error) => {
     if (error instanceof RequestError) {
-      const problems = error.problems.map(({ message, hint, ...place }) => ({
-        ...place,
+      const problems = error.problems.map(({ where, message, hint, ...line }) => ({
+        ...line,
+        ...(where === undefined ? {} : { where: keys.includes(where) ? `--${flagName(where)}` : where }),
         message: inFlags(message, keys),
         ...(hint === undefined ? {} : { hint: inFlags(hint, keys) }),
       }));
