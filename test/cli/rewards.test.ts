@@ -106,7 +106,7 @@ describe('before any work, with status 2 and nothing written', () => {
     refused(['--reward', './broken.ts'], /broken\.ts, line 2/, /cannot be loaded/));
 
   it('a reward that gives no number', () =>
-    refused(['--reward', './nothing.ts'], /tried on an empty completion: rewardFunction, row 1 .*gave NaN/));
+    refused(['--reward', './nothing.ts'], /tried on an empty completion: --reward-function, row 1 .*gave NaN/));
 
   it('no reward at all', () => refused([], 'nothing gives a reward', '--reward'));
 
@@ -115,7 +115,7 @@ describe('before any work, with status 2 and nothing written', () => {
   it('prompts that leave no room', () =>
     refused(
       ['--verify', 'exact', '--max-new-tokens', '4000'],
-      /row 1: a prompt of \d+ tokens and 4000 new ones are more/,
+      /4 of 4 prompts .* up to \d+ tokens and up to 4000 more are generated, but the model.s context is 2048/,
     ));
 
   it('several things at once', () =>
