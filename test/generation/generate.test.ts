@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/generation/generate.ts';
-import { unfiltered } from '../../src/generation/sampler.ts';
+import { greedy, unfiltered } from '../../src/generation/sampler.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
 import { withPlacement } from '../../src/model/norm.ts';
@@ -66,6 +66,18 @@ describe('generate', () => {
     expect(await generate(model, prompts, { ...options, seed: 4 })).not.toEqual(together);
     const same = await generate(model, [prompts[0]!, prompts[0]!, prompts[0]!], options);
     expect(new Set(same.map(({ tokens }) => tokens.join())).size).toBe(3);
+  });
+
+  test('a repetition penalty counts what stands in the prompt and what was drawn', async () => {
+    const model = await smallModel();
+    const prompts = [Int32Array.of(3, 4, 5), Int32Array.of(7, 18, 2, 1)];
+    const sampling = { ...greedy, repetitionPenalty: 1e9 };
+    for (const [i, { tokens }] of (
+      await generate(model, prompts, { maxNewTokens: 4, stopIds: [], sampling })
+    ).entries()) {
+      const text = [...prompts[i]!, ...tokens];
+      expect(new Set(text).size, text.join()).toBe(text.length);
+    }
   });
 
   test.each(['portable', 'native'])('on %s texts of unequal length take turns in a small batch', async (name) => {

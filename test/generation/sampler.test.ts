@@ -63,3 +63,13 @@ test('tokenLogProb is of the tempered distribution', () => {
   expect(tokenLogProb(logits, 1, 0.5)).toBeCloseTo(Math.log(4 / 30), 12);
   expect(tokenLogProb(logits, 1, 0)).toBeCloseTo(Math.log(0.2), 12);
 });
+
+test('a low temperature is nearly greedy, a high one nearly uniform, also among the first few', () => {
+  const random = new RandomStream(1, 'temperature');
+  const drawn = (temperature: number, topK: number) =>
+    new Set(Array.from({ length: 50 }, () => sampleToken([1, 2, 3, -9], { ...unfiltered, temperature, topK }, random)));
+  for (const topK of [0, 3]) {
+    expect(drawn(0.05, topK), `${topK}`).toEqual(new Set([2]));
+    expect(drawn(20, topK).size).toBe(topK === 0 ? 4 : 3);
+  }
+});
