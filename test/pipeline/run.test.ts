@@ -117,11 +117,16 @@ describe('a pipeline', () => {
 
   it('runs as many nodes at once as --jobs says', async () => {
     const endless = '{ run: count, steps: 100000, pause: 20 }';
-    await writeFile(join(folder, 'demo.yaml'), `name: demo\nstages:\n  a: ${endless}\n  b: ${endless}\n`);
+    await writeFile(
+      join(folder, 'demo.yaml'),
+      `name: demo\nstages:\n  a: ${endless}\n  b: ${endless}\n  c: ${endless}\n`,
+    );
     const running = startCounter(folder, 'run', 'demo.yaml', '--jobs', '2');
     await Promise.all([untilStep(join(out, 'a/shared/seed-1'), 1), untilStep(join(out, 'b/shared/seed-1'), 1)]);
     running.child.kill('SIGTERM');
     expect((await running.ended).status).toBe(143);
+    // Neither beside the others nor after the stop.
+    expect(existsSync(join(out, 'c'))).toBe(false);
   });
 });
 
