@@ -131,7 +131,9 @@ hold([
     mutators: [mutateJson, mutateJson, mutateText, mutateBytes],
     read: inside(configured, 'config.json', readModelDirectory),
     wrong: ({ config: read }: Awaited<ReturnType<typeof readModelDirectory>>) => {
-      const bad = Object.entries(read).find(([, value]) => typeof value === 'number' && !(value >= 0 && value < 1e300));
+      const bad = Object.entries(read).find(
+        ([, value]) => typeof value === 'number' && !(value >= 0 && Number.isFinite(value)),
+      );
       return bad && `${bad[0]} is ${bad[1]}`;
     },
   },

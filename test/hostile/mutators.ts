@@ -118,7 +118,7 @@ function changeTree(root: unknown, random: RandomStream): unknown {
     () => define(holder, `${key}x`, value),
     () => define(holder, key, [value]),
     () => define(holder, key, { [key]: value }),
-    () => define(holder, key, typeof value === 'number' ? String(value) : JSON.stringify(value).length),
+    () => define(holder, key, typeof value === 'number' ? String(value) : String(JSON.stringify(value)).length),
     () =>
       define(
         holder,
