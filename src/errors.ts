@@ -8,7 +8,7 @@ export interface Problem {
   where?: string;
   /** 1-based line in the file that the request came from. */
   line?: number;
-  /** What to do; printed behind `→ hint:`. */
+  /** What to do; printed after `→ hint:`. */
   hint?: string;
 }
 

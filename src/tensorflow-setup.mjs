@@ -30,7 +30,10 @@ const version = loadedVersion();
 if (!version) fail('the binding was built but cannot be loaded; `mixtune doctor` says why');
 say(`ready: TensorFlow ${version}; use it with --backend tensorflow`);
 
-/** The version of TensorFlow that tfjs-node or tfjs-node-gpu loads here, from a process of its own; undefined where it does not. */
+/**
+ * The version of TensorFlow that tfjs-node or tfjs-node-gpu loads here, from a process of its own; undefined where it
+ * does not.
+ */
 function loadedVersion() {
   const versionFrom = (name) => {
     const script = `console.log(require('${name}').backend().binding.TF_Version)`;

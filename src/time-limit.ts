@@ -10,8 +10,8 @@ const script = new Script('run()');
 
 /**
  * What a function gives, unless it takes longer than `milliseconds`: it is then ended wherever it is, within a regular
- * expression too, which is what this is for. Those of others may backtrack for years, and an engine that cannot would not read
- * them as their authors meant them. Costs about 40 µs.
+ * expression too, which is what this is for. Those of others may backtrack for years, and an engine that cannot would
+ * not read them as their authors meant them. Costs about 40 µs.
  * @throws TimeLimitError
  */
 export function withinTime<T>(milliseconds: number, run: () => T): T {

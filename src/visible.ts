@@ -1,7 +1,9 @@
 /** Characters that a terminal obeys instead of showing them: controls, and what turns the direction of writing. */
 const obeyed = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 
-/** The text with what a terminal would obey written as `\u001b`; line feeds and tabs stay. In JSON, it means the same. */
+/**
+ * The text with what a terminal would obey written as `\u001b`; line feeds and tabs stay. In JSON, it means the same.
+ */
 export function visible(text: string): string {
   return text.replace(obeyed, escaped);
 }

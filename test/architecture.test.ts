@@ -73,3 +73,19 @@ it('includes downwards only in the engine', () => {
   expect(units.filter((file) => depthOf(file) < 0)).toEqual([]);
   expect(wrong).toEqual([]);
 });
+
+it('keeps comments within 120 columns, which no formatter does', () => {
+  const root = resolve(source, '..');
+  const sources = ['src', 'test'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(ts|mjs|cc|h)$/.test(file))
+      .map((file) => join(folder, file)),
+  );
+  const long = sources.flatMap((file) =>
+    readFileSync(join(root, file), 'utf8')
+      .split('\n')
+      .flatMap((line, i) => (/^\s*(\/\/|\/?\*)/.test(line) && [...line].length > 120 ? [`${file}:${i + 1}`] : [])),
+  );
+  expect(sources.length).toBeGreaterThan(400);
+  expect(long).toEqual([]);
+});

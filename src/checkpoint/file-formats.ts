@@ -7,7 +7,10 @@ export interface ForeignFormat {
   hint: string;
 }
 
-/** Python that gives the weights of pickled files, named by a glob pattern, to safetensors as they are, without a model class between. */
+/**
+ * Python that gives the weights of pickled files, named by a glob pattern, to safetensors as they are, without a model
+ * class between.
+ */
 export function pickleHint(pattern: string): string {
   return `write the same tensors as safetensors: python -c "import glob, torch; from safetensors.torch import save_file; save_file({k: v.contiguous().clone() for f in glob.glob('${pattern}') for k, v in torch.load(f, map_location='cpu', weights_only=True).items()}, 'model.safetensors', metadata={'format': 'pt'})" in its folder`;
 }

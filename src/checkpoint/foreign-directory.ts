@@ -86,8 +86,8 @@ const otherModels: readonly Layout[] = [
 ];
 
 /**
- * What is wrong with a folder that was given as a model and lacks its config.json or its weights: what it holds instead, or
- * where a model is near it.
+ * What is wrong with a folder that was given as a model and lacks its config.json or its weights: what it holds
+ * instead, or where a model is near it.
  */
 export function foreignDirectory(directory: string): Problem {
   const names = entries(directory);

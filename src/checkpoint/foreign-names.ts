@@ -35,8 +35,8 @@ const otherCode: readonly { shows: RegExp; says: string; hint: string }[] = [
 ];
 
 /**
- * What is wrong with names of which none or few are those of a Llama: a prefix too much or too little. Only the names are
- * looked at, so that this can be said before anything that follows from it.
+ * What is wrong with names of which none or few are those of a Llama: a prefix too much or too little. Only the names
+ * are looked at, so that this can be said before anything that follows from it.
  */
 export function foreignNames(names: readonly string[]): Problem | undefined {
   for (const { part, from, inner } of wrappers) {

@@ -34,8 +34,8 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
 }
 
 /**
- * Writes a trained language or reward model and its tokenizer into an empty directory, as a Hugging Face model directory;
- * what the model that it was trained from says of generation is kept.
+ * Writes a trained language or reward model and its tokenizer into an empty directory, as a Hugging Face model
+ * directory; what the model that it was trained from says of generation is kept.
  */
 export async function saveModel(
   directory: string,

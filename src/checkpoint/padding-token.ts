@@ -8,8 +8,8 @@ import { writeFileAtomically } from './atomic.ts';
 const substitutes = ['<pad>', '<|pad|>', '[PAD]', '<unk>', '<|im_start|>', '<|endoftext|>'];
 
 /**
- * The id that a reward model's rows are padded with. transformers takes the last token that is not this one for the last
- * of the text, so it must not be the end token.
+ * The id that a reward model's rows are padded with. transformers takes the last token that is not this one for the
+ * last of the text, so it must not be the end token.
  */
 export function paddingIdOf(tokenizer: Tokenizer): number {
   const { padId, bosId, eosId } = tokenizer;

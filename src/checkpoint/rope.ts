@@ -4,12 +4,15 @@ import { plainLlamas } from './unsupported-keys.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Where a rotary embedding is described: `rope_scaling` (transformers 4) and `rope_parameters` (5), which hold a base too. */
+/**
+ * Where a rotary embedding is described: `rope_scaling` (transformers 4) and `rope_parameters` (5), which hold a base
+ * too.
+ */
 const places = ['rope_scaling', 'rope_parameters'] as const;
 
 /**
- * The base of the rotary embedding, from `rope_theta` and from inside `rope_scaling` and `rope_parameters`; undefined where
- * none of them says it. Refuses types of scaling, and places that contradict each other.
+ * The base of the rotary embedding, from `rope_theta` and from inside `rope_scaling` and `rope_parameters`; undefined
+ * where none of them says it. Refuses types of scaling, and places that contradict each other.
  */
 export function ropeTheta(json: Json, problems: Problem[]): unknown {
   const thetas: [where: string, theta: unknown][] = [['rope_theta', json.rope_theta]];

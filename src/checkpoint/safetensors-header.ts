@@ -129,8 +129,8 @@ function checkLayout(tensors: readonly TensorInfo[], dataBytes: number, problems
 }
 
 /**
- * Bytes of a file's head (length, JSON, padding to 8 bytes) and the tensors with their offsets, sorted as Hugging Face's
- * writer does: by dtype, the widest first, then by name.
+ * Bytes of a file's head (length, JSON, padding to 8 bytes) and the tensors with their offsets, sorted as Hugging
+ * Face's writer does: by dtype, the widest first, then by name.
  */
 export function buildHeader(
   tensors: readonly Pick<TensorInfo, 'name' | 'dtype' | 'shape'>[],

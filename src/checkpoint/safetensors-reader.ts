@@ -21,8 +21,8 @@ export interface TensorStore {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * The elements of a float tensor, row-major, as float32, in `into` where it is given: of the tensor's length, or for as
-   * many as it holds from element `from` on.
+   * The elements of a float tensor, row-major, as float32, in `into` where it is given: of the tensor's length, or for
+   * as many as it holds from element `from` on.
    */
   readFloat32(name: string, into?: Float32Array, from?: number): Promise<Float32Array>;
   /** The file that holds a tensor. */

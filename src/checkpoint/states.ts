@@ -6,7 +6,7 @@ import { verifyManifest, writeManifest } from './manifest.ts';
 
 const statePattern = /^state-(\d{6,})(?:\+(\d+))?$/;
 
-/** Where a state is: behind a step, and by how many pauses inside the one that follows. */
+/** Where a state is: after a step, and by how many pauses inside the one that follows. */
 export interface StatePlace {
   step: number;
   pauses?: number;

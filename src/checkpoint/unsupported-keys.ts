@@ -3,7 +3,10 @@ import { isJsonObject } from './strict-json.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A key that changes what a Llama computes: the values with which it computes what mixtune does, and why not the others. */
+/**
+ * A key that changes what a Llama computes: the values with which it computes what mixtune does, and why not the
+ * others.
+ */
 interface Refusal {
   key: string;
   accepts(value: unknown): boolean;
@@ -17,8 +20,9 @@ const off = (value: unknown): boolean => value === false;
 export const plainLlamas = 'SmolLM 1 and 2, TinyLlama, Llama 2 and Llama 3 8B are models of this kind';
 
 /**
- * All that LlamaConfig, modeling_llama, the masks, the caches and the loading code of transformers 4.57 and 5.23 read and
- * mixtune does not compute. They read no other key that changes a logit, so what is not here, and not a size, changes none.
+ * All that LlamaConfig, modeling_llama, the masks, the caches and the loading code of transformers 4.57 and 5.23 read
+ * and mixtune does not compute. They read no other key that changes a logit, so what is not here, and not a size,
+ * changes none.
  */
 const refusals: readonly Refusal[] = [
   { key: 'attention_bias', accepts: off, reason: 'biases in attention are not supported', hint: () => plainLlamas },
@@ -94,7 +98,10 @@ function text(value: unknown): string {
   return json.length <= 60 ? json : `${json.slice(0, 57)}…`;
 }
 
-/** Keys by which relatives of Llama compute something else; in a config of a Llama nothing reads them, here or in transformers. */
+/**
+ * Keys by which relatives of Llama compute something else; in a config of a Llama nothing reads them, here or in
+ * transformers.
+ */
 const relativesKeys = [
   'attention_multiplier',
   'attn_logit_softcapping',

@@ -16,8 +16,8 @@ export class WriteError extends RunError {
 }
 
 /**
- * What went wrong while `path` was written: an error of the operating system in words, any other as it is, and so is one
- * about another place, which was to be read.
+ * What went wrong while `path` was written: an error of the operating system in words, any other as it is, and so is
+ * one about another place, which was to be read.
  */
 export function writeError(error: unknown, path: string): unknown {
   if (error instanceof WriteError) return new WriteError(path, error.reason, error);

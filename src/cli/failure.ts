@@ -17,7 +17,9 @@ export function reportFailure(error: unknown): 1 | 2 {
   return 1;
 }
 
-/** Throws what a command throws with keys named as the flags that were typed for them: `onTooLong` as `--on-too-long`. */
+/**
+ * Throws what a command throws with keys named as the flags that were typed for them: `onTooLong` as `--on-too-long`.
+ */
 export function failInFlags(command: Command): (error: unknown) => never {
   const keys = command.options.map((option) => option.attributeName());
   return (error) => {

@@ -1,6 +1,8 @@
 import { closest } from '../config/suggest.ts';
 
-/** Names of flags in other tools, without hyphens and in lower case, and ours; the first that a command has is meant. */
+/**
+ * Names of flags in other tools, without hyphens and in lower case, and ours; the first that a command has is meant.
+ */
 const flags: readonly (readonly [theirs: string, ours: string])[] = [
   ['model modelname modelnameorpath modelpath basemodel pretrained pretrainedmodel checkpoint', '--from'],
   ['rewardmodel rewardmodelpath', '--reward'],
@@ -77,7 +79,7 @@ const absent: readonly (readonly [theirs: RegExp, hint: string])[] = [
   [/^download$|^pull$/, 'nothing is downloaded: `hf download NAME --local-dir DIR` gets a model for --from'],
   [/serve|server|^api$/, 'mixtune serves no models: final/ is a Hugging Face directory, which servers load'],
   [/^merge/, 'there is nothing to merge: final/ holds whole weights'],
-  [/packing|^pack$/, 'rows of a batch lie one behind the other without padding, and do not see each other'],
+  [/packing|^pack$/, 'rows of a batch lie one after the other without padding, and do not see each other'],
   [/trustremotecode/, 'no code of a model is ever run'],
   [/flashattention|^attn|useflash/, 'attention is always fused'],
 ];

@@ -19,7 +19,10 @@ export function openProgress(): Progress {
   return process.stderr.isTTY ? bars() : lines();
 }
 
-/** A set of bars lives as long as one of them runs, so that lines written in between find the cursor where they expect it. */
+/**
+ * A set of bars lives as long as one of them runs, so that lines written in between find the cursor where they expect
+ * it.
+ */
 function bars(): Progress {
   let multi: MultiBar | undefined;
   const told = milestones();

@@ -37,7 +37,7 @@ export function addRunCommand(parent: Command, program: Program): void {
     .argument('<pipeline>', 'name of a recipe, such as quickstart, or a YAML file')
     .option('--set <path=value...>', 'give a parameter or any key a value, such as stages.sft.lr=1e-4', collect, [])
     .option('--only <stages...>', 'run these stages and no others')
-    .option('--start-at <stage>', 'run this stage and those behind it')
+    .option('--start-at <stage>', 'run this stage and those after it')
     .option('--dry-run', 'check everything and show the plan, run nothing', false)
     .option('--jobs <number>', 'stages that run at once; they share the cores', wholeNumber(1), 1)
     .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')

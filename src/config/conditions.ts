@@ -17,10 +17,10 @@ export interface Facts {
 export interface Condition {
   /** Keys that it depends on. */
   keys: readonly string[];
-  /** Behind "only": `with klTarget`. */
+  /** After "only": `with klTarget`. */
   text: string;
   holds(config: Keys, facts: Facts): boolean;
-  /** Behind "has no effect", where it does not hold: `without klTarget`. */
+  /** After "has no effect", where it does not hold: `without klTarget`. */
   otherwise(config: Keys): string;
   /** What would make it hold: `set klTarget too`. */
   remedy: string;

@@ -9,7 +9,10 @@ export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Command-line options of a key: a value, a list of values, or `--key` with `--no-key`. Required keys are left to the schema. */
+/**
+ * Command-line options of a key: a value, a list of values, or `--key` with `--no-key`. Required keys are left to the
+ * schema.
+ */
 export function flagsOf(key: SchemaKey): Option[] {
   const name = flagName(key.name);
   const help = [inFlags(meaningOf(key), key.condition?.keys ?? []), defaultText(key)].filter(Boolean).join(' ');

@@ -37,7 +37,10 @@ export function parseYamlFile(text: string, name: string): YamlFile {
   return { name, value, lineOf };
 }
 
-/** What YAML makes of the text of one value; the text itself where it is not YAML, so that any path can be typed unquoted. */
+/**
+ * What YAML makes of the text of one value; the text itself where it is not YAML, so that any path can be typed
+ * unquoted.
+ */
 export function yamlValue(text: string, where: string): unknown {
   const { document, lineAt } = parseYaml(text, where);
   if (!document) return text;

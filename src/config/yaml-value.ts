@@ -7,7 +7,9 @@ export const maxDepth = 64;
 /** Values that all aliases of a document together may stand for. */
 const maxCopied = 100_000;
 
-/** The plain value of a document of at most `maxDepth` levels; all that YAML allows and a config does not are problems. */
+/**
+ * The plain value of a document of at most `maxDepth` levels; all that YAML allows and a config does not are problems.
+ */
 export function plainValue(
   document: Document.Parsed,
   lineAt: (offset: number) => number,

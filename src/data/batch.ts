@@ -5,9 +5,7 @@ export interface Sequence {
   trained: Uint8Array;
 }
 
-/**
- * Sequences one behind the other, without padding. Row i of the model's output predicts `targets[i]`.
- */
+/** Sequences one after the other, without padding. Row i of the model's output predicts `targets[i]`. */
 export interface Batch {
   /** [rows] */
   tokens: Int32Array;
@@ -21,7 +19,7 @@ export interface Batch {
   trainedTokens: number;
 }
 
-/** Whole texts one behind the other: unlike in a `Batch`, the last token of each is a row, at `segments[i + 1] − 1`. */
+/** Whole texts one after the other: unlike in a `Batch`, the last token of each is a row, at `segments[i + 1] − 1`. */
 export interface WholeTexts {
   /** [rows] */
   tokens: Int32Array;
@@ -47,7 +45,7 @@ export function packWholeTexts(texts: readonly Int32Array[]): WholeTexts {
   return packed;
 }
 
-/** Lays sequences one behind the other; the last token of each is only a target, so it is not a row. */
+/** Lays sequences one after the other; the last token of each is only a target, so it is not a row. */
 export function packSequences(sequences: readonly Sequence[]): Batch {
   const rows = sequences.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
   const batch: Batch = {

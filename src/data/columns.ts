@@ -78,7 +78,10 @@ export function withoutNulls(record: SourceRecord): SourceRecord {
   return given.length === entries.length ? record : { ...record, value: Object.fromEntries(given) };
 }
 
-/** Columns of a format out of columns of the file, which are moved: what is mapped is not read under its own name as well. */
+/**
+ * Columns of a format out of columns of the file, which are moved: what is mapped is not read under its own name as
+ * well.
+ */
 export function moveColumns(record: SourceRecord, columns: Readonly<Record<string, string>>): SourceRecord {
   const sources = new Set(Object.values(columns));
   if (sources.size === 0) return record;

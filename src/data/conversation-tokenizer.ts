@@ -4,8 +4,8 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { chatTemplateOf } from './template.ts';
 
 /**
- * The tokenizer of a model that is to learn from conversations. Where it has no chat template it gets one, which is said and
- * saved with the result, so that others write conversations alike.
+ * The tokenizer of a model that is to learn from conversations. Where it has no chat template it gets one, which is
+ * said and saved with the result, so that others write conversations alike.
  */
 export async function loadConversationTokenizer(directory: string, log: (line: string) => void): Promise<Tokenizer> {
   const tokenizer = await loadTokenizer(directory);

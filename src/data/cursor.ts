@@ -13,7 +13,7 @@ export const cursorSchema = z
     /** Rows of the epoch that were given out. */
     position: count,
   })
-  .refine(({ rows, position }) => position <= rows, 'the position is behind the last row');
+  .refine(({ rows, position }) => position <= rows, 'the position is after the last row');
 
 export type CursorState = z.infer<typeof cursorSchema>;
 

@@ -67,7 +67,10 @@ export function sayReading({ name, reading }: Dataset<unknown>, log: Log): void 
   if (sentences.length > 0) log(`${name}: ${sentences.join('; ')}`);
 }
 
-/** True where `openDataset` would look for rows of this use in the dataset: by its first row, whatever is wrong behind it. */
+/**
+ * True where `openDataset` would look for rows of this use in the dataset: by its first row, whatever is wrong after
+ * it.
+ */
 export async function serves(source: string, use: Use, baseDirectory: string): Promise<boolean> {
   const resolved = await resolveSource(source, baseDirectory);
   const uses = resolved.kind === 'town' ? townUses(resolved.name) : await fileUses(resolved);

@@ -42,7 +42,7 @@ export function encodeMessages({ messages }: MessagesRow, tokenizer: Tokenizer):
   return encodeSpans(text, trained, tokenizer);
 }
 
-/** Both answers behind their prompt; only the answers are trained, not the assistant's turns in the prompt. */
+/** Both answers after their prompt; only the answers are trained, not the assistant's turns in the prompt. */
 export function encodePair({ prompt, chosen, rejected }: PreferenceRow, tokenizer: Tokenizer): EncodedPair {
   return {
     chosen: encodeAnswer(prompt, chosen, tokenizer),
@@ -50,7 +50,7 @@ export function encodePair({ prompt, chosen, rejected }: PreferenceRow, tokenize
   };
 }
 
-/** Each answer behind the prompt; only the answer is trained. */
+/** Each answer after the prompt; only the answer is trained. */
 export function encodeFeedback({ prompt, answers }: FeedbackRow, tokenizer: Tokenizer): EncodedAnswer[] {
   return answers.map(({ text, desirable }) => ({ ...encodeAnswer(prompt, text, tokenizer), desirable }));
 }
@@ -72,8 +72,8 @@ export function encodeChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: 
 }
 
 /**
- * The choices as they are asked for without a chat template, for models that have seen no conversation: texts that stand
- * by themselves, so they begin with the tokenizer's prefix.
+ * The choices as they are asked for without a chat template, for models that have seen no conversation: texts that
+ * stand by themselves, so they begin with the tokenizer's prefix.
  */
 export function encodePlainChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
   const before = `Question: ${prompt.map(({ content }) => content).join('\n')}\nAnswer:`;
@@ -111,9 +111,10 @@ export function encodeSpans(text: string, spans: readonly Span[], tokenizer: Tok
 }
 
 /**
- * Puts documents one behind the other and cuts the line into windows of `length` predictions; the last is shorter.
- * A window is a list of pieces of documents, which do not see each other.
- * Each document begins with the tokenizer's prefix and ends with the end-of-sequence token. A document that goes on in the next window goes on from its last token.
+ * Puts documents one after the other and cuts the line into windows of `length` predictions; the last is shorter. A
+ * window is a list of pieces of documents, which do not see each other. Each document begins with the tokenizer's
+ * prefix and ends with the end-of-sequence token. A document that goes on in the next window goes on from its last
+ * token.
  */
 export function encodeText(
   rows: readonly TextRow[],
@@ -184,7 +185,8 @@ export function checkSequences(
 }
 
 /**
- * Throws where the tokenizer has more tokens than the model's embedding has rows, or a sequence holds an id without one.
+ * Throws where the tokenizer has more tokens than the model's embedding has rows, or a sequence holds an id without
+ * one.
  */
 export function checkTokenIds(sequences: Iterable<Sequence>, tokenizer: Tokenizer, vocabSize: number): void {
   const hint = 'use the tokenizer that the model was trained with';

@@ -61,7 +61,9 @@ function nothingToRead(names: readonly string[], name: string): RequestError {
 
 const splitWords = ['train', 'training', 'test', 'testing', 'valid', 'validation', 'val', 'dev', 'eval'];
 
-/** What a file says that it is for: `train.jsonl`, `test-00000-of-00002.json`, and of records also `town_train.jsonl`. */
+/**
+ * What a file says that it is for: `train.jsonl`, `test-00000-of-00002.json`, and of records also `town_train.jsonl`.
+ */
 function splitOf(file: string): string | undefined {
   const stem = file.slice(0, file.length - extname(file).length).toLowerCase();
   const [first = '', ...others] = stem.replace(/[-_.]\d+([-_.]of[-_.]\d+)?$/, '').split(/[-_.]/);

@@ -48,7 +48,9 @@ export interface Preflight {
   trainedPrompts: number[];
 }
 
-/** Rows whose prompt is encoded by itself to see that none of it is trained: masks are right or wrong in all rows alike. */
+/**
+ * Rows whose prompt is encoded by itself to see that none of it is trained: masks are right or wrong in all rows alike.
+ */
 const promptsLookedAt = 64;
 
 /** Encodes conversations and looks them over; everything wrong with them is one RequestError. */
@@ -67,7 +69,10 @@ export function encodeConversations(
   return { sequences: kept.map(([sequence]) => sequence!), preflight };
 }
 
-/** Encodes preference pairs and looks them over; a pair is left out where one of its answers is, or both are cut to the same. */
+/**
+ * Encodes preference pairs and looks them over; a pair is left out where one of its answers is, or both are cut to the
+ * same.
+ */
 export function encodePairs(
   rows: readonly PreferenceRow[],
   tokenizer: Tokenizer,
@@ -248,7 +253,7 @@ function preflightProblems(
   return problems;
 }
 
-/** Generation would go on behind the answers: nothing that they end with stops it. */
+/** Generation would go on after the answers: nothing that they end with stops it. */
 function missingEnd({ sequences, withoutEnd, strayEnd }: Preflight, { endIds, idToToken }: Tokenizer): Problem {
   const found = JSON.stringify(strayEnd);
   const stops = endIds.map((id) => JSON.stringify(idToToken(id) ?? id)).join(' or ');

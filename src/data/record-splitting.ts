@@ -55,7 +55,9 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Pi
   return undefined;
 }
 
-/** The elements of a JSON list, each by its brackets and commas alone, so that each can be parsed, and fail, by itself. */
+/**
+ * The elements of a JSON list, each by its brackets and commas alone, so that each can be parsed, and fail, by itself.
+ */
 export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Piece, SplitFault | undefined> {
   let parts: Buffer[] = [];
   let size = 0;
@@ -86,7 +88,8 @@ export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator
       } else if (isClosing(byte)) closed = --depth === 0;
       if (!closed && !(byte === comma && depth === 1)) continue;
       const bytes = Buffer.concat([...parts, chunk.subarray(start, i)]);
-      // Only `[]` has nothing between its brackets; an empty element anywhere else is no JSON, and fails where it is parsed.
+      // Only `[]` has nothing between its brackets; an empty element anywhere else is no JSON, and fails where it is
+      // parsed.
       if (!bytes.every(isSpace) || !closed || elements > 0) yield { bytes, line: started ?? line };
       elements++;
       [parts, size, started, start] = [[], 0, undefined, i + 1];

@@ -14,7 +14,7 @@ export function splitText(text: string, split: Split, holdOut: number): string {
 }
 
 /**
- * Where the held-out part begins: behind the paragraph break, else the line break, else the space that is nearest to
+ * Where the held-out part begins: after the paragraph break, else the line break, else the space that is nearest to
  * the share, as long as it is less than half of the held-out length away.
  */
 function cutPosition(text: string, holdOut: number): number {

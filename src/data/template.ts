@@ -82,8 +82,8 @@ class ChatRenderer {
 
   /**
    * The whole conversation, rendered once; where the assistant's turns stand in it follows from renderings of its
-   * beginnings. Where the template renders a beginning differently, its `{% generation %}` marks say it; without them that
-   * is a RequestError, as no span would be certain.
+   * beginnings. Where the template renders a beginning differently, its `{% generation %}` marks say it; without them
+   * that is a RequestError, as no span would be certain.
    */
   conversation(messages: readonly Message[]): RenderedConversation {
     const { text, generated } = this.#render(messages, false);
@@ -148,7 +148,7 @@ class ChatRenderer {
   }
 }
 
-/** Where the content ends if nothing but white space that belongs to it stands behind. */
+/** Where the content ends if nothing but white space that belongs to it stands after. */
 function contentEnd(through: string, start: number, content: string): number {
   return through.startsWith(content, start) ? start + content.length : 0;
 }

@@ -29,8 +29,8 @@ export async function answerPrompts(
 }
 
 /**
- * Share of greedy answers that are the expected one, apart from case, outer spaces and a final full stop, over the rows that
- * have one.
+ * Share of greedy answers that are the expected one, apart from case, outer spaces and a final full stop, over the rows
+ * that have one.
  * @throws RequestError where none has
  */
 export async function exactMatch(

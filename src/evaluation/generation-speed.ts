@@ -20,8 +20,8 @@ export interface GenerationSpeed {
 }
 
 /**
- * Times greedy generation from random prompts that all run to the end, after one run that is not counted: the fastest of
- * `rounds` as a whole, to the first new token of each sequence, and from there to the last.
+ * Times greedy generation from random prompts that all run to the end, after one run that is not counted: the fastest
+ * of `rounds` as a whole, to the first new token of each sequence, and from there to the last.
  */
 export async function generationSpeed(
   model: Model,

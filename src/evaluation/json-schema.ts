@@ -16,8 +16,8 @@ const timeLimit = 1000;
 export type SchemaCheck = (text: string) => boolean;
 
 /**
- * Compiles a JSON Schema, draft 2020-12 or, where `$schema` says so, draft 7. Unknown keywords are errors, `format` is a
- * note that is not checked (as the draft has it).
+ * Compiles a JSON Schema, draft 2020-12 or, where `$schema` says so, draft 7. Unknown keywords are errors, `format` is
+ * a note that is not checked (as the draft has it).
  * @throws Error where the text is no JSON, no schema, or one that refers to itself without end
  */
 export function schemaCheck(schemaText: string): SchemaCheck {

@@ -15,7 +15,10 @@ export interface MultipleChoice {
   chance: number;
 }
 
-/** Multiple choice by log-likelihood of each choice as the answer, as lm-eval has it; `chat` asks through the chat template. */
+/**
+ * Multiple choice by log-likelihood of each choice as the answer, as lm-eval has it; `chat` asks through the chat
+ * template.
+ */
 export async function multipleChoice(
   model: Model,
   tokenizer: Tokenizer,

@@ -24,7 +24,9 @@ export async function costsSince(before: readonly OperationCost[], backend: Back
 export interface OperationShare extends OperationCost {
   /** Share of the seconds of all operations. */
   share: number;
-  /** Seconds that the roofline asks for at least ÷ seconds taken; undefined where an operation does not count its work. */
+  /**
+   * Seconds that the roofline asks for at least ÷ seconds taken; undefined where an operation does not count its work.
+   */
   ofRoofline: number | undefined;
 }
 

@@ -16,10 +16,10 @@ export interface Perplexity {
 }
 
 /**
- * exp of the mean cross-entropy over windows that do not overlap: a document begins with the tokenizer's prefix, each window
- * predicts all but its first token, and the tail of a document that does not fill a window is left out. A document shorter
- * than a window is one window. The mean is over tokens. The first token of a document is not counted after a prefix either:
- * so tokenizers with and without one are measured on the same tokens.
+ * exp of the mean cross-entropy over windows that do not overlap: a document begins with the tokenizer's prefix, each
+ * window predicts all but its first token, and the tail of a document that does not fill a window is left out. A
+ * document shorter than a window is one window. The mean is over tokens. The first token of a document is not counted
+ * after a prefix either: so tokenizers with and without one are measured on the same tokens.
  * @throws RequestError where nothing is predicted, or a window is longer than the model's context
  */
 export async function perplexity(

@@ -22,8 +22,8 @@ const hint =
   'the file needs `export default (prompt, completion, answer) => NUMBER`, or `export function rewards(responses)` that gives a list of numbers';
 
 /**
- * The function of a module: `export default` for one response, or `export function rewards` for all of an iteration at once.
- * TypeScript is compiled, in files that it imports as well.
+ * The function of a module: `export default` for one response, or `export function rewards` for all of an iteration at
+ * once. TypeScript is compiled, in files that it imports as well.
  * @throws RequestError where there is none, or the file cannot be loaded
  */
 export async function loadRewardFunction(path: string): Promise<RewardFunction> {
@@ -41,7 +41,9 @@ export async function loadRewardFunction(path: string): Promise<RewardFunction> 
 
 let acceptsTypeScript = false;
 
-/** Node 20 imports no TypeScript. Where mixtune runs from its own sources, whatever runs them imports others as well. */
+/**
+ * Node 20 imports no TypeScript. Where mixtune runs from its own sources, whatever runs them imports others as well.
+ */
 function acceptTypeScript(): void {
   const loader = new URL('./typescript-loader.js', import.meta.url);
   if (!acceptsTypeScript && existsSync(loader)) register(loader);
@@ -49,8 +51,8 @@ function acceptTypeScript(): void {
 }
 
 /**
- * Calls the function for an empty completion of a row, as a policy may give one: what it throws, or gives instead of a number,
- * is a RequestError before any work.
+ * Calls the function for an empty completion of a row, as a policy may give one: what it throws, or gives instead of a
+ * number, is a RequestError before any work.
  */
 export async function tryRewardFunction(reward: RewardFunction, row: PromptRow): Promise<void> {
   try {

@@ -17,7 +17,9 @@ export interface ReliabilityBin {
 
 const bins = 5;
 
-/** Share of pairs whose preferred answer has the higher reward, by how sure the model is: Bradley–Terry's σ(|margin|). */
+/**
+ * Share of pairs whose preferred answer has the higher reward, by how sure the model is: Bradley–Terry's σ(|margin|).
+ */
 export function reliability(pairs: readonly RewardedPair[]): ReliabilityBin[] {
   const confidenceOf = ({ chosen, rejected }: RewardedPair): number => sigmoid(Math.abs(chosen - rejected));
   const groups = Array.from({ length: bins }, (): RewardedPair[] => []);
@@ -33,8 +35,8 @@ export function reliability(pairs: readonly RewardedPair[]): ReliabilityBin[] {
 
 /**
  * Held-out pairs: mean Bradley–Terry loss, accuracy, margin; how far confidence and accuracy are apart on average
- * (`calibrationError`, Guo et al. 2017); accuracy where the preferred answer is the longer and the shorter one, left out
- * where there is none; and what a judge would get who takes the longer answer (`lengthAccuracy`).
+ * (`calibrationError`, Guo et al. 2017); accuracy where the preferred answer is the longer and the shorter one, left
+ * out where there is none; and what a judge would get who takes the longer answer (`lengthAccuracy`).
  */
 export function rewardMeasures(pairs: readonly RewardedPair[]): Record<string, number> {
   const longer = pairs.filter(({ longerBy }) => longerBy > 0);

@@ -32,7 +32,10 @@ async function gigabytesPerSecond(backend: Backend, length = backend.name === 'p
   return (3 * 4 * length) / seconds / 1e9;
 }
 
-/** Microseconds from asking for an operation to having asked, and to its end, for operations that compute next to nothing. */
+/**
+ * Microseconds from asking for an operation to having asked, and to its end, for operations that compute next to
+ * nothing.
+ */
 export async function dispatchMicroseconds(backend: Backend, count = 20_000): Promise<{ ask: number; run: number }> {
   const x = empty(backend, [1]);
   let [ask, run] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
@@ -49,8 +52,8 @@ export async function dispatchMicroseconds(backend: Backend, count = 20_000): Pr
 }
 
 /**
- * Seconds of the fastest of `rounds` runs of what `enqueue` asks for, after one that is not counted. What `prepare` asks
- * for before each is done when its time begins.
+ * Seconds of the fastest of `rounds` runs of what `enqueue` asks for, after one that is not counted. What `prepare`
+ * asks for before each is done when its time begins.
  */
 export async function fastest<T = void>(
   backend: Backend,

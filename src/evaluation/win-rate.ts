@@ -19,8 +19,9 @@ export interface WinRateOptions {
 }
 
 /**
- * How often a model's sampled response is better than its opponent's to the same prompt: by the answers of the rows, where
- * all have one (`winRate`, `wins`, `losses`), and by a reward model, where there is one (`modelWinRate` and so on).
+ * How often a model's sampled response is better than its opponent's to the same prompt: by the answers of the rows,
+ * where all have one (`winRate`, `wins`, `losses`), and by a reward model, where there is one (`modelWinRate` and so
+ * on).
  */
 export async function winRates(
   player: Player,
@@ -56,8 +57,8 @@ export function winRate(
 }
 
 /**
- * One response to each prompt: greedy at temperature 0, else from the model's whole distribution. The random numbers are the
- * same for every model: equal models give equal responses, and what differs is the models.
+ * One response to each prompt: greedy at temperature 0, else from the model's whole distribution. The random numbers
+ * are the same for every model: equal models give equal responses, and what differs is the models.
  */
 async function responses(
   { model, tokenizer }: Player,

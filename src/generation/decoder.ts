@@ -19,7 +19,10 @@ export interface NewTokens {
 
 /** A model over the cached keys and values of `sequences` sequences. */
 export interface Decoder {
-  /** Puts new tokens through the model and into the cache: logits of what follows each, [news, vocabulary], owned by the caller. */
+  /**
+   * Puts new tokens through the model and into the cache: logits of what follows each, [news, vocabulary], owned by the
+   * caller.
+   */
   nextLogits(news: readonly NewTokens[], drawn?: Tensor): Tensor;
   release(): void;
 }

@@ -25,7 +25,7 @@ export interface Generation {
   tokens: Int32Array;
   /** Of `stopIds` the one that ended the text; undefined where maxNewTokens did. */
   endId: number | undefined;
-  /** Where asked for: of `tokens`, and behind them of the token that ended the text. */
+  /** Where asked for: of `tokens`, and after them of the token that ended the text. */
   logProbs?: Float64Array;
 }
 
@@ -49,9 +49,9 @@ interface Step extends Draw {
 }
 
 /**
- * Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. A backend
- * that draws by itself is asked for a step before the tokens of the last one were read, so that it never waits; a text that
- * turns out to have ended has then been in one step too many, without effect on the others.
+ * Continues each prompt (token ids, not empty). Where a text ends, the next prompt takes its place in the batch. A
+ * backend that draws by itself is asked for a step before the tokens of the last one were read, so that it never waits;
+ * a text that turns out to have ended has then been in one step too many, without effect on the others.
  * @throws RunError where logits are not finite
  * @throws RequestError where a prompt and its new tokens may become longer than the model's context
  */

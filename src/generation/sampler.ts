@@ -11,9 +11,9 @@ export const unfiltered: Sampling = { repetitionPenalty: 1, temperature: 1, topK
 export const greedy: Sampling = { ...unfiltered, temperature: 0 };
 
 /**
- * The next token for one row of logits [vocabulary]. This is the definition of sampling; backends may have a kernel for it
- * (`FusedKernels.sampleTokens`). `seen` are the tokens of the text so far, needed where they are penalised. −1 where a logit
- * is not a finite number.
+ * The next token for one row of logits [vocabulary]. This is the definition of sampling; backends may have a kernel for
+ * it (`FusedKernels.sampleTokens`). `seen` are the tokens of the text so far, needed where they are penalised. −1 where
+ * a logit is not a finite number.
  */
 export function sampleToken(
   logits: ArrayLike<number>,

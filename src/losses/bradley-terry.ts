@@ -9,14 +9,17 @@ export interface ScoredPair {
   worse: number;
   /** By how much the better one is known to be better, on the scale of the scores. */
   margin: number;
-  /** 1 / C(K, 2) for each pair of K ranked answers makes their prompt count once (Ouyang et al. 2022, InstructGPT, eq. 1). */
+  /**
+   * 1 / C(K, 2) for each pair of K ranked answers makes their prompt count once (Ouyang et al. 2022, InstructGPT, eq.
+   * 1).
+   */
   weight: number;
 }
 
 /**
- * Σ weight · (−log σ(r_better − r_worse − margin) + c · (r_better + r_worse)²), scores [n] → [1]: the model of Bradley &
- * Terry 1952 with the margin of Llama 2 (Touvron et al. 2023, eq. 2) and the centring of Eisenstein et al. 2023 (eq. 6),
- * which keeps scores near 0, a place that the first term leaves open. c = 0 turns it off; 0.01 is usual.
+ * Σ weight · (−log σ(r_better − r_worse − margin) + c · (r_better + r_worse)²), scores [n] → [1]: the model of Bradley
+ * & Terry 1952 with the margin of Llama 2 (Touvron et al. 2023, eq. 2) and the centring of Eisenstein et al. 2023 (eq.
+ * 6), which keeps scores near 0, a place that the first term leaves open. c = 0 turns it off; 0.01 is usual.
  */
 export function bradleyTerryLoss(scores: Tensor, pairs: readonly ScoredPair[], centring = 0): Tensor {
   const { backend } = scores;

@@ -9,8 +9,8 @@ export interface PolicyClip {
 }
 
 /**
- * PPO's clipped surrogate (Schulman et al. 2017, eq. 7) of each token, as a loss: max(−A·ρ, −A·clip(ρ, 1 − low, 1 + high))
- * with ρ = exp(log π − log π_old). All [tokens]; a gradient reaches `logProbs` only.
+ * PPO's clipped surrogate (Schulman et al. 2017, eq. 7) of each token, as a loss: max(−A·ρ, −A·clip(ρ, 1 − low, 1 +
+ * high)) with ρ = exp(log π − log π_old). All [tokens]; a gradient reaches `logProbs` only.
  */
 export function clippedPolicyLoss(
   logProbs: Tensor,

@@ -3,8 +3,8 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { clip } from './clip.ts';
 
 /**
- * Value loss of each token, ½ · max((v − R)², (clip(v, v_old ± ε) − R)²): the clipping of OpenAI's baselines, as in TRL and
- * lm-human-preferences. All [tokens]; a gradient reaches `values` only. ε = Infinity is the plain squared error.
+ * Value loss of each token, ½ · max((v − R)², (clip(v, v_old ± ε) − R)²): the clipping of OpenAI's baselines, as in TRL
+ * and lm-human-preferences. All [tokens]; a gradient reaches `values` only. ε = Infinity is the plain squared error.
  */
 export function clippedValueLoss(values: Tensor, oldValues: Tensor, returns: Tensor, epsilon: number): Tensor {
   const error = square(sub(values, returns));

@@ -3,8 +3,9 @@ import { div, exp, log, max, mul, reshape, stopGradient, sub, sum } from '../ten
 import type { Tensor } from '../tensor/tensor.ts';
 
 /**
- * Entropy of each row's distribution, −Σ_a p(a) · log p(a) in nats: hidden [rows, H], head [V, H] → [rows]. With shifted logits
- * s and Z = Σ exp(s) it is log Z − Σ exp(s) · s / Z. [rows, V] exists meanwhile: give as many rows as fit.
+ * Entropy of each row's distribution, −Σ_a p(a) · log p(a) in nats: hidden [rows, H], head [V, H] → [rows]. With
+ * shifted logits s and Z = Σ exp(s) it is log Z − Σ exp(s) · s / Z. [rows, V] exists meanwhile: give as many rows as
+ * fit.
  */
 export function tokenEntropies(hidden: Tensor, head: Tensor): Tensor {
   const logits = linear(hidden, head);

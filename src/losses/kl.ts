@@ -5,15 +5,16 @@ export const klKinds = ['k1', 'k2', 'k3', 'abs'] as const;
 export type KlKind = (typeof klKinds)[number];
 
 /**
- * Estimates of KL(π‖π_ref) from one sampled token, with Δ = log π − log π_ref (Schulman 2020, "Approximating KL divergence"):
+ * Estimates of KL(π‖π_ref) from one sampled token, with Δ = log π − log π_ref (Schulman 2020, "Approximating KL
+ * divergence"):
  *
  * - `k1`: Δ, unbiased, of either sign
  * - `k2`: ½ · Δ², biased, small variance (`mse` in TRL 0.7)
  * - `k3`: exp(−Δ) − 1 + Δ, unbiased, never negative
  * - `abs`: |Δ|, no estimate of KL but a penalty with the same zero (TRL 0.7)
  *
- * As a term of a loss: all [tokens], a gradient reaches `logProbs`. The gradient of `k1` is no gradient of the KL: it is
- * for rewards.
+ * As a term of a loss: all [tokens], a gradient reaches `logProbs`. The gradient of `k1` is no gradient of the KL: it
+ * is for rewards.
  */
 export function klPenalty(kind: KlKind, logProbs: Tensor, reference: Tensor): Tensor {
   const delta = sub(logProbs, reference);

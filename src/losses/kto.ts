@@ -10,9 +10,9 @@ export interface KtoLoss {
 }
 
 /**
- * KTO of each answer, which need not come in pairs: λ_D · (1 − σ(β(Δ − z))) for a wanted one and λ_U · (1 − σ(β(z − Δ))) for
- * an unwanted one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 7). [answers] → [answers].
- * No gradient goes through z, see `ktoBaseline`.
+ * KTO of each answer, which need not come in pairs: λ_D · (1 − σ(β(Δ − z))) for a wanted one and λ_U · (1 − σ(β(z −
+ * Δ))) for an unwanted one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 7).
+ * [answers] → [answers]. No gradient goes through z, see `ktoBaseline`.
  */
 export function ktoLoss(
   logRatios: Tensor,
@@ -39,9 +39,7 @@ export function untouchedKtoLoss(
   return weights.reduce((total, weight) => total + weight / 2, 0) / weights.length;
 }
 
-/**
- * z: the KL to the reference, estimated on answers to other prompts than their own, [answers]; never below 0.
- */
+/** z: the KL to the reference, estimated on answers to other prompts than their own, [answers]; never below 0. */
 export function ktoBaseline(policy: ArrayLike<number>, reference: ArrayLike<number>): number {
   let total = 0;
   for (let i = 0; i < policy.length; i++) total += policy[i]! - reference[i]!;

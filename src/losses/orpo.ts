@@ -3,9 +3,9 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { logSigmoid } from './log-sigmoid.ts';
 
 /**
- * ORPO's odds-ratio term of each pair: −log σ(log odds(p_w) − log odds(p_l)), with log p the mean log-probability of an answer's
- * tokens and odds(p) = p / (1 − p) (Hong et al. 2024, arXiv 2403.07691, eq. 7). The whole loss is the cross-entropy of the
- * chosen answer + λ · this. [pairs] twice → [pairs].
+ * ORPO's odds-ratio term of each pair: −log σ(log odds(p_w) − log odds(p_l)), with log p the mean log-probability of an
+ * answer's tokens and odds(p) = p / (1 − p) (Hong et al. 2024, arXiv 2403.07691, eq. 7). The whole loss is the
+ * cross-entropy of the chosen answer + λ · this. [pairs] twice → [pairs].
  */
 export function oddsRatioLoss(chosen: Tensor, rejected: Tensor): Tensor {
   return neg(logSigmoid(sub(logOdds(chosen), logOdds(rejected))));

@@ -11,8 +11,9 @@ export type PreferenceLossKind = (typeof preferenceLossKinds)[number];
 export type PairLossKind = Exclude<PreferenceLossKind, 'kto'>;
 
 /**
- * What a loss takes the score of an answer y to be: log π(y), less log π_ref(y) where it has a `reference`, and divided by
- * the tokens of y where it goes `perToken`. IPO does since its authors said so (TRL's `dpo_trainer.py`); the paper is silent.
+ * What a loss takes the score of an answer y to be: log π(y), less log π_ref(y) where it has a `reference`, and divided
+ * by the tokens of y where it goes `perToken`. IPO does since its authors said so (TRL's `dpo_trainer.py`); the paper
+ * is silent.
  */
 export const scoreOf: Readonly<Record<PreferenceLossKind, { reference: boolean; perToken: boolean }>> = {
   dpo: { reference: true, perToken: false },
@@ -25,7 +26,10 @@ export const scoreOf: Readonly<Record<PreferenceLossKind, { reference: boolean; 
 
 export interface PairLoss {
   loss: PairLossKind;
-  /** How strongly the policy is held to the reference; the scale of the scores (`simpo`); the weight of the term (`orpo`). */
+  /**
+   * How strongly the policy is held to the reference; the scale of the scores (`simpo`); the weight of the term
+   * (`orpo`).
+   */
   beta: number;
   /** Share of pairs taken to be labelled the wrong way round (cDPO); `dpo` only. */
   labelSmoothing: number;
@@ -60,7 +64,10 @@ export function pairLoss(chosen: Tensor, rejected: Tensor, { loss, beta, labelSm
   }
 }
 
-/** The loss of a pair where the policy equals its reference: what the first step must show; not known without a reference. */
+/**
+ * The loss of a pair where the policy equals its reference: what the first step must show; not known without a
+ * reference.
+ */
 export function untouchedLoss({ loss, beta }: Pick<PairLoss, 'loss' | 'beta'>): number | undefined {
   return { dpo: Math.LN2, ipo: 1 / (4 * beta * beta), hinge: 1, orpo: undefined, simpo: undefined }[loss];
 }

@@ -26,8 +26,8 @@ export function withValues(moments: RunningMoments, values: readonly number[]): 
 }
 
 /**
- * Scores by the moments of all scores so far, themselves included, std with n − 1, as `use_score_scaling` and `use_score_norm` of
- * TRL 0.7. ε = 1e-8 keeps scores that are all equal finite.
+ * Scores by the moments of all scores so far, themselves included, std with n − 1, as `use_score_scaling` and
+ * `use_score_norm` of TRL 0.7. ε = 1e-8 keeps scores that are all equal finite.
  */
 export function scaledScores(
   scores: readonly number[],

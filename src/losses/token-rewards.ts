@@ -10,8 +10,8 @@ export interface ScoredResponse {
 }
 
 /**
- * Reward of each token of a response: r_t = −β · KL_t + [t = last] · score (Ziegler et al. 2019, arXiv 1909.08593, eq. 2;
- * Ouyang et al. 2022). Nothing is padded, so the last token is the last of the array.
+ * Reward of each token of a response: r_t = −β · KL_t + [t = last] · score (Ziegler et al. 2019, arXiv 1909.08593, eq.
+ * 2; Ouyang et al. 2022). Nothing is padded, so the last token is the last of the array.
  */
 export function tokenRewards({ logProbs, reference, score }: ScoredResponse, beta: number, kind: KlKind): Float64Array {
   const rewards = klEstimates(kind, logProbs, reference).map((kl) => -beta * kl);

@@ -1,4 +1,6 @@
-/** The architecture of a Llama-style decoder. Sizes are counts; every field is resolved (no shares, no defaults left). */
+/**
+ * The architecture of a Llama-style decoder. Sizes are counts; every field is resolved (no shares, no defaults left).
+ */
 export interface ModelConfig {
   vocabSize: number;
   hiddenSize: number;
@@ -14,7 +16,10 @@ export interface ModelConfig {
   maxLength: number;
   tieWordEmbeddings: boolean;
   norm: NormChoice;
-  /** What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's logits. */
+  /**
+   * What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's
+   * logits.
+   */
   head?: 'score';
 }
 

@@ -13,7 +13,9 @@ export interface AttentionWeights {
   o: Tensor;
 }
 
-/** One layer of a model: its tensors by what they are for, its heads, and how they are joined to the residual stream. */
+/**
+ * One layer of a model: its tensors by what they are for, its heads, and how they are joined to the residual stream.
+ */
 export interface LayerWeights {
   attention: AttentionWeights;
   /** gateUp [2·intermediate, hidden] (gate in the first half of the rows), down [hidden, intermediate]. */

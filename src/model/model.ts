@@ -13,7 +13,7 @@ import { type AttentionWeights, type LayerWeights, layerWeights } from './layer-
 import { modelParameters } from './parameters.ts';
 import type { SubLayer } from './placements/placement.ts';
 
-/** The rows that a forward pass takes: tokens of several sequences, one behind the other. */
+/** The rows that a forward pass takes: tokens of several sequences, one after the other. */
 export interface ModelInput {
   /** [rows] */
   tokens: Int32Array;
@@ -74,7 +74,9 @@ export function scoreHeadOf(model: Model): Tensor {
   return parameter(model, 'score.weight');
 }
 
-/** Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer. */
+/**
+ * Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer.
+ */
 export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
   const layout = sequenceLayout(model.backend, input.positions, input.segments);
   const attend: SelfAttention = (x, { qkv, o }, shape, _, norm) => selfAttention(x, qkv, o, layout, shape, norm);
@@ -101,8 +103,8 @@ export interface DecoderOptions {
 }
 
 /**
- * The decoder, for training, evaluation and generation, with its attention left open: training attends inside the batch,
- * generation over a cache. tokens [rows] (i32) → hidden states after the final norm [rows, hidden].
+ * The decoder, for training, evaluation and generation, with its attention left open: training attends inside the
+ * batch, generation over a cache. tokens [rows] (i32) → hidden states after the final norm [rows, hidden].
  */
 export function decoder(model: Model, tokens: Tensor, attend: SelfAttention, options: DecoderOptions = {}): Tensor {
   return rmsNorm(residualStream(model, tokens, attend, options), finalNormOf(model), model.config.rmsNormEps);

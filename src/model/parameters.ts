@@ -3,8 +3,8 @@ import { wiringOf } from './norm.ts';
 import { type Part, packedNames } from './part.ts';
 
 /**
- * Every tensor of the model under its full name in a Hugging Face checkpoint, in the order in which they are written: the
- * embedding, each layer's projections and then the tensors of its norm placement, the final norm and the head.
+ * Every tensor of the model under its full name in a Hugging Face checkpoint, in the order in which they are written:
+ * the embedding, each layer's projections and then the tensors of its norm placement, the final norm and the head.
  */
 export function checkpointTensors(config: ModelConfig): Part[] {
   const { vocabSize, hiddenSize: hidden } = config;

@@ -108,7 +108,10 @@ async function hashFile(path: string): Promise<string> {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** The bytes of a file in pieces, each valid until the next: memory that is used again, as fresh memory costs as much as the hash. */
+/**
+ * The bytes of a file in pieces, each valid until the next: memory that is used again, as fresh memory costs as much as
+ * the hash.
+ */
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   const file = await open(path);
   try {

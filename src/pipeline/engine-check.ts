@@ -3,8 +3,8 @@ import type { Machine } from './job.ts';
 import type { Engine, SavedState } from './states.ts';
 
 /**
- * A run goes on with what it was begun with; with another engine or precision, whose bits are others, only where that was
- * asked for. Returns what to say about it.
+ * A run goes on with what it was begun with; with another engine or precision, whose bits are others, only where that
+ * was asked for. Returns what to say about it.
  * @throws RequestError
  */
 export function checkEngine(

@@ -6,7 +6,10 @@ import type { Plan, PlanNode } from './plan.ts';
 
 export interface NodeOutcome {
   id: string;
-  /** `finished`: it was there before; `unselected`: not asked for; `skipped`: not begun, because of a stop or of what it reads. */
+  /**
+   * `finished`: it was there before; `unselected`: not asked for; `skipped`: not begun, because of a stop or of what it
+   * reads.
+   */
   status: 'done' | 'finished' | 'unselected' | 'failed' | 'stopped' | 'skipped';
   /** Of the child process. */
   exitCode?: number;
@@ -42,8 +45,8 @@ export interface ExecutionOptions extends ChildOptions {
 const isThere: ReadonlySet<NodeOutcome['status']> = new Set(['done', 'finished', 'unselected']);
 
 /**
- * Runs the nodes of a plan as child processes, each as soon as what it reads is there and at most `jobs` at once. A node
- * that fails takes only those down that read it.
+ * Runs the nodes of a plan as child processes, each as soon as what it reads is there and at most `jobs` at once. A
+ * node that fails takes only those down that read it.
  */
 export async function execute(plan: Plan, options: ExecutionOptions): Promise<NodeOutcome[]> {
   const queue = new PQueue({ concurrency: options.jobs });

@@ -31,7 +31,7 @@ export async function inputProblems(
   return problems;
 }
 
-/** A problem of a file on one line, so that it can stand behind the place of the key that names the file. */
+/** A problem of a file on one line, so that it can stand after the place of the key that names the file. */
 function told({ message, where, line }: Problem, subject: string | undefined): string {
   const parts = [subject, where === subject ? undefined : where, line === undefined ? undefined : `line ${line}`];
   const place = parts.filter((part) => part !== undefined);

@@ -3,7 +3,10 @@ import { WriteError, writeError } from '../checkpoint/write-error.ts';
 import { visible } from '../visible.ts';
 import type { Warn } from './retry.ts';
 
-/** What appends lines with their time to `log.txt`, by path or descriptor. A disk that refuses is told once, and nothing ends. */
+/**
+ * What appends lines with their time to `log.txt`, by path or descriptor. A disk that refuses is told once, and nothing
+ * ends.
+ */
 export function openLog(file: string, warn: Warn, descriptor?: number): (message: string) => void {
   let isRefused = false;
   return (message) => {

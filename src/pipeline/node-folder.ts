@@ -44,7 +44,10 @@ export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise
   return aside;
 }
 
-/** Makes the folder of a stage that runs alone, in which nothing is renamed. @throws RequestError where other work is there */
+/**
+ * Makes the folder of a stage that runs alone, in which nothing is renamed.
+ * @throws RequestError where other work is there
+ */
 export async function prepareOwnFolder(node: PlanNode, status: NodeStatus): Promise<void> {
   const { directory } = node.job;
   requireUnlocked(directory);

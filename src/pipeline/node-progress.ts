@@ -15,14 +15,14 @@ export const progressSchema = z
     pausedSeconds: z.number().nonnegative().default(0),
     /** Working time so far. */
     seconds: z.number().nonnegative(),
-    /** False where a stop came between a step and the evaluation or samples that were due behind it. */
+    /** False where a stop came between a step and the evaluation or samples that were due after it. */
     measured: z.boolean(),
     /** The best evaluation so far. */
     best: z.strictObject({ value: z.number(), step: count }).optional(),
     /** Evaluations since the best one. */
     evaluationsSinceBest: count,
   })
-  .refine(({ step, totalSteps = step }) => step <= totalSteps, { path: ['step'], error: 'is behind the last step' })
+  .refine(({ step, totalSteps = step }) => step <= totalSteps, { path: ['step'], error: 'is after the last step' })
   .refine(({ step, best }) => !best || best.step <= step, { path: ['best', 'step'], error: 'is yet to come' });
 
 export type NodeProgress = z.infer<typeof progressSchema>;
@@ -51,7 +51,9 @@ export function isDue(every: number, step: number): boolean {
   return every > 0 && step % every === 0;
 }
 
-/** The progress after an evaluation whose value of the `best` metric is `value`; what is not finite is never the best. */
+/**
+ * The progress after an evaluation whose value of the `best` metric is `value`; what is not finite is never the best.
+ */
 export function withEvaluation(progress: NodeProgress, metric: string, value: number): NodeProgress {
   const { best } = progress;
   const isBetter =

@@ -69,7 +69,9 @@ function partsOf(path: string): string[] {
   return [path, ...readdirSync(path).map((name) => join(path, name))];
 }
 
-/** Whether a path is a folder or lies in it, whatever links lead there; of a path that is not there, the part that is. */
+/**
+ * Whether a path is a folder or lies in it, whatever links lead there; of a path that is not there, the part that is.
+ */
 function isWithin(path: string, folder: string): boolean {
   const target = statOf(folder);
   if (!target) return false;

@@ -42,9 +42,9 @@ interface Spread {
 }
 
 /**
- * The product of stages, variants and seeds as a graph, each node with its content key. A stage that no variant touches,
- * itself or in what it reads, is there once for all variants (`shared`); likewise for seeds. Everything that can be known
- * to be wrong before work is one RequestError.
+ * The product of stages, variants and seeds as a graph, each node with its content key. A stage that no variant
+ * touches, itself or in what it reads, is there once for all variants (`shared`); likewise for seeds. Everything that
+ * can be known to be wrong before work is one RequestError.
  */
 export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promise<Plan> {
   const { versions, order } = await readStages(pipeline, options);

@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { WriteError } from '../checkpoint/write-error.ts';
 
-/** Seconds before each further try: of a write without which all work since the last save would be lost, and of others. */
+/**
+ * Seconds before each further try: of a write without which all work since the last save would be lost, and of others.
+ */
 const patiently: readonly number[] = [1, 2, 4, 8, 15, 30, 60];
 export const shortly: readonly number[] = [1, 2];
 

@@ -81,8 +81,8 @@ async function save(session: Session): Promise<string | undefined> {
 }
 
 /**
- * Writes the result in one piece. Where the disk refuses for minutes, or a stop comes meanwhile, the state is saved if it
- * can be, and what is saved is said.
+ * Writes the result in one piece. Where the disk refuses for minutes, or a stop comes meanwhile, the state is saved if
+ * it can be, and what is saved is said.
  * @throws RunError
  */
 export async function writeResult(session: Session, { isLastState }: { isLastState: boolean }): Promise<void> {

@@ -11,7 +11,7 @@ import { planFile } from './plan-file.ts';
 export interface Selection {
   /** Run these stages and no others. */
   only?: readonly string[] | undefined;
-  /** Run this stage and those behind it in the plan. */
+  /** Run this stage and those after it in the plan. */
   startAt?: string | undefined;
 }
 

@@ -41,7 +41,9 @@ export function resolveStage(
   };
 }
 
-/** A held-out metric that is to choose the result has to be one that the stage measures, and has to have a direction. */
+/**
+ * A held-out metric that is to choose the result has to be one that the stage measures, and has to have a direction.
+ */
 function bestProblems(stage: Stage, config: Keys, place: Place): Problem[] {
   const { best } = config;
   if (typeof best !== 'string') return [];

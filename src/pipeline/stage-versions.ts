@@ -109,8 +109,8 @@ async function hasHeldOut({ stage, written, config, datasets }: StageVersion, co
 }
 
 /**
- * A key of a stage is in vain where no variant that has it from there makes use of it. It is not refused where something
- * that was written over the stage makes it idle: a variant, or `--set`.
+ * A key of a stage is in vain where no variant that has it from there makes use of it. It is not refused where
+ * something that was written over the stage makes it idle: a variant, or `--set`.
  */
 function vainProblems(pipeline: Pipeline, vain: readonly Vain[], versions: readonly StageVersion[]): Problem[] {
   const pathIn = ({ paths }: StageVersion, key: string) => paths[key]?.join('.');
@@ -269,7 +269,7 @@ async function dataProblems(
   return problems;
 }
 
-/** A problem of a data file on one line, so that it can stand behind the pipeline's own place. */
+/** A problem of a data file on one line, so that it can stand after the pipeline's own place. */
 function inFile({ message, where, line }: Problem, subject: string | undefined): string {
   const file = subject && basename(subject);
   const within = file && where?.startsWith(file) ? where.slice(file.length).replace(/^, /, '') || undefined : where;

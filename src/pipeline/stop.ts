@@ -44,8 +44,8 @@ export interface StopListener {
 const doubledMilliseconds = 1000;
 
 /**
- * Turns signals and, in a child process, the end of its parent into wishes. From here on nobody has to read what is written
- * to standard output and standard error either: a reader that goes away is no reason to end.
+ * Turns signals and, in a child process, the end of its parent into wishes. From here on nobody has to read what is
+ * written to standard output and standard error either: a reader that goes away is no reason to end.
  */
 export function listenForStop(listener: StopListener): Stop {
   const stop: { reason: StopReason | undefined; isSaveWanted: boolean } = { reason: undefined, isSaveWanted: false };

@@ -14,7 +14,7 @@ import {
 /** What guessing gives stands beside what it belongs to, and wins and losses in a picture of their own. */
 const notInTable = new Set(['chance', 'wins', 'losses', 'modelWins', 'modelLosses']);
 
-/** Metric × variant for each stage; behind them each variant's difference from the first. */
+/** Metric × variant for each stage; after them each variant's difference from the first. */
 export function comparisonTable(comparisons: readonly StageComparison[], variants: readonly string[]): Markup {
   const [reference, ...others] = variants;
   const columns = 1 + variants.length + others.length;

@@ -13,7 +13,9 @@ export class Markup {
 
 export type Fragment = Markup | string | number | undefined | false | readonly Fragment[];
 
-/** A template whose values are escaped unless they are Markup; lists are joined, `undefined` and `false` are nothing. */
+/**
+ * A template whose values are escaped unless they are Markup; lists are joined, `undefined` and `false` are nothing.
+ */
 export function html(strings: TemplateStringsArray, ...values: readonly Fragment[]): Markup {
   return new Markup(strings.reduce((text, part, i) => text + render(values[i - 1]) + part));
 }

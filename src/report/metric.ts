@@ -201,8 +201,8 @@ const rewardAccuracy: MetricKind = {
 };
 
 /**
- * The kind of `exactMatch`, of `town/questions/exactMatch` or of a stage's own `held out/loss`. A name that is not listed
- * is shown in words, unjudged.
+ * The kind of `exactMatch`, of `town/questions/exactMatch` or of a stage's own `held out/loss`. A name that is not
+ * listed is shown in words, unjudged.
  */
 export function metricKind(key: string): MetricKind {
   if (key === 'accuracy' || key === 'held out/accuracy') return rewardAccuracy;

@@ -97,8 +97,9 @@ export interface PipelineFolder {
 }
 
 /**
- * Reads `checkpoints/<pipeline>/`: plan.json, each node's records and config, and the results of its compare and evaluate stages.
- * Nodes that have not run are there with nothing in them. A plan or results file of another form is a RequestError.
+ * Reads `checkpoints/<pipeline>/`: plan.json, each node's records and config, and the results of its compare and
+ * evaluate stages. Nodes that have not run are there with nothing in them. A plan or results file of another form is a
+ * RequestError.
  */
 export async function readPipelineFolder(directory: string): Promise<PipelineFolder> {
   const plan = await readJson(join(directory, 'plan.json'), planSchema);

@@ -56,7 +56,10 @@ export function configs(nodes: readonly ReportNode[]): Fragment {
     .map(({ id, config }) => html`<details><summary>${id}</summary><pre>${config}</pre></details>`);
 }
 
-/** What makes the variants different: the settings, by stage, that not all of them share, as `norm: mix, postLayers: 25%`. */
+/**
+ * What makes the variants different: the settings, by stage, that not all of them share, as `norm: mix, postLayers:
+ * 25%`.
+ */
 export function variantSettings(nodes: readonly ReportNode[], variants: readonly string[]): Map<string, string> {
   const settings = new Map<string, string[]>(variants.map((variant) => [variant, []]));
   for (const stage of new Set(nodes.map((node) => node.stage))) {

@@ -1,4 +1,7 @@
-/** The report's style sheet: one column of text, charts two abreast where there is room, colours for light, dark and print. */
+/**
+ * The report's style sheet: one column of text, charts two abreast where there is room, colours for light, dark and
+ * print.
+ */
 export const style = `
 :root {
   color-scheme: light dark;

@@ -15,8 +15,8 @@ const headlines: Readonly<Record<string, readonly string[]>> = {
 const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
 
 /**
- * The result in sentences: for each stage, who is ahead on the two metrics that matter most and by how much, or with one
- * seed only what was measured; how far that can be believed; then what is missing.
+ * The result in sentences: for each stage, who is ahead on the two metrics that matter most and by how much, or with
+ * one seed only what was measured; how far that can be believed; then what is missing.
  */
 export function summarise(
   comparisons: readonly StageComparison[],

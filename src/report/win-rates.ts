@@ -8,7 +8,9 @@ const judges = [
   { name: 'judged by the reward model', wins: 'modelWins', losses: 'modelLosses' },
 ] as const;
 
-/** For each judge and dataset, a bar for each stage and variant: the prompts won, tied and lost against the opponent. */
+/**
+ * For each judge and dataset, a bar for each stage and variant: the prompts won, tied and lost against the opponent.
+ */
 export function winRateCharts(
   comparisons: readonly StageComparison[],
   variants: readonly string[],

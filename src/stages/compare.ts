@@ -51,7 +51,7 @@ export async function* compare(
   return { models: models.length };
 }
 
-/** Whom a model is to beat: the one that `against` names, for all models that `of` names behind it. */
+/** Whom a model is to beat: the one that `against` names, for all models that `of` names after it. */
 function opponentOf(
   input: StageInput,
   models: readonly StageInput[],

@@ -119,8 +119,8 @@ export interface DpoState extends TrainingState {
 }
 
 /**
- * Alignment to preferences without a reward model: DPO (Rafailov et al. 2023) of a policy against its frozen starting point,
- * and the losses that came after it.
+ * Alignment to preferences without a reward model: DPO (Rafailov et al. 2023) of a policy against its frozen starting
+ * point, and the losses that came after it.
  */
 export async function* dpo(
   config: DpoConfig,

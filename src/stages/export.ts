@@ -40,7 +40,9 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
   },
 };
 
-/** Terms that go with a model wherever it goes; all else of the source that is not read, such as its card, stays there. */
+/**
+ * Terms that go with a model wherever it goes; all else of the source that is not read, such as its card, stays there.
+ */
 const terms = /^(licen[cs]e|notice|use_policy)(\.(md|txt|pdf|html))?$/i;
 
 async function copyTerms(source: string, directory: string): Promise<void> {

@@ -24,7 +24,9 @@ import {
 import { evaluateResponses, responseMetricNames, sampleExperience, sampleResponses } from './sampling.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
-/** Corrections of the first form (Shao et al. 2024), each as its paper has it, and the defaults of TRL's `GRPOConfig`. */
+/**
+ * Corrections of the first form (Shao et al. 2024), each as its paper has it, and the defaults of TRL's `GRPOConfig`.
+ */
 export const grpoPresets = {
   'dr-grpo': { scale: 'none', weighting: 'constant', klCoefficient: 0 },
   dapo: { clipRange: 0.2, clipHigher: 0.28, weighting: 'token', klCoefficient: 0 },
@@ -61,7 +63,10 @@ export const grpoSchema = reinforcementSchema(
 
 export type GrpoConfig = z.infer<typeof grpoSchema>;
 
-/** Group-relative policy optimisation (Shao et al. 2024, DeepSeekMath, arXiv 2402.03300), with the corrections of Dr. GRPO and DAPO. */
+/**
+ * Group-relative policy optimisation (Shao et al. 2024, DeepSeekMath, arXiv 2402.03300), with the corrections of Dr.
+ * GRPO and DAPO.
+ */
 export async function* grpo(
   config: GrpoConfig,
   state: ReinforcementState,

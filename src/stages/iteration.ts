@@ -35,7 +35,9 @@ export async function beginIteration<Example extends PolicyExample>(
   };
 }
 
-/** The minibatches of an iteration that are still to be learned from, in the order that the seed and its name decide. */
+/**
+ * The minibatches of an iteration that are still to be learned from, in the order that the seed and its name decide.
+ */
 export function minibatchesLeft<Example extends PolicyExample>(
   { examples, updates }: Iteration<Example>,
   options: Updating & { seed: number; name: string },

@@ -111,7 +111,10 @@ export const ppoSchema = reinforcementSchema(
 export type PpoConfig = z.infer<typeof ppoSchema>;
 
 export interface PpoState extends ReinforcementState<PpoExample> {
-  /** A critic of its own, whose values are its scores of every token; without one they are those of a head on the policy. */
+  /**
+   * A critic of its own, whose values are its scores of every token; without one they are those of a head on the
+   * policy.
+   */
   critic: Optimizer | undefined;
   /** What its scores and this make are values: the offset of the reward model that it began as. */
   valueOffset: number;

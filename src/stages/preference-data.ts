@@ -21,7 +21,10 @@ import { assertSameTokenizer } from './same-tokenizer.ts';
 import { rowLimit } from './sft.ts';
 import type { StageRun } from './stage.ts';
 
-/** What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every step. */
+/**
+ * What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every
+ * step.
+ */
 export type PreferenceData = { prompts: readonly PromptRow[] } & (
   | {
       kind: 'pairs';

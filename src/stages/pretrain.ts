@@ -28,7 +28,9 @@ import {
 import { continuations } from './samples.ts';
 import type { Metrics, Stage, StepRecord } from './stage.ts';
 
-/** The keys of every placement, each with an effect under its own only. They are read by name, so no type needs them. */
+/**
+ * The keys of every placement, each with an effect under its own only. They are read by name, so no type needs them.
+ */
 function placementKeys(): object {
   const ofAll = placements.flatMap(({ name, keys }) =>
     Object.entries(keys).map(([key, schema]) => [key, (schema as z.ZodType).meta({ condition: oneOf('norm', name) })]),

@@ -11,7 +11,10 @@ import { languageModelLoss } from '../training/language-model.ts';
 import type { Optimizer } from '../training/optimizer.ts';
 import type { Metrics, StageRun } from './stage.ts';
 
-/** A language-model loss on text beside that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al. 2022). */
+/**
+ * A language-model loss on text beside that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al.
+ * 2022).
+ */
 export const pretrainingMixOptions = {
   pretrainData: z.string().optional().describe('text whose loss is added to that of each update (PPO-ptx)'),
   pretrainWeight: z

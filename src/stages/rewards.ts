@@ -51,7 +51,7 @@ export const rewardOptions = {
     .enum(scoreScales)
     .default('none')
     .describe('divide scores by their running standard deviation; standard: and take their running mean off first'),
-  scoreClip: z.number().positive().optional().describe('largest absolute score, behind scoreScale'),
+  scoreClip: z.number().positive().optional().describe('largest absolute score, after scoreScale'),
   missingEosPenalty: z.number().nonnegative().default(1).describe('taken off the score of a response that is cut off'),
 };
 

@@ -15,8 +15,8 @@ export interface StepRecord {
 }
 
 /**
- * What a stage yields in the middle of a step where its state is whole: the runner may save and stop there, and there is
- * nothing to record yet.
+ * What a stage yields in the middle of a step where its state is whole: the runner may save and stop there, and there
+ * is nothing to record yet.
  */
 export const pause = Symbol('pause');
 
@@ -39,7 +39,10 @@ export interface StageRun {
   directory: string;
   /** Folder that relative data paths start from. */
   baseDirectory: string;
-  /** `final/` folders of the stages that the config names, by config key and in the order given; a path given by the user as it is. */
+  /**
+   * `final/` folders of the stages that the config names, by config key and in the order given; a path given by the
+   * user as it is.
+   */
   inputs: Readonly<Record<string, readonly StageInput[]>>;
   /** One line to the log: what was inherited, inferred or left out. */
   log(message: string): void;
@@ -92,7 +95,10 @@ export interface Stage<
   inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */
   result: ResultKind;
-  /** Config keys that name datasets, with the row type they are read as, where that depends on other keys as a function of them. */
+  /**
+   * Config keys that name datasets, with the row type they are read as, where that depends on other keys as a function
+   * of them.
+   */
   datasets: Readonly<
     Record<string, { use: Use | ((keys: Readonly<Record<string, unknown>>) => Use); optional?: boolean }>
   >;

@@ -197,7 +197,7 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
   });
 }
 
-/** Tensors one behind the other along an axis; the other dimensions are equal. */
+/** Tensors one after the other along an axis; the other dimensions are equal. */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const [first] = parts;
   if (!first) throw new Error('concat: there is nothing to concatenate');

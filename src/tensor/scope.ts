@@ -4,8 +4,8 @@ import { type DType, type Shape, sizeOf, Tensor } from './tensor.ts';
 const scopes: Tensor[][] = [];
 
 /**
- * Runs `body` and releases every tensor made in it, except the tensor or tensors it returns: these belong to the enclosing scope,
- * or with `adopt: false` (and outside any scope) to the caller.
+ * Runs `body` and releases every tensor made in it, except the tensor or tensors it returns: these belong to the
+ * enclosing scope, or with `adopt: false` (and outside any scope) to the caller.
  */
 export function scope<T>(body: () => T, { adopt = true }: { adopt?: boolean } = {}): T {
   const made: Tensor[] = [];

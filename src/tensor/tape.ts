@@ -18,8 +18,8 @@ export interface Gradients {
   /** A tensor to write the gradient of `x` into, and whether to add to what is there. */
   target(x: Tensor): GradientTarget;
   /**
-   * The same where the gradient of `x` is wanted, else undefined. It may be `consumed` itself, the gradient of the output, for a
-   * caller that has read all of that before it writes: in x + F(x) both begin as the same tensor.
+   * The same where the gradient of `x` is wanted, else undefined. It may be `consumed` itself, the gradient of the
+   * output, for a caller that has read all of that before it writes: in x + F(x) both begin as the same tensor.
    */
   targetIfWanted(x: Tensor, consumed?: Tensor): GradientTarget | undefined;
   /** Adds a finished gradient of `x`; the tensor may be shared and is not changed. */
@@ -197,14 +197,17 @@ export function record(
   return output;
 }
 
-/** True while a tape records and a gradient can reach `x`: what only the backward pass needs may be left out otherwise. */
+/**
+ * True while a tape records and a gradient can reach `x`: what only the backward pass needs may be left out otherwise.
+ */
 export function isTracked(x: Tensor): boolean {
   return active?.tracks(x) ?? false;
 }
 
 /**
- * body(x), of which a tape that recomputes keeps `x` and `kept` alone, all that `body` uses: for the gradient `body` runs
- * again (Chen et al. 2016, "Training deep nets with sublinear memory cost"). The gradients are the same to the bit.
+ * body(x), of which a tape that recomputes keeps `x` and `kept` alone, all that `body` uses: for the gradient `body`
+ * runs again (Chen et al. 2016, "Training deep nets with sublinear memory cost"). The gradients are the same to the
+ * bit.
  */
 export function segment(x: Tensor, kept: readonly Tensor[], body: (x: Tensor) => Tensor): Tensor {
   const tape = active;

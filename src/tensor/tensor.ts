@@ -1,6 +1,8 @@
 import type { Backend } from './backends/backend.ts';
 
-/** `operand`: rows in the form in which a backend's matrix products take them, in 32-bit words; only kernels read it. */
+/**
+ * `operand`: rows in the form in which a backend's matrix products take them, in 32-bit words; only kernels read it.
+ */
 export type DType = 'f32' | 'i32' | 'operand';
 export type Shape = readonly number[];
 
@@ -13,14 +15,18 @@ export interface Storage {
 
 /**
  * A dense row-major array on a backend. Its storage is shared by views and counted: it goes back to the pool when the
- * last owner releases it. A scope (`Backend.scope`) owns each tensor made in it, the tape owns what a backward pass needs.
+ * last owner releases it. A scope (`Backend.scope`) owns each tensor made in it, the tape owns what a backward pass
+ * needs.
  */
 export class Tensor {
   readonly backend: Backend;
   readonly shape: Shape;
   readonly size: number;
   readonly dtype: DType;
-  /** True for a gradient that nobody has added to yet: its contents count as zero and the first addition overwrites them. */
+  /**
+   * True for a gradient that nobody has added to yet: its contents count as zero and the first addition overwrites
+   * them.
+   */
   blank = false;
   readonly #owner: SharedStorage;
 

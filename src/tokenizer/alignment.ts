@@ -153,7 +153,8 @@ function same(a: Character | undefined, b: Character | undefined): boolean {
 }
 
 /**
- * A letter without case, accents and compatibility forms; a mark alone stays itself. SentencePiece reads `▁` as a space.
+ * A letter without case, accents and compatibility forms; a mark alone stays itself. SentencePiece reads `▁` as a
+ * space.
  */
 const fold = (character: string): string =>
   character.normalize('NFKD').replace(/\p{M}/gu, '').replace('▁', ' ').toLowerCase() || character;

@@ -1,7 +1,7 @@
 import { Heap } from './heap.ts';
 import { leftOf, type Merge, pairKey, rightOf } from './merges.ts';
 
-/** Words of the training text as symbol ids, one behind the other, with how often each occurs. */
+/** Words of the training text as symbol ids, one after the other, with how often each occurs. */
 interface Words {
   symbols: Int32Array;
   starts: Int32Array;

@@ -14,7 +14,10 @@ export interface ChatTemplate {
 const file = 'chat_template.jinja';
 export const templateFolder = 'additional_chat_templates';
 
-/** A tokenizer's chat templates by name, `default` being the one that is used; as in transformers files go before the config. */
+/**
+ * A tokenizer's chat templates by name, `default` being the one that is used; as in transformers files go before the
+ * config.
+ */
 export function chatTemplatesOf(files: TokenizerFiles, config: TokenizerConfig): ReadonlyMap<string, ChatTemplate> {
   const templates = new Map<string, ChatTemplate>();
   for (const [name, bytes] of files) {

@@ -4,8 +4,8 @@ import { gpt2Source } from './splitting.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
 
 /**
- * `@huggingface/tokenizers` gives other ids than the Rust tokenizers for some components. Most can be written with others that
- * it runs alike, as here; the rest is refused.
+ * `@huggingface/tokenizers` gives other ids than the Rust tokenizers for some components. Most can be written with
+ * others that it runs alike, as here; the rest is refused.
  * @throws RequestError that names what would give other ids
  */
 export function withEquivalents(json: TokenizerJson): TokenizerJson {

@@ -11,8 +11,8 @@ import type { TokenizerConfig, TokenizerJson } from './tokenizer-json.ts';
 import { unigramCutter } from './unigram.ts';
 
 /**
- * Any other tokenizer.json that `@huggingface/tokenizers` runs as the Rust tokenizers do (SentencePiece-style BPE, Unigram,
- * WordPiece …). Offsets are found afterwards by aligning what each token stands for with the text.
+ * Any other tokenizer.json that `@huggingface/tokenizers` runs as the Rust tokenizers do (SentencePiece-style BPE,
+ * Unigram, WordPiece …). Offsets are found afterwards by aligning what each token stands for with the text.
  * @throws RequestError where the ids would be others
  */
 export function generalCodec(json: TokenizerJson, config: TokenizerConfig): Codec {
@@ -74,7 +74,9 @@ interface HuggingFaceEncoding {
   tokens: string[];
 }
 
-/** What the vocabulary does not hold as its UTF-8 bytes, where it holds them all: the library knows that for BPE only. */
+/**
+ * What the vocabulary does not hold as its UTF-8 bytes, where it holds them all: the library knows that for BPE only.
+ */
 function bytesForUnknown(tokenizer: HuggingFaceTokenizer): (encoding: HuggingFaceEncoding) => number[] {
   return ({ ids, tokens }) =>
     tokens.flatMap((token, i) => {
@@ -94,7 +96,10 @@ function hasUnknownPattern({ normalizer, pre_tokenizer, decoder }: TokenizerJson
   return written.includes('"Regex":');
 }
 
-/** Those of others may try more ways to match than there is time: 10 s and 1 ms a character are more than any other needs. */
+/**
+ * Those of others may try more ways to match than there is time: 10 s and 1 ms a character are more than any other
+ * needs.
+ */
 function limited<T>(characters: number, run: () => T): T {
   try {
     return withinTime(10_000 + characters, run);

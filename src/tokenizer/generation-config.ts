@@ -31,7 +31,10 @@ export function idsIn(value: unknown): number[] {
   return [value].flat().filter((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0);
 }
 
-/** Reads them out of config.json and generation_config.json; a file that is no JSON is for the reader of the model to tell. */
+/**
+ * Reads them out of config.json and generation_config.json; a file that is no JSON is for the reader of the model to
+ * tell.
+ */
 export function parseModelSettings(files: ReadonlyMap<string, Uint8Array>): ModelSettings {
   return {
     config: parse(files, 'config.json', modelConfig),

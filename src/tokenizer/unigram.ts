@@ -9,8 +9,8 @@ interface Node {
 
 /**
  * Cuts a text into the likeliest sequence of pieces (Kudo 2018), by dynamic programming over the places of the text; a
- * character that no piece begins with stands alone. Of equally likely ways the first found counts, and sums are rounded in the
- * order of the Rust tokenizers, since that decides between them: three spaces are one and two, or two and one.
+ * character that no piece begins with stands alone. Of equally likely ways the first found counts, and sums are rounded
+ * in the order of the Rust tokenizers, since that decides between them: three spaces are one and two, or two and one.
  */
 export function unigramCutter(
   vocabulary: readonly (readonly [piece: string, score: number])[],

@@ -131,8 +131,8 @@ export function responseKls(experience: readonly Pick<Experience, 'logProbs' | '
 }
 
 /**
- * The examples in a new order for each pass, cut into `minibatches` parts that differ by one in size at most; the first `done` of
- * all parts are left out.
+ * The examples in a new order for each pass, cut into `minibatches` parts that differ by one in size at most; the first
+ * `done` of all parts are left out.
  */
 export function* minibatchesOf<E>(
   examples: readonly E[],

@@ -23,7 +23,8 @@ export interface TrainingMemory {
  * Bytes of memory that training takes on the native engine at its peak; an estimate, nothing for other backends:
  *
  * - a parameter is a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products
- * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what attention
+ * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what
+ * attention
  *   gives, gate and up as operands; with `recompute` only the inputs
  * - an operand takes 2 bytes in bf16, else 4
  */

@@ -59,8 +59,8 @@ export interface UpdateReport {
 }
 
 /**
- * One AdamW update from the gathered gradients, which are blank afterwards. Which parameters decay, the model's parts say.
- * A norm that is not finite is an error: the weights are lost, the last saved state is not.
+ * One AdamW update from the gathered gradients, which are blank afterwards. Which parameters decay, the model's parts
+ * say. A norm that is not finite is an error: the weights are lost, the last saved state is not.
  */
 export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
   const { model, gradients, sumOfSquares } = optimizer;

@@ -7,8 +7,8 @@ import type { JudgedAnswer, PreferenceReport } from './preference.ts';
 import { tolerances } from './rollout-checks.ts';
 
 /**
- * Before the first update the policy is the reference: every answer has the same log-probability under both, and the loss
- * is one that is known, ln 2 for DPO. If not, reference or loss are wrong, and training on would only hide it.
+ * Before the first update the policy is the reference: every answer has the same log-probability under both, and the
+ * loss is one that is known, ln 2 for DPO. If not, reference or loss are wrong, and training on would only hide it.
  */
 export function assertUntouchedPolicy(
   { loss, metrics, answers }: PreferenceReport,
@@ -67,10 +67,16 @@ export const newWatch = (): PreferenceWatch => ({
   told: [],
 });
 
-/** Pairs by which it is judged whether chosen and rejected are the wrong way round, and the share that is too small to be chance. */
+/**
+ * Pairs by which it is judged whether chosen and rejected are the wrong way round, and the share that is too small to
+ * be chance.
+ */
 const judgedPairs = 64;
 const swappedShare = 0.25;
-/** Nats a token by which chosen answers have to be less likely to be told of: 0.05 makes 100 tokens e⁵ times less likely. */
+/**
+ * Nats a token by which chosen answers have to be less likely to be told of: 0.05 makes 100 tokens e⁵ times less
+ * likely.
+ */
 const noticedFall = 0.05;
 const stillSteps = 10;
 
@@ -109,8 +115,8 @@ function swapped(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warn
 }
 
 /**
- * The cross-entropy of chosen answers against that of the reference on the same answers, or where there is none, against
- * the mean of the first steps.
+ * The cross-entropy of chosen answers against that of the reference on the same answers, or where there is none,
+ * against the mean of the first steps.
  */
 function sinking(
   watch: PreferenceWatch,
@@ -138,7 +144,9 @@ function sinking(
   ];
 }
 
-/** A policy that is the reference for ever: rates too small for the precision of weights, or memory that the two share. */
+/**
+ * A policy that is the reference for ever: rates too small for the precision of weights, or memory that the two share.
+ */
 function still(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warning {
   watch.still = answers.every(({ logProb, reference }) => logProb === reference) ? watch.still + 1 : 0;
   if (watch.still < stillSteps) return undefined;

@@ -55,8 +55,8 @@ export interface PreferenceReport {
 }
 
 /**
- * Mean loss of an accumulation window of pairs. Adds the gradient to the optimiser's; each pair counts the same, and each
- * token of the cross-entropy, in whichever micro-batch it is.
+ * Mean loss of an accumulation window of pairs. Adds the gradient to the optimiser's; each pair counts the same, and
+ * each token of the cross-entropy, in whichever micro-batch it is.
  */
 export async function preferenceStep(
   optimizer: Optimizer,

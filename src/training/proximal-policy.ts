@@ -103,8 +103,8 @@ export async function valueStep(
 }
 
 /**
- * Both losses over one trunk: policy + `weight` · value, where the optimiser's model has a score head beside its language head.
- * Adds the gradient to the optimiser's.
+ * Both losses over one trunk: policy + `weight` · value, where the optimiser's model has a score head beside its
+ * language head. Adds the gradient to the optimiser's.
  */
 export async function sharedStep(
   optimizer: Optimizer,
@@ -261,7 +261,9 @@ function weighted<E extends PolicyExample>(
   }));
 }
 
-/** log π_old and advantages, one for each ratio. All tokens of a response that is one action have the same advantage. */
+/**
+ * log π_old and advantages, one for each ratio. All tokens of a response that is one action have the same advantage.
+ */
 function ratioTerms(
   examples: readonly PolicyExample[],
   ratio: PolicyLoss['ratio'],

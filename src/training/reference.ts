@@ -17,9 +17,10 @@ export interface ReferenceCache {
 }
 
 /**
- * log π_ref of the trained tokens of each sequence, computed once. The cache is keyed by all that decides these numbers:
- * the weights as they are in memory, the model's config, the backend, and the token ids and masks of the sequences, which
- * data, template and tokenizer have made. Whatever of these changes, another file is looked for: none can be stale.
+ * log π_ref of the trained tokens of each sequence, computed once. The cache is keyed by all that decides these
+ * numbers: the weights as they are in memory, the model's config, the backend, and the token ids and masks of the
+ * sequences, which data, template and tokenizer have made. Whatever of these changes, another file is looked for: none
+ * can be stale.
  */
 export async function referenceLogProbs(
   reference: Model,

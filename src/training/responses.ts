@@ -10,7 +10,7 @@ import type { Rollout } from './rollout.ts';
 
 type Response = Pick<Rollout, 'prompt' | 'response'>;
 
-/** Responses behind their prompts, packed, and where their tokens are: [tokens] is over the tokens of all responses. */
+/** Responses after their prompts, packed, and where their tokens are: [tokens] is over the tokens of all responses. */
 export interface PackedResponses {
   input: Batch;
   /** Row of the input that predicts each token, [tokens]. */

@@ -12,7 +12,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { sumOnHost } from './language-model.ts';
 import { type Optimizer, tapeOf } from './optimizer.ts';
 
-/** The answers to one prompt, each behind the prompt and up to its end, and which of them was preferred to which. */
+/** The answers to one prompt, each after the prompt and up to its end, and which of them was preferred to which. */
 export interface Comparison {
   texts: Int32Array[];
   /** Indices into `texts`. */
@@ -30,8 +30,8 @@ export interface RewardLoss {
 export type RewardMetrics = Record<'accuracy' | 'margin' | 'chosenScore' | 'rejectedScore', number>;
 
 /**
- * All pairs of a prompt are one comparison, in the order in which prompts first occur: its answers are scored once for all pairs
- * that they are in, and a prompt counts the same however many pairs it has (Ouyang et al. 2022, section 3.5).
+ * All pairs of a prompt are one comparison, in the order in which prompts first occur: its answers are scored once for
+ * all pairs that they are in, and a prompt counts the same however many pairs it has (Ouyang et al. 2022, section 3.5).
  */
 export function comparisonsOf(pairs: readonly EncodedPair[]): Comparison[] {
   const comparisons = new Map<string, Comparison>();
@@ -58,8 +58,8 @@ export function scoredText({ tokens, trained }: EncodedSequence): Int32Array {
 }
 
 /**
- * Mean Bradley–Terry loss of an accumulation window of comparisons, and its metrics. Adds the gradient to the optimiser's;
- * each prompt counts the same, in whichever micro-batch it is.
+ * Mean Bradley–Terry loss of an accumulation window of comparisons, and its metrics. Adds the gradient to the
+ * optimiser's; each prompt counts the same, in whichever micro-batch it is.
  */
 export async function rewardStep(
   optimizer: Optimizer,

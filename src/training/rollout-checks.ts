@@ -7,15 +7,15 @@ import type { Experience, PpoExample } from './experience.ts';
 import type { PolicyMetrics } from './proximal-policy.ts';
 
 /**
- * How far numbers may be apart that are equal but for rounding. In bf16 decoding rounds where training does, so that they
- * differ by 1e-6 where the processor multiplies bfloat16 and a text has at most 256 tokens. Behind these a row's softmax
- * is joined from parts: SmolLM2's 30 layers made that 0.006 on average over 1,077 tokens of texts of up to 500.
+ * How far numbers may be apart that are equal but for rounding. In bf16 decoding rounds where training does, so that
+ * they differ by 1e-6 where the processor multiplies bfloat16 and a text has at most 256 tokens. After these a row's
+ * softmax is joined from parts: SmolLM2's 30 layers made that 0.006 on average over 1,077 tokens of texts of up to 500.
  */
 export const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.012 };
 
 /**
- * Sampling (over a key-value cache) and training (packed) are two ways through the same model: their log-probabilities are
- * equal but for rounding. Returns how far they are apart: the largest difference of a token, and with rounded
+ * Sampling (over a key-value cache) and training (packed) are two ways through the same model: their log-probabilities
+ * are equal but for rounding. Returns how far they are apart: the largest difference of a token, and with rounded
  * products, where single tokens may differ, the mean.
  */
 export function assertSampledLogProbs(
@@ -50,7 +50,9 @@ export function assertUntouchedPolicy(
   );
 }
 
-/** In the first minibatch of an iteration the policy is the one that sampled: all ratios are 1 and nothing is clipped. */
+/**
+ * In the first minibatch of an iteration the policy is the one that sampled: all ratios are 1 and nothing is clipped.
+ */
 export function assertUntouchedRatio(
   { ratioDistance, clipFraction }: Pick<PolicyMetrics, 'ratioDistance' | 'clipFraction'>,
   precision: Precision,
@@ -62,7 +64,7 @@ export function assertUntouchedRatio(
   );
 }
 
-/** A response ends with its first end token or is cut off: nothing that stands behind the end may be learned from. */
+/** A response ends with its first end token or is cut off: nothing that stands after the end may be learned from. */
 export function assertNothingBehindEnd(
   rollouts: readonly Pick<Experience, 'row' | 'response' | 'ended'>[],
   endIds: readonly number[],
@@ -70,8 +72,8 @@ export function assertNothingBehindEnd(
   for (const { row, response, ended } of rollouts) {
     const first = response.findIndex((token) => endIds.includes(token));
     if (first === (ended ? response.length - 1 : -1) && response.length > 0) continue;
-    throw new RunError(`the response to row ${row + 1} goes on behind its end token, or was cut off and has one`, {
-      hint: 'what stands behind the end is padding and must be left out of the loss',
+    throw new RunError(`the response to row ${row + 1} goes on after its end token, or was cut off and has one`, {
+      hint: 'what stands after the end is padding and must be left out of the loss',
     });
   }
 }
@@ -97,8 +99,8 @@ export function assertFinite(
 }
 
 /**
- * In the first minibatch of an iteration the critic is the one whose values the advantages were made of: values of the same
- * tokens are the same.
+ * In the first minibatch of an iteration the critic is the one whose values the advantages were made of: values of the
+ * same tokens are the same.
  */
 export function assertUntouchedValues(
   valueDistance: number,
@@ -115,7 +117,7 @@ export function assertUntouchedValues(
   );
 }
 
-/** V behind the end of a response is 0, so the return of its last token is its reward. */
+/** V after the end of a response is 0, so the return of its last token is its reward. */
 export function assertReturnsEndInRewards(
   examples: readonly Pick<PpoExample, 'row' | 'returns' | 'learnedRewards'>[],
 ): void {
@@ -124,7 +126,7 @@ export function assertReturnsEndInRewards(
     if (Math.abs(last - reward) <= 1e-6 * (1 + Math.abs(reward))) continue;
     throw new RunError(
       `the return of the last token of the response to row ${row + 1} is ${last}, but its reward is ${reward}`,
-      { hint: 'values stand one token off: V behind the end of a response is 0' },
+      { hint: 'values stand one token off: V after the end of a response is 0' },
     );
   }
 }

@@ -10,9 +10,9 @@ export interface Schedule {
 }
 
 /**
- * Multiplier on the peak learning rate at update `step`, counted from 1: the schedules of transformers with one step more
- * of each kind, as their step 0 would be an update of rate 0. So the peak and all that follows it are theirs, and W
- * updates of warm-up rise by 1 / (W + 1) each. Cosine: minLr + (1 − minLr) · ½ · (1 + cos(π · progress)).
+ * Multiplier on the peak learning rate at update `step`, counted from 1: the schedules of transformers with one step
+ * more of each kind, as their step 0 would be an update of rate 0. So the peak and all that follows it are theirs, and
+ * W updates of warm-up rise by 1 / (W + 1) each. Cosine: minLr + (1 − minLr) · ½ · (1 + cos(π · progress)).
  */
 export function scheduleFactor({ schedule, warmupSteps, totalSteps, minLr }: Schedule, step: number): number {
   if (step <= warmupSteps) return step / (warmupSteps + 1);

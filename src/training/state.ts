@@ -29,8 +29,8 @@ const countersSchema = z.strictObject({ step: z.int().nonnegative(), cursor: cur
 const momentNames = ['firstMoments', 'secondMoments'] as const;
 
 /**
- * Writes the state into an empty directory: the model as a Hugging Face directory (`model/`, so that a saved state can be
- * used as a model), the moments under the model's tensor names, and the counters.
+ * Writes the state into an empty directory: the model as a Hugging Face directory (`model/`, so that a saved state can
+ * be used as a model), the moments under the model's tensor names, and the counters.
  */
 export async function saveTrainingState(state: TrainingState, directory: string): Promise<void> {
   const { optimizer, cursor, tokenizer } = state;

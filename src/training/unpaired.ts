@@ -19,13 +19,13 @@ export interface KtoObjective extends KtoLoss {
   loss: 'kto';
   /** Weight of the cross-entropy of the wanted answers beside the loss. */
   nllWeight: number;
-  /** Tokens that an answer behind another prompt may have with it; what is longer is cut. */
+  /** Tokens that an answer after another prompt may have with it; what is longer is cut. */
   maxLength: number;
 }
 
 /**
- * Mean KTO loss of an accumulation window of answers. Adds the gradient to the optimiser's. The baseline is of the whole
- * window, so that it does not matter how the window is cut into micro-batches.
+ * Mean KTO loss of an accumulation window of answers. Adds the gradient to the optimiser's. The baseline is of the
+ * whole window, so that it does not matter how the window is cut into micro-batches.
  */
 export async function ktoStep(
   optimizer: Optimizer,
@@ -70,7 +70,9 @@ export async function evaluateAnswers(
   return answerReport((await readAndRelease(loss))[0]!, policy, answers, baseline, objective);
 }
 
-/** z of a window, estimated on its mismatched answers; 0 for a single answer, which can stand behind no other prompt. */
+/**
+ * z of a window, estimated on its mismatched answers; 0 for a single answer, which no other prompt can stand before.
+ */
 async function klToReference(
   policy: Model,
   reference: Model,
@@ -82,7 +84,10 @@ async function klToReference(
   return ktoBaseline(await logLikelihoods(policy, sequences), await logLikelihoods(reference, sequences));
 }
 
-/** Each prompt with the answer before its own, the first with the last: so TRL's KTO samples what belongs together nowhere. */
+/**
+ * Each prompt with the answer before its own, the first with the last: so TRL's KTO samples what belongs together
+ * nowhere.
+ */
 export function mismatched(window: readonly EncodedAnswer[], maxLength: number): Sequence[] {
   return window.map(({ tokens, trained }, i) => {
     const other = window.at(i - 1)!;
@@ -149,7 +154,10 @@ function answerReport(
   return { loss, metrics, answers, tokens: window.reduce((total, { tokens }) => total + tokens.length, 0) };
 }
 
-/** How often a wanted answer has a higher reward than another one, over all pairs of the two: the area under the ROC curve. */
+/**
+ * How often a wanted answer has a higher reward than another one, over all pairs of the two: the area under the ROC
+ * curve.
+ */
 function orderedShare(wanted: readonly number[], other: readonly number[]): number | undefined {
   const pairs = wanted.flatMap((a) => other.map((b): number => (a > b ? 1 : a === b ? 0.5 : 0)));
   return pairs.length === 0 ? undefined : pairs.reduce((a, b) => a + b, 0) / pairs.length;

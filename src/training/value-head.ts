@@ -8,8 +8,8 @@ import type { Optimizer } from './optimizer.ts';
 const head = 'score.weight';
 
 /**
- * The same optimiser with a score head of zeros beside the policy's language head: values are read from the policy's own trunk
- * and begin at 0. The head is no part of the policy's checkpoint.
+ * The same optimiser with a score head of zeros beside the policy's language head: values are read from the policy's
+ * own trunk and begin at 0. The head is no part of the policy's checkpoint.
  */
 export function withValueHead(optimizer: Optimizer): Optimizer {
   const { model } = optimizer;

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mixtune } from '../pipeline/command.ts';
 
-/** Every way in which input is known to go wrong: what a person reads, that the status is 2, and that nothing is written. */
+/**
+ * Every way in which input is known to go wrong: what a person reads, that the status is 2, and that nothing is
+ * written.
+ */
 let folder: string;
 const model = 'base/final';
 

@@ -10,7 +10,10 @@ import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import { mix, weightsOf } from '../checkpoint/made-models.ts';
 import { mixtune } from '../pipeline/command.ts';
 
-/** A language model and a reward model as the Mix-LN authors' code leaves them: nothing but the tensors' names says the placement. */
+/**
+ * A language model and a reward model as the Mix-LN authors' code leaves them: nothing but the tensors' names says the
+ * placement.
+ */
 let folder: string;
 const guess = 'norm placement: Post-LN in the first 2 of 3 layers, Pre-LN in the rest; inferred from the tensor names';
 

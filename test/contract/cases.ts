@@ -180,8 +180,8 @@ interface Heads {
 }
 
 /**
- * A sub-layer by itself, and with a norm in front, whose weight is one more input. A norm leaves nothing but the sign of a
- * single column, and of its gradient what was rounded.
+ * A sub-layer by itself, and with a norm in front, whose weight is one more input. A norm leaves nothing but the sign
+ * of a single column, and of its gradient what was rounded.
  */
 const withAndWithoutNorm = (hidden: number, caseOf: (normed: boolean) => Case): Case[] =>
   (hidden > 1 ? [false, true] : [false]).map(caseOf);

@@ -21,7 +21,9 @@ interface Shape {
   peak?: number;
 }
 
-/** Loss and gradients of the input and the head, with targets that are skipped, weights of zero, and blank gradients. */
+/**
+ * Loss and gradients of the input and the head, with targets that are skipped, weights of zero, and blank gradients.
+ */
 async function lossAndGradients(backend: Backend, { rows, hidden, vocabulary, peak }: Shape, passes: number) {
   const random = new RandomStream(3, `${rows}/${hidden}/${vocabulary}`);
   const draw = (size: number, scale: number) => Float32Array.from({ length: size }, () => scale * random.normal());

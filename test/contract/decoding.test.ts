@@ -34,8 +34,8 @@ const shapes = [
 const random = new RandomStream(5, 'decoding');
 const tokens = (count: number): Int32Array => Int32Array.from({ length: count }, () => random.integer(45));
 /**
- * Prompts of one token, a few, a block of queries and more, and of more positions than a task takes; then single tokens; then
- * a prompt of more rows than pass through a layer together.
+ * Prompts of one token, a few, a block of queries and more, and of more positions than a task takes; then single
+ * tokens; then a prompt of more rows than pass through a layer together.
  */
 const steps: NewTokens[][] = [
   [

@@ -129,7 +129,7 @@ describe('conversations', () => {
     await expect(read('messages', { messages: [user('a')] })).rejects.toThrow('no assistant turn');
     await expect(read('messages', { messages: [assistant('a')] })).rejects.toThrow('begins with the assistant');
     await expect(read('messages', { messages: [user('a'), { role: 'system', content: 'x' }] })).rejects.toThrow(
-      'system message behind',
+      'system message after',
     );
     await expect(read('messages', { messages: 'hi' })).rejects.toThrow('expected a list of messages');
     for (const role of ['tool', 'function', 'observation', 'function_call']) {

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { learntLengthWarning, lengthWarning, reliability, rewardMeasures } from '../../src/evaluation/reward.ts';
 
-/** Confidences are 0.6, 0.6, 0.95 and 0.95: log-odds ln 1.5 and ln 19. Of the first two one is right, of the last two both. */
+/**
+ * Confidences are 0.6, 0.6, 0.95 and 0.95: log-odds ln 1.5 and ln 19. Of the first two one is right, of the last two
+ * both.
+ */
 const pairs = [
   { chosen: Math.log(1.5), rejected: 0, longerBy: 3 },
   { chosen: 0, rejected: Math.log(1.5), longerBy: -2 },

@@ -4,7 +4,10 @@ import { RequestError } from '../../src/errors.ts';
 import { python, transformersReleases } from './environment.ts';
 import { inTemporaryFolder, largestDifference, ourReading, tokens } from './tiny-models.ts';
 
-/** What `make_llama_variants.py` makes that is refused, and the words that must name the key. All else must be read alike. */
+/**
+ * What `make_llama_variants.py` makes that is refused, and the words that must name the key. All else must be read
+ * alike.
+ */
 const refused: Readonly<Record<string, RegExp>> = {
   'theta-contradicts': /rope_theta and rope_parameters\.rope_theta: contradict/,
   'scaling-contradicts': /rope_theta and rope_scaling\.rope_theta: contradict/,

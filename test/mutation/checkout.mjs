@@ -32,7 +32,9 @@ export function treeKey(folder) {
   return hash.digest('hex').slice(0, 24);
 }
 
-/** Changes a source file in the copy, and what is built of it for tests that start the command; returns the way back. */
+/**
+ * Changes a source file in the copy, and what is built of it for tests that start the command; returns the way back.
+ */
 export function change(folder, file, source) {
   const built = file.replace(/^src/, 'dist').replace(/\.ts$/, '.js');
   const { code } = transformSync(source, { mode: 'strip-only' });
@@ -56,7 +58,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-/** Runs test files in the copy: `passed`, `failed`, `late` beyond the limit, or `crashed` without a test that failed. */
+/**
+ * Runs test files in the copy: `passed`, `failed`, `late` beyond the limit, or `crashed` without a test that failed.
+ */
 export async function runTests(folder, { tests, name }, seconds) {
   const command = [
     ['node_modules/vitest/vitest.mjs', 'run', '--bail', '1', '--reporter', 'dot'],

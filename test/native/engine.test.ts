@@ -15,8 +15,8 @@ if (!available) console.log(`the native engine is not tested: ${reason}`);
 const sumOf = (terms: readonly number[]): number => terms.reduce((total, term) => total + term, 0);
 
 /**
- * The products of a linear layer and its gradients on random operands: what the backend gives, and the terms in float64 of
- * which each element is the sum, once the operands are `rounded`.
+ * The products of a linear layer and its gradients on random operands: what the backend gives, and the terms in float64
+ * of which each element is the sum, once the operands are `rounded`.
  */
 async function linearProducts(
   backend: NativeBackend,

@@ -65,7 +65,7 @@ describe('a state whose memory of the run makes no sense', () => {
     ['progress: is missing', undefined],
     ['progress.step: found -8', { ...progress, step: -8 }],
     ['progress.step: found 8.5', { ...progress, step: 8.5 }],
-    ['progress.step: is behind the last step', { ...progress, step: 10 }],
+    ['progress.step: is after the last step', { ...progress, step: 10 }],
     ['is that of another state', { ...progress, step: 7 }],
     ['is that of another state', { ...progress, pauses: 3 }],
     ['progress.seconds: found "1"', { ...progress, seconds: '1' }],

@@ -300,7 +300,10 @@ describe('the reference cache', () => {
   const referencesOf = ({ data }: DpoState): number[] =>
     (data.train as ReferencedPair[]).flatMap(({ reference }) => [reference.chosen, reference.rejected]);
 
-  /** Opens the stage in a node's folder; whether the cache was used, and whether what it gave is what the model gives now. */
+  /**
+   * Opens the stage in a node's folder; whether the cache was used, and whether what it gave is what the model gives
+   * now.
+   */
   async function reopened(node: string, options: { from?: string; data?: string } = {}) {
     const { state, messages } = await opened(options, node);
     const { model } = await loadModel(join(directory, options.from ?? 'start'), backend);

@@ -492,7 +492,10 @@ interface Run {
   config: unknown;
   state: ReinforcementState;
   run: StageRun;
-  /** Goes on to the end of an iteration, or so many pauses into it (not the one that is gone on with), from a saved state where one is given. */
+  /**
+   * Goes on to the end of an iteration, or so many pauses into it (not the one that is gone on with), from a saved
+   * state where one is given.
+   */
   upTo(
     step: number,
     options?: { from?: string; pauses?: number },

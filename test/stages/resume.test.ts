@@ -94,7 +94,7 @@ test('a saved state is read by a schema: what is no place in the data is named w
     [{ step: '1', cursor }, '`step`: found "1"'],
     [{ cursor }, '`step`: is missing'],
     [{ step }, '`cursor`: is missing'],
-    [{ step, cursor: { ...cursor, position: cursor.rows + 1 } }, '`cursor`: the position is behind the last row'],
+    [{ step, cursor: { ...cursor, position: cursor.rows + 1 } }, '`cursor`: the position is after the last row'],
     [{ step, cursor: { ...cursor, position: -4 } }, '`cursor.position`: found -4'],
     [{ step, cursor: { ...cursor, epoch: null } }, '`cursor.epoch`: found nothing'],
     [{ step, cursor: { ...cursor, rows: cursor.rows + 1 } }, 'but the data has'],

@@ -146,9 +146,9 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
       ...rollout,
       response: Int32Array.of(...rollout.response, ...endIds),
     }));
-    expect(() => assertNothingBehindEnd(padded, endIds)).toThrow('goes on behind its end token');
+    expect(() => assertNothingBehindEnd(padded, endIds)).toThrow('goes on after its end token');
     const asEnded = rollouts.map((rollout) => ({ ...rollout, ended: true }));
-    expect(() => assertNothingBehindEnd(asEnded, endIds)).toThrow('goes on behind its end token');
+    expect(() => assertNothingBehindEnd(asEnded, endIds)).toThrow('goes on after its end token');
   });
 
   test('tokens of prompts in the loss', () => {

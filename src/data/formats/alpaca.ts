@@ -37,8 +37,8 @@ function prompted(row: Row): { prompt: Message[]; answer: string } | string {
 }
 
 /**
- * Stanford Alpaca, with LLaMA-Factory's `system` and `history`, and Commonsense170K (LLM-Adapters), which adds the label
- * of the right choice as `answer`.
+ * Stanford Alpaca, with LLaMA-Factory's `system` and `history`, and Commonsense170K (LLM-Adapters), which adds the
+ * label of the right choice as `answer`.
  */
 export const alpaca: Format = {
   name: 'alpaca',

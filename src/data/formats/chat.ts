@@ -16,7 +16,9 @@ function trained(messages: Message[] | string): MessagesRow | string {
   return { messages };
 }
 
-/** The conversation up to its last question; the assistant's turn behind it is the answer, unless it is marked as wrong. */
+/**
+ * The conversation up to its last question; the assistant's turn after it is the answer, unless it is marked as wrong.
+ */
 function asked(messages: Message[] | string): PromptRow | string {
   if (typeof messages === 'string') return messages;
   const last = messages.findLastIndex(({ role }) => role === 'user');

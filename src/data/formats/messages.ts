@@ -98,8 +98,7 @@ export function readConversation(value: unknown): Message[] | string {
   for (const [index, item] of value.entries()) {
     const message = readMessage(item);
     if (typeof message === 'string') return `message ${index + 1}: ${message}`;
-    if (index > 0 && message.role === 'system')
-      return `message ${index + 1}: a system message behind the first message`;
+    if (index > 0 && message.role === 'system') return `message ${index + 1}: a system message after the first message`;
     messages.push(message);
   }
   return messages;

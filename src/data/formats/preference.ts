@@ -94,8 +94,8 @@ function preferenceRow(row: Row): PreferenceRow | string {
 }
 
 /**
- * The conversation with the answer at its end. The answer follows the context, unless it begins with it, the system turn
- * in front of it counted in: then it holds the whole conversation itself.
+ * The conversation with the answer at its end. The answer follows the context, unless it begins with it, the system
+ * turn in front of it counted in: then it holds the whole conversation itself.
  */
 function wholeConversation(row: Row, context: readonly Message[], column: 'chosen' | 'rejected'): Message[] | string {
   const turns = turnsOf(row[column], row.prompt);

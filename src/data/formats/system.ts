@@ -6,7 +6,7 @@ export const systemColumns = ['system', 'system_prompt'] as const;
 
 export const systemKeys = { system: z.string().optional(), system_prompt: z.string().optional() };
 
-/** The conversation behind the system turn that the row has in a column of its own, or why the two cannot be. */
+/** The conversation after the system turn that the row has in a column of its own, or why the two cannot be. */
 export function withSystem(
   { system = '', system_prompt = '' }: { system?: string | undefined; system_prompt?: string | undefined },
   messages: Message[] | string,

@@ -9,7 +9,9 @@ export interface Transcript {
 
 const marker = /\n\n(Human|Assistant):/;
 
-/** Takes apart a text whose turns are marked by `\n\nHuman: ` and `\n\nAssistant: `; nothing where it does not begin so. */
+/**
+ * Takes apart a text whose turns are marked by `\n\nHuman: ` and `\n\nAssistant: `; nothing where it does not begin so.
+ */
 export function readTranscript(text: string): Transcript | undefined {
   if (!text.startsWith('\n\nHuman:')) return undefined;
   const parts = text.split(marker).slice(1);
@@ -30,7 +32,9 @@ export function withoutSpace(text: string): string {
   return text.startsWith(' ') ? text.slice(1) : text;
 }
 
-/** The answer to a prompt: where the prompt is a transcript that ends with the marker, the space behind it is not said. */
+/**
+ * The answer to a prompt: where the prompt is a transcript that ends with the marker, the space after it is not said.
+ */
 export function answerTo(prompt: unknown, answer: string): string {
   return typeof prompt === 'string' && prompt.endsWith('\n\nAssistant:') && readTranscript(prompt)
     ? withoutSpace(answer)

@@ -20,7 +20,10 @@ import {
 const inner =
   /^__(class|delattr|dir|doc|eq|format|ge|getattribute|getstate|gt|hash|init|init_subclass|le|lt|ne|new|reduce|reduce_ex|repr|setattr|sizeof|str|subclasshook|contains|getitem|iter|len|add|mul|rmul|mod|rmod|dict|module|call|bool|int|float|setitem|delitem|reversed|class_getitem|or|ror|ior|iadd|imul)__$/;
 
-/** `object.name`: the attribute, else the item of a dict, else undefined. No attribute of a JavaScript object is in reach. */
+/**
+ * `object.name`: the attribute, else the item of a dict, else undefined. No attribute of a JavaScript object is in
+ * reach.
+ */
 export function attributeOf(object: Value, name: string, budget: Budget): Value {
   if (object instanceof Undefined) throw object.fault();
   if (inner.test(name)) return missing(object, name);

@@ -4,7 +4,10 @@ import { numberParts } from './number-format.ts';
 import { reprOf, textOf } from './text-of.ts';
 import { Dict, lengthOfText, Range, Tuple, typeName, Undefined, type Value, wideCharacters } from './values.ts';
 
-/** Python's `text % values`: a tuple fills the conversions in turn, a dict those with a name, any other value the only one. */
+/**
+ * Python's `text % values`: a tuple fills the conversions in turn, a dict those with a name, any other value the only
+ * one.
+ */
 export function formatPercent(text: string, values: Value, budget: Budget): string {
   const queue = values instanceof Tuple ? [...values.items] : [values];
   let isNamed = false;

@@ -70,7 +70,7 @@ export function tokenize(template: string): Token[] {
     while (to < source.length && isSpace(source[to]!)) to++;
     return to;
   };
-  /** Behind the end of a tag at `end`, whose sign stands before it. */
+  /** After the end of a tag at `end`, whose sign stands before it. */
   const behindTag = (end: number, sign: string): number => {
     if (sign === '-') return skipSpace(end);
     return sign !== '+' && source[end] === '\n' ? end + 1 : end;

@@ -54,7 +54,7 @@ function floatDigits(size: number, type: string, precision: number, alternate: b
   return exponent(`${trimmed(mantissa)}e${exponentPart}`);
 }
 
-/** Digits behind the point; half to even, of the number's exact value. */
+/** Digits after the point; half to even, of the number's exact value. */
 export function fixed(size: number, precision: number): string {
   if (size >= 1e21) return BigInt(size) + (precision > 0 ? `.${'0'.repeat(precision)}` : '');
   const exact = size.toFixed(mostPrecise);
@@ -64,7 +64,7 @@ export function fixed(size: number, precision: number): string {
   return isTie && isEven ? exact.slice(0, precision === 0 ? cut - 1 : cut) : size.toFixed(precision);
 }
 
-/** One digit, as many behind the point, and the power of ten; half to even. */
+/** One digit, as many after the point, and the power of ten; half to even. */
 function scientificOf(size: number, precision: number): string {
   const [exact = '', power] = size.toExponential(mostPrecise).split('e');
   const cut = 2 + precision;

@@ -18,7 +18,7 @@ export function parseFilters(tokens: TokenStream, start: Expression): Expression
   }
 }
 
-/** A filter's name and arguments, behind the bar. */
+/** A filter's name and arguments, after the bar. */
 export function parseFilter(tokens: TokenStream, input: Expression | undefined): Filter {
   const { value: name, line } = tokens.expect('name');
   if (!filterNames.has(name)) throw unsupported(`the filter ${JSON.stringify(name)}`, line);

@@ -8,7 +8,8 @@ import { TokenStream } from './token-stream.ts';
 const longest = 1_000_000;
 
 /**
- * The statements of a template in the language of Python's jinja2 with its loop controls and transformers' generation tag.
+ * The statements of a template in the language of Python's jinja2 with its loop controls and transformers' generation
+ * tag.
  * @throws TemplateFault with the line of what is wrong or not supported
  */
 export function parse(template: string): Statement[] {
@@ -28,7 +29,9 @@ interface Place {
   line: number;
 }
 
-/** Statements up to a tag of one of these names, at which the stream then is; to the end of the template without a name. */
+/**
+ * Statements up to a tag of one of these names, at which the stream then is; to the end of the template without a name.
+ */
 function parseBody(place: Place, ends: readonly string[]): Statement[] {
   const { tokens } = place;
   const body: Statement[] = [];

@@ -10,7 +10,7 @@ export const control = '\\0-\\x1f';
 const isSpaceCode = new RegExp(`[${space}]`);
 export const isSpace = (character: string): boolean => isSpaceCode.test(character);
 
-/** Index behind the last character that is not to go; `isPart` says what goes. */
+/** Index after the last character that is not to go; `isPart` says what goes. */
 export function trimmedEnd(text: string, isPart: (character: string) => boolean = isSpace): number {
   let end = text.length;
   while (end > 0 && isPart(text[end - 1]!)) end--;

@@ -143,7 +143,9 @@ function affixTest(callee: string, test: (self: string, affix: string) => boolea
   };
 }
 
-/** The part from `start` to `end`, in characters, and how many stand before it; nothing where it begins behind the text. */
+/**
+ * The part from `start` to `end`, in characters, and how many stand before it; nothing where it begins after the text.
+ */
 function part(
   self: string,
   start: Value | undefined,

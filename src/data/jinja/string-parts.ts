@@ -29,7 +29,9 @@ export function replaced(text: string, old: string, fresh: string, most: number,
   );
 }
 
-/** Python's str.split() and rsplit(): at a separator or at runs of white space, `most` times where that is not below 0. */
+/**
+ * Python's str.split() and rsplit(): at a separator or at runs of white space, `most` times where that is not below 0.
+ */
 export function splitText(
   text: string,
   separator: string | undefined,

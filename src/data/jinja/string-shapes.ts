@@ -18,7 +18,7 @@ function titleCase(letter: string): string {
   return upper;
 }
 
-/** Python's str.title(): a letter behind a letter is lower case, all others upper case. */
+/** Python's str.title(): a letter after a letter is lower case, all others upper case. */
 export function titled(text: string): string {
   if (text.includes('Σ')) throw unsupported('.title() of a sigma');
   let isInside = false;

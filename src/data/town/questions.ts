@@ -59,8 +59,8 @@ export function answeredRow(question: Question): MessagesRow {
 }
 
 /**
- * Each question with its right answer, and every second one once more with an answer of bad manners, as several people would
- * have written them: a model that imitates them all has something left to learn from preferences.
+ * Each question with its right answer, and every second one once more with an answer of bad manners, as several people
+ * would have written them: a model that imitates them all has something left to learn from preferences.
  */
 export function instructionRows(questions: readonly Question[], seed: number): MessagesRow[] {
   const random = new RandomStream(seed, 'town/instructions');

@@ -15,7 +15,10 @@ export interface Wiring<Own extends string = string> {
   readonly parts: Readonly<Record<'attention' | 'mlp', Readonly<Record<Own, Part>>>>;
   /** Factors on the standard deviations that projections begin with. */
   readonly gain?: Readonly<Partial<Record<'v' | 'o' | 'gate' | 'up' | 'down', number>>>;
-  /** The equation, for a sub-layer F of the residual stream x [rows, hidden] and its own tensors; `eps` is that of the norms. */
+  /**
+   * The equation, for a sub-layer F of the residual stream x [rows, hidden] and its own tensors; `eps` is that of the
+   * norms.
+   */
   join(x: Tensor, own: Readonly<Record<Own, Tensor>>, f: SubLayer, eps: number): Tensor;
   /** Where backends have a kernel of one whole decoding step of a layer that is wired so: which. */
   readonly decodingKernel?: 'pre' | 'post';

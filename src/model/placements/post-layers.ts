@@ -1,7 +1,8 @@
 import { SettingProblem } from './placement.ts';
 
 /**
- * How many layers, counted from the first, a file says to be Post-LN. `implied` is what the placement's name says by itself.
+ * How many layers, counted from the first, a file says to be Post-LN. `implied` is what the placement's name says by
+ * itself.
  * @throws SettingProblem where that cannot be
  */
 export function readPostLayers(

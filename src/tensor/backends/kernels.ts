@@ -1,8 +1,9 @@
 import type { Tensor } from '../tensor.ts';
 
 /**
- * How queries and keys turn with their position (Su et al. 2021): pair j of a head by frequencies[j] radians a position,
- * frequencies [headDim / 2]; 0 = not at all. `factor` scales the rotated vectors (Peng et al. 2023, eq. 21; 1 = not).
+ * How queries and keys turn with their position (Su et al. 2021): pair j of a head by frequencies[j] radians a
+ * position, frequencies [headDim / 2]; 0 = not at all. `factor` scales the rotated vectors (Peng et al. 2023, eq. 21; 1
+ * = not).
  */
 export interface Rotary {
   readonly frequencies: Float64Array;
@@ -29,9 +30,9 @@ export interface Norm {
 }
 
 /**
- * What the gradient of a sub-layer needs of its input x [rows, hidden]: the operand that its first product took, or, where a
- * norm stands in front, x itself and 1/rms [rows], of which that is made again. Operands have operandSize words, which only
- * kernels read.
+ * What the gradient of a sub-layer needs of its input x [rows, hidden]: the operand that its first product took, or,
+ * where a norm stands in front, x itself and 1/rms [rows], of which that is made again. Operands have operandSize
+ * words, which only kernels read.
  */
 export type SavedInput =
   | { operand: Tensor; normed?: undefined }
@@ -54,7 +55,7 @@ export interface SavedAttention {
   logSumExp: Tensor;
 }
 
-/** Rows that are the tokens of sequences one behind the other. */
+/** Rows that are the tokens of sequences one after the other. */
 export interface PackedRows {
   /** [rows] (i32), from 0 in each sequence. */
   positions: Tensor;
@@ -87,7 +88,10 @@ export interface DecoderLayerWeights {
 
 /** How the next token is drawn. The filters apply in this order, each to what the one before has left. */
 export interface Sampling {
-  /** Logits of tokens that the text already holds are divided by it where positive, else multiplied (Keskar et al. 2019); 1 = off. */
+  /**
+   * Logits of tokens that the text already holds are divided by it where positive, else multiplied (Keskar et al.
+   * 2019); 1 = off.
+   */
   repetitionPenalty: number;
   /** 0 = greedy. */
   temperature: number;
@@ -101,8 +105,9 @@ export interface Sampling {
 
 /**
  * Kernels that a backend may have. Each is held to its composition in primitives (`src/tensor/fused/`) by the contract
- * test. `accumulate` adds to the output instead of overwriting it; the dx of a sub-layer that is added to may be its dy. Rows are tokens of all sequences, one behind the
- * other; `segments` [count + 1] (i32) are the row offsets of the sequences, `positions` [rows] (i32) count from 0 in each.
+ * test. `accumulate` adds to the output instead of overwriting it; the dx of a sub-layer that is added to may be its
+ * dy. Rows are tokens of all sequences, one after the other; `segments` [count + 1] (i32) are the row offsets of the
+ * sequences, `positions` [rows] (i32) count from 0 in each.
  */
 export interface FusedKernels {
   /** x [rows, in] · w [out, in]ᵀ → out [rows, out]. */
@@ -130,8 +135,8 @@ export interface FusedKernels {
   cacheShapes(headDim: number, capacity: number): Record<'keys' | 'values', readonly [panels: number, words: number]>;
 
   /**
-   * y = down · (silu(gate · n) ∘ (up · n)) for n = norm(x), or x without a norm; x, y [rows, hidden], gateUp [2·I, hidden]
-   * (gate in the first I rows), down [hidden, I]. Fills `saved` where it is given.
+   * y = down · (silu(gate · n) ∘ (up · n)) for n = norm(x), or x without a norm; x, y [rows, hidden], gateUp [2·I,
+   * hidden] (gate in the first I rows), down [hidden, I]. Fills `saved` where it is given.
    */
   gatedMlp(x: Tensor, norm: Norm | undefined, gateUp: Tensor, down: Tensor, y: Tensor, saved?: SavedMlp): void;
   gatedMlpGradient(
@@ -174,8 +179,8 @@ export interface FusedKernels {
   ): void;
 
   /**
-   * log softmax(hidden · headᵀ)[target] per row, without holding [rows, vocabulary].
-   * hidden [rows, H], head [V, H], targets [rows] (i32, −1 = skipped: its output is 0) → logProbs [rows], logSumExp [rows].
+   * log softmax(hidden · headᵀ)[target] per row, without holding [rows, vocabulary]. hidden [rows, H], head [V, H],
+   * targets [rows] (i32, −1 = skipped: its output is 0) → logProbs [rows], logSumExp [rows].
    */
   tokenLogProbs(hidden: Tensor, head: Tensor, targets: Tensor, logProbs: Tensor, logSumExp: Tensor): void;
   tokenLogProbsGradient(
@@ -190,8 +195,8 @@ export interface FusedKernels {
     accumulateDHead: boolean,
   ): void;
   /**
-   * loss [1] = −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]], with its gradients for an upstream gradient of 1
-   * computed in the same pass over the vocabulary.
+   * loss [1] = −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]], with its gradients for an upstream gradient of
+   * 1 computed in the same pass over the vocabulary.
    */
   crossEntropyWithGradient(
     hidden: Tensor,
@@ -204,10 +209,10 @@ export interface FusedKernels {
   ): void;
 
   /**
-   * y = o · attention(qkv · n) for n = norm(x), or x without a norm, of new tokens over a cache that is changed in place: row
-   * i belongs to sequence `sequences[i]` at `positions[i]`; its key and value are written to keys / values
-   * [sequences, kvHeads, …cacheShapes] first (for all rows), then its query attends to positions 0…positions[i] of its own
-   * sequence. x, y [rows, hidden]. No gradient.
+   * y = o · attention(qkv · n) for n = norm(x), or x without a norm, of new tokens over a cache that is changed in
+   * place: row i belongs to sequence `sequences[i]` at `positions[i]`; its key and value are written to keys / values
+   * [sequences, kvHeads, …cacheShapes] first (for all rows), then its query attends to positions 0…positions[i] of its
+   * own sequence. x, y [rows, hidden]. No gradient.
    */
   cachedSelfAttention(
     x: Tensor,
@@ -223,12 +228,12 @@ export interface FusedKernels {
   ): void;
 
   /**
-   * One decoder layer for new tokens, over a cache that is changed in place: stream [rows, hidden] is the residual stream
-   * before the layer and becomes that behind it. Row i belongs to sequence `sequences[i]` at `positions[i]`: its key and
-   * value are written to keys / values [sequences, kvHeads, …cacheShapes] first (for all rows), then its
-   * query attends to positions 0…positions[i] of its own sequence. With `postNorm` the norms stand behind the residual
-   * additions. Rows outside `wanted` (i32, ascending; default: all) only enter the cache, and are undefined behind the layer.
-   * A row's result does not depend on the rows of other sequences. No gradient.
+   * One decoder layer for new tokens, over a cache that is changed in place: stream [rows, hidden] is the residual
+   * stream before the layer and becomes that after it. Row i belongs to sequence `sequences[i]` at `positions[i]`: its
+   * key and value are written to keys / values [sequences, kvHeads, …cacheShapes] first (for all rows), then its query
+   * attends to positions 0…positions[i] of its own sequence. With `postNorm` the norms stand after the residual
+   * additions. Rows outside `wanted` (i32, ascending; default: all) only enter the cache, and are undefined after the
+   * layer. A row's result does not depend on the rows of other sequences. No gradient.
    */
   decoderLayer(
     stream: Tensor,
@@ -242,13 +247,15 @@ export interface FusedKernels {
     postNorm: boolean,
     wanted?: Tensor,
   ): void;
-  /** logits [chosen, V] = rmsNorm(stream[rows[i]]) · headᵀ. stream [n, H], rows [chosen] (i32), norm [H], head [V, H]. */
+  /**
+   * logits [chosen, V] = rmsNorm(stream[rows[i]]) · headᵀ. stream [n, H], rows [chosen] (i32), norm [H], head [V, H].
+   */
   nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void;
   /**
-   * The next token of each row of logits [rows, V], or −1 (src/generation/sampler.ts is the definition) → tokens [rows] (i32), and
-   * its log-probability at the temperature before any filter → logProbs [rows]. `draws` [rows, 2] (i32) are the two words
-   * of `RandomStream.uniform` (none for greedy); `seen` [sequences, ⌈V / 32⌉] (i32) has one bit for each token of a text
-   * (none without penalty), and gets that of the new one.
+   * The next token of each row of logits [rows, V], or −1 (src/generation/sampler.ts is the definition) → tokens [rows]
+   * (i32), and its log-probability at the temperature before any filter → logProbs [rows]. `draws` [rows, 2] (i32) are
+   * the two words of `RandomStream.uniform` (none for greedy); `seen` [sequences, ⌈V / 32⌉] (i32) has one bit for each
+   * token of a text (none without penalty), and gets that of the new one.
    */
   sampleTokens(
     logits: Tensor,

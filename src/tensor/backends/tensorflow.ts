@@ -154,7 +154,9 @@ export class TensorFlowBackend implements Backend {
     });
   }
 
-  /** Gives the storage of `out` what `compute` returns, broadcast where it is smaller; nothing else that it makes stays. */
+  /**
+   * Gives the storage of `out` what `compute` returns, broadcast where it is smaller; nothing else that it makes stays.
+   */
   #put(out: Tensor, compute: () => TfTensor): void {
     const storage = out.storage as TensorFlowStorage;
     const fresh = this.#tf.tidy(() => {

@@ -19,8 +19,8 @@ export interface DecodeRows {
 }
 
 /**
- * Attention of new tokens over what their sequences already hold: prefill and decoding are the same operation.
- * qkv [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the cache first.
+ * Attention of new tokens over what their sequences already hold: prefill and decoding are the same operation. qkv
+ * [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the cache first.
  * No gradient. A part of what `FusedKernels.decoderLayer` means.
  */
 export function cachedAttention(qkv: Tensor, rows: DecodeRows, cache: LayerCache, shape: AttentionShape): Tensor {
