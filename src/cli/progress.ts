@@ -83,7 +83,7 @@ function lines(): Progress {
     say,
     started(id) {
       shown.set(id, { tenth: 0, at: Date.now() });
-      say(`${id}: started`);
+      say(`${id}: opening`);
     },
     record(id, record) {
       const last = shown.get(id);

@@ -25,7 +25,7 @@ export function grpoAdvantages(rewards: ArrayLike<number>, scale: GroupScale = '
  *
  * - `response`: 1 / (responses · its length): each response counts the same (GRPO, eq. 3)
  * - `token`: 1 / tokens of the batch: each token counts the same, so long responses count more (DAPO, arXiv 2503.14476,
- * eq. 8)
+ *   eq. 8)
  * - `constant`: 1 / (responses · longest that a response may be): no preference for long wrong answers (Dr. GRPO)
  */
 export const tokenWeightings = ['response', 'token', 'constant'] as const;

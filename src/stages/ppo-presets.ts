@@ -5,8 +5,7 @@
  * - `trl`: `PPOConfig` of TRL (July 2026); its rewards are taken as they are
  * - `openrlhf`: the defaults of `openrlhf.cli.train_ppo_ray` (commit 021d1b0)
  * - `instructgpt`: Ouyang et al. 2022 (arXiv 2203.02155), appendix C.4; warm-up there is 10 iterations of 8 updates.
- * The weight
- *   of the text counts where `pretrainData` is given
+ *   The weight of the text counts where `pretrainData` is given
  * - `lm-human-preferences`: OpenAI's code of Ziegler et al. 2019 as Huang et al. 2024 (arXiv 2403.17031) measured it
  */
 export const ppoPresets = {

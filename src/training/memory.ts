@@ -24,8 +24,7 @@ export interface TrainingMemory {
  *
  * - a parameter is a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products
  * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what
- * attention
- *   gives, gate and up as operands; with `recompute` only the inputs
+ *   attention gives, gate and up as operands; with `recompute` only the inputs
  * - an operand takes 2 bytes in bf16, else 4
  */
 export function trainingMemory(model: Model, memory: TrainingMemory): { bytes?: number } {
