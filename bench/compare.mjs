@@ -4,13 +4,16 @@
 //   node bench/compare.mjs train-71m decode       these rows
 //   node bench/compare.mjs --rows dpo,grpo,ppo --rounds 1
 //   node bench/compare.mjs --json > results.json
+//   node bench/compare.mjs --keep "AMD Zen 5"     adds the run to bench/results, and to the README's table
 //
 // It builds mixtune and, the first time, installs the peers in bench/peers/.venv and makes the models in
 // bench/peers/models (python3 with venv, a C++ compiler; about ten minutes and 6 GB). The programs of a row take turns in
 // each round, and the best of all rounds counts: what else the machine does only ever makes a run slower.
+import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { prepare } from './compare/environment.mjs';
+import { keepRun } from './compare/results.mjs';
 import { rows } from './compare/rows.mjs';
 import { resultOf, tableOf } from './compare/table.mjs';
 
@@ -20,6 +23,7 @@ const { values: options, positionals } = parseArgs({
     rows: { type: 'string', default: '' },
     rounds: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
+    keep: { type: 'string' },
   },
 });
 const rounds = Number(options.rounds);
@@ -35,6 +39,8 @@ for (const row of selected) results.push(resultOf(row, await measure(row)));
 const machine = `${cpus()[0].model.trim()}, ${availableParallelism()} cores, best of ${rounds} rounds`;
 if (options.json) console.log(JSON.stringify({ machine, rounds, results }, null, 2));
 else console.log(`${machine}\n${tableOf(results)}`);
+if (options.keep)
+  keepRun(options.keep, { date: new Date().toISOString().slice(0, 10), commit: headCommit(), rounds, results });
 
 /**
  * All measurements of a row by program, in rounds in which each program has one turn. A program that is only shown may
@@ -70,6 +76,12 @@ async function measure(row) {
     for (const program of Object.values(programs)) await program.close();
   }
   return measured;
+}
+
+/** The commit that is checked out, with a + where files were changed since. */
+function headCommit() {
+  const git = (...args) => execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
+  return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') ? '+' : '');
 }
 
 function fail(message) {

@@ -1,0 +1,1 @@
+export declare function withSpeeds(text: string): string;
