@@ -14,7 +14,7 @@ export interface AttentionWeights {
 }
 
 /**
- * One layer of a model: its tensors by what they are for, its heads, and how they are joined to the residual stream.
+ * The weights of a layer by what they are for, its heads, and how its sub-layers are joined to the residual stream.
  */
 export interface LayerWeights {
   attention: AttentionWeights;
@@ -24,16 +24,20 @@ export interface LayerWeights {
   own: Record<'attention' | 'mlp', Readonly<Record<string, Tensor>>>;
   shape: AttentionShape;
   wiring: Wiring;
-  /** All of them. */
-  tensors: readonly Tensor[];
 }
 
-/** Layer `layer` of a model with these parameters. */
-export function layerWeights(
-  config: ModelConfig,
-  parameters: ReadonlyMap<string, Tensor>,
-  layer: number,
-): LayerWeights {
+/** A layer of a model: its weights as the layer uses them, and the tensors that these are read or computed from. */
+export interface Layer {
+  tensors: readonly Tensor[];
+  /**
+   * Called in the layer's segment of a recording, so that weights which are computed, such as W + s·B·A, have gradients
+   * and are computed again where layers are.
+   */
+  weights(): LayerWeights;
+}
+
+/** Layer `layer` of a model with these parameters, which are its weights. */
+export function layerOf(config: ModelConfig, parameters: ReadonlyMap<string, Tensor>, layer: number): Layer {
   const tensorNamed = (name: string): Tensor => {
     const tensor = parameters.get(inLayer(layer, name));
     if (!tensor) throw new Error(`the model has no parameter ${inLayer(layer, name)}`);
@@ -47,5 +51,6 @@ export function layerWeights(
   const mlp = { gateUp: tensorNamed(packedNames.gateUp), down: tensorNamed('mlp.down_proj.weight') };
   const own = { attention: tensorsOf(wiring.parts.attention), mlp: tensorsOf(wiring.parts.mlp) };
   const tensors = [attention, mlp, own.attention, own.mlp].flatMap((group) => Object.values<Tensor>({ ...group }));
-  return { attention, mlp, own, shape: { heads, kvHeads, headDim, rotary: rotaryOf(config) }, wiring, tensors };
+  const weights = { attention, mlp, own, shape: { heads, kvHeads, headDim, rotary: rotaryOf(config) }, wiring };
+  return { tensors, weights: () => weights };
 }

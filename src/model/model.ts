@@ -9,7 +9,7 @@ import { fromHost } from '../tensor/scope.ts';
 import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
-import { type AttentionWeights, type LayerWeights, layerWeights } from './layer-weights.ts';
+import { type AttentionWeights, type Layer, type LayerWeights, layerOf } from './layer-weights.ts';
 import { modelParameters } from './parameters.ts';
 import type { SubLayer } from './placements/placement.ts';
 
@@ -28,10 +28,7 @@ export interface Model {
   readonly config: ModelConfig;
   readonly backend: Backend;
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** Names of the parameters that weight decay pulls towards 0. */
-  readonly decaying: ReadonlySet<string>;
-  /** The parameters as each layer uses them. */
-  readonly layers: readonly LayerWeights[];
+  readonly layers: readonly Layer[];
 }
 
 /** A model whose weights are not set yet. */
@@ -45,9 +42,20 @@ export function emptyModel(config: ModelConfig, backend: Backend): Model {
 
 /** A model of these parameters, named as `modelParameters` names them. */
 export function modelOf(config: ModelConfig, backend: Backend, parameters: ReadonlyMap<string, Tensor>): Model {
-  const layers = Array.from({ length: config.layers }, (_, layer) => layerWeights(config, parameters, layer));
-  const decaying = modelParameters(config).flatMap(({ name, decays }) => (decays ? [name] : []));
-  return { config, backend, parameters, decaying: new Set(decaying), layers };
+  const layers = Array.from({ length: config.layers }, (_, layer) => layerOf(config, parameters, layer));
+  return { config, backend, parameters, layers };
+}
+
+/** A tensor that training changes. */
+export interface Trainable {
+  readonly tensor: Tensor;
+  /** Does weight decay pull it towards 0? */
+  readonly decays: boolean;
+}
+
+/** All parameters of a model, by name. */
+export function trainablesOf({ config, parameters }: Model): Map<string, Trainable> {
+  return new Map(modelParameters(config).map(({ name, decays }) => [name, { tensor: parameters.get(name)!, decays }]));
 }
 
 export function releaseModel(model: Model): void {
@@ -119,23 +127,18 @@ export function residualStream(
 ): Tensor {
   let stream = gather(embeddingOf(model), tokens);
   visit?.(stream);
-  for (const [layer, weights] of model.layers.entries()) {
+  for (const [index, layer] of model.layers.entries()) {
     stream =
-      wholeLayer?.(stream, weights, layer) ??
-      segment(stream, [...weights.tensors, ...kept], (x) => decoderLayer(model, layer, weights, x, attend));
+      wholeLayer?.(stream, layer.weights(), index) ??
+      segment(stream, [...layer.tensors, ...kept], (x) => decoderLayer(model, index, x, attend));
     visit?.(stream);
   }
   return stream;
 }
 
-function decoderLayer(
-  { config }: Model,
-  layer: number,
-  { attention: projections, mlp: matrices, own, shape, wiring }: LayerWeights,
-  x: Tensor,
-  attend: SelfAttention,
-): Tensor {
-  const attention: SubLayer = (x, norm) => attend(x, projections, shape, layer, norm);
+function decoderLayer({ config, layers }: Model, index: number, x: Tensor, attend: SelfAttention): Tensor {
+  const { attention: projections, mlp: matrices, own, shape, wiring } = layers[index]!.weights();
+  const attention: SubLayer = (x, norm) => attend(x, projections, shape, index, norm);
   const mlp: SubLayer = (x, norm) => gatedMlp(x, matrices.gateUp, matrices.down, norm);
   const eps = config.rmsNormEps;
   return wiring.join(wiring.join(x, own.attention, attention, eps), own.mlp, mlp, eps);

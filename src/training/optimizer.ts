@@ -1,5 +1,5 @@
 import { RunError } from '../errors.ts';
-import type { Model } from '../model/model.ts';
+import { type Model, type Trainable, trainablesOf } from '../model/model.ts';
 import { adamW, addSquaredNorm } from '../tensor/fused/adamw.ts';
 import { filled } from '../tensor/scope.ts';
 import { Tape } from '../tensor/tape.ts';
@@ -8,11 +8,13 @@ import { type UpdateOptions, warmupStepsOf } from './options.ts';
 import { scheduleFactor } from './schedule.ts';
 
 /**
- * A trained model with its moments and the gradients that the tape adds to. All maps have the parameters' names. After
- * an update the gradients are blank: what they hold counts as zero.
+ * What is trained, with its moments and the gradients that the tape adds to; all maps have the same names. After an
+ * update the gradients are blank: what they hold counts as zero.
  */
 export interface Optimizer {
+  /** What runs forward; not all that it computes with has to be trained, nor has all that is trained to be its own. */
   model: Model;
+  trainables: ReadonlyMap<string, Trainable>;
   /** Updates done. */
   step: number;
   /** Layers run again for their gradients: less memory, a third more time. */
@@ -24,12 +26,22 @@ export interface Optimizer {
   sumOfSquares: Tensor;
 }
 
+export interface OptimizerOptions {
+  /** All parameters of the model where it is left out. */
+  trainables?: ReadonlyMap<string, Trainable>;
+  recompute?: boolean;
+}
+
 /** AdamW from the start: moments and gradients zero. */
-export function newOptimizer(model: Model, { recompute = false } = {}): Optimizer {
+export function newOptimizer(
+  model: Model,
+  { trainables = trainablesOf(model), recompute = false }: OptimizerOptions = {},
+): Optimizer {
   const zeros = (): Map<string, Tensor> =>
-    new Map([...model.parameters].map(([name, { shape }]) => [name, filled(model.backend, shape, 0)]));
+    new Map([...trainables].map(([name, { tensor }]) => [name, filled(model.backend, tensor.shape, 0)]));
   return {
     model,
+    trainables,
     step: 0,
     recompute,
     firstMoments: zeros(),
@@ -46,9 +58,9 @@ export function releaseOptimizer(optimizer: Optimizer): void {
   optimizer.sumOfSquares.release();
 }
 
-/** A recording that adds to the gradients of all parameters. */
-export function tapeOf({ model, gradients, recompute }: Optimizer): Tape {
-  const leaves = new Map([...model.parameters].map(([name, parameter]) => [parameter, gradients.get(name)!]));
+/** A recording that adds to the gradients of all that is trained. */
+export function tapeOf({ trainables, gradients, recompute }: Optimizer): Tape {
+  const leaves = new Map([...trainables].map(([name, { tensor }]) => [tensor, gradients.get(name)!]));
   return new Tape(leaves, { recompute });
 }
 
@@ -59,12 +71,12 @@ export interface UpdateReport {
 }
 
 /**
- * One AdamW update from the gathered gradients, which are blank afterwards. Which parameters decay, the model's parts
- * say. A norm that is not finite is an error: the weights are lost, the last saved state is not.
+ * One AdamW update from the gathered gradients, which are blank afterwards. A norm that is not finite is an error: the
+ * weights are lost, the last saved state is not.
  */
 export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
-  const { model, gradients, sumOfSquares } = optimizer;
-  const { backend } = model;
+  const { trainables, gradients, sumOfSquares } = optimizer;
+  const { backend } = sumOfSquares;
   const step = optimizer.step + 1;
   const warmupSteps = warmupStepsOf(options, totalSteps);
   const learningRate = options.lr * scheduleFactor({ ...options, warmupSteps, totalSteps }, step);
@@ -74,18 +86,18 @@ export async function update(optimizer: Optimizer, options: UpdateOptions, total
     if (gradient.blank) backend.fill(gradient, 0);
     addSquaredNorm(gradient, sumOfSquares);
   }
-  for (const [name, parameter] of model.parameters) {
+  for (const [name, { tensor, decays }] of trainables) {
     const [gradient, first, second] = [
       gradients.get(name)!,
       optimizer.firstMoments.get(name)!,
       optimizer.secondMoments.get(name)!,
     ];
-    adamW(parameter, gradient, first, second, sumOfSquares, {
+    adamW(tensor, gradient, first, second, sumOfSquares, {
       learningRate,
       beta1: options.beta1,
       beta2: options.beta2,
       epsilon: options.epsilon,
-      weightDecay: model.decaying.has(name) ? options.weightDecay : 0,
+      weightDecay: decays ? options.weightDecay : 0,
       step,
       maxNorm: options.clip,
     });

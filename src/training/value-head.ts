@@ -8,23 +8,21 @@ import type { Optimizer } from './optimizer.ts';
 const head = 'score.weight';
 
 /**
- * The same optimiser with a score head of zeros beside the policy's language head: values are read from the policy's
- * own trunk and begin at 0. The head is no part of the policy's checkpoint.
+ * An optimiser that also trains a score head of zeros beside the policy's language head: values are read from the
+ * policy's own trunk and begin at 0. The head is no part of the policy's checkpoint.
  */
 export function withValueHead(optimizer: Optimizer): Optimizer {
   const { model } = optimizer;
   const { hiddenSize } = model.config;
-  const zeros = (): [string, Tensor] => [head, filled(model.backend, [1, hiddenSize], 0)];
+  const zeros = (): Tensor => filled(model.backend, [1, hiddenSize], 0);
+  const tensor = zeros();
   return {
     ...optimizer,
-    model: {
-      ...model,
-      parameters: new Map([...model.parameters, zeros()]),
-      decaying: new Set([...model.decaying, head]),
-    },
-    firstMoments: new Map([...optimizer.firstMoments, zeros()]),
-    secondMoments: new Map([...optimizer.secondMoments, zeros()]),
-    gradients: new Map([...optimizer.gradients, zeros()]),
+    model: { ...model, parameters: new Map([...model.parameters, [head, tensor]]) },
+    trainables: new Map([...optimizer.trainables, [head, { tensor, decays: true }]]),
+    firstMoments: new Map([...optimizer.firstMoments, [head, zeros()]]),
+    secondMoments: new Map([...optimizer.secondMoments, [head, zeros()]]),
+    gradients: new Map([...optimizer.gradients, [head, zeros()]]),
   };
 }
 

@@ -6,7 +6,7 @@ import { loadModel } from '../../src/checkpoint/load-model.ts';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import { generate } from '../../src/generation/generate.ts';
-import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
+import { headOf, hiddenStates, type Model, trainablesOf } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
 import { exportStage } from '../../src/stages/export.ts';
 import { type PretrainConfig, pretrainStage } from '../../src/stages/pretrain.ts';
@@ -87,12 +87,11 @@ describe.each(['native', 'portable'] as const)(
 
     test('begins as its parts say, and only what decays is pulled to 0', async () => {
       const { model } = await loadModel(whole.final, run.backend);
-      const names = [...model.parameters.keys()].filter(
-        (name) => name.includes('layers.0.') && /scale|norm/.test(name),
-      );
+      const trainables = trainablesOf(model);
+      const names = [...trainables.keys()].filter((name) => name.includes('layers.0.') && /scale|norm/.test(name));
       expect(names).toHaveLength(6);
-      expect(names.some((name) => model.decaying.has(name))).toBe(false);
-      expect(model.decaying.has('model.layers.0.mlp.down_proj.weight')).toBe(true);
+      expect(names.some((name) => trainables.get(name)!.decays)).toBe(false);
+      expect(trainables.get('model.layers.0.mlp.down_proj.weight')!.decays).toBe(true);
     });
 
     test('is stated by the config, and inferred where nothing states it', async () => {
