@@ -25,14 +25,14 @@ function samples(): string {
     `### town/text (${text.length} documents)`,
     ...every(text, 3).map((row) => `> ${row.text.replaceAll('\n', '\n> ')}`),
     `### town/instructions (${instructions.length} rows)`,
-    `Every question with its right answer, and every second one once more, answered rudely, in two words or not at all, as if
-several people had written the answers. A model that imitates them all (SFT) does so too; which answers people prefer
-it learns from the preferences, and which are right from the rewards.`,
+    `Every question with its correct answer, and every second one once more, answered rudely, in two words or not at all, as if
+several people had written the answers. A model that imitates them all (SFT) does the same. It learns from the
+preferences which answers people prefer, and from the rewards which are correct.`,
     ...every(instructions, 9).map(({ messages }) => `${question(messages.slice(0, 1))} ${messages[1]!.content}`),
     `### town/preferences (${preferences.length} pairs)`,
-    `Seven pairs for each question. Chosen is the right answer. Rejected are a false one, two that break a rule of the world
-(nobody lives in the mill, no thing costs more than six coins, a baker works at the bakery), the right one told rudely or
-behind a false one, one of two words, and an evasion. The chosen answer is about as often the longer as the shorter.`,
+    `Seven pairs for each question. The chosen answer is the correct one. The rejected ones are a false one, two that break a rule of
+the world (nobody lives in the mill, nothing costs more than six coins, a baker works at the bakery), the correct one told
+rudely or after a false one, one of two words, and an evasion. The chosen answer is the longer one about half of the time.`,
     ...preferences
       .slice(100, 108)
       .map((row) => `${question(row.prompt)}\n>\n> - chosen: ${row.chosen}\n> - rejected: ${row.rejected}`),
