@@ -17,6 +17,7 @@ export { withPlacement } from './model/norm.ts';
 export { parameterCount } from './model/parameters.ts';
 export { presetConfig, presetNames } from './model/presets.ts';
 export { writeReport } from './report/write-report.ts';
+export type { Sample } from './runs/results.ts';
 export { type DpoConfig, dpo, dpoSchema, dpoStage } from './stages/dpo.ts';
 export { evaluate, evaluateSchema, evaluateStage } from './stages/evaluate.ts';
 export { type GrpoConfig, grpo, grpoSchema, grpoStage } from './stages/grpo.ts';
@@ -29,7 +30,6 @@ export { type SftConfig, sft, sftSchema, sftStage } from './stages/sft.ts';
 export {
   type Metrics,
   pause,
-  type Sample,
   type Stage,
   type StageInput,
   type StageRun,

@@ -10,6 +10,7 @@ const layers = [
   ['pipeline'],
   ['stages'],
   ['evaluation', 'analysis', 'report'],
+  ['runs'],
   ['training', 'losses', 'generation', 'data'],
   ['checkpoint'],
   ['model', 'tokenizer'],

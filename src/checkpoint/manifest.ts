@@ -7,7 +7,8 @@ import { parseJson } from '../config/json.ts';
 import type { Problem } from '../errors.ts';
 import { writeFileAtomically } from './atomic.ts';
 
-const manifestFile = 'manifest.json';
+/** By its presence a directory is known to be whole. */
+export const manifestFile = 'manifest.json';
 
 const schema = z.looseObject({
   version: z.literal(1),

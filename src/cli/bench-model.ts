@@ -8,7 +8,7 @@ import { type Model, releaseModel } from '../model/model.ts';
 import { withPlacement } from '../model/norm.ts';
 import { placements } from '../model/placements/index.ts';
 import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
-import type { Machine } from '../pipeline/job.ts';
+import type { Machine } from '../runs/machine.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import { NativeBackend } from '../tensor/backends/native.ts';
 import { openBackend } from '../tensor/backends/open.ts';

@@ -1,5 +1,5 @@
-import type { MetricsRecord } from '../pipeline/metrics-log.ts';
-import { metricKind } from '../report/metric.ts';
+import { metricKind } from '../evaluation/metrics.ts';
+import type { MetricsRecord } from '../runs/records.ts';
 import { duration } from './duration.ts';
 
 /** What is said of a node once, and how long it will still take. */

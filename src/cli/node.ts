@@ -1,10 +1,10 @@
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import type { ChildMessage } from '../pipeline/child.ts';
-import { readJob } from '../pipeline/job.ts';
-import { openLog } from '../pipeline/log-file.ts';
 import { runNode } from '../pipeline/run-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
+import { openLog } from '../runs/log-file.ts';
+import { readJob } from '../runs/node-file.ts';
 import { threadsOption } from './options.ts';
 import type { Program } from './program.ts';
 
@@ -21,7 +21,7 @@ export function addNodeCommand(parent: Command, { stages, action }: Program): vo
           // A parent that is gone is no reason to end.
           if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
         };
-        const log = openLog(join(dirname(file), 'log.txt'), report, process.stderr.fd);
+        const log = openLog(dirname(file), report, process.stderr.fd);
         const warn = (message: string) => {
           log(`warning: ${message}`);
           report(message);

@@ -1,5 +1,5 @@
 import { MultiBar, type SingleBar } from 'cli-progress';
-import type { MetricsRecord } from '../pipeline/metrics-log.ts';
+import type { MetricsRecord } from '../runs/records.ts';
 import { visible, visibleLine } from '../visible.ts';
 import { duration } from './duration.ts';
 import { milestones, shortly } from './milestones.ts';

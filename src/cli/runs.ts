@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Difference, differences, listRuns, type Run, readRun } from '../pipeline/runs.ts';
+import { type Difference, differences, listRuns, type Run, readRun } from '../runs/run.ts';
 import { duration } from './duration.ts';
 import { jsonOption } from './options.ts';
 import { print } from './output.ts';

@@ -6,16 +6,17 @@ import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { RequestError } from '../errors.ts';
 import { contentsBelow } from '../pipeline/contents.ts';
-import { follow } from '../pipeline/follow.ts';
-import { machineSchema } from '../pipeline/job.ts';
-import { openLog } from '../pipeline/log-file.ts';
-import { heldOutOf, readRecords } from '../pipeline/metrics-log.ts';
 import { nodeStatus, prepareOwnFolder } from '../pipeline/node-folder.ts';
 import { outputProblems } from '../pipeline/output-check.ts';
 import type { PlanNode } from '../pipeline/plan.ts';
 import { type NodeEnd, runNode } from '../pipeline/run-node.ts';
 import { makeSingleNode } from '../pipeline/single-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
+import { fileNames } from '../runs/file-names.ts';
+import { follow } from '../runs/follow.ts';
+import { openLog } from '../runs/log-file.ts';
+import { machineSchema } from '../runs/machine.ts';
+import { heldOutOf, readRecords } from '../runs/records.ts';
 import type { Stage } from '../stages/stage.ts';
 import { duration } from './duration.ts';
 import { jsonOption, threadsOption, wholeNumber } from './options.ts';
@@ -75,7 +76,7 @@ async function runStage(
   const status = await nodeStatus(node.job);
   if (status === 'finished') {
     tell(`${relative('', directory) || '.'} holds the finished result of exactly this; nothing to do`);
-    if (json) print({ status, directory, final: join(directory, 'final') }, true);
+    if (json) print({ status, directory, final: join(directory, fileNames.final) }, true);
     return 0;
   }
   const isThere = existsSync(directory);
@@ -85,8 +86,9 @@ async function runStage(
     if (!isThere && error instanceof RequestError) await removeDirectory(directory);
     throw error;
   });
-  const heldOut = heldOutOf(await readRecords(join(directory, 'metrics.jsonl')));
-  if (json) print({ ...end, ...(heldOut ? { heldOut } : {}), directory, final: join(directory, 'final') }, true);
+  const heldOut = heldOutOf(await readRecords(join(directory, fileNames.records)));
+  if (json)
+    print({ ...end, ...(heldOut ? { heldOut } : {}), directory, final: join(directory, fileNames.final) }, true);
   else print(closing(end, directory), false);
   if (end.status === 'done') return 0;
   const again = `mixtune ${argv.map(quoted).join(' ')}`;
@@ -96,7 +98,7 @@ async function runStage(
 
 async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: number): Promise<NodeEnd> {
   const progress = openProgress();
-  const write = openLog(join(job.directory, 'log.txt'), (message) => progress.say(`warning: ${message}`));
+  const write = openLog(job.directory, (message) => progress.say(`warning: ${message}`));
   const log = (message: string) => {
     write(message);
     progress.say(message);
@@ -116,7 +118,7 @@ async function runShown({ job }: PlanNode, stages: readonly Stage[], threads: nu
 function closing(end: NodeEnd, directory: string): string {
   const folder = relative('', directory) || '.';
   if (end.status === 'stopped') return `stopped after step ${end.step}`;
-  return `done after ${end.step} steps in ${duration(end.seconds)}: ${join(folder, 'final')}`;
+  return `done after ${end.step} steps in ${duration(end.seconds)}: ${join(folder, fileNames.final)}`;
 }
 
 function sentence(text: string): string {

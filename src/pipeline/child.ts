@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { writeError } from '../checkpoint/write-error.ts';
+import { fileNames } from '../runs/file-names.ts';
+import { follow } from '../runs/follow.ts';
+import { lastWords } from '../runs/log-file.ts';
+import { heldOutOf, type MetricsRecord } from '../runs/records.ts';
 import type { ExecutionListener, NodeOutcome } from './executor.ts';
-import { follow } from './follow.ts';
-import { heldOutOf, type MetricsRecord } from './metrics-log.ts';
 import { type NodeStatus, prepareFolder } from './node-folder.ts';
 import type { PlanNode } from './plan.ts';
 import { isStopSignal, isStopStatus, type Stop } from './stop.ts';
@@ -35,7 +37,7 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
   const { directory } = node.job;
   const aside = await prepareFolder(node, status);
   if (aside) options.listener.keptAside(node, aside);
-  const logFile = join(directory, 'log.txt');
+  const logFile = join(directory, fileNames.log);
   const log = await open(logFile, 'a').catch((error) => {
     throw writeError(error, logFile);
   });
@@ -48,7 +50,7 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
   options.listener.started(node);
   const child = spawn(
     process.execPath,
-    [...options.command, 'node', join(directory, 'node.json'), '--threads', String(options.threads)],
+    [...options.command, 'node', join(directory, fileNames.job), '--threads', String(options.threads)],
     { detached: true, stdio: ['ignore', log.fd, log.fd, 'ipc'] },
   );
   options.children.add(child);
@@ -64,7 +66,8 @@ export async function runChild(node: PlanNode, status: NodeStatus, options: Chil
     });
     const heldOut = heldOutOf(evaluations);
     const outcome = { ...outcomeOf(node, await exit, latest), ...(heldOut ? { heldOut } : {}) };
-    if (outcome.status === 'failed') outcome.error = [outcome.error, await logSince(directory, logStart)].join('\n');
+    if (outcome.status === 'failed')
+      outcome.error = [outcome.error, await lastWords(directory, shownLines, logStart)].join('\n');
     options.listener.ended(node, outcome);
     return outcome;
   } finally {
@@ -105,9 +108,4 @@ function numbersOf(record: MetricsRecord | undefined, names: readonly string[]):
   return Object.fromEntries(
     names.flatMap((name) => (typeof record?.[name] === 'number' ? [[name, record[name]]] : [])),
   );
-}
-
-async function logSince(directory: string, start: number): Promise<string> {
-  const text = (await readFile(join(directory, 'log.txt'))).subarray(start).toString('utf8');
-  return text.trimEnd().split('\n').slice(-shownLines).join('\n');
 }

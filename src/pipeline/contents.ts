@@ -4,7 +4,8 @@ import { join, relative, resolve } from 'node:path';
 import { datasetFingerprint, openDataset } from '../data/dataset.ts';
 import type { Reading, Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
-import { formatVersion, type Machine } from './job.ts';
+import type { Machine } from '../runs/machine.ts';
+import { formatVersion } from '../runs/node-file.ts';
 
 const bytesAtOnce = 1 << 18;
 

@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
-import type { Machine } from './job.ts';
-import type { Engine, SavedState } from './states.ts';
+import type { Machine } from '../runs/machine.ts';
+import type { Engine, SavedState } from '../runs/states.ts';
 
 /**
  * A run goes on with what it was begun with; with another engine or precision, whose bits are others, only where that

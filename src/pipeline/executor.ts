@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
+import type { HeldOut, MetricsRecord } from '../runs/records.ts';
 import { type ChildOptions, runChild } from './child.ts';
-import type { HeldOut, MetricsRecord } from './metrics-log.ts';
 import type { NodeStatus } from './node-folder.ts';
 import type { Plan, PlanNode } from './plan.ts';
 

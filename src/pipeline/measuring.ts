@@ -1,7 +1,7 @@
 import { RequestError, RunError } from '../errors.ts';
 import type { Metrics } from '../stages/stage.ts';
+import { isDue, withEvaluation } from './cadence.ts';
 import { asFailure } from './failure.ts';
-import { isDue, withEvaluation } from './node-progress.ts';
 import { saveBest } from './saving.ts';
 import { type Session, secondsSince } from './session.ts';
 

@@ -2,15 +2,17 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
-import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
+import { manifestFile, readManifest, verifyManifest } from '../checkpoint/manifest.ts';
 import { annotatedYaml } from '../config/resolved.ts';
 import { RequestError } from '../errors.ts';
-import { type Machine, type NodeJob, readJob, writeJob } from './job.ts';
-import { readRecords } from './metrics-log.ts';
-import { requireUnlocked } from './node-lock.ts';
+import { fileNames } from '../runs/file-names.ts';
+import { requireUnlocked } from '../runs/lock.ts';
+import type { Machine } from '../runs/machine.ts';
+import { type NodeJob, readJob, writeJob } from '../runs/node-file.ts';
+import { readRecords } from '../runs/records.ts';
+import { readRun, unequal } from '../runs/run.ts';
 import { freeFolder, shown } from './output-check.ts';
 import type { PlanNode } from './plan.ts';
-import { readRun, unequal } from './runs.ts';
 
 /** What there is of a node: its result, something to go on from, the work of another config, or nothing. */
 export type NodeStatus = 'finished' | 'begun' | 'superseded' | 'new';
@@ -20,7 +22,7 @@ export async function nodeStatus({ directory, key, work, machine }: PlanNode['jo
   const entries = existsSync(directory) ? await readdir(directory).catch(() => undefined) : [];
   if (entries?.length === 0) return 'new';
   const there = await jobOf(directory);
-  const isFinished = existsSync(join(directory, 'manifest.json'));
+  const isFinished = existsSync(join(directory, manifestFile));
   // The same work goes on where it is, on another engine only if that was asked for; run-node says so, or refuses.
   if (there?.key !== key) return there?.work === work && !isFinished && isChosen(machine) ? 'begun' : 'superseded';
   if (!isFinished) return 'begun';
@@ -64,7 +66,7 @@ async function describeRun({ job, config, origins }: PlanNode): Promise<void> {
   await writeJob(job);
   const header = `${job.id}: what \`${job.run}\` ran with, and where each value came from`;
   await writeFileAtomically(
-    join(job.directory, 'config.yaml'),
+    join(job.directory, fileNames.config),
     annotatedYaml({ ...config, ...job.machine, seed: job.seed }, origins, header),
   );
 }
@@ -90,18 +92,19 @@ async function keyOf(directory: string): Promise<string | undefined> {
 }
 
 function jobOf(directory: string): Promise<NodeJob | undefined> {
-  return readJob(join(directory, 'node.json')).catch(() => undefined);
+  return readJob(join(directory, fileNames.job)).catch(() => undefined);
 }
 
 const isChosen = ({ backend, precision }: Machine) => backend !== 'auto' || precision !== 'auto';
 
 /** What a run writes before its first step. */
-const beginnings = new Set(['node.json', 'config.yaml', 'log.txt', 'metrics.jsonl', 'node.lock', 'cache']);
+const { job, config, log, records, lock, cache } = fileNames;
+const beginnings: ReadonlySet<string> = new Set([job, config, log, records, lock, cache]);
 
 /** True where a step was done, or where there is anything that no run has written. */
 async function holdsWork(directory: string): Promise<boolean> {
   if ((await readdir(directory)).some((name) => !beginnings.has(name))) return true;
-  return (await readRecords(join(directory, 'metrics.jsonl'))).some(({ type }) => type === 'step');
+  return (await readRecords(join(directory, fileNames.records))).some(({ type }) => type === 'step');
 }
 
 /** What is in a folder that a stage cannot have. */

@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { presetValues } from '../config/presets.ts';
 import type { Origins } from '../config/resolved.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
+import { fileNames } from '../runs/file-names.ts';
+import { formatVersion, type NodeJob, type Reads } from '../runs/node-file.ts';
+import type { PlanFile } from '../runs/plan-file.ts';
 import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
-import { formatVersion, type NodeJob, type Reads } from './job.ts';
 import type { Pipeline } from './pipeline-file.ts';
 import { type Reference, readStages, type StageOptions, type StageVersion } from './stage-versions.ts';
 
@@ -33,6 +35,16 @@ export interface Plan {
 export interface PlanOptions extends StageOptions {
   /** Absolute folder of the pipeline. */
   directory: string;
+}
+
+/** The plan as plan.json holds it and `--dry-run --json` prints it. */
+export function planDocument({ pipeline, nodes }: Plan): PlanFile {
+  return {
+    pipeline,
+    nodes: nodes.map(({ job: { id, stage, run, variant, seed, key }, directory, inputs }) => ({
+      ...{ id, stage, run, variant, seed, key, directory, inputs },
+    })),
+  };
 }
 
 /** How a stage spreads over variants and seeds. */
@@ -189,7 +201,12 @@ async function resolveInput(
     !reader ||
     ((job.variant === undefined || job.variant === reader.variant) && (seeds.size === 1 || job.seed === reader.seed));
   return nodes.filter(isRead).map(({ job: { id, key, stage: name, variant, seed, directory } }) => {
-    const input = { name, directory: join(directory, 'final'), ...(variant === undefined ? {} : { variant }), seed };
+    const input = {
+      name,
+      directory: join(directory, fileNames.final),
+      ...(variant === undefined ? {} : { variant }),
+      seed,
+    };
     return { input, key, node: id };
   });
 }

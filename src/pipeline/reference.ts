@@ -1,7 +1,7 @@
 import { keysTable, presetsTable } from '../config/documentation.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
+import { machineSchema } from '../runs/machine.ts';
 import type { Stage } from '../stages/stage.ts';
-import { machineSchema } from './job.ts';
 import { pipelineSchema } from './pipeline-file.ts';
 
 /** Every key that a pipeline and its stages can have, as a Markdown page. */

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { WriteError } from '../checkpoint/write-error.ts';
+import type { Warn } from '../runs/log-file.ts';
 
 /**
  * Seconds before each further try: of a write without which all work since the last save would be lost, and of others.
@@ -8,9 +9,6 @@ const patiently: readonly number[] = [1, 2, 4, 8, 15, 30, 60];
 export const shortly: readonly number[] = [1, 2];
 
 const pollMilliseconds = 100;
-
-/** Hears that a write failed, and what is done about it. */
-export type Warn = (message: string) => void;
 
 /**
  * Tries a write again while the disk refuses it, waiting longer each time; once `isHurried` there is only one more try.

@@ -2,22 +2,27 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { removeLeftovers } from '../checkpoint/atomic.ts';
 import { RequestError, RunError } from '../errors.ts';
+import { fileNames } from '../runs/file-names.ts';
+import { lockNode } from '../runs/lock.ts';
+import type { Warn } from '../runs/log-file.ts';
+import type { Machine } from '../runs/machine.ts';
+import type { NodeJob } from '../runs/node-file.ts';
+import { noProgress } from '../runs/progress.ts';
+import { openRecordLog } from '../runs/record-log.ts';
+import { readRecords } from '../runs/records.ts';
+import { findStates, type SavedState, stateDirectory } from '../runs/states.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from '../stages/stage.ts';
 import { openBackend } from '../tensor/backends/open.ts';
+import { cadenceSchema, isDue } from './cadence.ts';
 import { checkEngine } from './engine-check.ts';
 import { asFailure } from './failure.ts';
-import type { Machine, NodeJob } from './job.ts';
 import { evaluate, isPatienceOver, measure, measureStart, sample } from './measuring.ts';
-import { openMetricsLog, readRecords } from './metrics-log.ts';
 import { tellModelNotes } from './model-notes.ts';
-import { lockNode } from './node-lock.ts';
-import { cadenceSchema, isDue, noProgress } from './node-progress.ts';
 import { checkReads } from './read-check.ts';
-import { shortly, untilWritten, type Warn } from './retry.ts';
+import { shortly, untilWritten } from './retry.ts';
 import { appendLast, isSaveDue, saveOnce, saveSurely, sealResult, trySave, writeResult } from './saving.ts';
 import { type Session, secondsSince } from './session.ts';
 import { resolveStage } from './stage-config.ts';
-import { findStates, type SavedState, stateDirectory } from './states.ts';
 import type { Stop, StopReason } from './stop.ts';
 
 export interface NodeRunOptions {
@@ -43,7 +48,7 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   const { config, machine, problems } = resolveStage(stage, job.config, { where: (path) => path.join('.') });
   if (problems.length > 0) throw new RequestError(problems, job.id);
   const unlock = lockNode(job.directory);
-  const metrics = openMetricsLog(join(job.directory, 'metrics.jsonl'), options.warn);
+  const metrics = openRecordLog(join(job.directory, fileNames.records), options.warn);
   try {
     await removeLeftovers(job.directory).catch((error) => options.log(`leftovers stay: ${error.message}`));
     return await runOpened(stage, config, machine, { job, metrics, ...options });

@@ -1,12 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { WriteError } from '../checkpoint/write-error.ts';
 import { writeReport } from '../report/write-report.ts';
+import type { Warn } from '../runs/log-file.ts';
+import { writePlan } from '../runs/plan-file.ts';
 import { signalChildren, signalGroups, suspendTogether } from './children.ts';
 import { type ExecutionListener, execute, type NodeOutcome } from './executor.ts';
 import { type NodeStatus, requireWritable } from './node-folder.ts';
-import type { Plan } from './plan.ts';
-import { writePlan } from './plan-file.ts';
-import { untilWritten, type Warn } from './retry.ts';
+import { type Plan, planDocument } from './plan.ts';
+import { untilWritten } from './retry.ts';
 import { listenForStop, type StopReason, stopStatus } from './stop.ts';
 
 export interface PlanRun {
@@ -37,7 +38,8 @@ export interface PlanRunOptions {
 /** Runs what is not finished, forwards signals to it, and writes the report whatever came out. */
 export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<PlanRun> {
   await requireWritable(plan.directory);
-  await writePlan(plan, options.arguments);
+  const { pipeline, nodes } = planDocument(plan);
+  await writePlan(plan.directory, { pipeline, arguments: [...options.arguments], nodes });
   const begun = performance.now();
   const children = new Set<ChildProcess>();
   const stop = listenForStop({

@@ -3,11 +3,13 @@ import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
 import { writeManifest } from '../checkpoint/manifest.ts';
 import { WriteError } from '../checkpoint/write-error.ts';
 import { RunError } from '../errors.ts';
-import type { MetricsRecord } from './metrics-log.ts';
-import { isDue, type NodeProgress } from './node-progress.ts';
+import { fileNames } from '../runs/file-names.ts';
+import type { NodeProgress } from '../runs/progress.ts';
+import type { MetricsRecord } from '../runs/records.ts';
+import { removeOldStates, removeStates, saveState, stateDirectory } from '../runs/states.ts';
+import { isDue } from './cadence.ts';
 import { shortly, untilWritten } from './retry.ts';
 import { type Session, secondsSince } from './session.ts';
-import { removeOldStates, removeStates, saveState, stateDirectory } from './states.ts';
 
 /** True where the present step is one to save after, or a save that failed is to be tried again. */
 export function isSaveDue({ cadence, progress, owed, saved, job, stop }: Session): boolean {
@@ -87,7 +89,7 @@ async function save(session: Session): Promise<string | undefined> {
  */
 export async function writeResult(session: Session, { isLastState }: { isLastState: boolean }): Promise<void> {
   const { job, stage, config } = session;
-  const final = join(job.directory, 'final');
+  const final = join(job.directory, fileNames.final);
   try {
     await patiently(session, () =>
       writeDirectoryAtomically(final, (temporary) => stage.finish(config, session.state, temporary)),
@@ -108,7 +110,7 @@ export async function sealResult(session: Session, result: Readonly<Record<strin
   await appendLast(session, { type: 'done', step, seconds, peakRssBytes, result });
   try {
     await patiently(session, () =>
-      writeManifest(job.directory, { key: job.key, ...(best ? { best } : {}) }, ['final']),
+      writeManifest(job.directory, { key: job.key, ...(best ? { best } : {}) }, [fileNames.final]),
     );
   } catch (error) {
     throw error instanceof WriteError ? atLast(session, error) : error;

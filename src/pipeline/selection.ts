@@ -2,11 +2,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { suggestion } from '../config/suggest.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import { pipelineFileNames } from '../runs/file-names.ts';
+import { requireUnlocked } from '../runs/lock.ts';
 import { type NodeStatus, nodeStatus } from './node-folder.ts';
-import { requireUnlocked } from './node-lock.ts';
 import { freeFolder, outputProblems, shown } from './output-check.ts';
 import type { Plan, PlanNode } from './plan.ts';
-import { planFile } from './plan-file.ts';
 
 export interface Selection {
   /** Run these stages and no others. */
@@ -59,7 +59,7 @@ export async function requirePipelineFolder(plan: Plan): Promise<void> {
   const problems = await outputProblems(plan);
   const { directory } = plan;
   const entries = existsSync(directory) ? readdirSync(directory) : [];
-  if (problems.length === 0 && entries.length > 0 && !existsSync(join(directory, planFile))) {
+  if (problems.length === 0 && entries.length > 0 && !existsSync(join(directory, pipelineFileNames.plan))) {
     const hint = `choose another folder, such as --out ${freeFolder(directory)}`;
     problems.push({ where: '--out', message: `${shown(directory)} is there, and is no folder of a pipeline`, hint });
   }

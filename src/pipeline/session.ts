@@ -1,10 +1,11 @@
+import type { Warn } from '../runs/log-file.ts';
+import type { NodeJob } from '../runs/node-file.ts';
+import type { NodeProgress } from '../runs/progress.ts';
+import type { RecordLog } from '../runs/record-log.ts';
+import type { Engine } from '../runs/states.ts';
 import type { Stage, StageRun } from '../stages/stage.ts';
-import type { NodeJob } from './job.ts';
-import type { MetricsLog } from './metrics-log.ts';
-import type { Cadence, NodeProgress } from './node-progress.ts';
+import type { Cadence } from './cadence.ts';
 import type { ReadCheck } from './read-check.ts';
-import type { Warn } from './retry.ts';
-import type { Engine } from './states.ts';
 import type { Stop } from './stop.ts';
 
 /** A node while it runs. */
@@ -20,7 +21,7 @@ export interface Session {
   engine: Engine;
   /** On the monotonic clock, in milliseconds: when the node would have started, had it never been stopped. */
   startedAt: number;
-  metrics: MetricsLog;
+  metrics: RecordLog;
   stop: Stop;
   /** That what is read has not been touched. */
   checkReads: ReadCheck;

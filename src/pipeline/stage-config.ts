@@ -4,9 +4,9 @@ import { schemaKeys } from '../config/schema-keys.ts';
 import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
 import type { Problem } from '../errors.ts';
-import { metricKind } from '../report/metric.ts';
+import { metricKind } from '../evaluation/metrics.ts';
+import { type Machine, machineSchema } from '../runs/machine.ts';
 import type { DatasetSource, Stage } from '../stages/stage.ts';
-import { type Machine, machineSchema } from './job.ts';
 
 type Keys = Readonly<Record<string, unknown>>;
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { foreignDirectory, foreignPath } from '../checkpoint/foreign-directory.ts';
 import type { Problem } from '../errors.ts';
 import { statsOf } from '../files.ts';
+import { fileNames } from '../runs/file-names.ts';
 import type { InputKind } from '../stages/stage.ts';
 
 /** Does this text mean a directory rather than a stage? */
@@ -22,9 +23,9 @@ export function userDirectory(
   const directory = resolve(baseDirectory, path);
   const mark = kind === 'tokenizer' ? 'tokenizer.json' : 'config.json';
   if (!isDirectory(directory)) return { problem: notThere(path, directory, kind) };
-  const found = [directory, join(directory, 'final')].find((candidate) => existsSync(join(candidate, mark)));
+  const found = [directory, join(directory, fileNames.final)].find((candidate) => existsSync(join(candidate, mark)));
   if (found) return { directory: found };
-  if (existsSync(join(directory, 'metrics.jsonl'))) {
+  if (existsSync(join(directory, fileNames.records))) {
     const hint = 'this run is not finished; run its command again to go on';
     return { problem: { message: `${path} holds no ${mark}`, hint } };
   }

@@ -1,15 +1,7 @@
+import { metricKind, metricName, metricSubject, subjectLabel } from '../evaluation/metrics.ts';
 import { type Cell, canBeJudged, difference, type MetricRow, type StageComparison } from './comparison.ts';
+import { formatDifference, formatMetric, formatRelative, formatSpread } from './format.ts';
 import { html, type Markup } from './html.ts';
-import {
-  formatDifference,
-  formatMetric,
-  formatRelative,
-  formatSpread,
-  metricKind,
-  metricName,
-  metricSubject,
-  subjectLabel,
-} from './metric.ts';
 
 /** What guessing gives stands beside what it belongs to, and wins and losses in a picture of their own. */
 const notInTable = new Set(['chance', 'wins', 'losses', 'modelWins', 'modelLosses']);

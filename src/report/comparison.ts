@@ -1,6 +1,7 @@
 import { own } from '../config/own.ts';
-import { metricKind, metricName } from './metric.ts';
-import type { PipelineFolder, ReportNode, ResultRow } from './pipeline-folder.ts';
+import { metricKind, metricName } from '../evaluation/metrics.ts';
+import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
+import type { ResultRow } from '../runs/results.ts';
 
 /** A metric of one variant over its seeds. */
 export interface Cell {
@@ -70,7 +71,7 @@ export function canBeJudged({ cells, judgedApart }: MetricRow): boolean {
 }
 
 /** What a stage measures of itself is by what its nodes read; the rest is by what the stages read that measure. */
-export function isJudgedApart(key: string, ofStage: readonly ReportNode[], all: readonly ReportNode[]): boolean {
+export function isJudgedApart(key: string, ofStage: readonly RecordedNode[], all: readonly RecordedNode[]): boolean {
   const { judge } = metricKind(key);
   if (judge !== 'reward model') return judge === 'itself';
   const readers = key.startsWith('held out/')
@@ -81,7 +82,7 @@ export function isJudgedApart(key: string, ofStage: readonly ReportNode[], all: 
   return new Set(rewardModels.map(({ variant }) => variant)).size > 1;
 }
 
-function ownResult(node: ReportNode): ResultRow {
+function ownResult(node: RecordedNode): ResultRow {
   const { step: _step, seconds: _seconds, ...last } = node.evaluations.at(-1) ?? {};
   const metrics = Object.entries(last).map(([name, value]) => [`held out/${name}`, value]);
   return { ...node, metrics: Object.fromEntries(metrics), samples: [] };

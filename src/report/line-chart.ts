@@ -2,8 +2,9 @@ import { CustomChart, LineChart as LineSeries } from 'echarts/charts';
 import { GridComponent } from 'echarts/components';
 import { type ECharts, init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
+import type { MetricKind } from '../evaluation/metrics.ts';
+import { formatMetric, formatTick } from './format.ts';
 import { type Fragment, html, jsonScript, Markup } from './html.ts';
-import { formatMetric, formatTick, type MetricKind } from './metric.ts';
 
 use([LineSeries, CustomChart, GridComponent, SVGRenderer]);
 

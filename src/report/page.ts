@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
+import { formatCount } from './format.ts';
 import { type Fragment, html, Markup } from './html.ts';
-import { formatCount } from './metric.ts';
-import type { PipelineFolder, ReportNode } from './pipeline-folder.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
 import { sampleTables } from './samples.ts';
 import { stageCharts } from './stage-charts.ts';
@@ -70,7 +70,7 @@ function titleOf(variants: readonly string[]): string {
     : `${variants.slice(0, -1).join(', ')} and ${variants.at(-1)}`;
 }
 
-function variantList(nodes: readonly ReportNode[], variants: readonly string[]): Fragment {
+function variantList(nodes: readonly RecordedNode[], variants: readonly string[]): Fragment {
   const settings = variantSettings(nodes, variants);
   if (variants.length < 2) return undefined;
   return html`<dl class="variants">${variants.map(
@@ -78,7 +78,7 @@ function variantList(nodes: readonly ReportNode[], variants: readonly string[]):
   )}</dl>`;
 }
 
-function stageSections(nodes: readonly ReportNode[], variants: readonly string[]): Fragment[] {
+function stageSections(nodes: readonly RecordedNode[], variants: readonly string[]): Fragment[] {
   return [...new Set(nodes.map(({ stage }) => stage))].flatMap((stage) => {
     const charts = stageCharts(stage, nodes, variants);
     return charts ? [html`<h3>${stage}</h3>${charts}`] : [];
@@ -109,12 +109,12 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-function startedAt(nodes: readonly ReportNode[]): string {
+function startedAt(nodes: readonly RecordedNode[]): string {
   const times = nodes.flatMap(({ start }) => (typeof start.time === 'string' ? [start.time] : [])).sort();
   return times[0] ? `Started ${times[0].replace('T', ' ').replace(/(:\d\d)(\.\d+)?Z$/, '$1 UTC')}` : 'Not started';
 }
 
-const backends = (nodes: readonly ReportNode[]): string =>
+const backends = (nodes: readonly RecordedNode[]): string =>
   [...new Set(nodes.flatMap(({ start }) => (typeof start.backend === 'string' ? [start.backend] : [])))].join('; ');
 
 /** Versions and machine: of the run where its records tell, else of the process that writes the report. */

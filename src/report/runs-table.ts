@@ -1,10 +1,10 @@
 import { parse } from 'yaml';
+import type { RecordedNode } from '../runs/pipeline-folder.ts';
+import { formatCount, formatSeconds } from './format.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import { formatCount, formatSeconds } from './metric.ts';
-import type { ReportNode } from './pipeline-folder.ts';
 
 /** One row a node: how far it came, how long it took, how fast, how much memory. */
-export function runsTable(nodes: readonly ReportNode[]): Markup {
+export function runsTable(nodes: readonly RecordedNode[]): Markup {
   return html`<div class="scroll" role="region" aria-label="Nodes" tabindex="0"><table class="runs">
 <thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col" class="number">Steps</th><th scope="col" class="number">Time</th>
 <th scope="col" class="number">Tokens/s</th><th scope="col" class="number">Peak memory</th></tr></thead>
@@ -13,7 +13,7 @@ export function runsTable(nodes: readonly ReportNode[]): Markup {
 </table></div>`;
 }
 
-function runRow(node: ReportNode): Markup {
+function runRow(node: RecordedNode): Markup {
   const last = node.steps.at(-1);
   const total = last?.totalSteps;
   const step = last?.step ?? node.done.step;
@@ -32,7 +32,7 @@ function runRow(node: ReportNode): Markup {
 <td class="number">${speed === undefined ? '–' : formatCount(Math.round(speed))}</td><td class="number">${memory === undefined ? '–' : formatBytes(memory)}</td></tr>`;
 }
 
-const secondsOf = ({ done, steps }: ReportNode): number | undefined => done.seconds ?? steps.at(-1)?.seconds;
+const secondsOf = ({ done, steps }: RecordedNode): number | undefined => done.seconds ?? steps.at(-1)?.seconds;
 
 /** The middle of the finite values: one slow step, such as the first, does not move it. */
 function median(values: readonly number[]): number | undefined {
@@ -50,7 +50,7 @@ export function formatBytes(bytes: number): string {
 }
 
 /** Each node's config.yaml, folded. */
-export function configs(nodes: readonly ReportNode[]): Fragment {
+export function configs(nodes: readonly RecordedNode[]): Fragment {
   return nodes
     .filter(({ config }) => config !== '')
     .map(({ id, config }) => html`<details><summary>${id}</summary><pre>${config}</pre></details>`);
@@ -60,7 +60,7 @@ export function configs(nodes: readonly ReportNode[]): Fragment {
  * What makes the variants different: the settings, by stage, that not all of them share, as `norm: mix, postLayers:
  * 25%`.
  */
-export function variantSettings(nodes: readonly ReportNode[], variants: readonly string[]): Map<string, string> {
+export function variantSettings(nodes: readonly RecordedNode[], variants: readonly string[]): Map<string, string> {
   const settings = new Map<string, string[]>(variants.map((variant) => [variant, []]));
   for (const stage of new Set(nodes.map((node) => node.stage))) {
     const byVariant = variants.flatMap((variant) => {

@@ -1,12 +1,13 @@
 import { isRight } from '../evaluation/exact-match.ts';
+import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
+import type { ResultRow, Sample } from '../runs/results.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import type { PipelineFolder, ReportNode, ReportSample, ResultRow } from './pipeline-folder.ts';
 
 /** What each variant made of one prompt after each stage. */
 interface PromptHistory {
   prompt: string;
   expected?: string;
-  byStage: Map<string, Map<string, ReportSample>>;
+  byStage: Map<string, Map<string, Sample>>;
 }
 
 const shownAtOnce = 6;
@@ -55,14 +56,14 @@ function unjudged({
   variant,
   seed,
   samples,
-}: ReportNode): Pick<ResultRow, 'stage' | 'variant' | 'seed' | 'samples'> {
+}: RecordedNode): Pick<ResultRow, 'stage' | 'variant' | 'seed' | 'samples'> {
   return { stage, variant, seed, samples: samples.map(({ expected, ...sample }) => sample) };
 }
 
-function addSample(histories: Map<string, PromptHistory>, stage: string, variant: string, sample: ReportSample): void {
+function addSample(histories: Map<string, PromptHistory>, stage: string, variant: string, sample: Sample): void {
   const history: PromptHistory = histories.get(sample.prompt) ?? { prompt: sample.prompt, byStage: new Map() };
   history.expected ??= sample.expected;
-  const row = history.byStage.get(stage) ?? new Map<string, ReportSample>();
+  const row = history.byStage.get(stage) ?? new Map<string, Sample>();
   if (!row.has(variant)) row.set(variant, sample);
   history.byStage.set(stage, row);
   histories.set(sample.prompt, history);
@@ -85,23 +86,23 @@ function promptCard({ prompt, expected, byStage }: PromptHistory, variants: read
 /** Too long to be set like a heading. */
 const isLong = (prompt: string): boolean => prompt.length > 140 || prompt.trim().includes('\n');
 
-function completion(sample: ReportSample | undefined): Markup {
+function completion(sample: Sample | undefined): Markup {
   if (!sample) return html`<span class="missing">not run</span>`;
   const text = sample.completion.trim();
   return html`${reward(sample)}${verdict(sample)}<bdi class="text">${text === '' ? html`<span class="missing">(nothing)</span>` : clipped(text)}</bdi>`;
 }
 
 /** A long expected text is one of many ways to go on, not an answer to be met. */
-const isJudged = ({ expected }: ReportSample): boolean => expected !== undefined && expected.length <= longestAnswer;
+const isJudged = ({ expected }: Sample): boolean => expected !== undefined && expected.length <= longestAnswer;
 
-function verdict(sample: ReportSample): Fragment {
+function verdict(sample: Sample): Fragment {
   if (!isJudged(sample)) return undefined;
   return isRight(sample)
     ? html`<span class="verdict right" role="img" aria-label="right">✓</span>`
     : html`<span class="verdict wrong" role="img" aria-label="wrong">✗</span>`;
 }
 
-function reward({ reward }: ReportSample): Fragment {
+function reward({ reward }: Sample): Fragment {
   if (reward === undefined) return undefined;
   const size = Math.abs(reward).toFixed(1);
   const sign = Number(size) === 0 ? '±' : reward < 0 ? '−' : '+';

@@ -1,8 +1,10 @@
+import { type MetricKind, metricKind } from '../evaluation/metrics.ts';
+import type { NumericRecord, RecordedNode } from '../runs/pipeline-folder.ts';
+import { counters } from '../runs/records.ts';
 import { isJudgedApart, spread } from './comparison.ts';
+import { formatMetric } from './format.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import { type Curve, type LineChart, lineChart, type Point } from './line-chart.ts';
-import { formatMetric, type MetricKind, metricKind } from './metric.ts';
-import type { NumericRecord, ReportNode } from './pipeline-folder.ts';
 
 /** Shown at once and in this order; all others are folded away. */
 const mainMetrics = [
@@ -18,10 +20,10 @@ const mainMetrics = [
 ];
 
 /** Counters, not measurements; and what the loss shows already. */
-const leftOut = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens', 'perplexity']);
+const leftOut = new Set([...counters, 'perplexity']);
 
 /** The curves of all variants of one stage of `all`, a chart for each metric that its nodes have recorded. */
-export function stageCharts(stage: string, all: readonly ReportNode[], variants: readonly string[]): Fragment {
+export function stageCharts(stage: string, all: readonly RecordedNode[], variants: readonly string[]): Fragment {
   const nodes = all.filter((node) => node.stage === stage);
   const metrics = new Set(nodes.flatMap(({ steps, evaluations }) => [...namesOf(steps), ...namesOf(evaluations)]));
   const names = [...metrics].filter(
@@ -49,7 +51,7 @@ const chosenOf = (name: string): string => name.replace('rejected', 'chosen').re
 function metricChart(
   name: string,
   metrics: ReadonlySet<string>,
-  nodes: readonly ReportNode[],
+  nodes: readonly RecordedNode[],
   variants: readonly string[],
   scales: string,
 ): Markup {
@@ -71,7 +73,7 @@ function metricChart(
 type Base = Pick<Curve, 'name' | 'colour'>;
 
 /** Training as thin lines, one a seed; evaluation as dots, the mean over the seeds. */
-function metricCurves(name: string, base: Base, nodes: readonly ReportNode[]): Curve[] {
+function metricCurves(name: string, base: Base, nodes: readonly RecordedNode[]): Curve[] {
   const held = evaluationCurve(name, base, nodes);
   const training = seedCurves(name, base, nodes);
   const single = training.length === 1;
@@ -88,7 +90,11 @@ function metricCurves(name: string, base: Base, nodes: readonly ReportNode[]): C
   );
 }
 
-function pairCurves([chosen, rejected]: readonly [string, string], base: Base, nodes: readonly ReportNode[]): Curve[] {
+function pairCurves(
+  [chosen, rejected]: readonly [string, string],
+  base: Base,
+  nodes: readonly RecordedNode[],
+): Curve[] {
   return [
     ...seedCurves(chosen, base, nodes).map((curve) => ({ ...smoothed(curve), detail: detailed(curve, 'chosen') })),
     ...seedCurves(rejected, base, nodes).map(
@@ -109,7 +115,7 @@ function noteOn(curves: readonly Curve[]): string {
   return has('faint') ? 'moving mean, thin: each step' : '';
 }
 
-function seedCurves(name: string, base: Base, nodes: readonly ReportNode[]): Curve[] {
+function seedCurves(name: string, base: Base, nodes: readonly RecordedNode[]): Curve[] {
   return nodes.flatMap(({ steps, seed }): Curve[] => {
     const points = pointsOf(steps, name);
     const detail = nodes.length > 1 && seed !== undefined ? { detail: `seed ${seed}` } : {};
@@ -122,7 +128,7 @@ const pointsOf = (records: readonly NumericRecord[], name: string): Point[] =>
     step === undefined || value === undefined ? [] : [[step, value]],
   );
 
-function evaluationCurve(name: string, base: Base, nodes: readonly ReportNode[]): Curve | undefined {
+function evaluationCurve(name: string, base: Base, nodes: readonly RecordedNode[]): Curve | undefined {
   const byStep = new Map<number, number[]>();
   for (const [step, value] of nodes.flatMap(({ evaluations }) => pointsOf(evaluations, name))) {
     byStep.set(step, [...(byStep.get(step) ?? []), value]);

@@ -1,7 +1,7 @@
+import { metricKind, metricName, subjectLabel } from '../evaluation/metrics.ts';
 import type { StageComparison } from './comparison.ts';
 import { type Fragment, html } from './html.ts';
 import { type Curve, lineChart, type Point } from './line-chart.ts';
-import { metricKind, metricName, subjectLabel } from './metric.ts';
 
 const followed = new Set(['perplexity', 'exactMatch', 'accuracy', 'preferenceAccuracy']);
 

@@ -51,7 +51,7 @@ td small { white-space: nowrap; }
 .better { color: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); } .good small, .bad small { color: inherit; }
 tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
-.state.finished { color: var(--good); } .state.stopped, .state.broken-off { color: var(--bad); } .state small { display: block; max-width: 60ch; overflow-wrap: anywhere; } .state.not-run { color: var(--soft); font-style: italic; }
+.state.finished { color: var(--good); } .state.stopped, .state.failed, .state.broken-off { color: var(--bad); } .state small { display: block; max-width: 60ch; overflow-wrap: anywhere; } .state.not-run { color: var(--soft); font-style: italic; }
 
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 28px 36px; margin: 16px 0; }
 .chart { margin: 0; max-width: 620px; min-width: 0; break-inside: avoid; }

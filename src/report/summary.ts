@@ -1,6 +1,7 @@
+import { metricKind, metricName, subjectLabel } from '../evaluation/metrics.ts';
+import type { RecordedNode } from '../runs/pipeline-folder.ts';
 import { canBeJudged, type MetricRow, type StageComparison } from './comparison.ts';
-import { formatMetric, formatSpread, metricKind, metricName, subjectLabel } from './metric.ts';
-import type { ReportNode } from './pipeline-folder.ts';
+import { formatMetric, formatSpread } from './format.ts';
 
 const fromRewards = ['exactMatch', 'winRate', 'held out/reward'];
 
@@ -20,7 +21,7 @@ const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
  */
 export function summarise(
   comparisons: readonly StageComparison[],
-  nodes: readonly ReportNode[],
+  nodes: readonly RecordedNode[],
   variants: readonly string[],
 ): string[] {
   const findings = comparisons.flatMap(({ stage, run, rows }) => {
@@ -122,8 +123,8 @@ function deviation({ fewest, most }: { fewest: number; most: number }): string {
   return `Values are means over ${seeds} ± the standard deviation between the seeds, which is no confidence interval.`;
 }
 
-function missing(nodes: readonly ReportNode[]): string[] {
-  return (['broken off', 'stopped', 'not run'] as const).flatMap((status) => {
+function missing(nodes: readonly RecordedNode[]): string[] {
+  return (['failed', 'broken off', 'stopped', 'running', 'not run'] as const).flatMap((status) => {
     const ids = nodes.filter((node) => node.status === status).map(({ id }) => id);
     return ids.length > 0 ? [`${status[0]!.toUpperCase()}${status.slice(1)}: ${listed(ids)}.`] : [];
   });

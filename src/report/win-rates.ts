@@ -1,6 +1,7 @@
+import { metricSubject, subjectLabel } from '../evaluation/metrics.ts';
 import type { Cell, StageComparison } from './comparison.ts';
+import { formatMetric } from './format.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import { formatMetric, metricSubject, subjectLabel } from './metric.ts';
 
 /** By whom it is judged who wins, and the metrics that say so. */
 const judges = [

@@ -1,8 +1,7 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import type { Task } from '../evaluation/tasks.ts';
-import { type Measurement, measure, measurementOptions, openTasks, taskSources } from './evaluate.ts';
+import { type ResultRow, writeResults } from '../runs/results.ts';
+import { measure, measurementOptions, openTasks, taskSources } from './evaluate.ts';
 import type { Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 export const compareSchema = z.strictObject({
@@ -12,18 +11,9 @@ export const compareSchema = z.strictObject({
 
 export type CompareConfig = z.infer<typeof compareSchema>;
 
-/** What was measured on the model of one stage, variant and seed: a row of `results.json`. */
-export interface ComparisonRow extends Measurement {
-  stage: string;
-  variant?: string;
-  seed?: number;
-  /** Stage of the model that its win rate is over. */
-  against?: string;
-}
-
 export interface CompareState {
   tasks: readonly Task[];
-  rows: ComparisonRow[];
+  rows: ResultRow[];
 }
 
 /** Measures the models of all stages, variants and seeds alike. */
@@ -85,6 +75,5 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   sources: taskSources,
   open: async (config, run) => ({ tasks: await openTasks(config, run), rows: [] }),
   run: compare,
-  finish: (_config, { rows }, directory) =>
-    writeFile(join(directory, 'results.json'), `${JSON.stringify({ rows }, null, 2)}\n`),
+  finish: (_config, { rows }, directory) => writeResults(directory, { rows }),
 };

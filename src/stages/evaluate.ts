@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
@@ -10,10 +8,11 @@ import { RequestError } from '../errors.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, type TaskKindName, taskKinds } from '../evaluation/tasks.ts';
 import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
+import { type Measurement, writeResults } from '../runs/results.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
-import type { DatasetSource, Metrics, Sample, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
+import type { DatasetSource, Metrics, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 /** Where a task of one of these kinds is measured. */
 function tasksOf(...kinds: readonly TaskKindName[]): Condition {
@@ -123,12 +122,6 @@ export const evaluateSchema = z.strictObject({
 
 export type EvaluateConfig = z.infer<typeof evaluateSchema>;
 
-/** What was measured on one model. */
-export interface Measurement {
-  metrics: Metrics;
-  samples: Sample[];
-}
-
 export interface EvaluateState {
   tasks: readonly Task[];
   measurement?: Measurement;
@@ -161,8 +154,7 @@ export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   sources: taskSources,
   open: async (config, run) => ({ tasks: await openTasks(config, run) }),
   run: evaluate,
-  finish: (_config, { measurement }, directory) =>
-    writeFile(join(directory, 'results.json'), `${JSON.stringify(measurement, null, 2)}\n`),
+  finish: (_config, { measurement }, directory) => writeResults(directory, measurement!),
 };
 
 /** The datasets that tasks are measured on. */

@@ -1,8 +1,8 @@
 import type { Sequence } from '../data/batch.ts';
 import { generate } from '../generation/generate.ts';
 import type { Model } from '../model/model.ts';
+import type { Sample } from '../runs/results.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { Sample } from './stage.ts';
 
 /** Samples that a stage shows of its model. */
 export const sampleCount = 4;

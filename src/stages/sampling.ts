@@ -1,9 +1,10 @@
 import type { PromptRow } from '../data/rows.ts';
 import { RunError } from '../errors.ts';
+import type { MetricName } from '../evaluation/metrics.ts';
 import { type Completion, rewardsOf } from '../evaluation/reward-sources.ts';
 import { scaledScores, withValues } from '../losses/running-moments.ts';
 import { RandomStream } from '../random.ts';
-import type { MetricName } from '../report/metric.ts';
+import type { Sample } from '../runs/results.ts';
 import { type Baseline, driftWarnings, type Estimate, estimateOf } from '../training/drift.ts';
 import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
 import { type Rollout, rollOut } from '../training/rollout.ts';
@@ -18,7 +19,7 @@ import { encodedPrompts } from './prompts.ts';
 import { type ReinforcementConfig, type ReinforcementState, resultOf } from './reinforcement.ts';
 import { type RewardConfig, sourceNames } from './rewards.ts';
 import { sampleCount } from './samples.ts';
-import type { Metrics, Sample, StageRun } from './stage.ts';
+import type { Metrics, StageRun } from './stage.ts';
 
 /** Responses that are rewarded, and what there is to report of them. */
 export interface Sampled {

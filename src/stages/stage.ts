@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import type { Presets } from '../config/presets.ts';
 import type { Use } from '../data/rows.ts';
 import type { Problem } from '../errors.ts';
-import type { MetricName } from '../report/metric.ts';
+import type { MetricName } from '../evaluation/metrics.ts';
+import type { Sample } from '../runs/results.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 
 /** What a stage reports after each step; numbers only, so that every chart and table can show them. */
@@ -21,15 +22,6 @@ export interface StepRecord {
 export const pause = Symbol('pause');
 
 export type Metrics = Record<string, number>;
-
-/** A prompt, what the model made of it, and the right answer where there is one. */
-export interface Sample {
-  prompt: string;
-  completion: string;
-  expected?: string;
-  /** What the completion is worth, where the stage learns from rewards. */
-  reward?: number;
-}
 
 /** What the runner gives a stage. A stage never knows where it runs. */
 export interface StageRun {

@@ -2,11 +2,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readManifest, verifyManifest, writeManifest } from '../../src/checkpoint/manifest.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
-import { readJob, writeJob } from '../../src/pipeline/job.ts';
-import { readRecords } from '../../src/pipeline/metrics-log.ts';
-import { differences, readRun } from '../../src/pipeline/runs.ts';
-import { readPipelineFolder } from '../../src/report/pipeline-folder.ts';
 import { writeReport } from '../../src/report/write-report.ts';
+import { readJob, writeJob } from '../../src/runs/node-file.ts';
+import { readPipelineFolder } from '../../src/runs/pipeline-folder.ts';
+import { readRecords } from '../../src/runs/records.ts';
+import { differences, readRun } from '../../src/runs/run.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentsBelow } from '../../src/pipeline/contents.ts';
-import type { NodeJob } from '../../src/pipeline/job.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
 import { makePlan } from '../../src/pipeline/plan.ts';
 import { runNode } from '../../src/pipeline/run-node.ts';
+import type { NodeJob } from '../../src/runs/node-file.ts';
 import type { Stage } from '../../src/stages/stage.ts';
 import { stages } from './counter-stages.mjs';
 

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readManifest, writeManifest } from '../../src/checkpoint/manifest.ts';
-import { type Machine, type NodeJob, readJob, writeJob } from '../../src/pipeline/job.ts';
 import { nodeStatus } from '../../src/pipeline/node-folder.ts';
 import { runNode } from '../../src/pipeline/run-node.ts';
+import type { Machine } from '../../src/runs/machine.ts';
+import { type NodeJob, readJob, writeJob } from '../../src/runs/node-file.ts';
 import { stages } from './counter-stages.mjs';
 
 let folder: string;

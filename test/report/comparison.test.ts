@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { canBeJudged, compareStages, difference, spread, variantsOf } from '../../src/report/comparison.ts';
-import type { PipelineFolder, ReportNode, ResultRow } from '../../src/report/pipeline-folder.ts';
 import { summarise } from '../../src/report/summary.ts';
+import type { PipelineFolder, RecordedNode } from '../../src/runs/pipeline-folder.ts';
+import type { ResultRow } from '../../src/runs/results.ts';
 
-function node(stage: string, variant: string | undefined, seed: number, rest: Partial<ReportNode> = {}): ReportNode {
+function node(
+  stage: string,
+  variant: string | undefined,
+  seed: number,
+  rest: Partial<RecordedNode> = {},
+): RecordedNode {
   const id = `${stage}/${variant ?? 'shared'}/seed-${seed}`;
   const empty = { steps: [], evaluations: [], samples: [], start: {}, done: {}, result: {}, config: '', inputs: [] };
   return {
@@ -23,7 +29,7 @@ function row(stage: string, variant: string, seed: number, metrics: Record<strin
   return { stage, variant, seed, metrics, samples: [] };
 }
 
-const folder = (nodes: ReportNode[], results: ResultRow[]): PipelineFolder => ({
+const folder = (nodes: RecordedNode[], results: ResultRow[]): PipelineFolder => ({
   name: 'test',
   arguments: [],
   nodes,

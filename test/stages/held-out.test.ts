@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { metricKind } from '../../src/report/metric.ts';
+import { metricKind } from '../../src/evaluation/metrics.ts';
 import { stages } from '../../src/stages/index.ts';
 import { type SmallWorld, smallWorld } from './small-world.ts';
 

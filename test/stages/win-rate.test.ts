@@ -8,7 +8,8 @@ import { winRate } from '../../src/evaluation/win-rate.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig } from '../../src/model/presets.ts';
-import { type ComparisonRow, compareStage } from '../../src/stages/compare.ts';
+import type { ResultRow } from '../../src/runs/results.ts';
+import { compareStage } from '../../src/stages/compare.ts';
 import type { StageInput } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
@@ -59,7 +60,7 @@ describe('compare', () => {
     data: string,
     inputs: Record<string, StageInput[]>,
     more: { prompts?: string } = {},
-  ): Promise<ComparisonRow[]> {
+  ): Promise<ResultRow[]> {
     const [of, against, judge] = ['of', 'against', 'judge'].map((key) => inputs[key]?.map(({ name }) => name));
     const written = {
       of,

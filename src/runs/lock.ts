@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { writeError } from '../checkpoint/write-error.ts';
 import { parseJson } from '../config/json.ts';
 import { RequestError } from '../errors.ts';
+import { fileNames } from './file-names.ts';
 import { identitySchema, ownIdentity, type ProcessIdentity, whereabouts } from './process-identity.ts';
 
 /**
@@ -77,7 +78,7 @@ function occupied(directory: string, holder: ProcessIdentity): RequestError {
 }
 
 function lockFile(directory: string): string {
-  return join(directory, 'node.lock');
+  return join(directory, fileNames.lock);
 }
 
 function textOf(file: string): string | undefined {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readManifest, verifyManifest } from '../checkpoint/manifest.ts';
+import { manifestFile, readManifest, verifyManifest } from '../checkpoint/manifest.ts';
 import { rotateStates, stateName, wholeStates, writeState } from '../checkpoint/states.ts';
 import { validate } from '../config/validate.ts';
 import type { Problem } from '../errors.ts';
-import { type NodeProgress, progressSchema } from './node-progress.ts';
-import type { Warn } from './retry.ts';
+import type { Warn } from './log-file.ts';
+import { type NodeProgress, progressSchema } from './progress.ts';
 
 /** What computed a state; the same steps on another engine, or in another precision, have other bits. */
 export const engineSchema = z.strictObject({ backend: z.string(), precision: z.string() });
@@ -41,7 +41,7 @@ export function removeOldStates(nodeDirectory: string, { best }: NodeProgress): 
 export async function* findStates(nodeDirectory: string, warn: Warn): AsyncGenerator<SavedState> {
   const skip = ({ where, message }: Problem) => warn(`not used: ${where} ${message}`);
   for await (const { directory, place } of wholeStates(nodeDirectory, skip)) {
-    const where = `${directory}/manifest.json:`;
+    const where = `${join(directory, manifestFile)}:`;
     const { value, problems } = validate(detailsSchema, await readManifest(directory), {
       where: (path) => path.join('.'),
     });

@@ -2,7 +2,8 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { followRecords, openMetricsLog, readRecords } from '../../src/pipeline/metrics-log.ts';
+import { openRecordLog } from '../../src/runs/record-log.ts';
+import { followRecords, readRecords } from '../../src/runs/records.ts';
 
 let folder: string;
 let file: string;
@@ -17,7 +18,7 @@ const fail = (message: string) => {
 };
 
 it('numbers that are not finite are written as their names', async () => {
-  openMetricsLog(file, fail).append({ type: 'step', step: 1, loss: Number.NaN, kl: Number.NEGATIVE_INFINITY });
+  openRecordLog(file, fail).append({ type: 'step', step: 1, loss: Number.NaN, kl: Number.NEGATIVE_INFINITY });
   expect(await readFile(file, 'utf8')).toBe('{"type":"step","step":1,"loss":"NaN","kl":"-Infinity"}\n');
 });
 
@@ -43,7 +44,7 @@ describe('a log that is gone on with', () => {
   });
   const cut = async (place: { step: number; measured: boolean } | undefined) => {
     await writeFile(file, `${written.join('\n')}\n`);
-    await openMetricsLog(file, fail).cut(place);
+    await openRecordLog(file, fail).cut(place);
     return (await readRecords(file)).map(({ type, step }) => `${type} ${step}`);
   };
 

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { noProgress, withEvaluation } from '../../src/pipeline/node-progress.ts';
+import { withEvaluation } from '../../src/pipeline/cadence.ts';
+import { noProgress } from '../../src/runs/progress.ts';
 
 function after(metric: string, values: readonly number[]) {
   let progress = noProgress;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { metricKind, metricSubject, subjectLabel } from '../../src/evaluation/metrics.ts';
 import {
   formatDifference,
   formatMetric,
@@ -7,10 +8,7 @@ import {
   formatSeconds,
   formatSpread,
   formatTick,
-  metricKind,
-  metricSubject,
-  subjectLabel,
-} from '../../src/report/metric.ts';
+} from '../../src/report/format.ts';
 
 const share = metricKind('town/questions/exactMatch');
 const plain = metricKind('perplexity');

@@ -6,23 +6,11 @@ import { parseJson } from '../config/json.ts';
 import { validate } from '../config/validate.ts';
 import type { Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
+import { fileNames } from './file-names.ts';
+import { machineSchema } from './machine.ts';
 
 /** Version of the run folder's format; part of every content key. */
 export const formatVersion = 1;
-
-/** Where and how a node computes. All but `threads` can change the result and is part of its key. */
-export const machineSchema = z.strictObject({
-  backend: z
-    .enum(['auto', 'native', 'portable', 'tensorflow'])
-    .default('auto')
-    .describe('what computes; auto = native where there is a C++ compiler, else portable'),
-  precision: z
-    .enum(['auto', 'f32', 'bf16'])
-    .default('auto')
-    .describe('precision of matrix products; auto = bf16 where the processor multiplies bfloat16'),
-});
-
-export type Machine = z.infer<typeof machineSchema>;
 
 /** Hashes of what a node reads, as its key was made from them; what other nodes make has a manifest instead. */
 const readsSchema = z.strictObject({
@@ -72,7 +60,7 @@ export type NodeJob = z.infer<typeof jobSchema>;
 /** Writes the job into its folder, which is made where it is missing. */
 export async function writeJob(job: NodeJob): Promise<void> {
   await mkdir(job.directory, { recursive: true });
-  await writeFileAtomically(join(job.directory, 'node.json'), `${JSON.stringify(job, null, 2)}\n`);
+  await writeFileAtomically(join(job.directory, fileNames.job), `${JSON.stringify(job, null, 2)}\n`);
 }
 
 /** @throws RequestError where the file is missing or is no job of this version. */

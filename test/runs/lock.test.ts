@@ -5,10 +5,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { isLocked, lockNode, requireUnlocked } from '../../src/pipeline/node-lock.ts';
-import { ownIdentity, type ProcessIdentity } from '../../src/pipeline/process-identity.ts';
+import { isLocked, lockNode, requireUnlocked } from '../../src/runs/lock.ts';
+import { ownIdentity, type ProcessIdentity } from '../../src/runs/process-identity.ts';
 import { disk } from '../faulty-disk.ts';
-import { until } from './command.ts';
+import { until } from '../pipeline/command.ts';
 
 vi.mock('node:fs', async (original) => (await import('../faulty-disk.ts')).faultySynchronous(await original()));
 

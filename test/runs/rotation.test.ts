@@ -2,8 +2,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { noProgress } from '../../src/pipeline/node-progress.ts';
-import { removeOldStates, removeStates, saveState } from '../../src/pipeline/states.ts';
+import { noProgress } from '../../src/runs/progress.ts';
+import { removeOldStates, removeStates, saveState } from '../../src/runs/states.ts';
 
 let folder: string;
 beforeEach(async () => {

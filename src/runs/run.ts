@@ -3,9 +3,10 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { own } from '../config/own.ts';
 import { RequestError } from '../errors.ts';
-import { readJob } from './job.ts';
-import { type MetricsRecord, readRecords } from './metrics-log.ts';
-import { isLocked } from './node-lock.ts';
+import { fileNames } from './file-names.ts';
+import { readJob } from './node-file.ts';
+import { counters, type MetricsRecord, readRecords } from './records.ts';
+import { type RunStatus, statusOf } from './status.ts';
 
 /** One node as its folder tells it. */
 export interface Run {
@@ -16,8 +17,7 @@ export interface Run {
   run: string;
   variant?: string;
   seed: number;
-  /** `broken off`: its process ended without a word. */
-  status: 'finished' | 'running' | 'stopped' | 'failed' | 'broken off';
+  status: RunStatus;
   step: number;
   seconds: number;
   /** As written, with where and how it computed. */
@@ -32,7 +32,7 @@ export async function listRuns(folder: string): Promise<Run[]> {
     throw new RequestError({ where: folder, message: 'does not exist', hint: 'runs are written below checkpoints/' });
   }
   const files = await readdir(folder, { recursive: true, withFileTypes: true });
-  const nodes = files.filter(({ name }) => name === 'node.json').map(({ parentPath }) => parentPath);
+  const nodes = files.filter(({ name }) => name === fileNames.job).map(({ parentPath }) => parentPath);
   return Promise.all(
     nodes.sort().map(async (directory) => ({ ...(await readRun(directory)), name: relative(folder, directory) })),
   );
@@ -40,15 +40,15 @@ export async function listRuns(folder: string): Promise<Run[]> {
 
 /** @throws RequestError where the folder holds no run */
 export async function readRun(directory: string): Promise<Run> {
-  if (!existsSync(join(directory, 'node.json'))) {
+  if (!existsSync(join(directory, fileNames.job))) {
     throw new RequestError({
       where: directory,
       message: 'holds no run',
       hint: `give a folder with a metrics.jsonl, such as those of: mixtune runs list ${dirname(directory)}`,
     });
   }
-  const { run, variant, seed, config, machine } = await readJob(join(directory, 'node.json'));
-  const records = await readRecords(join(directory, 'metrics.jsonl'));
+  const { run, variant, seed, config, machine } = await readJob(join(directory, fileNames.job));
+  const records = await readRecords(join(directory, fileNames.records));
   const last = records.at(-1);
   return {
     name: directory,
@@ -56,7 +56,7 @@ export async function readRun(directory: string): Promise<Run> {
     run,
     ...(variant === undefined ? {} : { variant }),
     seed,
-    status: statusOf(directory, last),
+    status: statusOf(directory, records),
     step: Math.max(0, ...records.map(({ step }) => step)),
     seconds: typeof last?.seconds === 'number' ? last.seconds : 0,
     config: { ...config, ...machine },
@@ -64,19 +64,11 @@ export async function readRun(directory: string): Promise<Run> {
   };
 }
 
-function statusOf(directory: string, last: MetricsRecord | undefined): Run['status'] {
-  if (existsSync(join(directory, 'manifest.json'))) return 'finished';
-  if (isLocked(directory)) return 'running';
-  return last?.type === 'stopped' || last?.type === 'failed' ? last.type : 'broken off';
-}
-
-const notMeasured = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens']);
-
 function metricsOf(records: readonly MetricsRecord[], type: string, prefix: string): Record<string, number> {
   const last = records.findLast((record) => record.type === type) ?? {};
   return Object.fromEntries(
     Object.entries(last)
-      .filter((entry): entry is [string, number] => typeof entry[1] === 'number' && !notMeasured.has(entry[0]))
+      .filter((entry): entry is [string, number] => typeof entry[1] === 'number' && !counters.has(entry[0]))
       .map(([name, value]) => [`${prefix}${name}`, value]),
   );
 }

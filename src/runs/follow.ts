@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { followRecords, type MetricsRecord } from './metrics-log.ts';
+import { fileNames } from './file-names.ts';
+import { followRecords, type MetricsRecord } from './records.ts';
 
 const pollMilliseconds = 200;
 
@@ -10,7 +11,7 @@ export async function follow(
   ended: Promise<unknown>,
   listener: (record: MetricsRecord) => void,
 ): Promise<void> {
-  const next = followRecords(join(directory, 'metrics.jsonl'));
+  const next = followRecords(join(directory, fileNames.records));
   let running = true;
   const end = ended
     .catch(() => undefined)

@@ -1,0 +1,35 @@
+import { appendFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { WriteError, writeError } from '../checkpoint/write-error.ts';
+import { visible } from '../visible.ts';
+import { fileNames } from './file-names.ts';
+
+/** Hears what a person should know at once and ends nothing, such as a write that failed. */
+export type Warn = (message: string) => void;
+
+/**
+ * What appends lines with their time to `log.txt`, by path or descriptor. A disk that refuses is told once, and nothing
+ * ends.
+ */
+export function openLog(directory: string, warn: Warn, descriptor?: number): (message: string) => void {
+  const file = join(directory, fileNames.log);
+  let isRefused = false;
+  return (message) => {
+    try {
+      appendFileSync(descriptor ?? file, `${new Date().toISOString()} ${visible(message)}\n`);
+      isRefused = false;
+    } catch (error) {
+      const told = writeError(error, file);
+      if (!(told instanceof WriteError)) throw error;
+      if (!isRefused) warn(`${file} could not be written: ${told.reason}; the run goes on, and what it says is lost`);
+      isRefused = true;
+    }
+  };
+}
+
+/** The last lines of a log, of what was written after its first `from` bytes; empty where there is none. */
+export async function lastWords(directory: string, lines: number, from = 0): Promise<string> {
+  const bytes = await readFile(join(directory, fileNames.log)).catch(() => Buffer.alloc(0));
+  return bytes.subarray(from).toString('utf8').trim().split('\n').slice(-lines).join('\n');
+}

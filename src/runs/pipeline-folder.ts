@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { fileNames } from './file-names.ts';
+import { readIfThere } from './json-file.ts';
+import { lastWords } from './log-file.ts';
+import { numbersOf } from './numbers.ts';
+import { type PlanFile, readPlan } from './plan-file.ts';
+import { readRecords } from './records.ts';
+import { type ResultRow, readResults, type Sample, sampleSchema } from './results.ts';
+import { type RunStatus, statusOf } from './status.ts';
+
+/** The numbers of one record of metrics.jsonl, with `step` among them. */
+export type NumericRecord = Readonly<Record<string, number>>;
+
+/** One node of a plan with all that it has left in its folder; of one that has not run, nothing. */
+export interface RecordedNode extends PlanNode {
+  status: RunStatus;
+  /** What log.txt ends with, where the node failed or broke off. */
+  lastWords?: string;
+  steps: NumericRecord[];
+  evaluations: NumericRecord[];
+  /** The last samples that the node drew while it ran. */
+  samples: Sample[];
+  start: Readonly<Record<string, unknown>>;
+  done: NumericRecord;
+  /** What the stage returned. */
+  result: NumericRecord;
+  /** Text of config.yaml. */
+  config: string;
+}
+
+type PlanNode = PlanFile['nodes'][number];
+
+/** Lines of the log of a node that failed. */
+const shownLines = 3;
+
+export interface PipelineFolder {
+  name: string;
+  arguments: readonly string[];
+  nodes: RecordedNode[];
+  /** What nodes have measured on models, where that is what they do. */
+  results: ResultRow[];
+}
+
+/**
+ * Reads `checkpoints/<pipeline>/`: plan.json, and each node's records, config and results.
+ * @throws RequestError where the plan or results are missing or of another form
+ */
+export async function readPipelineFolder(directory: string): Promise<PipelineFolder> {
+  const plan = await readPlan(directory);
+  const nodes: RecordedNode[] = [];
+  const results: ResultRow[] = [];
+  for (const node of plan.nodes) {
+    const folder = join(directory, node.directory);
+    nodes.push(await readNode(node, folder));
+    results.push(...(await readResults(folder, node)));
+  }
+  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results };
+}
+
+async function readNode(node: PlanNode, folder: string): Promise<RecordedNode> {
+  const records = await readRecords(join(folder, fileNames.records));
+  const ofType = (type: string) => records.filter((record) => record.type === type);
+  const done = ofType('done').at(-1);
+  const status = statusOf(folder, records);
+  const words = status === 'failed' || status === 'broken off' ? await lastWords(folder, shownLines) : '';
+  return {
+    ...node,
+    status,
+    ...(words === '' ? {} : { lastWords: words }),
+    steps: ofType('step').map(numbersOf),
+    evaluations: ofType('eval').map(numbersOf),
+    samples: z.array(sampleSchema).catch([]).parse(ofType('sample').at(-1)?.samples),
+    start: ofType('start').at(-1) ?? {},
+    done: numbersOf(done ?? {}),
+    result: typeof done?.result === 'object' ? numbersOf({ ...done.result }) : {},
+    config: (await readIfThere(join(folder, fileNames.config))) ?? '',
+  };
+}

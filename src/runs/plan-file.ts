@@ -1,0 +1,47 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomically } from '../checkpoint/atomic.ts';
+import { RequestError } from '../errors.ts';
+import { pipelineFileNames } from './file-names.ts';
+import { readJsonFile } from './json-file.ts';
+
+const planSchema = z.object({
+  pipeline: z.string(),
+  /** What followed `mixtune` on the command line, so that the report can say how to make it again. */
+  arguments: z.array(z.string()).optional(),
+  nodes: z.array(
+    z.object({
+      id: z.string(),
+      stage: z.string(),
+      run: z.string(),
+      variant: z.string().optional(),
+      seed: z.number().optional(),
+      key: z.string().optional(),
+      /** Below the folder of the pipeline. */
+      directory: z.string(),
+      /** Ids of the nodes whose results this one reads. */
+      inputs: z.array(z.string()).default([]),
+    }),
+  ),
+});
+
+/** What plan.json holds, the file by which the folder of a pipeline is known. */
+export type PlanFile = z.infer<typeof planSchema>;
+
+/** Writes plan.json into the folder of a pipeline, which is made where it is missing. */
+export async function writePlan(directory: string, plan: PlanFile): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await writeFileAtomically(join(directory, pipelineFileNames.plan), `${JSON.stringify(plan, null, 2)}\n`);
+}
+
+/** @throws RequestError where the folder holds no plan, or one of another form */
+export async function readPlan(directory: string): Promise<PlanFile> {
+  const plan = await readJsonFile(join(directory, pipelineFileNames.plan), () => planSchema);
+  if (plan) return plan;
+  throw new RequestError({
+    where: directory,
+    message: `there is no ${pipelineFileNames.plan}`,
+    hint: 'give the folder that `mixtune run` wrote, such as checkpoints/quickstart',
+  });
+}

@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { manifestFile } from '../checkpoint/manifest.ts';
+import { statsOf } from '../files.ts';
+import { fileNames } from './file-names.ts';
+import { isLocked } from './lock.ts';
+import { endingOf, type MetricsRecord } from './records.ts';
+
+/** What the folder of a run says of it. `broken off`: its process ended without a word. */
+export type RunStatus = 'not run' | 'running' | 'finished' | 'stopped' | 'failed' | 'broken off';
+
+/** The status of the run in a folder whose records are these. */
+export function statusOf(directory: string, records: readonly MetricsRecord[]): RunStatus {
+  if (existsSync(join(directory, manifestFile))) return 'finished';
+  if (isLocked(directory)) return 'running';
+  const ending = endingOf(records);
+  if (ending && ending.type !== 'done') return ending.type;
+  const isBegun = records.length > 0 || (statsOf(join(directory, fileNames.log))?.size ?? 0) > 0;
+  return isBegun ? 'broken off' : 'not run';
+}
