@@ -19,6 +19,13 @@ export interface Batch {
   trainedTokens: number;
 }
 
+/** Tokens of a sequence that are trained. */
+export function trainedTokensOf({ trained }: Sequence): number {
+  let count = 0;
+  for (let i = 1; i < trained.length; i++) count += trained[i]!;
+  return count;
+}
+
 /** Whole texts one after the other: unlike in a `Batch`, the last token of each is a row, at `segments[i + 1] − 1`. */
 export interface WholeTexts {
   /** [rows] */

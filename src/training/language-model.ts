@@ -1,11 +1,11 @@
-import { type Batch, groupsOfTokens, packSequences, type Sequence } from '../data/batch.ts';
+import { type Batch, groupsOfTokens, packSequences, type Sequence, trainedTokensOf } from '../data/batch.ts';
 import type { DataCursor } from '../data/cursor.ts';
-import { notFinite, RunError } from '../errors.ts';
+import { notFinite } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
 import { backwardFromCrossEntropy, crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { scope } from '../tensor/scope.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import { type Optimizer, tapeOf } from './optimizer.ts';
+import type { Optimizer } from './optimizer.ts';
+import { gradientOf } from './window.ts';
 
 /** The micro-batches of the next optimiser step; the last ones of an epoch may be short or missing. */
 export function nextMicroBatches<Row>(
@@ -29,32 +29,18 @@ export async function languageModelLoss(
   scale = 1,
 ): Promise<{ loss: number; trainedTokens: number; tokens: number }> {
   const { model } = optimizer;
-  const batches = microBatches.map(packSequences);
-  const trainedTokens = batches.reduce((sum, batch) => sum + batch.trainedTokens, 0);
-  const losses: Tensor[] = [];
-  for (const batch of batches) {
+  const sequences = microBatches.flat();
+  const trainedTokens = sequences.reduce((sum, sequence) => sum + trainedTokensOf(sequence), 0);
+  const { loss } = await gradientOf(optimizer, microBatches, (rows, tape) => {
+    const batch = packSequences(rows);
     const weights = new Float32Array(batch.targets.length).fill(scale / trainedTokens);
-    const tape = tapeOf(optimizer);
     const hidden = tape.record(() => hiddenStates(model, batch));
-    losses.push(backwardFromCrossEntropy(tape, hidden, headOf(model), batch.targets, weights));
+    const loss = backwardFromCrossEntropy(tape, hidden, headOf(model), batch.targets, weights);
     hidden.release();
-  }
-  const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
-  const loss = (await sumOnHost(losses, optimizer.step + 1)) / scale;
-  return { loss, trainedTokens, tokens };
-}
-
-/** The sum of scalars of a step, which are released; not finite is an error. */
-export async function sumOnHost(scalars: readonly Tensor[], step: number): Promise<number> {
-  let total = 0;
-  for (const scalar of scalars) {
-    total += (await scalar.backend.read(scalar))[0]!;
-    scalar.release();
-  }
-  if (Number.isFinite(total)) return total;
-  throw new RunError(`the loss of step ${step} is ${total}`, {
-    hint: 'lower lr, lengthen warmup or set clip; the last saved state is untouched',
+    return { loss };
   });
+  const tokens = sequences.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
+  return { loss: loss / scale, trainedTokens, tokens };
 }
 
 /**

@@ -2,9 +2,9 @@ import { RunError } from '../errors.ts';
 import { type Model, type Trainable, trainablesOf } from '../model/model.ts';
 import { adamW, addSquaredNorm } from '../tensor/fused/adamw.ts';
 import { filled } from '../tensor/scope.ts';
-import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type UpdateOptions, warmupStepsOf } from './options.ts';
+import { alone, type Ranks } from './ranks.ts';
 import { scheduleFactor } from './schedule.ts';
 
 /**
@@ -15,6 +15,8 @@ export interface Optimizer {
   /** What runs forward; not all that it computes with has to be trained, nor has all that is trained to be its own. */
   model: Model;
   trainables: ReadonlyMap<string, Trainable>;
+  /** Who computes the gradients. */
+  ranks: Ranks;
   /** Updates done. */
   step: number;
   /** Layers run again for their gradients: less memory, a third more time. */
@@ -30,18 +32,20 @@ export interface OptimizerOptions {
   /** All parameters of the model where it is left out. */
   trainables?: ReadonlyMap<string, Trainable>;
   recompute?: boolean;
+  ranks?: Ranks;
 }
 
 /** AdamW from the start: moments and gradients zero. */
 export function newOptimizer(
   model: Model,
-  { trainables = trainablesOf(model), recompute = false }: OptimizerOptions = {},
+  { trainables = trainablesOf(model), recompute = false, ranks = alone }: OptimizerOptions = {},
 ): Optimizer {
   const zeros = (): Map<string, Tensor> =>
     new Map([...trainables].map(([name, { tensor }]) => [name, filled(model.backend, tensor.shape, 0)]));
   return {
     model,
     trainables,
+    ranks,
     step: 0,
     recompute,
     firstMoments: zeros(),
@@ -58,12 +62,6 @@ export function releaseOptimizer(optimizer: Optimizer): void {
   optimizer.sumOfSquares.release();
 }
 
-/** A recording that adds to the gradients of all that is trained. */
-export function tapeOf({ trainables, gradients, recompute }: Optimizer): Tape {
-  const leaves = new Map([...trainables].map(([name, { tensor }]) => [tensor, gradients.get(name)!]));
-  return new Tape(leaves, { recompute });
-}
-
 export interface UpdateReport {
   learningRate: number;
   /** Global norm before clipping. */
@@ -71,21 +69,20 @@ export interface UpdateReport {
 }
 
 /**
- * One AdamW update from the gathered gradients, which are blank afterwards. A norm that is not finite is an error: the
- * weights are lost, the last saved state is not.
+ * One AdamW update from the gathered gradients of all ranks, which are blank afterwards. A norm that is not finite is
+ * an error: the weights are lost, the last saved state is not.
  */
 export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
-  const { trainables, gradients, sumOfSquares } = optimizer;
+  const { trainables, gradients, sumOfSquares, ranks } = optimizer;
   const { backend } = sumOfSquares;
   const step = optimizer.step + 1;
   const warmupSteps = warmupStepsOf(options, totalSteps);
   const learningRate = options.lr * scheduleFactor({ ...options, warmupSteps, totalSteps }, step);
 
+  for (const gradient of gradients.values()) if (gradient.blank) backend.fill(gradient, 0);
+  await ranks.sumGradients(gradients.values());
   backend.fill(sumOfSquares, 0);
-  for (const gradient of gradients.values()) {
-    if (gradient.blank) backend.fill(gradient, 0);
-    addSquaredNorm(gradient, sumOfSquares);
-  }
+  for (const gradient of gradients.values()) addSquaredNorm(gradient, sumOfSquares);
   for (const [name, { tensor, decays }] of trainables) {
     const [gradient, first, second] = [
       gradients.get(name)!,

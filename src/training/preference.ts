@@ -1,13 +1,13 @@
-import { packSequences, type Sequence } from '../data/batch.ts';
+import { packSequences, trainedTokensOf } from '../data/batch.ts';
 import type { EncodedPair } from '../data/encode.ts';
 import { type PairLoss, pairLoss, scoreOf } from '../losses/preference.ts';
 import type { Model } from '../model/model.ts';
 import { add, mul, reshape, slice, sub, sum } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { sumOnHost } from './language-model.ts';
-import { type Optimizer, tapeOf } from './optimizer.ts';
+import type { Optimizer } from './optimizer.ts';
 import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
+import { backwardFromLoss, gradientOf } from './window.ts';
 
 /** A pair and log π_ref of its answers; 0 where the loss has no reference. */
 export interface ReferencedPair extends EncodedPair {
@@ -65,23 +65,16 @@ export async function preferenceStep(
 ): Promise<PreferenceReport> {
   const window = microBatches.flat();
   const share = sharesOf(window, objective);
-  const losses: Tensor[] = [];
-  const logProbs = { chosen: [] as number[], rejected: [] as number[] };
-  for (const batch of microBatches) {
-    const tape = tapeOf(optimizer);
-    const [loss, chosen, rejected] = tape.record((): [Tensor, Tensor, Tensor] => {
+  const { loss, ...logProbs } = await gradientOf(optimizer, microBatches, (batch, tape) =>
+    backwardFromLoss(tape, () => {
       const policy = pairLogProbs(optimizer.model, batch);
-      return [windowLoss(policy, batch, objective, share), policy.chosen, policy.rejected];
-    });
-    tape.backward(loss);
-    losses.push(loss);
-    for (const logProb of await readAndRelease(chosen)) logProbs.chosen.push(logProb);
-    for (const logProb of await readAndRelease(rejected)) logProbs.rejected.push(logProb);
-  }
-  return pairReport(await sumOnHost(losses, optimizer.step + 1), logProbs, window, objective);
+      return { loss: windowLoss(policy, batch, objective, share), ...policy };
+    }),
+  );
+  return pairReport(loss, logProbs, window, objective);
 }
 
-/** The same of any number of pairs, without gradients. */
+/** Mean loss of any number of pairs, without gradients. */
 export async function evaluatePairs(
   model: Model,
   pairs: readonly ReferencedPair[],
@@ -106,7 +99,7 @@ export async function evaluatePairs(
 
 /** What one pair, and one token of a chosen answer, count in the loss of a window. */
 function sharesOf(window: readonly EncodedPair[], { nllWeight }: PairObjective): { pair: number; token: number } {
-  const chosenTokens = window.reduce((total, { chosen }) => total + trainedTokens(chosen), 0);
+  const chosenTokens = window.reduce((total, { chosen }) => total + trainedTokensOf(chosen), 0);
   return { pair: 1 / window.length, token: nllWeight / chosenTokens };
 }
 
@@ -120,7 +113,7 @@ function windowLoss(
   const scores = (side: 'chosen' | 'rejected'): Tensor => {
     const { backend } = policy[side];
     const scale = (pair: ReferencedPair): number =>
-      scoreOf[objective.loss].perToken ? 1 / trainedTokens(pair[side]) : 1;
+      scoreOf[objective.loss].perToken ? 1 / trainedTokensOf(pair[side]) : 1;
     const reference = fromHost(
       backend,
       Float64Array.from(pairs, (pair) => pair.reference[side]),
@@ -147,7 +140,7 @@ function pairReport(
 ): PreferenceReport {
   const judged = (side: 'chosen' | 'rejected', i: number): JudgedAnswer => ({
     desirable: side === 'chosen',
-    tokens: trainedTokens(pairs[i]![side]),
+    tokens: trainedTokensOf(pairs[i]![side]),
     logProb: policy[side][i]!,
     reference: pairs[i]!.reference[side],
   });
@@ -192,10 +185,6 @@ export function preferenceMetrics(
     ...(chosen && { chosenReward: chosen.reward, chosenLogProb: chosen.logProb, nll: -chosen.logProb / chosen.tokens }),
     ...(rejected && { rejectedReward: rejected.reward, rejectedLogProb: rejected.logProb }),
   };
-}
-
-export function trainedTokens({ trained }: Sequence): number {
-  return trained.reduce((total, flag) => total + flag, 0);
 }
 
 export async function readAndRelease(x: Tensor): Promise<number[]> {

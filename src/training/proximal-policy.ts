@@ -4,14 +4,12 @@ import { tokenEntropies } from '../losses/entropy.ts';
 import { type TokenWeighting, tokenWeights } from '../losses/grpo.ts';
 import { type KlKind, klEstimates, klPenalty } from '../losses/kl.ts';
 import { headOf, type Model } from '../model/model.ts';
-import type { HostArray } from '../tensor/backends/backend.ts';
 import { tokenLogProbs } from '../tensor/fused/token-log-probs.ts';
 import { add, mul, reshape, scatterAdd, sub, sum } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { PolicyExample, ValueExample } from './experience.ts';
-import { sumOnHost } from './language-model.ts';
-import { type Optimizer, tapeOf } from './optimizer.ts';
+import type { Optimizer } from './optimizer.ts';
 import {
   assertOnlyResponses,
   atTemperature,
@@ -21,6 +19,7 @@ import {
   responseStates,
   valuesOf,
 } from './responses.ts';
+import { backwardFromLoss, gradientOf } from './window.ts';
 
 export interface PolicyLoss {
   clip: PolicyClip;
@@ -61,19 +60,14 @@ export async function policyStep(
   loss: PolicyLoss,
 ): Promise<PolicyMetrics> {
   const { model } = optimizer;
-  const losses: Tensor[] = [];
-  const newLogProbs: number[] = [];
-  for (const group of responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))) {
-    const tape = tapeOf(optimizer);
-    const [policyLoss, logProbs] = tape.record(() => {
+  const groups = [...responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))];
+  const found = await gradientOf(optimizer, groups, (group, tape) =>
+    backwardFromLoss(tape, () => {
       const packed = packResponses(group);
       return policyTerms(model, responseStates(model, packed), packed, group, loss);
-    });
-    tape.backward(policyLoss);
-    losses.push(policyLoss);
-    for (const logProb of await readOf(logProbs)) newLogProbs.push(logProb);
-  }
-  return policyMetrics(await sumOnHost(losses, optimizer.step + 1), newLogProbs, examples, loss);
+    }),
+  );
+  return policyMetrics(found.loss, found.logProbs, examples, loss);
 }
 
 /** Clipped squared error of the critic, mean over the tokens of a minibatch. Adds its gradient to the optimiser's. */
@@ -84,22 +78,11 @@ export async function valueStep(
   offset = 0,
 ): Promise<ValueMetrics> {
   const { model } = critic;
-  const losses: Tensor[] = [];
-  const newValues: number[] = [];
-  for (const group of responseGroups(examples)) {
-    const tape = tapeOf(critic);
-    const [valueLoss, values] = tape.record(() =>
-      valueTerms(model, responseStates(model, packResponses(group)), group, {
-        clip: valueClip,
-        tokens: tokensOf(examples),
-        offset,
-      }),
-    );
-    tape.backward(valueLoss);
-    losses.push(valueLoss);
-    for (const value of await readOf(values)) newValues.push(value);
-  }
-  return valueMetrics(await sumOnHost(losses, critic.step + 1), newValues, examples);
+  const options = { clip: valueClip, tokens: tokensOf(examples), offset };
+  const { loss, values } = await gradientOf(critic, [...responseGroups(examples)], (group, tape) =>
+    backwardFromLoss(tape, () => valueTerms(model, responseStates(model, packResponses(group)), group, options)),
+  );
+  return valueMetrics(loss, values, examples);
 }
 
 /**
@@ -113,36 +96,20 @@ export async function sharedStep(
   { clip: valueClip, weight }: { clip: number; weight: number },
 ): Promise<PolicyMetrics & ValueMetrics> {
   const { model } = optimizer;
-  const losses: { policy: Tensor; value: Tensor }[] = [];
-  const newLogProbs: number[] = [];
-  const newValues: number[] = [];
-  for (const group of responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))) {
-    const tape = tapeOf(optimizer);
-    const [total, policy, logProbs, value, values] = tape.record((): Tensor[] => {
+  const options = { clip: valueClip, tokens: tokensOf(examples), offset: 0 };
+  const groups = [...responseGroups(weighted(examples, loss), tokensAtOnce(model, loss))];
+  const found = await gradientOf(optimizer, groups, (group, tape) =>
+    backwardFromLoss(tape, () => {
       const packed = packResponses(group);
       const states = responseStates(model, packed);
-      const policyPart = policyTerms(model, states, packed, group, loss);
-      const valuePart = valueTerms(model, states, group, { clip: valueClip, tokens: tokensOf(examples), offset: 0 });
-      return [add(policyPart[0], mul(valuePart[0], weight)), ...policyPart, ...valuePart];
-    }) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-    tape.backward(total);
-    total.release();
-    losses.push({ policy, value });
-    for (const logProb of await readOf(logProbs)) newLogProbs.push(logProb);
-    for (const value of await readOf(values)) newValues.push(value);
-  }
-  const step = optimizer.step + 1;
-  const policyLoss = await sumOnHost(
-    losses.map(({ policy }) => policy),
-    step,
-  );
-  const valueLoss = await sumOnHost(
-    losses.map(({ value }) => value),
-    step,
+      const { loss: policyLoss, logProbs } = policyTerms(model, states, packed, group, loss);
+      const { loss: valueLoss, values } = valueTerms(model, states, group, options);
+      return { loss: add(policyLoss, mul(valueLoss, weight)), policyLoss, logProbs, valueLoss, values };
+    }),
   );
   return {
-    ...policyMetrics(policyLoss, newLogProbs, examples, loss),
-    ...valueMetrics(valueLoss, newValues, examples),
+    ...policyMetrics(sumOf(found.policyLoss), found.logProbs, examples, loss),
+    ...valueMetrics(sumOf(found.valueLoss), found.values, examples),
   };
 }
 
@@ -156,7 +123,7 @@ function policyTerms(
   { tokens }: PackedResponses,
   group: readonly Weighted<PolicyExample>[],
   { clip, ratio, temperature, kl, entropyCoefficient = 0 }: PolicyLoss,
-): [loss: Tensor, logProbs: Tensor] {
+): { loss: Tensor; logProbs: Tensor } {
   const { backend } = model;
   const ofGroup = (of: (example: Weighted<PolicyExample>) => Float64Array): Tensor =>
     fromHost(backend, joined(group.map(of)));
@@ -179,7 +146,7 @@ function policyTerms(
   if (entropyCoefficient > 0) {
     loss = sub(loss, total(mul(mul(tokenEntropies(scaled, headOf(model)), entropyCoefficient), weights)));
   }
-  return [loss, logProbs];
+  return { loss, logProbs };
 }
 
 /** The critic's loss of a group as its share of the mean over `tokens`, [1], and the values of its tokens, [tokens]. */
@@ -188,7 +155,7 @@ function valueTerms(
   states: Tensor,
   group: readonly ValueExample[],
   { clip, tokens, offset }: { clip: number; tokens: number; offset: number },
-): [loss: Tensor, values: Tensor] {
+): { loss: Tensor; values: Tensor } {
   const ofGroup = (of: (example: ValueExample) => Float64Array): Tensor =>
     fromHost(model.backend, joined(group.map(of)));
   const values = valuesOf(model, states, offset);
@@ -200,7 +167,7 @@ function valueTerms(
     ofGroup(({ returns }) => returns),
     clip,
   );
-  return [total(mul(perToken, 1 / tokens)), values];
+  return { loss: total(mul(perToken, 1 / tokens)), values };
 }
 
 function policyMetrics(
@@ -236,12 +203,6 @@ function valueMetrics(
 /** Entropies need all logits of a group at once, 128 MiB of them at most. */
 function tokensAtOnce({ config }: Model, { entropyCoefficient = 0 }: PolicyLoss): number | undefined {
   return entropyCoefficient > 0 ? Math.min(8192, Math.ceil(2 ** 25 / config.vocabSize)) : undefined;
-}
-
-async function readOf(tensor: Tensor): Promise<HostArray> {
-  const values = await tensor.backend.read(tensor);
-  tensor.release();
-  return values;
 }
 
 const tokensOf = (examples: readonly ValueExample[]): number =>
@@ -280,7 +241,7 @@ function responseSums(perToken: Tensor, examples: readonly PolicyExample[]): Ten
   return reshape(scatterAdd(column, fromHost(perToken.backend, owners), examples.length), [examples.length]);
 }
 
-/** The same on the host. */
+/** Σ over the tokens of each response, on the host. */
 function hostSums(perToken: ArrayLike<number>, examples: readonly PolicyExample[]): Float64Array {
   let next = 0;
   return Float64Array.from(examples, ({ response }) => response.reduce((sum) => sum + perToken[next++]!, 0));
@@ -297,5 +258,7 @@ function joined(parts: readonly Float64Array[]): Float64Array {
   }
   return all;
 }
+
+const sumOf = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
 
 const mean = (x: Float64Array): number => x.reduce((a, b) => a + b, 0) / x.length;

@@ -9,8 +9,8 @@ import { scores } from '../model/score-head.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { sumOnHost } from './language-model.ts';
-import { type Optimizer, tapeOf } from './optimizer.ts';
+import type { Optimizer } from './optimizer.ts';
+import { backwardFromLoss, gradientOf } from './window.ts';
 
 /** The answers to one prompt, each after the prompt and up to its end, and which of them was preferred to which. */
 export interface Comparison {
@@ -66,29 +66,22 @@ export async function rewardStep(
   microBatches: readonly (readonly Comparison[])[],
   { margin, centring }: RewardLoss,
 ): Promise<{ loss: number; metrics: RewardMetrics; tokens: number }> {
-  const prompts = microBatches.reduce((total, batch) => total + batch.length, 0);
-  const losses: Tensor[] = [];
-  const scored: { chosen: number; rejected: number }[] = [];
-  for (const batch of microBatches) {
-    const pairs = pairsOf(batch, margin, prompts);
-    const tape = tapeOf(optimizer);
-    const [loss, textScores] = tape.record((): [Tensor, Tensor] => {
-      const all = lastTokenScores(
-        optimizer.model,
-        batch.flatMap(({ texts }) => texts),
-      );
-      return [bradleyTerryLoss(all, pairs, centring), all];
-    });
-    tape.backward(loss);
-    losses.push(loss);
-    const values = await textScores.backend.read(textScores);
-    textScores.release();
-    scored.push(...pairs.map(({ better, worse }) => ({ chosen: values[better]!, rejected: values[worse]! })));
-  }
-  const loss = await sumOnHost(losses, optimizer.step + 1);
-  const texts = microBatches.flat().flatMap((comparison) => comparison.texts);
-  return { loss, metrics: rewardMetrics(scored), tokens: texts.reduce((total, { length }) => total + length, 0) };
+  const window = microBatches.flat();
+  const { loss, scored } = await gradientOf(optimizer, microBatches, (batch, tape) =>
+    backwardFromLoss(tape, () => {
+      const scored = lastTokenScores(optimizer.model, textsOf(batch));
+      return { loss: bradleyTerryLoss(scored, pairsOf(batch, margin, window.length), centring), scored };
+    }),
+  );
+  const pairs = pairsOf(window, margin, window.length).map(({ better, worse }) => ({
+    chosen: scored[better]!,
+    rejected: scored[worse]!,
+  }));
+  const tokens = textsOf(window).reduce((total, { length }) => total + length, 0);
+  return { loss, metrics: rewardMetrics(pairs), tokens };
 }
+
+const textsOf = (comparisons: readonly Comparison[]): Int32Array[] => comparisons.flatMap(({ texts }) => texts);
 
 function pairsOf(batch: readonly Comparison[], margin: number, prompts: number): ScoredPair[] {
   let start = 0;

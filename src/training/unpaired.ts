@@ -1,14 +1,15 @@
-import { packSequences, type Sequence } from '../data/batch.ts';
+import { packSequences, type Sequence, trainedTokensOf } from '../data/batch.ts';
 import type { EncodedAnswer } from '../data/encode.ts';
 import { type KtoLoss, ktoBaseline, ktoLoss } from '../losses/kto.ts';
 import type { Model } from '../model/model.ts';
 import { add, mul, reshape, sub, sum } from '../tensor/primitives.ts';
 import { fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { sumOnHost } from './language-model.ts';
-import { type Optimizer, tapeOf } from './optimizer.ts';
-import { type PreferenceReport, preferenceMetrics, readAndRelease, rewardsOf, trainedTokens } from './preference.ts';
+import type { Optimizer } from './optimizer.ts';
+import { type PreferenceReport, preferenceMetrics, readAndRelease, rewardsOf } from './preference.ts';
+import { alone, type Ranks, shareOf } from './ranks.ts';
 import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
+import { backwardFromLoss, gradientOf } from './window.ts';
 
 /** An answer that is wanted or not, and its log π_ref. */
 export interface ReferencedAnswer extends EncodedAnswer {
@@ -34,24 +35,19 @@ export async function ktoStep(
   objective: KtoObjective,
 ): Promise<PreferenceReport> {
   const window = microBatches.flat();
-  const baseline = await klToReference(optimizer.model, reference, window, objective);
+  const { model, ranks } = optimizer;
+  const baseline = await klToReference(model, reference, window, { ...objective, ranks });
   const share = sharesOf(window, objective);
-  const losses: Tensor[] = [];
-  const policy: number[] = [];
-  for (const batch of microBatches) {
-    const tape = tapeOf(optimizer);
-    const [loss, logProbs] = tape.record((): [Tensor, Tensor] => {
-      const logProbs = sequenceLogProbs(optimizer.model, packSequences(batch));
-      return [windowLoss(logProbs, batch, baseline, objective, share), logProbs];
-    });
-    tape.backward(loss);
-    losses.push(loss);
-    for (const logProb of await readAndRelease(logProbs)) policy.push(logProb);
-  }
-  return answerReport(await sumOnHost(losses, optimizer.step + 1), policy, window, baseline, objective);
+  const { loss, logProbs } = await gradientOf(optimizer, microBatches, (batch, tape) =>
+    backwardFromLoss(tape, () => {
+      const logProbs = sequenceLogProbs(model, packSequences(batch));
+      return { loss: windowLoss(logProbs, batch, baseline, objective, share), logProbs };
+    }),
+  );
+  return answerReport(loss, logProbs, window, baseline, objective);
 }
 
-/** The same of any number of answers, without gradients. */
+/** Mean KTO loss of any number of answers, without gradients. */
 export async function evaluateAnswers(
   model: Model,
   answers: readonly ReferencedAnswer[],
@@ -77,11 +73,12 @@ async function klToReference(
   policy: Model,
   reference: Model,
   window: readonly EncodedAnswer[],
-  { maxLength }: KtoObjective,
+  { maxLength, ranks = alone }: Pick<KtoObjective, 'maxLength'> & { ranks?: Ranks },
 ): Promise<number> {
   if (window.length < 2) return 0;
-  const sequences = mismatched(window, maxLength);
-  return ktoBaseline(await logLikelihoods(policy, sequences), await logLikelihoods(reference, sequences));
+  const sequences = shareOf(mismatched(window, maxLength), ranks);
+  const under = async (model: Model) => ranks.gather(await logLikelihoods(model, sequences));
+  return ktoBaseline(await under(policy), await under(reference));
 }
 
 /**
@@ -107,7 +104,7 @@ export function mismatched(window: readonly EncodedAnswer[], maxLength: number):
 function sharesOf(window: readonly EncodedAnswer[], { nllWeight }: KtoObjective): { answer: number; token: number } {
   const wantedTokens = window
     .filter(({ desirable }) => desirable)
-    .reduce((total, answer) => total + trainedTokens(answer), 0);
+    .reduce((total, answer) => total + trainedTokensOf(answer), 0);
   return { answer: 1 / window.length, token: wantedTokens === 0 ? 0 : nllWeight / wantedTokens };
 }
 
@@ -141,7 +138,7 @@ function answerReport(
 ): PreferenceReport {
   const answers = window.map((answer, i) => ({
     desirable: answer.desirable,
-    tokens: trainedTokens(answer),
+    tokens: trainedTokensOf(answer),
     logProb: policy[i]!,
     reference: answer.reference,
   }));

@@ -8,9 +8,10 @@ import { presetConfig } from '../../src/model/presets.ts';
 import { copyModel } from '../../src/model/weights.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { fromHost } from '../../src/tensor/scope.ts';
-import { languageModelLoss, meanLoss, nextMicroBatches, sumOnHost } from '../../src/training/language-model.ts';
+import { languageModelLoss, meanLoss, nextMicroBatches } from '../../src/training/language-model.ts';
 import { newOptimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
 import { logLikelihoods } from '../../src/training/sequence-log-probs.ts';
+import { gradientOf } from '../../src/training/window.ts';
 
 let model: Model;
 beforeAll(async () => {
@@ -74,11 +75,19 @@ describe('means are over trained tokens', () => {
 });
 
 test('a loss that is not finite is an error of its step', async () => {
-  const scalar = (value: number) => fromHost(model.backend, Float64Array.of(value), [1]);
-  expect(await sumOnHost([scalar(1), scalar(2)], 7)).toBe(3);
+  const optimizer = { ...newOptimizer(model), step: 6 };
+  const lossOf = async (...losses: number[]) => {
+    const window = losses.map((loss) => [loss]);
+    const { loss } = await gradientOf(optimizer, window, ([value]) => ({
+      loss: fromHost(model.backend, Float64Array.of(value!), [1]),
+    }));
+    return loss;
+  };
+  expect(await lossOf(1, 2)).toBe(3);
   for (const broken of [Number.NaN, Number.POSITIVE_INFINITY]) {
-    await expect(sumOnHost([scalar(1), scalar(broken)], 7)).rejects.toThrow(`the loss of step 7 is ${broken}`);
+    await expect(lossOf(1, broken)).rejects.toThrow(`the loss of step 7 is ${broken}`);
   }
+  releaseOptimizer(optimizer);
 });
 
 test('a gradient that is not finite is an error of its step', async () => {
