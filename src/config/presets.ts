@@ -9,7 +9,7 @@ export function withPresets<Shape extends z.ZodRawShape>(shape: Shape, presets: 
   const preset = z
     .enum(Object.keys(presets))
     .optional()
-    .describe('defaults of a known implementation or paper, for the keys that are not given');
+    .describe('use the defaults of a known implementation or paper for keys that are not given');
   const schema = z.strictObject({ preset, ...shape });
   return z.preprocess((written) => ({ ...Object(written), ...presetValues(presets, written) }), schema);
 }

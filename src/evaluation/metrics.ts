@@ -104,7 +104,11 @@ const kinds = {
     linear: true,
     meaning: 'how far the policy is from where it began, in nats a response',
   },
-  klCoefficient: { label: 'KL coefficient', linear: true, meaning: 'weight of the KL to the reference in the rewards' },
+  klCoefficient: {
+    label: 'KL coefficient',
+    linear: true,
+    meaning: 'weight of the KL to the reference, subtracted from the rewards',
+  },
   learningRate: { label: 'learning rate', linear: true },
   loss: { label: 'loss', better: 'lower', meaning: 'what training makes smaller, on rows that it never sees' },
   margin: {

@@ -11,23 +11,21 @@ const folderName = z
 const keys = z.record(z.string(), z.unknown());
 
 export const pipelineSchema = z.strictObject({
-  name: folderName.describe('names the folder below checkpoints/'),
-  description: z.string().optional().describe('one line for people'),
+  name: folderName.describe("name of the run's folder in checkpoints/"),
+  description: z.string().optional().describe('one line that says what the pipeline does'),
   parameters: z
     .record(z.string(), z.string())
     .default({})
-    .describe('name and meaning of each value that --set name=value gives to a place of its name'),
-  withoutCompiler: z.string().optional().describe('recipe to run instead where there is no C++ compiler'),
-  seeds: z
-    .array(z.int().min(0))
-    .min(1)
-    .default([1])
-    .describe('each stage that draws random numbers runs once for each seed'),
+    .describe('values that a user gives with --set name=value: the name of each, and what it means'),
+  withoutCompiler: z.string().optional().describe('pipeline to run instead if there is no C++ compiler'),
+  seeds: z.array(z.int().min(0)).min(1).default([1]).describe('stages that use random numbers run once per seed'),
   variants: z
     .record(folderName, z.record(z.string(), keys))
     .default({})
-    .describe('per variant and stage, the keys that differ'),
-  stages: z.record(folderName, z.looseObject({ run: z.string() })).describe('per stage, what it runs and its keys'),
+    .describe('for each variant and stage, the keys that differ'),
+  stages: z
+    .record(folderName, z.looseObject({ run: z.string() }))
+    .describe('for each stage, what it runs and its keys'),
 });
 
 /** Runs of stages that a plan may have; nobody means to train more. */

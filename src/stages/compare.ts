@@ -63,7 +63,7 @@ function ofSameRun(candidates: readonly StageInput[], { variant, seed }: StageIn
 
 export const compareStage: Stage<CompareConfig, CompareState> = {
   name: 'compare',
-  summary: 'measure several models alike, for the report',
+  summary: 'measure several models in the same way, for the report',
   schema: compareSchema,
   inputs: {
     of: { kind: 'model', many: true },

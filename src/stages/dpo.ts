@@ -46,55 +46,55 @@ export const dpoSchema = z
     reference: z
       .string()
       .optional()
-      .describe('model that the policy is held to; `from` where it is left out')
+      .describe('reference model of the policy; by default, `from`')
       .meta({ condition: oneOf('loss', ...referenced) }),
     data: z.string().describe('preference pairs; for `kto` also single answers with a label'),
     loss: z
       .enum(preferenceLossKinds)
       .default('dpo')
-      .describe('what is made small; `kto` takes answers one by one, `orpo` and `simpo` have no reference'),
+      .describe('loss to minimise; `kto` takes single answers, `orpo` and `simpo` have no reference'),
     beta: z
       .number()
       .positive()
       .optional()
       .describe(
-        'how strongly the policy is held to the reference; for `orpo` the weight of the odds ratio, for `simpo` the scale of the scores (0.1; `simpo` 2)',
+        'how strongly the policy is tied to the reference; for `orpo` the weight of the odds ratio, for `simpo` the scale of the scores (0.1; `simpo` 2)',
       ),
     labelSmoothing: z
       .number()
       .min(0)
       .lt(0.5)
       .default(0)
-      .describe('share of pairs taken to be the wrong way round (cDPO)')
+      .describe('share of pairs assumed to be swapped (cDPO)')
       .meta({ condition: oneOf('loss', 'dpo') }),
     gamma: z
       .number()
       .nonnegative()
       .default(0.5)
-      .describe('by how much the chosen answer has to be ahead')
+      .describe('margin by which the chosen answer should score higher')
       .meta({ condition: oneOf('loss', 'simpo') }),
     desirableWeight: z
       .number()
       .positive()
       .default(1)
-      .describe('what a wanted answer counts')
+      .describe('weight of a wanted answer')
       .meta({ condition: oneOf('loss', 'kto') }),
     undesirableWeight: z
       .number()
       .positive()
       .default(1)
-      .describe('what an unwanted answer counts')
+      .describe('weight of an unwanted answer')
       .meta({ condition: oneOf('loss', 'kto') }),
     nllWeight: z
       .number()
       .nonnegative()
       .optional()
-      .describe('weight of the cross-entropy of chosen answers beside the loss (0; `orpo` 1)'),
+      .describe('weight of the cross-entropy of chosen answers, added to the loss (0; `orpo` 1)'),
     sinkingSteps: z
       .int()
       .nonnegative()
       .default(20)
-      .describe('steps in a row with chosen answers less likely than at first that give a warning; 0 = none'),
+      .describe('warn after this many consecutive steps with chosen answers less likely than at first; 0 = never'),
     ...conversationOptions,
     ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-5, warmup: 0.1, weightDecay: 0 }),
   })

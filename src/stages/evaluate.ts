@@ -53,58 +53,58 @@ export const measurementOptions = {
     .describe(
       'perplexity, or KIND:DATASET with perplexity, loss, choice, exactMatch, preference, winRate, or a town dataset',
     ),
-  text: z.string().optional().describe('text of the task perplexity').meta({ condition: bareTask }),
+  text: z.string().optional().describe('text for the task perplexity').meta({ condition: bareTask }),
   against: z
     .string()
     .optional()
-    .describe('of the task winRate: the model to beat, a stage or a directory')
+    .describe('opponent in the task winRate: a stage or a directory')
     .meta({ condition: tasksOf('winRate') }),
   judge: z
     .string()
     .optional()
-    .describe('a reward model: in the task winRate it judges beside the answers of the rows, and it scores the samples')
+    .describe("reward model that scores samples, and in the task winRate judges in addition to the rows' answers")
     .meta({ condition: either(tasksOf('winRate'), given('prompts')) }),
   holdOut: z
     .number()
     .min(0)
     .lt(1)
     .default(0)
-    .describe('share of each text, instruction and preference file that training held out; 0 = use all of it')
+    .describe('share of each text, instruction or preference file that training held out; 0 = use all of it')
     .meta({ condition: either(tasksOf('perplexity', 'loss', 'preference'), given('prompts')) }),
   window: z
     .int()
     .min(2)
     .default(256)
-    .describe('tokens in a window of the perplexity')
+    .describe('tokens per window of the perplexity')
     .meta({ condition: tasksOf('perplexity') }),
   windows: z
     .int()
     .positive()
     .optional()
-    .describe('windows of the perplexity, at most')
+    .describe('most windows of the perplexity')
     .meta({ condition: tasksOf('perplexity') }),
   maxLength: z
     .int()
     .min(2)
     .default(1024)
-    .describe('tokens of a conversation or pair; longer ones are cut')
+    .describe('most tokens of a conversation or pair; longer ones are cut')
     .meta({ condition: tasksOf('loss', 'preference') }),
   rows: z
     .int()
     .positive()
     .default(400)
-    .describe('rows of each other task, at most')
+    .describe('most rows of each other task')
     .meta({ condition: tasksOf('loss', 'choice', 'exactMatch', 'preference', 'winRate') }),
   maxNewTokens: z
     .int()
     .positive()
     .default(32)
-    .describe('tokens of a generated answer, at most')
+    .describe('most tokens of a generated answer')
     .meta({ condition: either(tasksOf('exactMatch', 'winRate'), given('prompts')) }),
   format: z
     .enum(['chat', 'plain'])
     .default('chat')
-    .describe('how choices are asked: chat template, or Question/Answer')
+    .describe('how choices are presented: with the chat template, or as Question/Answer')
     .meta({ condition: tasksOf('choice') }),
   prompts: z.string().optional().describe('prompts whose answers are shown as samples'),
   samples: z
@@ -142,7 +142,7 @@ export async function* evaluate(
 
 export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   name: 'evaluate',
-  summary: 'measure a model: perplexity, loss, multiple choice, exact answers, preferences, win rate',
+  summary: 'measure a model: perplexity, loss, multiple choice, exact match, preferences, win rate',
   schema: evaluateSchema,
   inputs: {
     from: { kind: 'model' },

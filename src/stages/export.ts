@@ -7,7 +7,7 @@ import type { Stage, StepRecord } from './stage.ts';
 
 export const exportSchema = z.strictObject({
   from: z.string().describe('model: a stage or a Hugging Face directory'),
-  dtype: z.enum(['f32', 'bf16', 'f16']).default('bf16').describe('type of the written weights'),
+  dtype: z.enum(['f32', 'bf16', 'f16']).default('bf16').describe('number format of the written weights'),
 });
 
 export type ExportConfig = z.infer<typeof exportSchema>;

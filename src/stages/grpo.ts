@@ -44,19 +44,23 @@ export const grpoPresets = {
 export const grpoSchema = reinforcementSchema(
   {
     samplesPerPrompt: z.int().min(2).default(8).describe('responses to each prompt'),
-    passes: z.int().positive().default(1).describe('passes over the responses of an iteration'),
+    passes: z.int().positive().default(1).describe("passes over an iteration's responses"),
     klCoefficient: z
       .number()
       .nonnegative()
       .default(0.04)
       .describe('weight of the KL to the reference (k3) in the loss'),
-    clipRange: z.number().positive().default(0.2).describe('how far the ratio may go below 1, and above it'),
-    clipHigher: z.number().positive().optional().describe('how far it may go above 1 instead; DAPO: 0.28'),
-    scale: z.enum(groupScales).default('deviation').describe('divisor of the advantages; none as in Dr. GRPO'),
+    clipRange: z
+      .number()
+      .positive()
+      .default(0.2)
+      .describe('largest distance of the probability ratio below 1, and above it'),
+    clipHigher: z.number().positive().optional().describe('largest distance above 1, if different; DAPO: 0.28'),
+    scale: z.enum(groupScales).default('deviation').describe('what advantages are divided by; none as in Dr. GRPO'),
     weighting: z
       .enum(tokenWeightings)
       .default('response')
-      .describe('what counts the same: each response, each token (DAPO), each possible token (Dr. GRPO)'),
+      .describe('what has equal weight: each response, each token (DAPO), or each possible token (Dr. GRPO)'),
   },
   grpoPresets,
 );
@@ -101,7 +105,7 @@ export async function* grpo(
 
 export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   name: 'grpo',
-  summary: 'align a model to rewards of several responses to a prompt, compared with each other (GRPO)',
+  summary: 'align a model by rewarding several responses to each prompt relative to each other (GRPO)',
   schema: grpoSchema,
   presets: grpoPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },

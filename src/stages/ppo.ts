@@ -62,48 +62,52 @@ import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from 
 export const ppoSchema = reinforcementSchema(
   {
     samplesPerPrompt: z.int().positive().default(1).describe('responses to each prompt'),
-    passes: z.int().positive().default(4).describe('passes over the responses of an iteration (PPO epochs)'),
+    passes: z.int().positive().default(4).describe("passes over an iteration's responses (PPO epochs)"),
     critic: z
       .enum(['auto', 'reward', 'policy', 'shared'])
       .default('auto')
       .describe(
-        "what values begin as: the reward model, the policy's decoder under a new head, or a head on the policy itself; auto = reward where its rewards are all that is learned from, as they are, else policy",
+        "what the critic starts as: the reward model, the policy's decoder with a new head, or a head on the policy itself; auto = reward if its unscaled rewards are all that is learned from, else policy",
       ),
     valueLr: z
       .number()
       .positive()
       .default(9e-6)
-      .describe('peak learning rate of a critic of its own')
+      .describe('peak learning rate of a separate critic')
       .meta({ condition: oneOf('critic', 'auto', 'reward', 'policy') }),
     valueWeight: z
       .number()
       .positive()
       .default(0.1)
-      .describe('what the loss of values counts on a shared trunk')
+      .describe('weight of the value loss on a shared trunk')
       .meta({ condition: oneOf('critic', 'shared') }),
-    klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
+    klCoefficient: z
+      .number()
+      .nonnegative()
+      .default(0.05)
+      .describe('weight of the KL to the reference, subtracted from the rewards'),
     klKind: z
       .enum(klKinds)
       .default('k1')
-      .describe('estimate of the KL of a token')
+      .describe("estimator of a token's KL")
       .meta({ condition: aboveZero('klCoefficient') }),
     klTarget: z
       .number()
       .positive()
       .optional()
-      .describe('KL in nats a response that the coefficient is adapted to')
+      .describe('KL to adapt the coefficient to, in nats per response')
       .meta({ condition: aboveZero('klCoefficient') }),
     klHorizon: z
       .number()
       .positive()
       .default(10_000)
-      .describe('responses in which the coefficient may change e-fold')
+      .describe('responses over which the coefficient may change by a factor of e')
       .meta({ condition: given('klTarget') }),
-    clipRange: z.number().positive().default(0.2).describe('how far the ratio may go from 1'),
-    valueClip: z.number().positive().default(0.2).describe('how far a value may go from what it was'),
-    gamma: z.number().min(0).max(1).default(1).describe('what the next reward counts'),
-    lambda: z.number().min(0).max(1).default(0.95).describe('of GAE: 0 trusts the critic, 1 the sampled returns'),
-    whitenRewards: z.boolean().default(false).describe('divide rewards by their deviation before GAE'),
+    clipRange: z.number().positive().default(0.2).describe('largest distance of the probability ratio from 1'),
+    valueClip: z.number().positive().default(0.2).describe('largest change of a value from its value at sampling time'),
+    gamma: z.number().min(0).max(1).default(1).describe("discount of the next token's reward"),
+    lambda: z.number().min(0).max(1).default(0.95).describe('λ of GAE: 0 trusts the critic, 1 the sampled returns'),
+    whitenRewards: z.boolean().default(false).describe('divide rewards by their standard deviation before GAE'),
   },
   ppoPresets,
 );
@@ -212,7 +216,7 @@ const savedSchema = z.strictObject({ klCoefficient: z.number().nonnegative() });
 
 export const ppoStage: Stage<PpoConfig, PpoState> = {
   name: 'ppo',
-  summary: 'align a model to rewards of its own responses, with a critic (PPO)',
+  summary: 'align a model by rewarding its own responses, with a critic (PPO)',
   schema: ppoSchema,
   presets: ppoPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },

@@ -39,7 +39,7 @@ function placementKeys(): object {
 }
 
 const keys = z.strictObject({
-  model: z.enum(presetNames).default('9m').describe('size preset; the vocabulary is the tokenizer’s'),
+  model: z.enum(presetNames).default('9m').describe("size preset; the vocabulary is the tokenizer's"),
   norm: z
     .enum(placements.map(({ name }) => name))
     .default('pre')
@@ -48,8 +48,13 @@ const keys = z.strictObject({
   tieWordEmbeddings: z.boolean().default(false).describe('use the embedding as the head'),
   tokenizer: z.string().describe('tokenizer: a stage or a directory'),
   data: z.string().describe('text to train on'),
-  holdOut: z.number().min(0).lt(1).default(0).describe('share of each text, from its end, that is never trained on'),
-  length: z.int().min(2).default(256).describe('tokens in a training window'),
+  holdOut: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of each text, taken from its end, to hold out from training'),
+  length: z.int().min(2).default(256).describe('tokens per training window'),
   ...trainingOptions({ epochs: 1, batchSize: 16, lr: 1e-3, warmup: 0.1, weightDecay: 0.1 }),
 });
 

@@ -16,24 +16,24 @@ import type { Metrics, StageRun } from './stage.ts';
  * 2022).
  */
 export const pretrainingMixOptions = {
-  pretrainData: z.string().optional().describe('text whose loss is added to that of each update (PPO-ptx)'),
+  pretrainData: z.string().optional().describe('text whose language-modelling loss is added to each update (PPO-ptx)'),
   pretrainWeight: z
     .number()
     .positive()
     .default(0.05)
-    .describe('what that loss, a mean over tokens, is multiplied by')
+    .describe('weight of that loss (a mean over tokens)')
     .meta({ condition: given('pretrainData') }),
   pretrainRatio: z
     .number()
     .positive()
     .default(1)
-    .describe('windows of that text for each response of an update')
+    .describe('windows of that text per response of an update')
     .meta({ condition: given('pretrainData') }),
   pretrainLength: z
     .int()
     .min(2)
     .default(256)
-    .describe('tokens of such a window')
+    .describe('tokens per window of that text')
     .meta({ condition: given('pretrainData') }),
 };
 

@@ -10,13 +10,18 @@ import type { PromptTokens } from '../training/rollout.ts';
 import type { StageRun } from './stage.ts';
 
 export const promptOptions = {
-  data: z.string().describe('prompts, with answers where they are verified'),
-  maxNewTokens: z.int().positive().default(48).describe('tokens of a response, at most'),
+  data: z.string().describe('prompts, with the answers if responses are verified'),
+  maxNewTokens: z.int().positive().default(48).describe('most tokens in a response'),
   onTooLong: z
     .enum(['error', 'drop'])
     .default('error')
-    .describe('what to do with prompts that leave no room for maxNewTokens in the context of the model'),
-  holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
+    .describe("what to do with prompts that leave no room for maxNewTokens in the model's context"),
+  holdOut: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of the rows, taken from the end, to hold out from training'),
 };
 
 type PromptConfig = z.infer<z.ZodObject<typeof promptOptions>>;

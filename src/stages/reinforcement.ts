@@ -35,33 +35,39 @@ export const reinforcementOptions = {
   from: z.string().describe('policy and reference: a stage or a Hugging Face directory'),
   ...promptOptions,
   ...rewardOptions,
-  temperature: z.number().positive().default(1).describe('of sampling, and of the log-probabilities that are trained'),
-  minibatches: z.int().positive().default(1).describe('updates in a pass over the responses of an iteration'),
-  entropyCoefficient: z
+  temperature: z
     .number()
-    .nonnegative()
-    .default(0)
-    .describe('what the entropy of a token counts against its loss'),
-  maxKl: z.number().positive().default(50).describe('KL to the reference, in nats a response, that ends training'),
-  referenceEvery: z.int().positive().optional().describe('iterations after which the reference follows the policy'),
+    .positive()
+    .default(1)
+    .describe('temperature of sampling, and of the log-probabilities that are trained'),
+  minibatches: z.int().positive().default(1).describe("updates per pass over an iteration's responses"),
+  entropyCoefficient: z.number().nonnegative().default(0).describe('weight of the entropy bonus'),
+  maxKl: z
+    .number()
+    .positive()
+    .default(50)
+    .describe('end the run if the KL to the reference exceeds this, in nats per response'),
+  referenceEvery: z.int().positive().optional().describe('iterations between updates of the reference from the policy'),
   referenceMix: z
     .number()
     .positive()
     .max(1)
     .default(1)
-    .describe('how far it does: 1 = it becomes the policy, 0.008 = a moving average of decay 0.992')
+    .describe(
+      'share of the policy in such an update: 1 = a copy of the policy, 0.008 = a moving average of decay 0.992',
+    )
     .meta({ condition: given('referenceEvery') }),
   averageDecay: z
     .number()
     .min(0)
     .lt(1)
     .optional()
-    .describe('decay of a moving average over the updates of the policy, which becomes the result; InstructGPT: 0.992'),
+    .describe("decay of a moving average of the policy's weights, which becomes the result; InstructGPT: 0.992"),
   ...pretrainingMixOptions,
   ...training,
-  steps: training.steps.describe('iterations of sampling and updating; alternative to epochs'),
+  steps: training.steps.describe('iterations of sampling and updating; an alternative to epochs'),
   epochs: training.epochs.describe('passes over the prompts'),
-  batchSize: training.batchSize.describe('prompts of an iteration'),
+  batchSize: training.batchSize.describe('prompts per iteration'),
   evalEvery: training.evalEvery.describe('iterations between evaluations'),
   sampleEvery: training.sampleEvery.describe('iterations between samples').meta({ condition: undefined }),
   saveEvery: training.saveEvery.describe('iterations between saved states'),

@@ -44,14 +44,14 @@ const { sampleEvery: _, ...training } = trainingOptions({
 });
 
 export const rewardSchema = z.strictObject({
-  from: z.string().describe('language model whose decoder is trained on: a stage or a Hugging Face directory'),
-  data: z.string().describe('preference pairs; those of the same prompt are trained together'),
-  margin: z.number().nonnegative().default(0).describe('by how much the preferred answer has to be ahead'),
+  from: z.string().describe('language model whose decoder is trained further: a stage or a Hugging Face directory'),
+  data: z.string().describe('preference pairs; pairs with the same prompt stay in one batch'),
+  margin: z.number().nonnegative().default(0).describe('margin by which the preferred answer should score higher'),
   centring: z
     .number()
     .nonnegative()
     .default(0)
-    .describe('weight of (sum of both scores)², which holds them near 0; 0.01 is usual'),
+    .describe('weight of (sum of both scores)², which keeps scores near 0; usually 0.01'),
   ...conversationOptions,
   ...training,
 });

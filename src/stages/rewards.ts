@@ -28,19 +28,19 @@ export const rewardOptions = {
   reward: z
     .string()
     .optional()
-    .describe('reward model: a stage or a Hugging Face directory; a .ts or .js file is taken as rewardFunction'),
+    .describe('reward model: a stage or a Hugging Face directory; a .ts or .js file means rewardFunction'),
   rewardWeight: weight('the rewards of the reward model').meta({ condition: given('reward') }),
   verify: z
     .enum(['none', ...verifications])
     .default('none')
     .describe(
-      'reward 1 for the answer of the row: the same text, the same last number, a regular expression or a JSON schema',
+      "reward 1 if the response matches the row's answer: the same text, the same last number, a regular expression or a JSON schema",
     ),
   verifyWeight: weight('the rewards of verified answers').meta({ condition: oneOf('verify', ...verifications) }),
   jsonSchema: z
     .string()
     .optional()
-    .describe('JSON schema: a file; reward 1 for a response that is JSON and satisfies it'),
+    .describe('file with a JSON schema; reward 1 if the response is JSON that satisfies it'),
   jsonSchemaWeight: weight('the rewards of the JSON schema').meta({ condition: given('jsonSchema') }),
   rewardFunction: z
     .string()
@@ -50,9 +50,15 @@ export const rewardOptions = {
   scoreScale: z
     .enum(scoreScales)
     .default('none')
-    .describe('divide scores by their running standard deviation; standard: and take their running mean off first'),
-  scoreClip: z.number().positive().optional().describe('largest absolute score, after scoreScale'),
-  missingEosPenalty: z.number().nonnegative().default(1).describe('taken off the score of a response that is cut off'),
+    .describe(
+      'deviation = divide scores by their running standard deviation; standard = also subtract their running mean first',
+    ),
+  scoreClip: z.number().positive().optional().describe('largest absolute value of a score, after scoreScale'),
+  missingEosPenalty: z
+    .number()
+    .nonnegative()
+    .default(1)
+    .describe('subtracted from the score of a response that was cut off'),
 };
 
 export type RewardConfig = z.infer<z.ZodObject<typeof rewardOptions>> & { data: string };

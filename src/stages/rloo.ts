@@ -41,9 +41,17 @@ export const rlooPresets = {
 export const rlooSchema = reinforcementSchema(
   {
     samplesPerPrompt: z.int().min(2).default(4).describe('responses to each prompt'),
-    passes: z.int().positive().default(1).describe('passes over the responses of an iteration'),
-    klCoefficient: z.number().nonnegative().default(0.05).describe('weight of the KL to the reference in the rewards'),
-    clipRange: z.number().positive().default(0.2).describe('how far the ratio of a whole response may go from 1'),
+    passes: z.int().positive().default(1).describe("passes over an iteration's responses"),
+    klCoefficient: z
+      .number()
+      .nonnegative()
+      .default(0.05)
+      .describe('weight of the KL to the reference, subtracted from the rewards'),
+    clipRange: z
+      .number()
+      .positive()
+      .default(0.2)
+      .describe("largest distance from 1 of a whole response's probability ratio"),
   },
   rlooPresets,
 );

@@ -25,9 +25,14 @@ import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
 
 /** What the stages that read conversations can be told about them. */
 export const conversationOptions = {
-  holdOut: z.number().min(0).lt(1).default(0).describe('share of the rows, from the end, that is never trained on'),
-  maxLength: z.int().min(2).optional().describe('tokens that a row may have; without it, all that the model takes'),
-  onTooLong: z.enum(['error', 'drop', 'truncate']).default('error').describe('what to do with longer rows'),
+  holdOut: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of the rows, taken from the end, to hold out from training'),
+  maxLength: z.int().min(2).optional().describe('most tokens in a row; by default, as many as the model can take'),
+  onTooLong: z.enum(['error', 'drop', 'truncate']).default('error').describe('what to do with rows that are longer'),
 };
 
 /** Tokens that a row may have. */

@@ -4,9 +4,18 @@ import { type TrainedTokenizer, trainTokenizer } from '../tokenizer/train.ts';
 import type { Stage, StageRun, StepRecord } from './stage.ts';
 
 export const tokenizerSchema = z.strictObject({
-  data: z.string().describe('text to learn the merges from'),
-  holdOut: z.number().min(0).lt(1).default(0).describe('share of each text that later stages hold out; not read here'),
-  vocabSize: z.int().positive().default(32000).describe('tokens, special tokens and the 256 bytes included'),
+  data: z.string().describe('text to train on'),
+  holdOut: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of each text that later stages hold out; the tokenizer is not trained on it'),
+  vocabSize: z
+    .int()
+    .positive()
+    .default(32000)
+    .describe('size of the vocabulary, including special tokens and the 256 bytes'),
 });
 
 export type TokenizerConfig = z.infer<typeof tokenizerSchema>;
@@ -33,7 +42,7 @@ export async function* tokenizer(
 
 export const tokenizerStage: Stage<TokenizerConfig, TokenizerState> = {
   name: 'tokenizer',
-  summary: 'learn a byte-level BPE tokenizer from text',
+  summary: 'train a byte-level BPE tokenizer on text',
   schema: tokenizerSchema,
   inputs: {},
   result: 'tokenizer',

@@ -12,50 +12,54 @@ export function trainingOptions(defaults: {
 }) {
   const count = () => z.int().positive();
   return {
-    steps: count().optional().describe('optimiser steps; alternative to epochs'),
+    steps: count().optional().describe('optimizer steps; an alternative to epochs'),
     epochs: (defaults.epochs === undefined
       ? z.number().positive().optional()
       : z.number().positive().default(defaults.epochs)
     )
       .describe('passes over the data')
       .meta({ condition: absent('steps') }),
-    batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs, answers) in a micro-batch'),
-    accumulate: count().default(1).describe('micro-batches in an optimiser step'),
+    batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs or answers) per micro-batch'),
+    accumulate: count().default(1).describe('micro-batches per optimizer step'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
     schedule: z.enum(scheduleNames).default('cosine').describe('learning rate after the warm-up'),
     warmup: z
       .number()
       .nonnegative()
       .default(defaults.warmup)
-      .describe('steps of warm-up, or below 1 a share of all steps, rounded up'),
+      .describe('warm-up steps; below 1: a share of all steps, rounded up'),
     minLr: z
       .number()
       .min(0)
       .max(1)
       .default(0.1)
-      .describe('share of the peak rate that the schedule falls towards; no step has it, the last is just above')
+      .describe('share of the peak rate that the schedule decays to, which it would reach one step after the last')
       .meta({ condition: oneOf('schedule', 'cosine', 'linear') }),
-    weightDecay: z.number().nonnegative().default(defaults.weightDecay).describe('decoupled decay of matrices'),
+    weightDecay: z
+      .number()
+      .nonnegative()
+      .default(defaults.weightDecay)
+      .describe('decoupled weight decay, of matrices only'),
     beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
     beta2: z.number().min(0).lt(1).default(0.95).describe('decay of the second moment'),
-    epsilon: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
+    epsilon: z.number().positive().default(1e-8).describe('added to the square root of the second moment'),
     recompute: z
       .boolean()
       .default(false)
-      .describe('compute layers again for their gradients: long sequences take less memory, a step a third more time'),
+      .describe('recompute layers in the backward pass: less memory for long sequences, steps a third slower'),
     clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
     evalEvery: count().optional().describe('steps between evaluations').meta({ condition: heldOutRows }),
-    evalRows: count().default(256).describe('rows of an evaluation, at most').meta({ condition: heldOutRows }),
+    evalRows: count().default(256).describe('most rows per evaluation').meta({ condition: heldOutRows }),
     sampleEvery: count().optional().describe('steps between samples').meta({ condition: heldOutRows }),
     saveEvery: count().optional().describe('steps between saved states'),
     best: z
       .string()
       .optional()
-      .describe('held-out metric whose best state becomes the result, such as loss')
+      .describe('held-out metric, such as loss, whose best state becomes the result')
       .meta({ condition: given('evalEvery') }),
     patience: count()
       .optional()
-      .describe('evaluations without a better `best` after which training stops')
+      .describe('stop after this many evaluations without a better `best`')
       .meta({ condition: given('best') }),
   };
 }

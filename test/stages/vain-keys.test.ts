@@ -225,6 +225,6 @@ it('help and documentation say when a key has an effect', () => {
   const horizon = ppo.filter(({ name }) => name === 'klHorizon');
   expect(keysTable(horizon)).toContain('e-fold (only with `klTarget`) |');
   expect(flagsOf(horizon[0]!)[0]!.description).toBe(
-    'responses in which the coefficient may change e-fold (only with --kl-target) (default: 10000)',
+    'responses over which the coefficient may change by a factor of e (only with --kl-target) (default: 10000)',
   );
 });
