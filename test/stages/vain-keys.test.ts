@@ -223,7 +223,7 @@ stages:
 it('help and documentation say when a key has an effect', () => {
   const ppo = schemaKeys(stages.find(({ name }) => name === 'ppo')!.schema);
   const horizon = ppo.filter(({ name }) => name === 'klHorizon');
-  expect(keysTable(horizon)).toContain('e-fold (only with `klTarget`) |');
+  expect(keysTable(horizon)).toContain('by a factor of e (only with `klTarget`) |');
   expect(flagsOf(horizon[0]!)[0]!.description).toBe(
     'responses over which the coefficient may change by a factor of e (only with --kl-target) (default: 10000)',
   );
