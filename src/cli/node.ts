@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import type { ChildMessage } from '../pipeline/child.ts';
+import type { ChildMessage } from '../pipeline/executors/local.ts';
 import { runNode } from '../pipeline/run-node.ts';
 import { listenForStop, stopStatus } from '../pipeline/stop.ts';
 import { openLog } from '../runs/log-file.ts';

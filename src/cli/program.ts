@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { withKebabFlags } from '../config/flags.ts';
+import type { ExecutorKind } from '../pipeline/executors/executor.ts';
+import { executors as shippedExecutors } from '../pipeline/executors/index.ts';
 import type { Stage } from '../stages/stage.ts';
 import { visible } from '../visible.ts';
 import { addBenchCommand } from './bench.ts';
@@ -21,6 +23,7 @@ import { wrongArguments } from './wrong-arguments.ts';
 /** What a command needs to know of the program it belongs to. */
 export interface Program {
   stages: readonly Stage[];
+  executors: readonly [ExecutorKind, ...ExecutorKind[]];
   /** Arguments as they were typed, for messages that say how to go on. */
   argv: readonly string[];
   /** Makes a command's action set the exit status. */
@@ -30,14 +33,19 @@ export interface Program {
 /** `mixtune` without a command prints the help, as an error. */
 const isAskedForHelp = ({ code }: CommanderError): boolean => code === 'commander.help';
 
-/** Runs one command of `mixtune` with these stages and returns its exit status. */
-export async function runCommandLine(argv: readonly string[], stages: readonly Stage[]): Promise<number> {
+/** Runs one command of `mixtune` with these stages and executors and returns its exit status. */
+export async function runCommandLine(
+  argv: readonly string[],
+  stages: readonly Stage[],
+  executors: Program['executors'] = shippedExecutors,
+): Promise<number> {
   // Whoever reads the output (such as `head`) may have enough of it; what is said beside it may be read by nobody.
   process.stderr.on('error', () => undefined);
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
   let status = 0;
   const program: Program = {
     stages,
+    executors,
     argv,
     action:
       (run) =>

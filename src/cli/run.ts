@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Contents, contentsBelow } from '../pipeline/contents.ts';
-import type { NodeOutcome } from '../pipeline/executor.ts';
+import type { NodeOutcome } from '../pipeline/executors/executor.ts';
 import type { NodeStatus } from '../pipeline/node-folder.ts';
 import { parsePipeline } from '../pipeline/pipeline-file.ts';
 import { makePlan, type Plan, planDocument } from '../pipeline/plan.ts';
@@ -24,12 +24,13 @@ interface RunFlags {
   startAt?: string;
   dryRun: boolean;
   jobs: number;
+  executor?: string;
   out?: string;
   json: boolean;
 }
 
 export function addRunCommand(parent: Command, program: Program): void {
-  parent
+  const command = parent
     .command('run')
     .summary('run a pipeline: a shipped recipe by its name, or a file')
     .description('Run a pipeline: a shipped recipe by its name, or a file. What is finished is not run again.')
@@ -43,9 +44,17 @@ export function addRunCommand(parent: Command, program: Program): void {
     .addOption(jsonOption())
     .addHelpText('after', () => `\nRecipes: ${recipeNames().join(', ')}`)
     .action(program.action((name: string, flags: RunFlags) => run(name, flags, program)));
+  if (program.executors.length > 1) command.addOption(executorOption(program.executors));
 }
 
-async function run(name: string, flags: RunFlags, { stages, argv, action }: Program): Promise<number> {
+/** Asked for only where there is a choice. */
+function executorOption([first, ...others]: Program['executors']): Option {
+  const names = [first, ...others].map(({ name }) => name);
+  return new Option('--executor <name>', 'what runs the stages').choices(names).default(first.name);
+}
+
+async function run(name: string, flags: RunFlags, program: Program): Promise<number> {
+  const { stages, executors, argv } = program;
   const { plan, withoutCompiler } = await planOf(name, flags, stages);
   const statuses = await selectNodes(plan, flags);
   if (flags.dryRun) {
@@ -56,15 +65,18 @@ async function run(name: string, flags: RunFlags, { stages, argv, action }: Prog
   const engine = await nativeAvailability();
   if (!engine.available && withoutCompiler) {
     tell(`running \`${withoutCompiler}\` instead of \`${name}\`, small enough for plain TypeScript`);
-    return run(withoutCompiler, flags, { stages, argv, action });
+    return run(withoutCompiler, flags, program);
   }
   if (!engine.available) tell(`the native engine cannot be used: ${engine.reason}`);
   const progress = openProgress();
-  const done = await runPlan(plan, {
-    statuses,
+  const executor = (executors.find((kind) => kind.name === flags.executor) ?? executors[0]).open({
     jobs: flags.jobs,
     threads: Math.max(1, Math.floor(availableParallelism() / flags.jobs)),
     command: [...process.execArgv, process.argv[1]!],
+  });
+  const done = await runPlan(plan, {
+    statuses,
+    executor,
     arguments: argv,
     stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
     saving: (signal) => progress.say(`${signal}: each running stage saves after its step and goes on`),

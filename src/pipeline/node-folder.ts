@@ -9,6 +9,7 @@ import { fileNames } from '../runs/file-names.ts';
 import { requireUnlocked } from '../runs/lock.ts';
 import type { Machine } from '../runs/machine.ts';
 import { type NodeJob, readJob, writeJob } from '../runs/node-file.ts';
+import { forgetEnding } from '../runs/record-log.ts';
 import { readRecords } from '../runs/records.ts';
 import { readRun, unequal } from '../runs/run.ts';
 import { freeFolder, shown } from './output-check.ts';
@@ -63,6 +64,7 @@ export async function prepareOwnFolder(node: PlanNode, status: NodeStatus): Prom
 
 /** Writes what the node's process will be told, and what it ran with for those who look later. */
 async function describeRun({ job, config, origins }: PlanNode): Promise<void> {
+  await forgetEnding(join(job.directory, fileNames.records));
   await writeJob(job);
   const header = `${job.id}: what \`${job.run}\` ran with, and where each value came from`;
   await writeFileAtomically(

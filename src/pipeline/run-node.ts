@@ -60,9 +60,11 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   }
 }
 
-async function recordFailure(session: Pick<Session, 'metrics' | 'warn'>, { message }: Error): Promise<void> {
+async function recordFailure(session: Pick<Session, 'metrics' | 'warn'>, error: Error): Promise<void> {
   const last = (await readRecords(session.metrics.file)).at(-1);
-  await appendLast(session, { type: 'failed', step: last?.step ?? 0, seconds: last?.seconds ?? 0, message });
+  const refused = error instanceof RequestError ? { refused: true } : {};
+  const place = { step: last?.step ?? 0, seconds: last?.seconds ?? 0 };
+  await appendLast(session, { type: 'failed', ...place, message: error.message, ...refused });
 }
 
 type Opened = NodeRunOptions & Pick<Session, 'job' | 'metrics'>;

@@ -1,10 +1,9 @@
-import type { ChildProcess } from 'node:child_process';
 import { WriteError } from '../checkpoint/write-error.ts';
 import { writeReport } from '../report/write-report.ts';
 import type { Warn } from '../runs/log-file.ts';
 import { writePlan } from '../runs/plan-file.ts';
-import { signalChildren, signalGroups, suspendTogether } from './children.ts';
-import { type ExecutionListener, execute, type NodeOutcome } from './executor.ts';
+import { execute } from './execute.ts';
+import type { ExecutionListener, Executor, NodeOutcome, Running } from './executors/executor.ts';
 import { type NodeStatus, requireWritable } from './node-folder.ts';
 import { type Plan, planDocument } from './plan.ts';
 import { untilWritten } from './retry.ts';
@@ -22,46 +21,55 @@ export interface PlanRun {
 
 export interface PlanRunOptions {
   statuses: ReadonlyMap<string, NodeStatus>;
-  command: readonly string[];
+  executor: Executor;
   /** What followed `mixtune` on the command line. */
   arguments: readonly string[];
-  jobs: number;
-  threads: number;
   listener: ExecutionListener;
-  /** Hears that children were told to stop. */
+  /** Hears that running nodes were told to stop. */
   stopping(reason: StopReason): void;
-  /** Hears that children were told to save and go on. */
+  /** Hears that running nodes were told to save and go on. */
   saving(signal: NodeJS.Signals): void;
   warn: Warn;
 }
 
-/** Runs what is not finished, forwards signals to it, and writes the report whatever came out. */
+/** Runs what is not finished, passes on what signals ask for, and writes the report whatever came out. */
 export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<PlanRun> {
   await requireWritable(plan.directory);
   const { pipeline, nodes } = planDocument(plan);
   await writePlan(plan.directory, { pipeline, arguments: [...options.arguments], nodes });
   const begun = performance.now();
-  const children = new Set<ChildProcess>();
+  const running = new Set<Running>();
   const stop = listenForStop({
     stopping(reason) {
-      signalChildren(children, reason === 'parent gone' ? 'SIGTERM' : reason);
+      for (const node of running) node.stop(reason);
       options.stopping(reason);
     },
     again(reason) {
-      signalGroups(children, 'SIGKILL');
+      for (const node of running) node.kill();
       process.exit(stopStatus(reason));
     },
     saving(signal) {
-      signalChildren(children, signal);
+      for (const node of running) node.save();
       options.saving(signal);
     },
   });
-  suspendTogether(children);
-  const outcomes = await execute(plan, { ...options, stop, children });
+  suspendTogether(running);
+  const outcomes = await execute(plan, { ...options, stop, running });
   const report = await writtenReport(plan.directory, options.warn, () => stop.reason !== undefined);
   const seconds = (performance.now() - begun) / 1000;
   const status = statusOf(outcomes, stop.reason);
   return { outcomes, seconds, report, stopped: stop.reason, status: status === 0 && !report ? 1 : status };
+}
+
+/** Ctrl-Z suspends this process with the nodes that run on it, and whatever wakes it wakes them too. */
+function suspendTogether(running: ReadonlySet<Running>): void {
+  process.on('SIGTSTP', () => {
+    for (const node of running) node.suspend?.();
+    process.kill(process.pid, 'SIGSTOP');
+  });
+  process.on('SIGCONT', () => {
+    for (const node of running) node.resume?.();
+  });
 }
 
 /** A report that the disk refuses costs nothing else: all that it shows is in the folders of the nodes. */

@@ -21,15 +21,8 @@ export function isStopSignal(signal: string | null): signal is StopSignal {
 }
 
 /** Exit status of a command that a wish to stop ended, as shells have it. */
-export function stopStatus(reason: StopReason): number {
-  return 128 + constants.signals[reason === 'parent gone' ? 'SIGTERM' : reason];
-}
-
-const stopStatuses: ReadonlySet<number> = new Set(stopSignals.map(stopStatus));
-
-/** True where an exit status says that a process was stopped from outside, and neither done nor failed. */
-export function isStopStatus(status: number): boolean {
-  return stopStatuses.has(status);
+export function stopStatus(reason: string): number {
+  return 128 + constants.signals[isStopSignal(reason) ? reason : 'SIGTERM'];
 }
 
 export interface StopListener {

@@ -1,4 +1,4 @@
-import { appendFileSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
 import { WriteError, writeError } from '../checkpoint/write-error.ts';
 import type { Warn } from './log-file.ts';
@@ -21,7 +21,8 @@ export interface RecordLog {
 }
 
 export function openRecordLog(file: string, warn: Warn): RecordLog {
-  let waiting: string[] = [];
+  // A line that a crash cut short is no part of the next.
+  let waiting: string[] = isCutShort(file) ? ['\n'] : [];
   /** Bytes of whole records, to which a failed append is cut back. */
   let whole = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   let isRefused = false;
@@ -55,10 +56,34 @@ export function openRecordLog(file: string, warn: Warn): RecordLog {
       const kept = place ? (await readRecords(file)).filter((record) => isBefore(record, place)) : [];
       const text = kept.map(lineOf).join('');
       await writeFileAtomically(file, text);
+      waiting = [];
       whole = Buffer.byteLength(text);
     },
   };
 }
+
+/** Takes the end off the log of a run that is about to go on. @throws WriteError */
+export async function forgetEnding(file: string): Promise<void> {
+  const records = await readRecords(file);
+  if (!records.some(isEnding)) return;
+  const kept = records.filter((record) => !isEnding(record));
+  await writeFileAtomically(file, kept.map(lineOf).join(''));
+}
+
+function isCutShort(file: string): boolean {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size === 0) return false;
+  const descriptor = openSync(file, 'r');
+  try {
+    const last = Buffer.alloc(1);
+    readSync(descriptor, last, 0, 1, size - 1);
+    return last[0] !== newline;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const newline = 0x0a;
 
 const measurements: ReadonlySet<string> = new Set(['eval', 'sample']);
 

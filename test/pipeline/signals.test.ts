@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { NodeOutcome } from '../../src/pipeline/executor.ts';
+import type { NodeOutcome } from '../../src/pipeline/executors/executor.ts';
 import { statusOf } from '../../src/pipeline/run-plan.ts';
 import type { StopReason } from '../../src/pipeline/stop.ts';
 import { counter, records, startCounter, until, untilStep } from './command.ts';

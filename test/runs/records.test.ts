@@ -36,6 +36,12 @@ it('a line that is no record is left out', async () => {
   expect(await readRecords(file)).toEqual([{ type: 'step', step: 7 }]);
 });
 
+it('a line that a crash cut short is no part of the next', async () => {
+  await writeFile(file, '{"type":"step","step":1}\n{"type":"step","st');
+  openRecordLog(file, fail).append({ type: 'failed', step: 1, seconds: 2, message: 'ended by SIGKILL' });
+  expect((await readRecords(file)).map(({ type }) => type)).toEqual(['step', 'failed']);
+});
+
 describe('a log that is gone on with', () => {
   const types = ['start 0', 'step 1', 'eval 1', 'step 2', 'sample 2', 'eval 2', 'stopped 2', 'step 3'];
   const written = types.map((text) => {
