@@ -1,12 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts') && !name.startsWith('interop'))
+  .map((name) => join('test', name));
+/** Files that replace modules have them to themselves; all others of a worker load each module once. */
+const alone = files.filter((file) => /\bvi\.(mock|resetModules)\(/.test(readFileSync(file, 'utf8')));
+
+const project = (name: string, include: string[], isolate: boolean, groupOrder: number) => ({
+  extends: true as const,
+  test: { name, include, isolate, sequence: { groupOrder } },
+});
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**'],
     globalSetup: ['test/compile-engine.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    setupFiles: ['test/typed-arrays.ts'],
+    env: {
+      NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('test/one-core.mjs', import.meta.url)}`,
+    },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
+    maxWorkers: availableParallelism(),
+    projects: [
+      project(
+        'tests',
+        files.filter((file) => !alone.includes(file)),
+        false,
+        0,
+      ),
+      project('tests that replace modules', alone, true, 1),
+    ],
   },
 });

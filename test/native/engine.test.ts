@@ -64,16 +64,16 @@ describe.runIf(available)('native engine', () => {
     '1, 2 and 4 threads give the same bits in %s',
     async (precision) => {
       const single = await createNativeBackend({ precision, threads: 1 });
-      for (const threads of [2, 4]) {
-        const team = await createNativeBackend({ precision, threads });
-        for (const which of [...primitiveCases, ...fusedCases]) {
-          const values = drawInputs(which);
-          expect(await differentiate(team, which, values), which.name).toEqual(
-            await differentiate(single, which, values),
-          );
-        }
-        await team.dispose();
+      const teams = [
+        await createNativeBackend({ precision, threads: 2 }),
+        await createNativeBackend({ precision, threads: 4 }),
+      ];
+      for (const which of [...primitiveCases, ...fusedCases]) {
+        const values = drawInputs(which);
+        const expected = await differentiate(single, which, values);
+        for (const team of teams) expect(await differentiate(team, which, values), which.name).toEqual(expected);
       }
+      for (const team of teams) await team.dispose();
       await single.dispose();
     },
     300_000,
@@ -86,10 +86,11 @@ describe.runIf(available)('native engine', () => {
   ] as const)('f32 products of %i × %i × %i are as exact as sums of floats', async (...sizes) => {
     for (const { values, terms } of await linearProducts(backend, sizes, (data) => data)) {
       let largest = 0;
-      for (const [i, value] of values.entries()) {
+      // Every 7th element lies in every row and every column.
+      for (let i = 0; i < values.length; i += 7) {
         const products = terms(i);
         const size = products.reduce((total, product) => total + Math.abs(product), 0);
-        largest = Math.max(largest, Math.abs(value - sumOf(products)) / size);
+        largest = Math.max(largest, Math.abs(values[i]! - sumOf(products)) / size);
       }
       // As a share of Σ |terms|, floats err by some 2⁻²², sums of two bfloat16 by 2⁻¹⁶.
       expect(largest).toBeLessThan(5e-7);

@@ -1,0 +1,10 @@
+/**
+ * Tests run beside each other, one worker to a core, and so do the programs that they start. Here every one of them
+ * believes that its machine has a single core: threads of several engines that wait for each other would only take
+ * turns. What a test says of threads itself holds.
+ */
+import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
+
+os.availableParallelism = () => 1;
+syncBuiltinESMExports();
