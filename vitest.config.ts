@@ -15,6 +15,8 @@ const project = (name: string, include: string[], isolate: boolean, groupOrder: 
 });
 
 export default defineConfig({
+  // What imports the built program where it is a process of its own imports the sources in that of a test.
+  resolve: { alias: [{ find: /^\.\.\/\.\.\/dist\/(.*)\.js$/, replacement: join(import.meta.dirname, 'src/$1.ts') }] },
   test: {
     globalSetup: ['test/compile-engine.ts'],
     setupFiles: ['test/typed-arrays.ts'],

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mixtune } from '../pipeline/command.ts';
+import { mixtune, startMixtune } from '../pipeline/command.ts';
 
 let folder: string;
 const questions = Array.from({ length: 4 }, (_, i) => ({ prompt: `How much is ${i} and ${i}?`, answer: `${2 * i}` }));
@@ -17,8 +17,10 @@ export default (_prompt: string, completion: string, _answer?: string): number =
 `;
 
 const run = (...args: string[]) => mixtune(folder, ...args);
-const ppo = (...more: string[]) =>
-  run('ppo', '--from', 'base/final', '--data', 'prompts.jsonl', '--batch-size', '2', '--steps', '1', ...more);
+const ppoFlags = ['ppo', '--from', 'base/final', '--data', 'prompts.jsonl', '--batch-size', '2', '--steps', '1'];
+const ppo = (...more: string[]) => run(...ppoFlags, ...more);
+/** In a process of its own: in that of a test other code than the program's would compile TypeScript. */
+const ppoAlone = (...more: string[]) => startMixtune(folder, ...ppoFlags, ...more).ended;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixtune-rewards-'));
@@ -50,7 +52,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it('a reward in TypeScript, which imports another file, is compiled and called', async () => {
-  const { status, stderr } = await ppo(
+  const { status, stderr } = await ppoAlone(
     '--reward',
     './reward.ts',
     '--preset',
@@ -87,15 +89,15 @@ it('a reward in TypeScript, which imports another file, is compiled and called',
 it('a run whose reward has changed is another run', async () => {
   const again = ['--verify', 'exact', '--reward', './changing.ts', '--out', 'changing'];
   await writeFile(join(folder, 'changing.ts'), 'export default (): number => 1;');
-  expect((await ppo(...again)).status).toBe(0);
-  expect((await ppo(...again)).stderr).toContain('nothing to do');
+  expect((await ppoAlone(...again)).status).toBe(0);
+  expect((await ppoAlone(...again)).stderr).toContain('nothing to do');
   await writeFile(join(folder, 'changing.ts'), 'export default (): number => 2;');
-  expect((await ppo(...again)).stderr).not.toContain('nothing to do');
+  expect((await ppoAlone(...again)).stderr).not.toContain('nothing to do');
 });
 
 describe('before any work, with status 2 and nothing written', () => {
   const refused = async (args: string[], ...messages: (string | RegExp)[]) => {
-    const { status, stdout, stderr } = await ppo(...args, '--out', 'out');
+    const { status, stdout, stderr } = await (args.includes('./broken.ts') ? ppoAlone : ppo)(...args, '--out', 'out');
     for (const message of messages) expect(stderr).toMatch(message);
     expect(status).toBe(2);
     expect(stdout).toBe('');

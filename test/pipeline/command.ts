@@ -1,8 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { runCommandLine } from '../../src/cli/program.ts';
+import { stages } from '../../src/stages/index.ts';
+import type { Stage } from '../../src/stages/stage.ts';
+import { stages as counterStages } from './counter-stages.mjs';
 
 export interface Ended {
   status: number | null;
@@ -19,15 +24,67 @@ export interface Started {
 const counterScript = resolve(import.meta.dirname, 'counter-cli.mjs');
 const mixtuneScript = resolve(import.meta.dirname, '../../dist/cli/main.js');
 
-/** The command line of the built program with the stages of `counter-stages.mjs`. */
+/** A process of the built program with the stages of `counter-stages.mjs`. */
 export const startCounter = (cwd: string, ...args: string[]): Started => start(counterScript, cwd, args);
 
-export const counter = (cwd: string, ...args: string[]): Promise<Ended> => startCounter(cwd, ...args).ended;
+/** The command line with the stages of `counter-stages.mjs`, in this process; nodes of a pipeline have their own. */
+export const counter = (cwd: string, ...args: string[]): Promise<Ended> =>
+  here(counterScript, counterStages, cwd, args);
 
-/** The command line as it is shipped. */
+/** A process of the program as it is shipped. */
 export const startMixtune = (cwd: string, ...args: string[]): Started => start(mixtuneScript, cwd, args);
 
-export const mixtune = (cwd: string, ...args: string[]): Promise<Ended> => startMixtune(cwd, ...args).ended;
+/** The command line as it is shipped, in this process; nodes of a pipeline have their own. */
+export const mixtune = (cwd: string, ...args: string[]): Promise<Ended> => here(mixtuneScript, stages, cwd, args);
+
+/** Runs a command line as `script` would, and leaves the process as it was. One at a time. */
+async function here(script: string, own: readonly Stage[], cwd: string, args: readonly string[]): Promise<Ended> {
+  const { argv, execArgv } = process;
+  const streams = [process.stdout, process.stderr] as const;
+  const before = { cwd: process.cwd(), terminals: streams.map(({ isTTY }) => isTTY), listeners: listeners() };
+  const texts = ['', ''];
+  for (const [i, stream] of streams.entries()) {
+    stream.isTTY = false;
+    stream.write = (text: unknown) => {
+      texts[i] += String(text);
+      return true;
+    };
+  }
+  // A command that listens for its parent's end does not wait for its words; the worker of a test does.
+  const awake = setInterval(() => undefined, 1000);
+  process.chdir(cwd);
+  process.argv = [process.execPath, script, ...args];
+  process.execArgv = [];
+  try {
+    const status = await runCommandLine(args, own);
+    return { status, signal: null, stdout: texts[0]!, stderr: texts[1]! };
+  } finally {
+    for (const [i, stream] of streams.entries()) {
+      Reflect.deleteProperty(stream, 'write');
+      stream.isTTY = before.terminals[i]!;
+    }
+    Object.assign(process, { argv, execArgv });
+    process.chdir(before.cwd);
+    for (const [emitter, event, listener] of listeners())
+      if (!before.listeners.some(([...known]) => known[0] === emitter && known[1] === event && known[2] === listener))
+        emitter.removeListener(event, listener);
+    process.channel?.ref();
+    clearInterval(awake);
+  }
+}
+
+type Listener = (...args: unknown[]) => void;
+
+const listeners = (): [EventEmitter, string | symbol, Listener][] =>
+  [process, process.stdout, process.stderr].flatMap((emitter: EventEmitter) =>
+    emitter
+      .eventNames()
+      .flatMap((event) =>
+        emitter
+          .rawListeners(event)
+          .map((listener): [EventEmitter, string | symbol, Listener] => [emitter, event, listener as Listener]),
+      ),
+  );
 
 function start(script: string, cwd: string, args: readonly string[]): Started {
   const child = spawn(process.execPath, [script, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { counter, records } from './command.ts';
+import { counter, records, startCounter } from './command.ts';
 
 let folder: string;
 
@@ -118,8 +118,9 @@ describe('what is held out is measured', () => {
   });
 
   it('the same where the run was broken off and went on', async () => {
-    await count('--steps 8 --eval-every 3 --save-every 2 --die-at 5');
-    expect((await count('--steps 8 --eval-every 3 --save-every 2 --die-at 5')).status).toBe(0);
+    const flags = '--steps 8 --eval-every 3 --save-every 2 --die-at 5';
+    await startCounter(folder, 'count', '--out', 'out', ...flags.split(' ')).ended;
+    expect((await count(flags)).status).toBe(0);
     const evaluations = (await records(node())).filter(({ type }) => type === 'eval');
     expect(evaluations.map(({ step }) => step)).toEqual([0, 3, 6, 8]);
   });
