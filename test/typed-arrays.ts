@@ -6,7 +6,7 @@ const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: TypedArray): Buffer => Buffer.from(buffer, byteOffset, byteLength);
 
-/** `toEqual` compares typed arrays of one kind as wholes: by their keys, as it would, a million numbers take seconds. */
+/** Typed arrays of one kind are compared as wholes: key by key, as is usual, a million numbers take seconds. */
 expect.addEqualityTesters([
   (a: unknown, b: unknown): boolean | undefined => {
     if (!isTypedArray(a) || !isTypedArray(b) || a.constructor !== b.constructor) return undefined;
