@@ -1,4 +1,5 @@
-import { generate } from '../generation/generate.ts';
+import { collect } from '../generation/generate.ts';
+import { openSession } from '../generation/session.ts';
 import type { Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { RandomStream } from '../random.ts';
@@ -33,11 +34,14 @@ export async function generationSpeed(
     Int32Array.from({ length: promptTokens }, () => random.integer(model.config.vocabSize)),
   );
   const run = async () => {
-    const steps: number[] = [];
-    const onStep = () => steps.push(performance.now());
     const begun = performance.now();
-    await generate(model, prompts, { maxNewTokens: newTokens, stopIds: [], batchSize: batch, onStep });
-    const [first, last] = [steps[0]!, steps.at(-1)!];
+    const session = openSession(model, { sequences: batch, capacity: promptTokens + newTokens });
+    const streams = prompts.map((prompt) => session.submit({ prompt, maxNewTokens: newTokens, stopIds: [] }));
+    await Promise.all(streams.map((stream) => stream.next()));
+    const first = performance.now();
+    await Promise.all(streams.map(collect));
+    const last = performance.now();
+    await session.release();
     return { prefill: (first - begun) / 1000, decode: (last - first) / 1000, whole: (last - begun) / 1000 };
   };
   await run();

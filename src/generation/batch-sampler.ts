@@ -1,5 +1,6 @@
 import type { RandomStream } from '../random.ts';
 import type { Backend, HostArray } from '../tensor/backends/backend.ts';
+import { samplingWords, wordsOf } from '../tensor/backends/kernels.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { noToken, type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
@@ -18,21 +19,29 @@ export interface Draw {
   release(): void;
 }
 
-/** Draws the next tokens of sequences that are generated side by side. */
+/** A text, and how it is drawn. */
+export interface SampledText {
+  prompt: Int32Array;
+  sampling: Sampling;
+  /** Its own. */
+  random: RandomStream;
+}
+
+/** Draws the next tokens of sequences that are generated side by side, each in its own way. */
 export interface BatchSampler {
-  /** A text begins in this place of the batch and draws from a stream of its own. */
-  begin(sequence: number, prompt: Int32Array, random: RandomStream): void;
-  /** One token for each row of logits [rows, vocabulary]. */
-  draw(logits: Tensor, sequences: readonly number[]): Draw;
+  /** A text begins in this place of the batch. */
+  begin(sequence: number, text: SampledText): void;
+  /**
+   * One token for each row of logits [rows, vocabulary], and with `logProbs` its log-probability at the temperature of
+   * its text, over the whole vocabulary.
+   */
+  draw(logits: Tensor, sequences: readonly number[], options: { logProbs: boolean }): Draw;
   release(): void;
 }
 
 export interface SamplerOptions {
   sequences: number;
   vocabulary: number;
-  sampling: Sampling;
-  /** Report log-probabilities at the temperature, over the whole vocabulary. */
-  logProbs: boolean;
 }
 
 export function openSampler(backend: Backend, options: SamplerOptions): BatchSampler {
@@ -40,22 +49,22 @@ export function openSampler(backend: Backend, options: SamplerOptions): BatchSam
 }
 
 /** Reads the logits and draws by the definition. */
-function hostSampler({ vocabulary, sampling, logProbs: wanted }: SamplerOptions): BatchSampler {
-  const texts = new Map<number, { random: RandomStream; seen: Set<number> }>();
-  const draw = (all: Float32Array | Float64Array, sequences: readonly number[]): Drawn => {
+function hostSampler({ vocabulary }: SamplerOptions): BatchSampler {
+  const texts = new Map<number, SampledText & { seen: Set<number> }>();
+  const draw = (all: Float32Array | Float64Array, sequences: readonly number[]): Required<Drawn> => {
     const [tokens, logProbs] = [new Int32Array(sequences.length), new Float64Array(sequences.length)];
     for (const [i, sequence] of sequences.entries()) {
       const row = all.subarray(i * vocabulary, (i + 1) * vocabulary);
-      const { random, seen } = texts.get(sequence)!;
+      const { sampling, random, seen } = texts.get(sequence)!;
       const token = sampleToken(row, sampling, random, seen);
       seen.add(token);
       tokens[i] = token;
-      if (wanted) logProbs[i] = token === noToken ? Number.NaN : tokenLogProb(row, token, sampling.temperature);
+      logProbs[i] = token === noToken ? Number.NaN : tokenLogProb(row, token, sampling.temperature);
     }
-    return wanted ? { tokens, logProbs } : { tokens };
+    return { tokens, logProbs };
   };
   return {
-    begin: (sequence, prompt, random) => texts.set(sequence, { random, seen: new Set(prompt) }),
+    begin: (sequence, text) => texts.set(sequence, { ...text, seen: new Set(text.prompt) }),
     draw(logits, sequences) {
       const result = logits.backend.read(logits).then((all) => draw(all as Float32Array | Float64Array, sequences));
       return { result, release: () => {} };
@@ -65,35 +74,33 @@ function hostSampler({ vocabulary, sampling, logProbs: wanted }: SamplerOptions)
 }
 
 /** Draws where the logits are; only tokens come back. */
-function kernelSampler(backend: Backend, options: SamplerOptions): BatchSampler {
-  const { sampling, vocabulary, logProbs: wanted } = options;
-  const streams = new Map<number, RandomStream>();
+function kernelSampler(backend: Backend, { sequences: count, vocabulary }: SamplerOptions): BatchSampler {
+  const texts = new Map<number, SampledText>();
+  const samplings = empty(backend, [count, samplingWords], 'i32');
   const words = Math.ceil(vocabulary / 32);
-  const seen = sampling.repetitionPenalty === 1 ? undefined : empty(backend, [options.sequences, words], 'i32');
+  /** Made for the first text that penalises repetition. */
+  let seen: Tensor | undefined;
   return {
-    begin(sequence, prompt, random) {
-      streams.set(sequence, random);
-      if (!seen) return;
+    begin(sequence, text) {
+      const { prompt, sampling } = text;
+      texts.set(sequence, text);
+      backend.write(samplings, wordsOf(sampling), sequence * samplingWords);
+      if (sampling.repetitionPenalty === 1) return;
+      seen ??= empty(backend, [count, words], 'i32');
       const marks = new Int32Array(words);
       for (const token of prompt) marks[token >> 5]! |= 1 << (token & 31);
       backend.write(seen, marks, sequence * words);
     },
-    draw(logits, sequences) {
-      const count = sequences.length;
-      const draws = new Int32Array(2 * count);
-      const isRandom = sampling.temperature > 0;
-      for (let i = 0; isRandom && i < count; i++) {
-        const random = streams.get(sequences[i]!)!;
-        draws[2 * i] = random.uint32();
-        draws[2 * i + 1] = random.uint32();
-      }
+    draw(logits, sequences, { logProbs: wanted }) {
+      const rows = sequences.map((sequence) => texts.get(sequence)!);
+      const isRandom = rows.some(({ sampling }) => sampling.temperature > 0);
       const [tokens, logProbs] = scope(
         () => {
-          const tokens = empty(backend, [count], 'i32');
-          const logProbs = wanted ? empty(backend, [count]) : undefined;
+          const tokens = empty(backend, [rows.length], 'i32');
+          const logProbs = wanted ? empty(backend, [rows.length]) : undefined;
           const places = fromHost(backend, Int32Array.from(sequences));
-          const uniform = isRandom ? fromHost(backend, draws) : undefined;
-          backend.fused.sampleTokens!(logits, uniform, places, seen, tokens, logProbs, sampling);
+          const uniform = isRandom ? fromHost(backend, uniforms(rows)) : undefined;
+          backend.fused.sampleTokens!(logits, uniform, places, samplings, seen, tokens, logProbs);
           return [tokens, logProbs] as const;
         },
         { adopt: false },
@@ -109,6 +116,20 @@ function kernelSampler(backend: Backend, options: SamplerOptions): BatchSampler 
       };
       return { result, tokens, release };
     },
-    release: () => seen?.release(),
+    release() {
+      samplings.release();
+      seen?.release();
+    },
   };
+}
+
+/** The two words of a uniform number for each text that is not greedy, [texts, 2]. */
+function uniforms(texts: readonly SampledText[]): Int32Array {
+  const words = new Int32Array(2 * texts.length);
+  for (const [i, { sampling, random }] of texts.entries()) {
+    if (sampling.temperature === 0) continue;
+    words[2 * i] = random.uint32();
+    words[2 * i + 1] = random.uint32();
+  }
+  return words;
 }

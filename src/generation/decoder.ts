@@ -1,12 +1,12 @@
 import type { LayerWeights } from '../model/layer-weights.ts';
 import { decoder, finalNormOf, headOf, type Model, residualStream, type SelfAttention } from '../model/model.ts';
-import { cachedAttention, type LayerCache } from '../tensor/fused/cached-attention.ts';
+import { cachedAttention, type SequenceCache } from '../tensor/fused/cached-attention.ts';
 import { linear } from '../tensor/fused/linear.ts';
 import { normed } from '../tensor/fused/sub-layer.ts';
 import { gather } from '../tensor/primitives.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { grownCache, type KeyValueCache, newCache, releaseCache } from './cache.ts';
+import { kernelCaches, type LayerCache, releaseCaches, sequenceCaches } from './cache.ts';
 
 /** New tokens of one sequence. */
 export interface NewTokens {
@@ -27,26 +27,22 @@ export interface Decoder {
   release(): void;
 }
 
-/** @param longest tokens that a sequence may come to hold; the cache grows up to that */
-export function openDecoder(model: Model, sequences: number, longest: number): Decoder {
-  const step = model.backend.fused.cachedSelfAttention ? fusedStep(model) : composedStep(model);
-  let cache: KeyValueCache | undefined;
-  const cacheFor = (length: number): KeyValueCache => {
-    if (cache && length <= cache.capacity) return cache;
-    const capacity = Math.min(longest, 2 * length);
-    return cache ? grownCache(model, cache, capacity) : newCache(model, sequences, capacity);
-  };
-  return {
-    nextLogits(news, drawn) {
-      const rows = layOut(news);
-      const needed = 1 + rows.positions.reduce((a, b) => Math.max(a, b), 0);
-      cache = cacheFor(needed);
-      const { layers } = cache;
-      return scope(() => step({ ...rows, drawn }, layers), { adopt: false });
-    },
-    release: () => cache && releaseCache(cache),
-  };
+/** @param capacity tokens that a sequence may come to hold; memory for them is allocated at once */
+export function openDecoder(model: Model, sequences: number, capacity: number): Decoder {
+  if (model.backend.fused.cachedSelfAttention) {
+    const caches = kernelCaches(model, sequences, capacity);
+    return { nextLogits: stepping(fusedStep(model, caches)), release: () => releaseCaches(caches) };
+  }
+  const caches = sequenceCaches(model, sequences, capacity);
+  return { nextLogits: stepping(composedStep(model, caches)), release: () => releaseCaches(caches.flat()) };
 }
+
+type Step = (rows: Rows & { drawn: Tensor | undefined }) => Tensor;
+
+const stepping =
+  (step: Step): Decoder['nextLogits'] =>
+  (news, drawn) =>
+    scope(() => step({ ...layOut(news), drawn }), { adopt: false });
 
 interface Rows {
   /** Of each row: its token, its sequence, and its position there. */
@@ -73,38 +69,36 @@ function layOut(news: readonly NewTokens[]): Rows {
   return { tokens, sequences, positions, last };
 }
 
-type Step = (rows: Rows & { drawn: Tensor | undefined }, cache: readonly LayerCache[]) => Tensor;
-
 /** What a step means. */
-function composedStep(model: Model): Step {
+function composedStep(model: Model, caches: readonly (readonly SequenceCache[])[]): Step {
   const { backend } = model;
-  return ({ tokens, sequences, positions, last }, cache) => {
+  return ({ tokens, sequences, positions, last }) => {
     const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) =>
-      linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, cache[layer]!, shape), o);
+      linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, caches[layer]!, shape), o);
     const hidden = decoder(model, fromHost(backend, tokens), attend);
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };
 }
 
 /** A step in kernels: one operation for a layer where its wiring has one. */
-function fusedStep(model: Model): Step {
+function fusedStep(model: Model, caches: readonly LayerCache[]): Step {
   const { backend, config } = model;
   const { fused } = backend;
   const eps = config.rmsNormEps;
-  return ({ tokens, drawn, ...rows }, cache) => {
+  return ({ tokens, drawn, ...rows }) => {
     const [sequences, positions] = [fromHost(backend, rows.sequences), fromHost(backend, rows.positions)];
     const ids = fromHost(backend, tokens);
     if (drawn) fused.drawnTokens!(drawn, ids);
     const last = fromHost(backend, rows.last);
     const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) => {
-      const { keys, values } = cache[layer]!;
+      const { keys, values } = caches[layer]!;
       const y = empty(backend, x.shape);
       fused.cachedSelfAttention!(x, norm, qkv, o, sequences, positions, keys, values, y, shape);
       return y;
     };
     const wholeLayer = (stream: Tensor, { attention, mlp, own, shape, wiring }: LayerWeights, layer: number) => {
       if (!wiring.decodingKernel) return undefined;
-      const { keys, values } = cache[layer]!;
+      const { keys, values } = caches[layer]!;
       const norms = { attentionNorm: own.attention.norm!, mlpNorm: own.mlp.norm! };
       const weights = { ...attention, ...mlp, ...norms };
       const post = wiring.decodingKernel === 'post';

@@ -45,7 +45,8 @@ export async function sampleExperience(
   const place = state.cursor.state();
   const prompts = state.cursor
     .take(config.batchSize)
-    .flatMap((index) => Array.from({ length: config.samplesPerPrompt }, () => state.prompts[index]!));
+    .flatMap((row) => Array.from({ length: config.samplesPerPrompt }, () => state.prompts[row]!))
+    .map((prompt, index) => ({ ...prompt, index }));
   const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
   const rollouts = await rollOut(policy, prompts, { ...config, endIds, seed });
   assertNothingBehindEnd(rollouts, endIds);

@@ -19,6 +19,8 @@ export interface PromptTokens {
   /** Index among the rows of the data. */
   row: number;
   tokens: Int32Array;
+  /** Place among all prompts of the seed, which its random numbers depend on; default: its place in the call. */
+  index?: number;
 }
 
 export interface RolloutOptions {
@@ -27,7 +29,7 @@ export interface RolloutOptions {
   maxNewTokens: number;
   /** Tokens that end a response; without one, all responses are cut off. */
   endIds: readonly number[];
-  /** Of the random streams, one for each prompt of the call. */
+  /** Of the random numbers, which are different for each prompt. */
   seed: number;
 }
 
@@ -48,6 +50,7 @@ export async function rollOut(
       stopIds: endIds,
       sampling: { ...unfiltered, temperature },
       seed,
+      indices: prompts.map(({ index }, i) => index ?? i),
       batchSize: rolloutsAtOnce,
       logProbs: true,
     },

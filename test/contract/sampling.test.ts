@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { openSampler, type SamplerOptions } from '../../src/generation/batch-sampler.ts';
+import { openSampler } from '../../src/generation/batch-sampler.ts';
 import { unfiltered } from '../../src/generation/sampler.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
@@ -24,16 +24,21 @@ function logitsAt(step: number): Float32Array {
   });
 }
 
-async function drawn(backend: Backend, sampling: Sampling): Promise<{ tokens: number[]; logProbs: number[] }> {
-  const options: SamplerOptions = { sequences: rows, vocabulary, sampling, logProbs: true };
-  const sampler = openSampler(backend, options);
+/** Draws for each sequence as it is to be sampled, `samplings` in turn. */
+async function drawn(
+  backend: Backend,
+  ...samplings: readonly Sampling[]
+): Promise<{ tokens: number[]; logProbs: number[] }> {
+  const sampler = openSampler(backend, { sequences: rows, vocabulary });
   for (const sequence of sequences) {
-    sampler.begin(sequence, Int32Array.of(sequence, 7, 999), new RandomStream(1, `row/${sequence}`));
+    const prompt = Int32Array.of(sequence, 7, 999);
+    const sampling = samplings[sequence % samplings.length]!;
+    sampler.begin(sequence, { prompt, sampling, random: new RandomStream(1, `row/${sequence}`) });
   }
   const [tokens, logProbs]: number[][] = [[], []];
   for (let step = 0; step < steps; step++) {
     const logits = scope(() => fromHost(backend, logitsAt(step), [rows, vocabulary]), { adopt: false });
-    const draw = sampler.draw(logits, sequences);
+    const draw = sampler.draw(logits, sequences, { logProbs: true });
     logits.release();
     const result = await draw.result;
     draw.release();
@@ -48,7 +53,7 @@ describe.runIf(availability.available)('tokens drawn by the engine are those of 
   const backend = await createNativeBackend({ precision: 'f32', threads: 2 });
   afterAll(() => backend.dispose());
 
-  test.each<Partial<Sampling>>([
+  const options: Partial<Sampling>[] = [
     {},
     { temperature: 0 },
     { temperature: 0.3 },
@@ -63,14 +68,22 @@ describe.runIf(availability.available)('tokens drawn by the engine are those of 
     { repetitionPenalty: 1.3 },
     { repetitionPenalty: 5, temperature: 0 },
     { repetitionPenalty: 0.7, topK: 20, topP: 0.9 },
-  ])('%j', async (changed) => {
-    const sampling = { ...unfiltered, ...changed };
-    const expected = await drawn(new PortableBackend('f64'), sampling);
-    const actual = await drawn(backend, sampling);
+  ];
+  const samplings = options.map((changed) => ({ ...unfiltered, ...changed }));
+
+  async function compare(samplings: readonly Sampling[]): Promise<void> {
+    const expected = await drawn(new PortableBackend('f64'), ...samplings);
+    const actual = await drawn(backend, ...samplings);
     expect(actual.tokens).toEqual(expected.tokens);
     const differences = actual.logProbs.map((logProb, i) => Math.abs(logProb - expected.logProbs[i]!));
     expect(Math.max(...differences)).toBeLessThan(1e-5);
     expect(backend.memory().used).toBe(0);
+  }
+
+  test.each(samplings)('%j', (sampling) => compare([sampling]));
+
+  test('each sequence in its own way', async () => {
+    for (let first = 0; first < samplings.length; first += rows) await compare(samplings.slice(first, first + rows));
   });
 
   test.each([{ temperature: 0 }, { temperature: 1 }, { topK: 2 }, { repetitionPenalty: 2 }])(
@@ -78,11 +91,13 @@ describe.runIf(availability.available)('tokens drawn by the engine are those of 
     async (changed) => {
       for (const where of [backend, new PortableBackend('f64')]) {
         const sampling = { ...unfiltered, ...changed };
-        const sampler = openSampler(where, { sequences: 4, vocabulary: 3, sampling, logProbs: true });
-        for (const row of [0, 1, 2, 3]) sampler.begin(row, Int32Array.of(1), new RandomStream(1, `row/${row}`));
+        const sampler = openSampler(where, { sequences: 4, vocabulary: 3 });
+        for (const row of [0, 1, 2, 3]) {
+          sampler.begin(row, { prompt: Int32Array.of(1), sampling, random: new RandomStream(1, `row/${row}`) });
+        }
         const rows = [1, Number.NaN, 2, 90, 0, 0, 1, Number.POSITIVE_INFINITY, 2, 1, 2, Number.NEGATIVE_INFINITY];
         const logits = scope(() => fromHost(where, Float32Array.from(rows), [4, 3]), { adopt: false });
-        const draw = sampler.draw(logits, [0, 1, 2, 3]);
+        const draw = sampler.draw(logits, [0, 1, 2, 3], { logProbs: true });
         const { tokens, logProbs } = await draw.result;
         expect([...tokens]).toEqual([-1, 0, -1, -1]);
         expect(Array.from(logProbs!, Number.isNaN)).toEqual([true, false, true, true]);

@@ -1,22 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/generation/generate.ts';
 import { greedy, unfiltered } from '../../src/generation/sampler.ts';
-import { initialiseModel } from '../../src/model/initialise.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
-import { withPlacement } from '../../src/model/norm.ts';
-import { presetConfig } from '../../src/model/presets.ts';
-import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { createNativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
 import { scope } from '../../src/tensor/scope.ts';
-
-async function smallModel(backend: Backend = new PortableBackend('f64')): Promise<Model> {
-  const base = { ...presetConfig('1m'), vocabSize: 19, hiddenSize: 16, intermediateSize: 24, layers: 3, heads: 4 };
-  const config = withPlacement({ ...base, kvHeads: 2, headDim: 4 }, 'mix', { postLayers: 1 });
-  return initialiseModel(config, backend, 5, { std: 0.3, embeddingStd: 0.6 });
-}
+import { smallModel } from './small-model.ts';
 
 /** Greedy continuation by running the whole sequence anew for each token. */
 async function withoutCache(model: Model, prompt: Int32Array, count: number): Promise<number[]> {
@@ -37,7 +28,7 @@ async function withoutCache(model: Model, prompt: Int32Array, count: number): Pr
 
 describe('generate', () => {
   test('greedy decoding over a cache equals recomputation, for prompts of different lengths at once', async () => {
-    const model = await smallModel();
+    const model = await smallModel(new PortableBackend('f64'));
     const prompts = [Int32Array.of(3), Int32Array.of(1, 2, 3, 4, 5), Int32Array.of(7, 18)];
     const results = await generate(model, prompts, { maxNewTokens: 6, stopIds: [] });
     for (const [i, prompt] of prompts.entries()) {
@@ -47,7 +38,7 @@ describe('generate', () => {
   });
 
   test('a stop token ends its sequence only, and is not part of the text', async () => {
-    const model = await smallModel();
+    const model = await smallModel(new PortableBackend('f64'));
     const prompts = [Int32Array.of(3), Int32Array.of(7, 18)];
     const free = await generate(model, prompts, { maxNewTokens: 6, stopIds: [] });
     const stop = free[0]!.tokens[2]!;
@@ -57,7 +48,7 @@ describe('generate', () => {
   });
 
   test('sampling depends on the seed and not on the batch', async () => {
-    const model = await smallModel();
+    const model = await smallModel(new PortableBackend('f64'));
     const prompts = [Int32Array.of(3), Int32Array.of(7, 18), Int32Array.of(9, 9)];
     const options = { maxNewTokens: 8, stopIds: [], sampling: unfiltered, seed: 3 };
     const together = await generate(model, prompts, options);
@@ -69,7 +60,7 @@ describe('generate', () => {
   });
 
   test('a repetition penalty counts what stands in the prompt and what was drawn', async () => {
-    const model = await smallModel();
+    const model = await smallModel(new PortableBackend('f64'));
     const prompts = [Int32Array.of(3, 4, 5), Int32Array.of(7, 18, 2, 1)];
     const sampling = { ...greedy, repetitionPenalty: 1e9 };
     for (const [i, { tokens }] of (

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { generate } from '../../src/generation/generate.ts';
+import { collect, generate } from '../../src/generation/generate.ts';
 import { greedy, unfiltered } from '../../src/generation/sampler.ts';
+import { openSession } from '../../src/generation/session.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
@@ -25,7 +26,7 @@ describe.each(opened.map(({ backend }) => [backend.name, backend] as const))(
       backend.write(embedding, new Float32Array(pre.hiddenSize).fill(Number.NaN), 7 * pre.hiddenSize);
       return model;
     }
-    // Without a kernel, attention multiplies what it masks by 0: NaN of one text reaches those beside it.
+    // Without a kernel, attention over packed texts multiplies what it masks by 0: NaN of one reaches those beside it.
     const place = backend.name === 'native' ? '2' : '[12]';
     const sequence = (...tokens: number[]) => ({ tokens: Int32Array.from(tokens), trained: new Uint8Array([0, 1, 1]) });
     const good = sequence(1, 2, 3);
@@ -36,12 +37,30 @@ describe.each(opened.map(({ backend }) => [backend.name, backend] as const))(
       const prompts = [good.tokens, bad.tokens];
       for (const sampling of [greedy, unfiltered]) {
         await expect(generate(model, prompts, { maxNewTokens: 3, stopIds: [], sampling })).rejects.toThrow(
-          new RegExp(`the logits of token 1 after prompt ${place} are not finite numbers`),
+          'the logits of token 1 after prompt 2 are not finite numbers',
         );
       }
       // Nothing is left behind: what comes next is as always.
       const [fine] = await generate(model, [Int32Array.of(1)], { maxNewTokens: 1, stopIds: [] });
       expect(fine!.tokens).toHaveLength(1);
+      releaseModel(model);
+    });
+
+    test('ends its own text and no other of a session', async () => {
+      const model = await overflowing('language');
+      const session = openSession(model, { sequences: 2, capacity: 8 });
+      const request = { maxNewTokens: 5, stopIds: [7] };
+      const alone = await collect(session.submit({ ...request, prompt: good.tokens }));
+      const [damaged, beside] = [bad, good].map(({ tokens }) => session.submit({ ...request, prompt: tokens }));
+      const [refused, together] = await Promise.allSettled([collect(damaged!), collect(beside!)]);
+      expect(refused).toMatchObject({
+        reason: { message: expect.stringMatching('token 1 after the prompt are not finite numbers') },
+      });
+      expect(together).toEqual({ status: 'fulfilled', value: alone });
+      // The place that NaN was in is taken by another.
+      const after = [good, good].map(({ tokens }) => collect(session.submit({ ...request, prompt: tokens })));
+      expect(await Promise.all(after)).toEqual([alone, alone]);
+      await session.release();
       releaseModel(model);
     });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { defaultRotary } from '../../src/model/rotary.ts';
 import { RandomStream } from '../../src/random.ts';
-import type { GradientTarget, SavedInput } from '../../src/tensor/backends/kernels.ts';
+import { type GradientTarget, type SavedInput, samplingWords, wordsOf } from '../../src/tensor/backends/kernels.ts';
 import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
 import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { filled, fromHost, scope } from '../../src/tensor/scope.ts';
@@ -121,14 +121,12 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
   },
   nextLogits: (b, { tensor, ids }) => b.fused.nextLogits(tensor(2), ids(), tensor(1), tensor(2), tensor(2), 1e-6),
   sampleTokens: (b, { tensor, ids, maybe, size, pick, fraction }) => {
-    const seen = fromHost(b, new Int32Array(6), [3, 2]);
-    b.fused.sampleTokens(tensor(2), maybe(ids()), ids(), maybe(seen), ids(), maybe(tensor(1)), {
-      temperature: pick([0, 1]),
-      topK: size(),
-      topP: fraction(),
-      minP: fraction(),
-      repetitionPenalty: 1.2,
-    });
+    const rows = pick([2, 3, 3]);
+    const seen = fromHost(b, new Int32Array(2 * rows), [rows, 2]);
+    const sampling = { temperature: pick([0, 1]), topK: size(), topP: fraction(), minP: fraction() };
+    const words = [0, 1, 2].flatMap(() => [...wordsOf({ ...sampling, repetitionPenalty: pick([1, 1.2]) })]);
+    const samplings = fromHost(b, Int32Array.from(words), [3, samplingWords]);
+    b.fused.sampleTokens(tensor(2), maybe(ids()), ids(), samplings, maybe(seen), ids(), maybe(tensor(1)));
   },
   drawnTokens: (b, { ids }) => b.fused.drawnTokens(ids(), ids()),
   addSquaredNorm: (b, { tensor }) => b.fused.addSquaredNorm(tensor(2), tensor(1)),

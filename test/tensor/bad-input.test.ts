@@ -242,7 +242,7 @@ const fused: Refusal[] = [
     cachedAttention(
       of(1, 15),
       { sequences: int32(0), positions: int32(0) },
-      { keys: of(1, 1, 3, 4), values: of(1, 1, 3, 4) },
+      [{ keys: of(3, 1, 4), values: of(3, 1, 4) }],
       shape,
     ),
   ),
@@ -250,7 +250,7 @@ const fused: Refusal[] = [
     cachedAttention(
       of(1, 16),
       { sequences: int32(0), positions: int32(3) },
-      { keys: of(1, 1, 3, 4), values: of(1, 1, 3, 4) },
+      [{ keys: of(3, 1, 4), values: of(3, 1, 4) }],
       shape,
     ),
   ),

@@ -14,13 +14,26 @@ namespace {
 /** Logits whose largest value and total weight are known, so that most are passed over at once. */
 constexpr int64_t kBlock = 256;
 
+/** Doubles that say how a sequence is sampled, in the order of the members of `Sampling`. */
+constexpr int64_t kOptions = 5;
+
 struct Sampling {
   float temperature;
   int64_t topK;
   double topP;
   float minP;
   float repetitionPenalty;
+
+  Sampling(const double* options, int64_t vocabulary)
+      : temperature(static_cast<float>(options[0])),
+        topK(options[1] > 0 ? static_cast<int64_t>(std::min(options[1], static_cast<double>(vocabulary))) : 0),
+        topP(options[2]),
+        minP(static_cast<float>(options[3])),
+        repetitionPenalty(static_cast<float>(options[4])) {}
+
+  bool draws() const { return temperature > 0; }
   bool filters() const { return topK > 0 || topP < 1 || minP > 0; }
+  bool penalises() const { return repetitionPenalty != 1; }
 };
 
 /** A row of logits and exp((logit − largest) / temperature), with what is known of each block. */
@@ -115,7 +128,7 @@ double collect(const Row& row, float temperature, float cut, Candidate* candidat
 /** From the likeliest tokens: top-k, then top-p, then min-p. */
 int64_t drawFromLikeliest(const Row& row, const Sampling& sampling, double uniform, Scratch& scratch) {
   auto* candidates = scratch.take<Candidate>(row.vocabulary);
-  const int64_t topK = sampling.topK > 0 ? std::min(sampling.topK, row.vocabulary) : 0;
+  const int64_t topK = sampling.topK;
   int64_t count = 0;
   for (float cut = 1.0f / 64;; cut = cut > 1e-30f ? cut / 64 : 0.0f) {
     const double mass = collect(row, sampling.temperature, cut, candidates, count);
@@ -157,28 +170,26 @@ double uniformOf(const int32_t* words) {
 }  // namespace
 
 /**
- * rows, vocabulary, temperature, top-k, top-p, min-p, repetition penalty, sequences, logits, words of the draws [rows,
- * 2] or 0, sequence of each row, tokens seen [sequences, vocabulary / 32 rounded up] or 0, tokens, log-probabilities or
- * 0.
+ * rows, vocabulary, sequences, logits, words of the draws [rows, 2] or 0, sequence of each row, how each sequence is
+ * sampled [sequences, kOptions] (doubles), tokens seen [sequences, vocabulary / 32 rounded up] or 0, tokens,
+ * log-probabilities or 0.
  */
 void operations::sampleTokens(Engine& engine, Arguments& in) {
-  const int64_t rows = in.extent(), vocabulary = in.extent();
-  Sampling sampling{};
-  sampling.temperature = in.real();
-  sampling.topK = in.integer();
-  sampling.topP = in.number();
-  sampling.minP = in.real();
-  sampling.repetitionPenalty = in.real();
-  const int64_t sequenceCount = in.integer(), words = (vocabulary + 31) / 32;
+  const int64_t rows = in.extent(), vocabulary = in.extent(), sequenceCount = in.extent();
+  const int64_t words = (vocabulary + 31) / 32;
   const float* logits = in.read(rows * vocabulary);
   const int32_t* draws = in.read<int32_t>(rows * 2);
   const int32_t* sequences = in.read<int32_t>(rows);
+  const double* options = in.read<double>(sequenceCount * kOptions);
   uint32_t* seen = in.write<uint32_t>(sequenceCount * words);
   int32_t* tokens = in.write<int32_t>(rows);
   float* logProbs = in.write(rows);
-  if (sampling.temperature > 0 && !draws) throw std::runtime_error("no random numbers");
-  for (int64_t row = 0; seen && row < rows; row++)
+  const auto samplingOf = [&](int64_t row) { return Sampling(options + sequences[row] * kOptions, vocabulary); };
+  for (int64_t row = 0; row < rows; row++) {
     if (sequences[row] < 0 || sequences[row] >= sequenceCount) throw std::runtime_error("a sequence does not exist");
+    if (samplingOf(row).draws() && !draws) throw std::runtime_error("no random numbers");
+    if (samplingOf(row).penalises() && !seen) throw std::runtime_error("no tokens to penalise");
+  }
   engine.count(0, 4 * static_cast<double>(rows * vocabulary));
 
   engine.team.ranges(rows, 16384 / vocabulary + 1, [&](int64_t begin, int64_t end, int thread) {
@@ -194,15 +205,16 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
               blocks,
               0,
               0};
-      const float temperature = sampling.temperature > 0 ? sampling.temperature : 1.0f;
+      const Sampling sampling = samplingOf(index);
+      const float temperature = sampling.draws() ? sampling.temperature : 1.0f;
       if (!findBest(row)) {
         tokens[index] = -1;
         if (logProbs) logProbs[index] = std::numeric_limits<float>::quiet_NaN();
         continue;
       }
-      if (sampling.temperature > 0 || logProbs) weigh(row, temperature);
+      if (sampling.draws() || logProbs) weigh(row, temperature);
       const Row free = row;
-      if (seen) {
+      if (sampling.penalises()) {
         float* penalised = scratch.take<float>(vocabulary);
         const uint32_t* marks = seen + sequences[index] * words;
         for (int64_t i = 0; i < vocabulary; i++) {
@@ -211,14 +223,14 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
         }
         row.logits = penalised;
         findBest(row);
-        if (sampling.temperature > 0) weigh(row, temperature);
+        if (sampling.draws()) weigh(row, temperature);
       }
-      const int64_t token = sampling.temperature <= 0 ? row.best
+      const int64_t token = !sampling.draws() ? row.best
                             : sampling.filters()
                                 ? drawFromLikeliest(row, sampling, uniformOf(draws + index * 2), scratch)
                                 : drawFromAll(row, uniformOf(draws + index * 2));
       tokens[index] = static_cast<int32_t>(token);
-      if (seen) seen[sequences[index] * words + token / 32] |= 1u << (token % 32);
+      if (sampling.penalises()) seen[sequences[index] * words + token / 32] |= 1u << (token % 32);
       if (logProbs)
         logProbs[index] =
             static_cast<float>((free.logits[token] - free.logits[free.best]) / temperature - std::log(free.total));
@@ -226,7 +238,10 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
   });
 }
 
-/** count, drawn count, drawn tokens, tokens: a token −1 − r becomes the one that was drawn in row r. */
+/**
+ * count, drawn count, drawn tokens, tokens: a token −1 − r becomes the one that was drawn in row r, or 0 where none
+ * was.
+ */
 void operations::drawnTokens(Engine&, Arguments& in) {
   const int64_t count = in.integer(), drawnCount = in.integer();
   const int32_t* drawn = in.read<int32_t>(drawnCount);
@@ -235,7 +250,7 @@ void operations::drawnTokens(Engine&, Arguments& in) {
     if (tokens[i] >= 0) continue;
     const int64_t row = -1 - static_cast<int64_t>(tokens[i]);
     if (row >= drawnCount) throw std::runtime_error("no token was drawn in row " + std::to_string(row));
-    tokens[i] = drawn[row];
+    tokens[i] = std::max(drawn[row], 0);
   }
 }
 

@@ -103,6 +103,14 @@ export interface Sampling {
   minP: number;
 }
 
+/** 32-bit words of a sequence in the `sampling` of `FusedKernels.sampleTokens`. */
+export const samplingWords = 10;
+
+/** How a sequence is sampled, as kernels read it: five doubles. */
+export function wordsOf({ temperature, topK, topP, minP, repetitionPenalty }: Sampling): Int32Array {
+  return new Int32Array(Float64Array.of(temperature, topK, topP, minP, repetitionPenalty).buffer);
+}
+
 /**
  * Kernels that a backend may have. Each is held to its composition in primitives (`src/tensor/fused/`) by the contract
  * test. `accumulate` adds to the output instead of overwriting it; the dx of a sub-layer that is added to may be its
@@ -253,21 +261,25 @@ export interface FusedKernels {
   nextLogits(stream: Tensor, rows: Tensor, norm: Tensor, head: Tensor, logits: Tensor, eps: number): void;
   /**
    * The next token of each row of logits [rows, V], or −1 (src/generation/sampler.ts is the definition) → tokens [rows]
-   * (i32), and its log-probability at the temperature before any filter → logProbs [rows]. `draws` [rows, 2] (i32) are
-   * the two words of `RandomStream.uniform` (none for greedy); `seen` [sequences, ⌈V / 32⌉] (i32) has one bit for each
-   * token of a text (none without penalty), and gets that of the new one.
+   * (i32), and its log-probability at the temperature before any filter → logProbs [rows]. Row i belongs to sequence
+   * `sequences[i]`, which is sampled as `sampling` [sequences, samplingWords] (i32) says. `draws` [rows, 2] (i32) are
+   * the two words of `RandomStream.uniform` (none where all rows are greedy); `seen` [sequences, ⌈V / 32⌉] (i32) has
+   * one bit for each token of a text that penalises repetition (none where no text does), and gets that of the new one.
    */
   sampleTokens(
     logits: Tensor,
     draws: Tensor | undefined,
     sequences: Tensor,
+    sampling: Tensor,
     seen: Tensor | undefined,
     tokens: Tensor,
     logProbs: Tensor | undefined,
-    sampling: Sampling,
   ): void;
 
-  /** A token −1 − r of `tokens` [n] (i32) becomes drawn[r]: what was drawn need not be read before it is decoded. */
+  /**
+   * A token −1 − r of `tokens` [n] (i32) becomes drawn[r]: what was drawn need not be read before it is decoded. Where
+   * drawn[r] is −1 it becomes 0, so that a text without a next token does not keep others from theirs.
+   */
   drawnTokens(drawn: Tensor, tokens: Tensor): void;
 
   /** sumOfSquares [1] += Σ x², summed in a fixed order. */

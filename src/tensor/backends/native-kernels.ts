@@ -7,7 +7,6 @@ import type {
   GradientTarget,
   Norm,
   PackedRows,
-  Sampling,
   SavedAttention,
   SavedMlp,
 } from './kernels.ts';
@@ -250,15 +249,16 @@ export class NativeKernels implements FusedKernels {
     logits: Tensor,
     draws: Tensor | undefined,
     sequences: Tensor,
+    sampling: Tensor,
     seen: Tensor | undefined,
     tokens: Tensor,
     logProbs: Tensor | undefined,
-    { temperature, topK, topP, minP, repetitionPenalty }: Sampling,
   ): void {
     // biome-ignore format: one line for each group of arguments
     this.#library.enqueue(this.#engine, this.#op.sampleTokens!,
-      tokens.size, logits.shape[1]!, temperature, topK, topP, minP, repetitionPenalty, seen?.shape[0] ?? 0,
-      handleOf(logits), handleOf(draws), handleOf(sequences), handleOf(seen), handleOf(tokens), handleOf(logProbs));
+      tokens.size, logits.shape[1]!, sampling.shape[0]!,
+      handleOf(logits), handleOf(draws), handleOf(sequences), handleOf(sampling), handleOf(seen),
+      handleOf(tokens), handleOf(logProbs));
   }
 
   drawnTokens(drawn: Tensor, tokens: Tensor): void {

@@ -1,13 +1,14 @@
+import type { Backend } from '../backends/backend.ts';
 import type { AttentionShape } from '../backends/kernels.ts';
-import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
+import { concat, matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
-import { requireInt32, requireMatrix, requireShape } from '../shapes.ts';
+import { requireMatrix, requireShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
 import { requireHeads } from './attention.ts';
 import { applyRotary, repeatHeads, rotaryTables, softmax } from './rotary.ts';
 
-/** Keys and values of one layer, each [sequences, kvHeads, capacity, headDim]; changed in place. */
-export interface LayerCache {
+/** Keys and values of one sequence in one layer, each [capacity, kvHeads, headDim]; changed in place. */
+export interface SequenceCache {
   keys: Tensor;
   values: Tensor;
 }
@@ -20,52 +21,75 @@ export interface DecodeRows {
 
 /**
  * Attention of new tokens over what their sequences already hold: prefill and decoding are the same operation. qkv
- * [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the cache first.
- * No gradient. A part of what `FusedKernels.decoderLayer` means.
+ * [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the caches of
+ * their sequences first, and reads no others. No gradient. A part of what `FusedKernels.decoderLayer` means.
  */
-export function cachedAttention(qkv: Tensor, rows: DecodeRows, cache: LayerCache, shape: AttentionShape): Tensor {
-  const { backend } = qkv;
+export function cachedAttention(
+  qkv: Tensor,
+  rows: DecodeRows,
+  caches: readonly SequenceCache[],
+  shape: AttentionShape,
+): Tensor {
   const { heads, kvHeads, headDim } = shape;
   const [count] = requireMatrix('cachedAttention', 'qkv', qkv);
-  const [sequences, , capacity] = cache.keys.shape as [number, number, number, number];
   requireHeads('cachedAttention', shape);
   requireShape('cachedAttention', 'qkv', qkv, [count, (heads + 2 * kvHeads) * headDim]);
-  requireShape('cachedAttention', 'the values', cache.values, cache.keys.shape);
-  requireInt32('cachedAttention', 'the places of the cache', sequences * kvHeads * capacity);
-  for (let row = 0; row < count; row++) {
-    const [sequence, position] = [rows.sequences[row]!, rows.positions[row]!];
-    if (!(sequence >= 0 && sequence < sequences && position >= 0 && position < capacity))
+  const runs = runsOf(rows);
+  for (const { row, sequence, position, count } of runs) {
+    const cache = caches[sequence];
+    if (!(cache && position >= 0 && position + count <= cache.keys.shape[0]!))
       throw new Error(`cachedAttention: row ${row} is outside the cache`);
+    requireShape('cachedAttention', 'the keys', cache.keys, [cache.keys.shape[0]!, kvHeads, headDim]);
+    requireShape('cachedAttention', 'the values', cache.values, cache.keys.shape);
   }
-  const tables = rotaryTables(backend, rows.positions, shape.rotary);
+  const tables = rotaryTables(qkv.backend, rows.positions, shape.rotary);
   const part = (first: number, heads: number): Tensor =>
     reshape(slice(qkv, 1, first * headDim, heads * headDim), [count, heads, headDim]);
-  const q = transpose(applyRotary(part(0, heads), tables), [1, 0, 2]);
+  const queries = applyRotary(part(0, heads), tables);
+  const keys = applyRotary(part(heads, kvHeads), tables);
+  const values = part(heads + kvHeads, kvHeads);
 
-  const store = (fresh: Tensor, into: Tensor): Tensor => {
-    const flat = into.view([sequences * kvHeads * capacity, headDim]);
-    const slots = Int32Array.from({ length: count * kvHeads }, (_, i) => {
-      const row = Math.floor(i / kvHeads);
-      return (rows.sequences[row]! * kvHeads + (i % kvHeads)) * capacity + rows.positions[row]!;
-    });
-    const written = fromHost(backend, new Float32Array(sequences * kvHeads * capacity), [flat.shape[0]!, 1]);
-    const ids = fromHost(backend, slots);
-    backend.scatterAdd(fromHost(backend, new Float32Array(slots.length).fill(1), [slots.length, 1]), ids, written);
-    backend.select(written, fromHost(backend, new Float32Array(1)), flat, flat);
-    backend.scatterAdd(reshape(fresh, [slots.length, headDim]), ids, flat);
-    flat.release();
-    const bySlot = transpose(into, [1, 0, 2, 3]);
-    return repeatHeads(reshape(bySlot, [kvHeads, sequences * capacity, headDim]), heads);
-  };
-  const k = store(applyRotary(part(heads, kvHeads), tables), cache.keys);
-  const v = store(part(heads + kvHeads, kvHeads), cache.values);
-
-  const mask = new Float32Array(count * sequences * capacity);
-  for (let row = 0; row < count; row++) {
-    const start = (row * sequences + rows.sequences[row]!) * capacity;
-    mask.fill(1, start, start + rows.positions[row]! + 1);
+  for (const { row, count, sequence, position } of runs) {
+    const cache = caches[sequence]!;
+    qkv.backend.place(slice(keys, 0, row, count), 0, position, cache.keys);
+    qkv.backend.place(slice(values, 0, row, count), 0, position, cache.values);
   }
-  const scores = mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(headDim));
-  const weights = softmax(where(fromHost(backend, mask, [1, count, sequences * capacity]), scores, -1e30));
-  return reshape(transpose(matmul(weights, v), [1, 0, 2]), [count, heads * headDim]);
+  const attended = runs.map(({ row, count, sequence, position }) => {
+    const held = (x: Tensor): Tensor => repeatHeads(byHead(slice(x, 0, 0, position + count)), heads);
+    const cache = caches[sequence]!;
+    const q = byHead(slice(queries, 0, row, count));
+    const scores = mul(matmul(q, held(cache.keys), { transposeB: true }), 1 / Math.sqrt(headDim));
+    const weights = softmax(where(causalMask(qkv.backend, position, count), scores, -1e30));
+    return byHead(matmul(weights, held(cache.values)));
+  });
+  return reshape(concat(attended, 0), [count, heads * headDim]);
+}
+
+const byHead = (x: Tensor): Tensor => transpose(x, [1, 0, 2]);
+
+/** Rows from `row` on that are successive tokens of one sequence, the first of them at `position`. */
+interface Run {
+  row: number;
+  count: number;
+  sequence: number;
+  position: number;
+}
+
+function runsOf({ sequences, positions }: DecodeRows): Run[] {
+  const runs: Run[] = [];
+  for (let row = 0; row < sequences.length; row++) {
+    const [sequence, position] = [sequences[row]!, positions[row]!];
+    const run = runs.at(-1);
+    if (run?.sequence === sequence && run.position + run.count === position) run.count++;
+    else runs.push({ row, count: 1, sequence, position });
+  }
+  return runs;
+}
+
+/** For `count` tokens from `position` on, [1, count, position + count]: 1 up to the position of each. */
+function causalMask(backend: Backend, position: number, count: number): Tensor {
+  const held = position + count;
+  const mask = new Float32Array(count * held);
+  for (let row = 0; row < count; row++) mask.fill(1, row * held, row * held + position + row + 1);
+  return fromHost(backend, mask, [1, count, held]);
 }
