@@ -4,10 +4,10 @@ import type { Message } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import { describeSampling, modelSampling } from '../generation/model-sampling.ts';
 import type { Sampling } from '../generation/sampler.ts';
-import { generateText, type TextPrompt } from '../generation/text.ts';
+import { type GeneratedText, streamText, type TextPrompt } from '../generation/text.ts';
 import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from './model.ts';
 import { fraction, jsonOption, positive, share, temperature, wholeNumber } from './options.ts';
-import { print, printText, tell } from './output.ts';
+import { print, printPart, printText, tell } from './output.ts';
 import type { Program } from './program.ts';
 
 interface GenerateFlags extends MachineFlags, Partial<Sampling> {
@@ -59,18 +59,33 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
 async function run(path: string, flags: GenerateFlags): Promise<number> {
   const directory = modelDirectory(path);
   const prompt = promptOf(flags);
-  const answer = await withModel(directory, flags, async (model, tokenizer) => {
+  const isLive = process.stdout.isTTY && !flags.json;
+  const { text, tokens } = await withModel(directory, flags, async (model, tokenizer) => {
     const { maxNewTokens, seed } = flags;
     const template = typeof prompt === 'string' ? undefined : describeGivenTemplate(tokenizer);
     if (template !== undefined) tell(template);
     const sampling = samplingOf(flags, modelSampling(tokenizer.generationConfig));
-    const [generated] = await generateText(model, tokenizer, [prompt], { maxNewTokens, sampling, seed });
-    const { text, tokens } = generated!;
-    return { text, tokens };
+    return watched(streamText(model, tokenizer, prompt, { maxNewTokens, sampling, seed }), isLive);
   });
-  if (flags.json) print(answer, true);
-  else printText(answer.text);
+  if (flags.json) print({ text, tokens }, true);
+  else if (!isLive) printText(text);
   return 0;
+}
+
+/** Reads a text to its end; who watches a terminal sees it grow. */
+async function watched(
+  pieces: AsyncGenerator<string, GeneratedText, undefined>,
+  isLive: boolean,
+): Promise<GeneratedText> {
+  try {
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) return value;
+      if (isLive) printPart(value);
+    }
+  } finally {
+    if (isLive) printPart('\n');
+  }
 }
 
 /** What the flags say, and what they leave open as the model wants it. */

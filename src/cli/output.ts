@@ -10,6 +10,11 @@ export function print(content: unknown, json: boolean): void {
   process.stdout.write(`${visible(json ? JSON.stringify(content, null, 2) : String(content))}\n`);
 }
 
+/** Writes a part of a text on a terminal, which obeys nothing in it and stays on the line. */
+export function printPart(text: string): void {
+  process.stdout.write(visible(text));
+}
+
 /** Writes text that is a result itself: as it is, but for a terminal, which obeys nothing in it. */
 export function printText(text: string): void {
   process.stdout.write(`${process.stdout.isTTY ? visible(text) : text}\n`);

@@ -38,11 +38,7 @@ export async function generate(
   { indices, batchSize = 64, ...options }: GenerateOptions,
 ): Promise<Generation[]> {
   if (prompts.length === 0) return [];
-  const { maxNewTokens } = options;
-  const lengths = prompts.map(({ length }) => length);
-  const hint = 'lower maxNewTokens, shorten the prompts, or take a model with a longer context';
-  checkContext(lengths, model.config.maxLength, { newTokens: maxNewTokens, hint });
-  const capacity = lengths.reduce((a, b) => Math.max(a, b)) + maxNewTokens;
+  const capacity = capacityFor(prompts, options, model);
   const session = openSession(model, { sequences: Math.min(batchSize, prompts.length), capacity });
   try {
     const streams = prompts.map((prompt, i) =>
@@ -52,6 +48,18 @@ export async function generate(
   } finally {
     await session.release();
   }
+}
+
+/** Tokens that the longest text may come to hold. @throws RequestError where the model's context is shorter */
+export function capacityFor(
+  prompts: readonly Int32Array[],
+  { maxNewTokens }: Pick<GenerateOptions, 'maxNewTokens'>,
+  { config }: Model,
+): number {
+  const lengths = prompts.map(({ length }) => length);
+  const hint = 'lower maxNewTokens, shorten the prompts, or take a model with a longer context';
+  checkContext(lengths, config.maxLength, { newTokens: maxNewTokens, hint });
+  return lengths.reduce((a, b) => Math.max(a, b)) + maxNewTokens;
 }
 
 /** Reads a stream to its end. */
