@@ -1,10 +1,8 @@
-import { notFinite, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
-import { RandomStream } from '../random.ts';
-import { type Draw, openSampler } from './batch-sampler.ts';
-import { type NewTokens, openDecoder } from './decoder.ts';
+import { openBatch, type Submitted } from './batch.ts';
 import { checkRequest, type GenerationRequest, type WholeRequest } from './request.ts';
-import { greedy, noToken } from './sampler.ts';
+import { greedy } from './sampler.ts';
 import { TokenStream } from './token-stream.ts';
 
 export interface SessionOptions {
@@ -31,27 +29,6 @@ export interface Session {
   release(): Promise<void>;
 }
 
-/** A request with a place in the cache. */
-interface OpenText extends Submitted {
-  sequence: number;
-  /** Tokens drawn, read or not; the row that the last one was drawn in. */
-  drawn: number;
-  row: number;
-  /** Tokens read, and the last of them. */
-  read: number;
-  token: number;
-}
-
-interface Submitted {
-  request: WholeRequest;
-  stream: TokenStream;
-}
-
-/** A step that was asked for; what it has drawn for texts that were closed since is of no use. */
-interface Step extends Draw {
-  texts: readonly OpenText[];
-}
-
 /**
  * Opens a session, which owns its memory until it is released. The model must stay until then.
  * @throws RequestError where the capacity exceeds the model's context
@@ -62,74 +39,34 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
     const message = `a session for texts of ${capacity} tokens was asked for, but the model's context is ${maxLength}`;
     throw new RequestError({ message, hint: 'lower the capacity, or take a model with a longer context' });
   }
-  const decoder = openDecoder(model, sequences, capacity);
-  const sampler = openSampler(model.backend, { sequences, vocabulary });
+  const batch = openBatch(model, sequences, capacity);
   const waiting: Submitted[] = [];
-  const places: (OpenText | undefined)[] = Array.from({ length: sequences });
-  let last: Step | undefined;
   let underWay: Promise<void> | undefined;
+  let released: Promise<void> | undefined;
   let isRunning = false;
 
-  const admit = (): void => {
-    for (let sequence = 0; sequence < sequences && waiting.length > 0; sequence++) {
-      if (places[sequence] && !places[sequence]!.stream.isClosed) continue;
-      const next = nextOpen(waiting);
-      if (!next) return;
-      const { prompt, sampling, seed, index } = next.request;
-      sampler.begin(sequence, { prompt, sampling, random: new RandomStream(seed, `sample/${index}`) });
-      places[sequence] = { ...next, sequence, drawn: 0, row: 0, read: 0, token: 0 };
-    }
-  };
-  const launch = (texts: readonly OpenText[], unread: Step | undefined): Step => {
-    const news = texts.map((text) => newTokens(text, unread !== undefined));
-    const logits = decoder.nextLogits(news, unread?.tokens);
-    const order = texts.map(({ sequence }) => sequence);
-    const draw = sampler.draw(logits, order, { logProbs: texts.some(({ request }) => request.logProbs) });
-    logits.release();
-    // Whoever reads the step hears of its failure; nobody may before the process would end for it.
-    draw.result.catch(() => {});
-    for (const [row, text] of texts.entries()) {
-      text.drawn++;
-      text.row = row;
-    }
-    return { ...draw, texts };
-  };
-  const settle = async (step: Step): Promise<void> => {
-    const { tokens, logProbs } = await step.result.finally(step.release);
-    for (const [row, text] of step.texts.entries()) deliver(text, tokens[row]!, logProbs?.[row]);
+  /** Ends all streams, after an error with it. */
+  const closeAll = async (failure?: { error: unknown }): Promise<void> => {
+    for (const { stream } of [...batch.texts(), ...waiting.splice(0)]) stream.close(failure);
+    await batch.drop();
   };
   const advance = async (): Promise<void> => {
-    admit();
-    const unread = last;
-    const open = places.filter((text): text is OpenText => text !== undefined && isOpen(text));
-    last = open.length > 0 ? launch(open, unread) : undefined;
-    if (unread) await settle(unread);
-    if (last && !last.tokens) {
-      const drawn = last;
-      last = undefined;
-      await settle(drawn);
+    try {
+      batch.admit(waiting);
+      await batch.advance();
+    } catch (error) {
+      await closeAll({ error });
+      throw error;
     }
   };
-  /** Ends all streams, after an error with it, and waits for a step whose tokens nobody will read. */
-  const closeAll = async (failure?: { error: unknown }): Promise<void> => {
-    for (const text of [...places, ...waiting.splice(0)]) text?.stream.close(failure);
-    const dropped = last;
-    last = undefined;
-    await dropped?.result.catch(() => {});
-    dropped?.release();
-  };
   const step = (): Promise<void> => {
-    underWay ??= advance()
-      .catch(async (error: unknown) => {
-        await closeAll({ error });
-        throw error;
-      })
-      .finally(() => {
-        underWay = undefined;
-      });
+    underWay ??= advance().finally(() => {
+      underWay = undefined;
+    });
     return underWay;
   };
-  const isAwaited = (): boolean => [places, waiting].some((texts) => texts.some((text) => text?.stream.isAwaited));
+  const isAwaited = (): boolean =>
+    [batch.texts(), waiting].some((texts) => texts.some(({ stream }) => stream.isAwaited));
   /** Steps while somebody waits for a token. Requests that are submitted in one go take the first step together. */
   const run = async (): Promise<void> => {
     if (isRunning) return;
@@ -143,7 +80,6 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
       isRunning = false;
     }
   };
-  let released: Promise<void> | undefined;
 
   return {
     submit({ signal, ...given }) {
@@ -160,9 +96,7 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
       released ??= (async () => {
         await closeAll();
         await underWay?.catch(() => {});
-        await closeAll();
-        decoder.release();
-        sampler.release();
+        batch.release();
       })();
       return released;
     },
@@ -172,35 +106,4 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
 function whole(request: Omit<GenerationRequest, 'signal'>): WholeRequest {
   const { sampling = greedy, seed = 0, index = 0, logProbs = false, name = 'the prompt', ...needed } = request;
   return { ...needed, sampling, seed, index, logProbs, name };
-}
-
-/** Takes out the first that was not given up. */
-function nextOpen(waiting: Submitted[]): Submitted | undefined {
-  for (;;) {
-    const next = waiting.shift();
-    if (!next?.stream.isClosed) return next;
-  }
-}
-
-const isOpen = ({ stream, drawn, request }: OpenText): boolean => !stream.isClosed && drawn < request.maxNewTokens;
-
-/** The prompt, then the token that was drawn last: by its row where it was not read yet. */
-function newTokens({ sequence, request: { prompt }, drawn, row, token }: OpenText, isUnread: boolean): NewTokens {
-  if (drawn === 0) return { sequence, position: 0, tokens: prompt };
-  return { sequence, position: prompt.length + drawn - 1, tokens: [isUnread ? -1 - row : token] };
-}
-
-/** Gives the stream of a text the next token, and closes it where that is the last. */
-function deliver(text: OpenText, id: number, logProb: number | undefined): void {
-  const { stream, request } = text;
-  const { stopIds, maxNewTokens, logProbs, name } = request;
-  text.read++;
-  text.token = id;
-  if (id === noToken) {
-    stream.close({ error: notFinite(`the logits of token ${text.read} after ${name} are`) });
-    return;
-  }
-  const end = stopIds.includes(id) ? 'stop' : text.read === maxNewTokens ? 'length' : undefined;
-  stream.push({ id, ...(logProbs && { logProb: logProb! }), ...(end && { end }) });
-  if (end) stream.close();
 }

@@ -147,6 +147,18 @@ describe.each(backends.map((backend) => [backend.name, backend] as const))('a se
     expect(await collect(aborted)).toMatchObject({ tokens: prompt() });
   });
 
+  test('throws what went wrong in a step in all its streams, and can be released then', async () => {
+    const lost = await smallModel(backend);
+    const failing = openSession(lost, { sequences: 2, capacity: 16 });
+    const streams = requests.slice(0, 3).map((request) => failing.submit(request));
+    await streams[0]!.next();
+    releaseModel(lost);
+    for (const text of await Promise.allSettled(streams.map(collect))) {
+      expect(text).toMatchObject({ status: 'rejected', reason: { message: expect.stringMatching('was released') } });
+    }
+    await failing.release();
+  });
+
   test('leaves nothing at a signal that outlives its request', async () => {
     const { signal } = new AbortController();
     await collect(session.submit({ ...requests[5]!, signal }));
