@@ -175,7 +175,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadConversationTokenizer(start, run.log);
     const data = await openPreferences(config, run, tokenizer);
-    const place = { rows: data.train.length, seed: run.seed, recompute: config.recompute };
+    const place = { rows: data.train.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
     const training = from
       ? await loadTrainingState(from, run.backend, place, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, place, tokenizer);

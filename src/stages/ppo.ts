@@ -22,6 +22,7 @@ import {
   type ValueMetrics,
   valueStep,
 } from '../training/proximal-policy.ts';
+import { shareOf } from '../training/ranks.ts';
 import { ofEachResponse, responseValues } from '../training/responses.ts';
 import {
   assertReturnsEndInRewards,
@@ -133,16 +134,17 @@ export async function* ppo(
   run: StageRun,
 ): AsyncGenerator<StepRecord | typeof pause, { steps: number }> {
   const { critic } = state;
+  const { ranks } = state.optimizer;
   const totalSteps = iterationsOf(config, state.prompts.length);
   const totalUpdates = totalSteps * config.passes * config.minibatches;
 
   for (let step = iterationNumber(config, state); step <= totalSteps; step++) {
     state.iteration ??= await beginIteration(await sampleExperience(config, state, run, step), async (experience) => {
       const { klCoefficient } = state;
-      const values = await ofEachResponse(experience, (packed) =>
+      const own = await ofEachResponse(shareOf(experience, ranks), (packed) =>
         responseValues(valueModelOf(state), packed, state.valueOffset),
       );
-      const examples = withAdvantages(experience, values, { ...config, klCoefficient });
+      const examples = withAdvantages(experience, await ranks.gather(own), { ...config, klCoefficient });
       assertRewardAtEnd(examples, { ...config, klCoefficient });
       assertReturnsEndInRewards(examples);
       return { examples, metrics: { klCoefficient, ...explained(examples) } };
@@ -275,7 +277,7 @@ async function openCritic(
   from: string | undefined,
 ): Promise<Pick<PpoState, 'critic' | 'valueOffset'>> {
   paddingIdOf(tokenizer);
-  const data = { rows: prompts.length, seed: run.seed, recompute: config.recompute };
+  const data = { rows: prompts.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
   const start = rewardModel && beginsAsReward(config, sources) ? rewardModel : undefined;
   const valueOffset = start?.offset ?? 0;
   if (from) {

@@ -111,7 +111,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
       throw new RequestError({ where: config.data, message });
     }
     const heldOut = encodeText(rows.heldOut, tokenizer, config);
-    const data = { rows: windows.length, seed: run.seed, recompute: config.recompute };
+    const data = { rows: windows.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState(await initialiseModel(modelConfig, run.backend, run.seed), data, tokenizer);

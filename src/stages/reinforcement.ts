@@ -211,7 +211,7 @@ export async function openReinforcement<Example extends PolicyExample>(
   const maxLength = Math.min(...readers.map(({ config }) => config.maxLength));
   const prompts = await openPrompts(config, run, { tokenizer, model: { ...reference.config, maxLength } });
   const pretraining = await openPretrainingMix(config, run, { tokenizer, model: reference, from: saved?.pretraining });
-  const data = { rows: prompts.prompts.length, seed: run.seed, recompute: config.recompute };
+  const data = { rows: prompts.prompts.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
   const state = from
     ? await loadTrainingState(from, run.backend, data, tokenizer)
     : newTrainingState(copyModel(reference), data, tokenizer);

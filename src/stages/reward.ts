@@ -103,7 +103,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
       onTooLong: 'truncate',
     }).pairs;
 
-    const data = { rows: comparisons.length, seed: run.seed, recompute: config.recompute };
+    const data = { rows: comparisons.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState(await rewardModelFrom(start, run.backend, run.seed), data, tokenizer);

@@ -7,6 +7,7 @@ import { RandomStream } from '../random.ts';
 import type { Sample } from '../runs/results.ts';
 import { type Baseline, driftWarnings, type Estimate, estimateOf } from '../training/drift.ts';
 import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
+import { shareOf } from '../training/ranks.ts';
 import { type Rollout, rollOut } from '../training/rollout.ts';
 import {
   assertFinite,
@@ -23,7 +24,7 @@ import type { Metrics, StageRun } from './stage.ts';
 
 /** Responses that are rewarded, and what there is to report of them. */
 export interface Sampled {
-  experience: Experience[];
+  experience: readonly Experience[];
   metrics: Metrics & { kl: number };
   rolloutSeconds: number;
 }
@@ -31,6 +32,8 @@ export interface Sampled {
 /**
  * Samples `samplesPerPrompt` responses to each of the next prompts, rewards them, and computes their log-probabilities
  * under policy and reference. Checks what must hold before the first update. Where a reward fails, nothing has changed.
+ *
+ * Each rank samples its share, and all have the whole: baselines, whitening, moments and metrics are those of one rank.
  */
 export async function sampleExperience(
   config: ReinforcementConfig & { samplesPerPrompt: number },
@@ -38,7 +41,7 @@ export async function sampleExperience(
   run: StageRun,
   iteration: number,
 ): Promise<Sampled> {
-  const { model: policy } = state.optimizer;
+  const { model: policy, ranks } = state.optimizer;
   const { precision } = policy.backend;
   const { endIds } = state.tokenizer;
   const begun = performance.now();
@@ -48,13 +51,15 @@ export async function sampleExperience(
     .flatMap((row) => Array.from({ length: config.samplesPerPrompt }, () => state.prompts[row]!))
     .map((prompt, index) => ({ ...prompt, index }));
   const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
-  const rollouts = await rollOut(policy, prompts, { ...config, endIds, seed });
+  const rollouts = await rollOut(policy, shareOf(prompts, ranks), { ...config, endIds, seed });
   assertNothingBehindEnd(rollouts, endIds);
-  const rewarded = await withRewards(rollouts, state.rows, state).catch((error: unknown) => {
-    state.cursor.restore(place);
-    if (error instanceof RunError) error.stateIsWhole = true;
-    throw error;
-  });
+  const rewarded = await withRewards(rollouts, state.rows, state)
+    .then((own) => ranks.gather(own))
+    .catch((error: unknown) => {
+      state.cursor.restore(place);
+      if (error instanceof RunError) error.stateIsWhole = true;
+      throw error;
+    });
   state.scoreMoments = withValues(
     state.scoreMoments,
     rewarded.map(({ reward }) => reward),
@@ -62,7 +67,8 @@ export async function sampleExperience(
   const scored = withScores(rewarded, config, state);
   const rolloutSeconds = (performance.now() - begun) / 1000;
 
-  const experience = await withLogProbs(scored, policy, state.reference, config.temperature);
+  const own = await withLogProbs(shareOf(scored, ranks), policy, state.reference, config.temperature);
+  const experience = await ranks.gather(own);
   assertFinite(experience);
   const samplingDistance = assertSampledLogProbs(experience, precision);
   if (state.isReferenceFresh) assertUntouchedPolicy(experience, precision);

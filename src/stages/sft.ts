@@ -88,7 +88,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
     run.log(`${config.data}: ${describePreflight(train.preflight)}`);
     const heldOut = encodeConversations(rows.heldOut, tokenizer, { maxLength, onTooLong: 'truncate' }).sequences;
 
-    const data = { rows: train.sequences.length, seed: run.seed, recompute: config.recompute };
+    const data = { rows: train.sequences.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
       : newTrainingState((await loadModel(start, run.backend)).model, data, tokenizer);

@@ -5,6 +5,7 @@ import type { Problem } from '../errors.ts';
 import type { MetricName } from '../evaluation/metrics.ts';
 import type { Sample } from '../runs/results.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
+import type { Ranks } from '../training/ranks.ts';
 
 /** What a stage reports after each step; numbers only, so that every chart and table can show them. */
 export interface StepRecord {
@@ -36,6 +37,8 @@ export interface StageRun {
    * user as it is.
    */
   inputs: Readonly<Record<string, readonly StageInput[]>>;
+  /** Those that train together, this process among them; without them it trains by itself. */
+  ranks?: Ranks;
   /** One line to the log: what was inherited, inferred or left out. */
   log(message: string): void;
 }

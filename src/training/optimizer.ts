@@ -32,7 +32,7 @@ export interface OptimizerOptions {
   /** All parameters of the model where it is left out. */
   trainables?: ReadonlyMap<string, Trainable>;
   recompute?: boolean;
-  ranks?: Ranks;
+  ranks?: Ranks | undefined;
 }
 
 /** AdamW from the start: moments and gradients zero. */

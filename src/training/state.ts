@@ -16,6 +16,7 @@ import type { Backend } from '../tensor/backends/backend.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from './optimizer.ts';
+import type { Ranks } from './ranks.ts';
 
 /** All that decides how training goes on: weights, moments, updates done, and the place in the data. */
 export interface TrainingState {
@@ -52,6 +53,7 @@ export interface TrainingSetup {
   /** Of their order. */
   seed: number;
   recompute: boolean;
+  ranks?: Ranks | undefined;
 }
 
 /** The state before the first update. */

@@ -11,6 +11,7 @@ import { presetConfig } from '../../src/model/presets.ts';
 import type { Stage, StageInput, StageRun } from '../../src/stages/stage.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
+import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 
 const questions = Array.from({ length: 12 }, (_, i) => ({
@@ -37,6 +38,8 @@ const files: Record<string, string | readonly unknown[]> = {
 export interface SmallWorld {
   directory: string;
   backend: Backend;
+  /** Of all its models. */
+  tokenizer: Tokenizer;
   /** What lines were logged goes to `logged`. */
   run(seed?: number, logged?: string[]): StageRun;
   /** Opens a stage on `config`, from a saved state where one is given. */
@@ -83,6 +86,7 @@ export async function smallWorld(): Promise<SmallWorld> {
   const world: SmallWorld = {
     directory,
     backend,
+    tokenizer,
     run: (seed = 1, logged = []) => ({
       backend,
       seed,
