@@ -35,7 +35,7 @@ const random = new RandomStream(5, 'decoding');
 const tokens = (count: number): Int32Array => Int32Array.from({ length: count }, () => random.integer(45));
 /**
  * Prompts of one token, a few, a block of queries and more, and of more positions than a task takes; then single
- * tokens; then a prompt of more rows than pass through a layer together.
+ * tokens.
  */
 const steps: NewTokens[][] = [
   [
@@ -53,11 +53,14 @@ const steps: NewTokens[][] = [
     { sequence: 1, position: 79 + i, tokens: tokens(1) },
     { sequence: 2, position: 1 + i, tokens: tokens(1) },
   ]),
-  [
-    { sequence: 4, position: 0, tokens: tokens(520) },
-    { sequence: 2, position: 4, tokens: tokens(1) },
-  ],
 ];
+/** A prompt of more rows than pass through a layer together. */
+const manyRows: NewTokens[] = [
+  { sequence: 4, position: 0, tokens: tokens(520) },
+  { sequence: 2, position: 4, tokens: tokens(1) },
+];
+/** Decoding them in float64 takes ten times as long as all other steps, so one shape has them. */
+const stepsOf = ({ headDim }: ModelConfig): NewTokens[][] => (headDim === 6 ? [...steps, manyRows] : steps);
 
 const expected = new Map<string, Promise<Float64Array[]>>();
 function expectedLogits(config: ModelConfig): Promise<Float64Array[]> {
@@ -70,7 +73,7 @@ async function logitsOf(config: ModelConfig, backend: Backend): Promise<Float64A
   const model = await initialiseModel(config, backend, 3, { std: 0.2, embeddingStd: 1 });
   const decoder = openDecoder(model, 5, 520);
   const results: Float64Array[] = [];
-  for (const step of steps) {
+  for (const step of stepsOf(config)) {
     const logits = decoder.nextLogits(step);
     results.push(Float64Array.from(await backend.read(logits)));
     logits.release();

@@ -5,8 +5,8 @@ import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
 import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
-import { fusedCases, primitiveCases } from './cases.ts';
-import { differentiate, drawInputs, objective, relativeDifference } from './differentiate.ts';
+import { type Case, fusedCases, primitiveCases } from './cases.ts';
+import { type Differentiated, differentiate, drawInputs, objective, relativeDifference } from './differentiate.ts';
 
 interface Tested {
   name: string;
@@ -30,8 +30,17 @@ if (tensorflow.available) {
   tested.push({ name: 'tensorflow', bound: 3e-6, productBound: 3e-6, open: () => createTensorFlowBackend() });
 } else console.log(`the tensorflow backend is not tested: ${tensorflow.reason}`);
 
+const oracle = new PortableBackend('f64');
+const expected = new Map<Case, Differentiated>();
+
+/** What a case gives in float64, computed once for all backends. */
+async function expectedOf(which: Case): Promise<Differentiated> {
+  const known = expected.get(which) ?? (await differentiate(oracle, which, drawInputs(which)));
+  expected.set(which, known);
+  return known;
+}
+
 describe.each(tested)('$name against float64', ({ name, bound, productBound, open }) => {
-  const oracle = new PortableBackend('f64');
   let backend: Backend;
   let largest = { difference: 0, name: '' };
   let largestOfProducts = { difference: 0, name: '' };
@@ -46,9 +55,8 @@ describe.each(tested)('$name against float64', ({ name, bound, productBound, ope
   });
 
   test.each([...primitiveCases, ...fusedCases])('$name', async (which) => {
-    const values = drawInputs(which);
-    const expected = await differentiate(oracle, which, values);
-    const actual = await differentiate(backend, which, values);
+    const expected = await expectedOf(which);
+    const actual = await differentiate(backend, which, drawInputs(which));
     const parts = [
       relativeDifference(actual.output, expected.output),
       ...actual.gradients.map((gradient, i) => relativeDifference(gradient, expected.gradients[i]!)),
