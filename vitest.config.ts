@@ -24,7 +24,7 @@ export default defineConfig({
       NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('test/one-core.mjs', import.meta.url)}`,
     },
     testTimeout: 120_000,
-    hookTimeout: 120_000,
+    hookTimeout: 600_000,
     pool: 'forks',
     maxWorkers: availableParallelism(),
     projects: [

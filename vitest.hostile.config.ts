@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Mutated inputs for every reader; `npm run test:hostile`, see test/hostile/README.md. */
@@ -7,5 +8,6 @@ export default defineConfig({
     testTimeout: 3_600_000,
     hookTimeout: 300_000,
     pool: 'forks',
+    maxWorkers: availableParallelism(),
   },
 });

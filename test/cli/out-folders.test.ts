@@ -35,11 +35,13 @@ beforeAll(async () => {
       'texts',
       '--length',
       '16',
+      '--batch-size',
+      '1',
       '--out',
       'base',
       '--steps',
     ],
-    ['reward', '--from', 'base', '--data', 'pairs.jsonl', '--out', 'judge', '--steps'],
+    ['reward', '--from', 'base', '--data', 'pairs.jsonl', '--batch-size', '1', '--out', 'judge', '--steps'],
   ];
   for (const args of made) {
     const { status, stderr } = await run(...args, ...(args.at(-1) === '--steps' ? ['1'] : []), ...machine);
