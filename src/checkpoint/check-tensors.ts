@@ -46,7 +46,7 @@ function folded(faults: readonly Fault[]): Problem[] {
     return { where: nameList(group.map(({ name }) => name)), message, ...(hint === undefined ? {} : { hint }) };
   });
   const rest = lines.length - mostLines;
-  return rest <= 0 ? lines : [...lines.slice(0, mostLines), { message: `and ${rest} more of the kind` }];
+  return rest <= 0 ? lines : [...lines.slice(0, mostLines), { message: `and ${rest} more of this kind` }];
 }
 
 /** `model.layers.*.self_attn.q_proj.bias, … (72 tensors)` */
@@ -58,7 +58,8 @@ function nameList(names: readonly string[]): string {
 }
 
 function missingHint(name: string): string | undefined {
-  if (name === 'score.weight') return 'a reward model is not usable without its head: a fresh one scores at random';
+  if (name === 'score.weight')
+    return 'a reward model is useless without its head: a newly initialised one gives random scores';
   if (name !== 'lm_head.weight') return undefined;
   return 'if the head shares the embedding, config.json needs "tie_word_embeddings": true';
 }

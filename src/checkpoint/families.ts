@@ -5,22 +5,22 @@ import { plainLlamas } from './unsupported-keys.ts';
 const differences: ReadonlyMap<string, string> = new Map([
   ['qwen2', 'has biases in its attention'],
   ['qwen3', 'normalises queries and keys'],
-  ['smollm3', 'leaves the rotation out in some layers'],
+  ['smollm3', 'has no rotary embedding in some layers'],
   ['gemma', 'scales its embeddings and adds 1 to the weights of its norms'],
-  ['gemma2', 'has norms on both sides of a sub-layer and caps its logits'],
-  ['gemma3', 'has norms on both sides of a sub-layer and normalises queries and keys'],
-  ['gemma3_text', 'has norms on both sides of a sub-layer and normalises queries and keys'],
-  ['phi', 'has biases, and computes attention and MLP side by side'],
+  ['gemma2', 'has norms before and after each sub-layer and caps its logits'],
+  ['gemma3', 'has norms before and after each sub-layer and normalises queries and keys'],
+  ['gemma3_text', 'has norms before and after each sub-layer and normalises queries and keys'],
+  ['phi', 'has biases, and computes attention and MLP in parallel'],
   ['phi3', 'keeps queries, keys and values in one tensor'],
   ['granite', 'multiplies embeddings, sub-layers and logits'],
   ['olmo', 'has norms without weights'],
-  ['olmo2', 'normalises what a sub-layer gives, and queries and keys'],
-  ['olmo3', 'normalises what a sub-layer gives, and queries and keys'],
-  ['cohere', 'computes attention and MLP side by side and scales its logits'],
-  ['stablelm', 'has LayerNorm, and rotates a part of each head'],
+  ['olmo2', 'normalises the output of each sub-layer, and queries and keys'],
+  ['olmo3', 'normalises the output of each sub-layer, and queries and keys'],
+  ['cohere', 'computes attention and MLP in parallel and scales its logits'],
+  ['stablelm', 'has LayerNorm, and rotates only part of each head'],
   ['starcoder2', 'has LayerNorm and biases'],
-  ['glm', 'rotates a part of each head'],
-  ['glm4', 'rotates a part of each head'],
+  ['glm', 'rotates only part of each head'],
+  ['glm4', 'rotates only part of each head'],
   ['mixtral', 'is a mixture of experts'],
   ['qwen2_moe', 'is a mixture of experts'],
   ['qwen3_moe', 'is a mixture of experts'],
@@ -28,14 +28,14 @@ const differences: ReadonlyMap<string, string> = new Map([
   ['deepseek_v2', 'is a mixture of experts'],
   ['deepseek_v3', 'is a mixture of experts'],
   ['llama4', 'is a mixture of experts'],
-  ['gpt2', 'has LayerNorm, and positions that it learned'],
+  ['gpt2', 'has LayerNorm and learned positions'],
   ['gpt_neox', 'has LayerNorm and biases'],
-  ['opt', 'has LayerNorm, and positions that it learned'],
-  ['falcon', 'has LayerNorm, and attention and MLP side by side'],
-  ['mpt', 'has no rotation but ALiBi'],
-  ['bert', 'reads texts and writes none'],
-  ['roberta', 'reads texts and writes none'],
-  ['t5', 'has an encoder beside the decoder'],
+  ['opt', 'has LayerNorm and learned positions'],
+  ['falcon', 'has LayerNorm, and computes attention and MLP in parallel'],
+  ['mpt', 'has ALiBi instead of rotary embedding'],
+  ['bert', 'is an encoder, which generates no text'],
+  ['roberta', 'is an encoder, which generates no text'],
+  ['t5', 'has an encoder as well as a decoder'],
   ['mamba', 'has no attention'],
 ]);
 
@@ -54,6 +54,6 @@ export function foreignFamily(modelType: unknown, json: Readonly<Record<string, 
 /** A Mistral is a Llama with a window, which is 4096 where its config does not say it. */
 function mistralHint({ sliding_window: window = 4096 }: Readonly<Record<string, unknown>>): string {
   const rename = 'set "model_type" to "llama" and "architectures" to ["LlamaForCausalLM"] in config.json';
-  if (window === null) return `a Mistral without a window computes what a Llama does: ${rename}`;
-  return `for texts no longer than its window a Mistral computes what a Llama does: ${rename}, "sliding_window" to null, and "max_position_embeddings" to at most ${JSON.stringify(window)}`;
+  if (window === null) return `a Mistral without a sliding window is computed exactly like a Llama: ${rename}`;
+  return `for texts no longer than its window, a Mistral is computed exactly like a Llama: ${rename}, "sliding_window" to null, and "max_position_embeddings" to at most ${JSON.stringify(window)}`;
 }

@@ -34,24 +34,24 @@ const layouts: readonly Layout[] = [
   {
     shows: /^consolidated.*\.(pth|safetensors)$|^params\.json$/,
     says: (name) =>
-      `holds a model under the names of its makers' own code (${name}), not in the layout of transformers`,
+      `holds a model with the tensor names of its makers' own code (${name}), not in the layout of transformers`,
     hint: () =>
       "take the model in the layout of transformers (its repository has it beside or above this folder), or convert it with transformers' convert_llama_weights_to_hf.py",
   },
   {
     shows: /^zero_to_fp32\.py$/,
-    says: () => 'holds a checkpoint of DeepSpeed, whose weights lie in parts',
+    says: () => 'holds a checkpoint of DeepSpeed, whose weights are split into parts',
     hint: () => 'join them: python zero_to_fp32.py . joined --safe_serialization in that folder',
   },
   {
     shows: /\.distcp$|^pytorch_model_fsdp/,
-    says: (name) => `holds a distributed checkpoint of PyTorch (${name}), whose weights lie in parts`,
+    says: (name) => `holds a distributed checkpoint of PyTorch (${name}), whose weights are split into parts`,
     hint: (_, directory) => `join them: accelerate merge-weights ${directory} joined`,
   },
   {
     shows: /\.(pt|pth|ckpt)$/,
     says: (name) => `holds pickled weights (${name}), which are not read`,
-    hint: (name) => `${pickleHint(name)}, after taking the weights out where the file holds more than them`,
+    hint: (name) => `${pickleHint(name)}, after extracting the weights if the file holds more than them`,
   },
   { shows: /\.onnx$/, says: (name) => `holds an ONNX model (${name}), which is not read`, hint: () => safetensorsHint },
   {

@@ -23,7 +23,7 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
   if (config.head === 'score') {
     throw new RequestError(
       {
-        message: `is a reward model (${extra.architecture}), which scores texts and writes none`,
+        message: `is a reward model (${extra.architecture}), which scores texts and generates none`,
         hint: 'give the language model that it was trained from',
       },
       directory,

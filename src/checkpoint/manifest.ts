@@ -66,7 +66,7 @@ export async function verifyManifest(directory: string): Promise<Problem[]> {
     else if (size !== expected.bytes) {
       problems.push({ where: path, message: `has ${size} bytes, ${expected.bytes} were written` });
     } else if ((await sha256(path)) !== expected.sha256) {
-      problems.push({ where: path, message: 'is damaged: its hash is not the one that was written' });
+      problems.push({ where: path, message: 'is damaged: its hash differs from the one that was recorded' });
     }
   }
   return problems;

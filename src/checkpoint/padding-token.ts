@@ -17,7 +17,7 @@ export function paddingIdOf(tokenizer: Tokenizer): number {
   const found = candidates.find((id) => id !== undefined && id !== eosId);
   if (found !== undefined) return found;
   throw new RequestError({
-    message: 'the tokenizer has no token to pad with but the one that ends a text, at which a reward is read',
+    message: "the tokenizer's only possible padding token is the end-of-text token, where the reward is read",
     hint: 'add a pad token such as <pad> to tokenizer.json and name it in tokenizer_config.json',
   });
 }

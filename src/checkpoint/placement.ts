@@ -64,7 +64,7 @@ export function agreedPlacement(
     problems.push({
       where: 'norm placement',
       message: `${source} says ${describeNorm(claim, layers)}, but the tensor names are those of ${words}`,
-      hint: 'the same name means another norm in Pre-LN and Post-LN; correct `norm` and `post_layers`, or take the right weights',
+      hint: 'the same tensor name means a different norm in Pre-LN and in Post-LN; correct `norm` and `post_layers`, or take the right weights',
     });
   }
   if (!stated && !fromMetadata && fromNames.name !== 'pre') {
@@ -173,7 +173,7 @@ function unknownPlacement(own: readonly string[], shape: Unplaced): Problem {
   if (odd >= 0) {
     const present = own[odd]!.replaceAll('.weight', '').split(' ').filter(Boolean);
     const isSandwich = inOneText(present) === inOneText(sandwich);
-    const layout = isSandwich ? 'Sandwich-LN, which is not supported' : 'of no placement that is supported';
+    const layout = isSandwich ? 'Sandwich-LN, which is not supported' : 'those of no supported placement';
     return { where: `model.layers.${odd}`, message: `its norms (${present.join(', ') || 'none'}) are ${layout}` };
   }
   const order = own.map((text) => kinds.get(text)!);
@@ -182,6 +182,6 @@ function unknownPlacement(own: readonly string[], shape: Unplaced): Problem {
   const last = back < 0 ? turn : back;
   return {
     where: `model.layers.${last}`,
-    message: `is ${order[last]} after the ${order[last - 1]} layer ${last - 1}; no placement that is supported has that order`,
+    message: `is ${order[last]} after the ${order[last - 1]} layer ${last - 1}; no supported placement has that order`,
   };
 }

@@ -54,8 +54,8 @@ function checkType(place: string, rope: Json, problems: Problem[]): void {
   if (found === 'default') return;
   const hint =
     found === 'llama3'
-      ? `Llama 3.1, 3.2 and 3.3 rotate by it; ${plainLlamas}`
-      : 'it stretches a model beyond the length that it was trained for: take the model that it was made from';
+      ? `Llama 3.1, 3.2 and 3.3 use it; ${plainLlamas}`
+      : 'it extends the context beyond the length that the model was trained on: use the model it was made from';
   problems.push({
     where: place,
     message: `rope type ${JSON.stringify(found)} is not supported; only default is`,

@@ -10,7 +10,7 @@ export const numberOrNaN = z
   .nullable()
   .transform((value) => value ?? Number.NaN);
 
-const hint = 'it was changed or damaged since a run wrote it; remove its folder to go on from an older state';
+const hint = 'it was changed or damaged since a run wrote it; remove its folder to continue from an older state';
 
 /**
  * Reads a JSON file that a run has written for itself.

@@ -37,7 +37,7 @@ const refusals: readonly Refusal[] = [
     accepts: never,
     reason: 'sliding-window attention is not supported',
     hint: (window) =>
-      `texts no longer than the window are read alike without it: set "sliding_window" to null and "max_position_embeddings" to at most ${text(window)}`,
+      `texts no longer than the window are read the same way without it: set "sliding_window" to null and "max_position_embeddings" to at most ${text(window)}`,
   },
   { key: 'attention_chunk_size', accepts: never, reason: 'attention in chunks is not supported' },
   { key: 'is_causal', accepts: (value) => value === true, reason: 'attention to later tokens is not supported' },
@@ -58,7 +58,7 @@ const refusals: readonly Refusal[] = [
   {
     key: 'partial_rotary_factor',
     accepts: (value) => value === 1,
-    reason: 'rotating a part of each head is not supported',
+    reason: 'rotating only part of each head is not supported',
   },
   ...['quantization_config', 'compression_config'].map((key) => ({
     key,
@@ -124,13 +124,13 @@ export function passedOver(json: Json): string[] {
   const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== false;
   const unread = relativesKeys.filter((key) => isSet(json[key]));
   if (unread.length > 0)
-    sentences.push(`config.json: ${unread.join(', ')}: a Llama has no such thing, so nothing reads it`);
+    sentences.push(`config.json: ${unread.join(', ')}: no such key exists for a Llama, so it has no effect`);
   const dropout = json.attention_dropout;
   if (isSet(dropout) && dropout !== 0) {
-    sentences.push(`config.json: attention_dropout is ${text(dropout)}; mixtune trains without dropout`);
+    sentences.push(`config.json: attention_dropout is ${text(dropout)}; mixtune does not use dropout`);
   }
   if (isJsonObject(json.auto_map) && json.model_type === 'llama') {
-    sentences.push('config.json: auto_map names code of its own, which is not run: the model is read as a Llama');
+    sentences.push('config.json: auto_map names custom code, which is not run: the model is read as a Llama');
   }
   return sentences;
 }

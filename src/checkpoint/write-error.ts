@@ -42,14 +42,14 @@ const words: Readonly<Record<string, string>> = {
   EDQUOT: 'your quota on this disk is used up',
   EIO: 'the disk reported an error',
   EFBIG: 'the file would be larger than this shell or disk allows',
-  EROFS: 'the disk can only be read',
+  EROFS: 'the disk is read-only',
   EACCES: 'there is no permission to write there',
   EPERM: 'there is no permission to write there',
   ENOENT: 'its folder is gone',
   ENOTDIR: 'its folder is gone',
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open',
-  ESTALE: 'the network disk has lost the file',
+  ESTALE: 'the file on the network disk is gone (stale handle)',
 };
 
 function inWords({ code, message }: SystemError): string {

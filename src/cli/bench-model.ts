@@ -32,7 +32,7 @@ export function addBenchOptions(command: Command): Command {
     .addOption(
       new Option('--norm <placement>', 'its norm placement').choices(placements.map(({ name }) => name)).default('pre'),
     )
-    .option('--profile', 'print the time of each operation, with its work against what the machine can do', false);
+    .option('--profile', 'print the time of each operation, relative to what the machine can do', false);
   return addMachineOptions(command).addOption(jsonOption());
 }
 

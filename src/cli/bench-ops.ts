@@ -22,12 +22,12 @@ interface OpsFlags extends MachineFlags {
 export function addBenchOpsCommand(parent: Command, { action }: Program): void {
   const command = parent
     .command('ops')
-    .summary('time each operation alone')
-    .description('Time each operation of a layer and of the head alone, against what the machine can do.')
+    .summary('time each operation separately')
+    .description('Time each operation of a layer and of the head separately, relative to what the machine can do.')
     .addOption(new Option('--preset <name>', 'model whose shapes are used').choices(presetNames).default('71m'))
     .option('--batch <number>', 'sequences', wholeNumber(1), 8)
-    .option('--length <number>', 'tokens in a sequence', wholeNumber(1), 256)
-    .option('--rounds <number>', 'timed runs of each; the fastest counts', wholeNumber(1), 5);
+    .option('--length <number>', 'tokens per sequence', wholeNumber(1), 256)
+    .option('--rounds <number>', 'timed runs per operation; the fastest counts', wholeNumber(1), 5);
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((flags: OpsFlags) => run(flags)));

@@ -19,10 +19,10 @@ export function addBenchTrainCommand(parent: Command, { action }: Program): void
     .command('train')
     .summary('time training steps on random tokens')
     .description('Time training steps (forward, backward, AdamW) on random tokens; the fastest step counts.')
-    .option('--batch <number>', 'sequences in a step', wholeNumber(1), 8)
-    .option('--length <number>', 'tokens in a sequence', wholeNumber(1), 256)
+    .option('--batch <number>', 'sequences per step', wholeNumber(1), 8)
+    .option('--length <number>', 'tokens per sequence', wholeNumber(1), 256)
     .option('--steps <number>', 'timed steps', wholeNumber(1), 5)
-    .option('--recompute', 'compute layers again for their gradients', false);
+    .option('--recompute', 'recompute layers in the backward pass', false);
   addBenchOptions(command).action(action((model: string | undefined, flags: TrainFlags) => run(model, flags)));
 }
 

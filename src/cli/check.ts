@@ -28,9 +28,9 @@ export function addCheckCommand(parent: Command, { stages, action }: Program): v
   parent
     .command('check')
     .summary('check a pipeline and its data, and show the plan')
-    .description('Check a pipeline, its config and its data as a whole and show what would run. Nothing is written.')
-    .argument('<pipeline>', 'name of a recipe, or a YAML file')
-    .option('--set <path=value...>', 'give a parameter or any key a value', collect, [])
+    .description('Check a pipeline, its config and its data, and show what would run. Nothing is written.')
+    .argument('<pipeline>', 'name of a shipped pipeline, or a YAML file')
+    .option('--set <path=value...>', 'set a parameter or any key', collect, [])
     .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')
     .addOption(jsonOption())
     .action(

@@ -10,8 +10,8 @@ import type { Program } from './program.ts';
 export function addDoctorCommand(parent: Command, { action }: Program): void {
   parent
     .command('doctor')
-    .summary('show what this machine has, and what each backend would do on it')
-    .description('Show the machine, its compiler and instruction set, and what each backend would do on it.')
+    .summary('show what this machine offers, and what each backend would use of it')
+    .description('Show the machine, its compiler and instruction set, and what each backend would use of it.')
     .addOption(jsonOption())
     .action(
       action(async ({ json }: { json: boolean }) => {

@@ -19,7 +19,7 @@ type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean };
 export function addEvaluateCommand(parent: Command, { stages, action }: Program): void {
   const command = parent
     .command('evaluate')
-    .summary('measure a model: perplexity, loss, multiple choice, exact answers, preferences')
+    .summary('measure a model: perplexity, loss, multiple choice, exact match, preferences')
     .description('Measure a model on held-out data and print what was found.')
     .argument('[model]', 'Hugging Face directory, or the folder of a finished run');
   for (const option of schemaKeys(evaluateSchema).flatMap(flagsOf)) command.addOption(option);

@@ -24,7 +24,7 @@ export function addExportCommand(parent: Command, { action }: Program): void {
     .summary(exportStage.summary)
     .description('Write a model as a Hugging Face directory in f32, bf16 or f16.')
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
-    .requiredOption('--out <folder>', 'directory to write, which must not be there yet')
+    .requiredOption('--out <folder>', 'directory to write; it must not exist yet')
     .addOption(new Option('--dtype <type>', dtype.description).choices(dtype.unwrap().options).default('bf16'))
     .addOption(jsonOption())
     .action(
@@ -32,7 +32,7 @@ export function addExportCommand(parent: Command, { action }: Program): void {
         const source = await readableModel(model);
         const directory = resolve(out);
         if (existsSync(directory) && readdirSync(directory).length > 0) {
-          throw new RequestError({ where: '--out', message: `${out} is there and not empty`, hint: 'choose another' });
+          throw new RequestError({ where: '--out', message: `${out} exists and is not empty`, hint: 'choose another' });
         }
         const problem = overlapProblem(directory, { key: 'model', path: source });
         if (problem) throw new RequestError(problem, 'mixtune export');

@@ -69,8 +69,8 @@ const absent: readonly (readonly [theirs: RegExp, hint: string])[] = [
     /deepspeed|fsdp|zero|ddp|nproc|numprocesses|tensorparallel|multigpu/,
     'mixtune trains in one process on this machine',
   ],
-  [/wandb|reportto|tensorboard|mlflow/, 'the measurements of a run are in its metrics.jsonl and in its report'],
-  [/^resume/, 'a run that was stopped goes on when it is given again with the same --out'],
+  [/wandb|reportto|tensorboard|mlflow/, "a run's measurements are in its metrics.jsonl and its report"],
+  [/^resume/, 'a stopped run continues when it is started again with the same --out'],
   [/overwrite/, 'give another --out: what a run made is never overwritten'],
   [
     /pushtohub|upload|hubmodelid|^push/,
@@ -79,8 +79,8 @@ const absent: readonly (readonly [theirs: RegExp, hint: string])[] = [
   [/^download$|^pull$/, 'nothing is downloaded: `hf download NAME --local-dir DIR` gets a model for --from'],
   [/serve|server|^api$/, 'mixtune serves no models: final/ is a Hugging Face directory, which servers load'],
   [/^merge/, 'there is nothing to merge: final/ holds whole weights'],
-  [/packing|^pack$/, 'rows of a batch lie one after the other without padding, and do not see each other'],
-  [/trustremotecode/, 'no code of a model is ever run'],
+  [/packing|^pack$/, 'rows of a batch are packed without padding, and do not attend to each other'],
+  [/trustremotecode/, 'code that comes with a model is never run'],
   [/flashattention|^attn|useflash/, 'attention is always fused'],
 ];
 

@@ -26,31 +26,35 @@ const usual: Sampling = { repetitionPenalty: 1, temperature: 0.8, topK: 0, topP:
 export function addGenerateCommand(parent: Command, { action }: Program): void {
   const command = parent
     .command('generate')
-    .summary('let a model continue a text or answer a message')
+    .summary('continue a text or answer a message')
     .description(
-      'Let a model continue a text (--prompt) or answer a message in its chat template (--message). Where no flag says how to ' +
-        `sample, the model's generation_config.json does; where it says nothing, ${describeSampling(usual)}.`,
+      "Continue a text (--prompt), or answer a message in the model's chat template (--message). Unless flags say how to " +
+        `sample, the model's generation_config.json does; its default is ${describeSampling(usual)}.`,
     )
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
     .option('--prompt <text>', 'text to continue')
     .option('--message <text>', 'message to answer')
     .addOption(new Option('--system <text>', 'system message before --message').conflicts('prompt'))
-    .option('--max-new-tokens <number>', 'tokens to generate, at most', wholeNumber(1), 128)
+    .option('--max-new-tokens <number>', 'most tokens to generate', wholeNumber(1), 128)
     .addOption(
-      new Option('--greedy', 'always the likeliest token')
+      new Option('--greedy', 'always choose the likeliest token')
         .default(false)
         .conflicts(['temperature', 'topK', 'topP', 'minP', 'seed']),
     )
-    .option('--temperature <number>', 'below 1 bolder, above 1 more varied', temperature)
-    .option('--top-k <number>', 'draw from the k likeliest tokens; 0 = from all', wholeNumber(0))
-    .option('--top-p <share>', 'draw from the likeliest tokens of this total probability', share)
+    .option('--temperature <number>', 'below 1: more predictable, above 1: more varied', temperature)
+    .option('--top-k <number>', 'sample from the k likeliest tokens; 0 = from all', wholeNumber(0))
+    .option('--top-p <share>', 'sample from the likeliest tokens with this total probability', share)
     .option(
       '--min-p <share>',
-      'draw from tokens at least this likely relative to the likeliest; 0 = from all',
+      'sample from tokens at least this likely relative to the likeliest; 0 = from all',
       fraction,
     )
-    .option('--repetition-penalty <number>', 'divides positive logits of tokens in the text; 1 = off', positive)
-    .option('--seed <number>', 'seed of the draws', wholeNumber(0), 1);
+    .option(
+      '--repetition-penalty <number>',
+      'divide the logits of tokens that already occurred (multiply negative ones); 1 = off',
+      positive,
+    )
+    .option('--seed <number>', 'seed of the sampling', wholeNumber(0), 1);
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string, flags: GenerateFlags) => run(model, flags)));

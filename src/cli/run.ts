@@ -32,14 +32,14 @@ interface RunFlags {
 export function addRunCommand(parent: Command, program: Program): void {
   const command = parent
     .command('run')
-    .summary('run a pipeline: a shipped recipe by its name, or a file')
-    .description('Run a pipeline: a shipped recipe by its name, or a file. What is finished is not run again.')
-    .argument('<pipeline>', 'name of a recipe, such as quickstart, or a YAML file')
-    .option('--set <path=value...>', 'give a parameter or any key a value, such as stages.sft.lr=1e-4', collect, [])
-    .option('--only <stages...>', 'run these stages and no others')
+    .summary('run a shipped pipeline by name, or your own file')
+    .description('Run a shipped pipeline by name, or your own file. Finished nodes are not run again.')
+    .argument('<pipeline>', 'name of a shipped pipeline, such as quickstart, or a YAML file')
+    .option('--set <path=value...>', 'set a parameter or any key, such as stages.sft.lr=1e-4', collect, [])
+    .option('--only <stages...>', 'run only these stages')
     .option('--start-at <stage>', 'run this stage and those after it')
-    .option('--dry-run', 'check everything and show the plan, run nothing', false)
-    .option('--jobs <number>', 'stages that run at once; they share the cores', wholeNumber(1), 1)
+    .option('--dry-run', 'check everything and show the plan without running it', false)
+    .option('--jobs <number>', 'stages to run at the same time; they share the cores', wholeNumber(1), 1)
     .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')
     .addOption(jsonOption())
     .addHelpText('after', () => `\nRecipes: ${recipeNames().join(', ')}`)
@@ -64,7 +64,7 @@ async function run(name: string, flags: RunFlags, program: Program): Promise<num
   // Here, so that whoever waits sees the engine being compiled, which every node would otherwise say to its own log.
   const engine = await nativeAvailability();
   if (!engine.available && withoutCompiler) {
-    tell(`running \`${withoutCompiler}\` instead of \`${name}\`, small enough for plain TypeScript`);
+    tell(`running \`${withoutCompiler}\` instead of \`${name}\`, which is small enough for plain TypeScript`);
     return run(withoutCompiler, flags, program);
   }
   if (!engine.available) tell(`the native engine cannot be used: ${engine.reason}`);
@@ -79,11 +79,11 @@ async function run(name: string, flags: RunFlags, program: Program): Promise<num
     executor,
     arguments: argv,
     stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
-    saving: (signal) => progress.say(`${signal}: each running stage saves after its step and goes on`),
+    saving: (signal) => progress.say(`${signal}: each running stage finishes its step, saves and continues`),
     warn: (message) => progress.say(`warning: ${message}`),
     listener: {
       keptAside: ({ job }, folder) =>
-        progress.say(`${job.id}: what other settings have made is kept in ${relative('', folder)}`),
+        progress.say(`${job.id}: the result of other settings is kept in ${relative('', folder)}`),
       started: ({ job }) => progress.started(job.id),
       record: ({ job }, record) => progress.record(job.id, record),
       warned: ({ job }, message) => progress.say(`${job.id}: warning: ${message}`),
@@ -135,7 +135,7 @@ const statusText: Readonly<Record<NodeStatus, string>> = {
   new: 'to run',
   begun: 'to go on with',
   finished: 'finished',
-  superseded: 'to run; the result of other settings is kept aside',
+  superseded: 'to run; the old result is kept',
 };
 
 const outcomeText: Partial<Record<NodeOutcome['status'], string>> = {
@@ -178,7 +178,7 @@ function tellHowToGoOn(progress: Progress, { status, outcomes }: PlanRun, argv: 
   const failed = outcomes.filter((outcome) => outcome.status === 'failed').length;
   const what = failed > 0 ? `${failed} failed` : 'stopped, and what was done is saved';
   progress.say(`mixtune: ${what}; exit status ${status}`);
-  progress.say(`  → to go on from there: mixtune ${argv.map(quoted).join(' ')}`);
+  progress.say(`  → to continue: mixtune ${argv.map(quoted).join(' ')}`);
 }
 
 /** An argument as a shell takes it. */

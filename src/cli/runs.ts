@@ -38,7 +38,7 @@ export function addRunsCommand(parent: Command, { action }: Program): void {
     );
   runs
     .command('diff')
-    .description('Show the keys and metrics in which two runs differ.')
+    .description('Show the keys and metrics that differ between two runs.')
     .argument('<run>', 'folder of a run')
     .argument('<other>', 'folder of another')
     .addOption(jsonOption())

@@ -42,7 +42,7 @@ export function addScoreCommand(parent: Command, { action }: Program): void {
     )
     .argument('<model>', 'reward model: Hugging Face directory, or the folder of a finished run')
     .requiredOption('--data <source>', 'conversations, instructions or preference pairs; of town/…, those held out')
-    .option('--rows <number>', 'rows scored, at most', wholeNumber(1));
+    .option('--rows <number>', 'most rows to score', wholeNumber(1));
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string, flags: ScoreFlags) => run(model, flags)));
@@ -115,7 +115,12 @@ function rewardsOf(
   tokenizer: Tokenizer,
   sequences: readonly EncodedSequence[],
 ): Promise<number[]> {
-  checkSequences(sequences, tokenizer, reward.model.config, 'leave such rows out: a score of half a text is none');
+  checkSequences(
+    sequences,
+    tokenizer,
+    reward.model.config,
+    'leave such rows out: the score of half a text means nothing',
+  );
   return rewardScores(reward, sequences.map(scoredText));
 }
 

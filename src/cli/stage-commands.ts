@@ -75,7 +75,7 @@ async function runStage(
   if (problems.length > 0) throw new RequestError(problems, `mixtune ${stage.name}`);
   const status = await nodeStatus(node.job);
   if (status === 'finished') {
-    tell(`${relative('', directory) || '.'} holds the finished result of exactly this; nothing to do`);
+    tell(`${relative('', directory) || '.'} already holds the finished result of exactly this run; nothing to do`);
     if (json) print({ status, directory, final: join(directory, fileNames.final) }, true);
     return 0;
   }
@@ -92,7 +92,7 @@ async function runStage(
   else print(closing(end, directory), false);
   if (end.status === 'done') return 0;
   const again = `mixtune ${argv.map(quoted).join(' ')}`;
-  tell(end.saved ? `  → to go on from there: ${again}` : `  → to start again: ${again}`);
+  tell(end.saved ? `  → to continue: ${again}` : `  → to start again: ${again}`);
   return stopStatus(end.reason);
 }
 

@@ -24,7 +24,7 @@ export function wrongArguments(
         : undefined;
   return new RequestError({
     message: message.replace(/^error: /, ''),
-    hint: hint ?? `${name} --help shows what there is`,
+    hint: hint ?? `${name} --help lists them`,
   });
 }
 

@@ -20,7 +20,7 @@ export function parseAssignments(texts: readonly string[]): { assignments: Assig
     const path = argument.slice(0, Math.max(equals, 0)).trim().split('.');
     if (equals < 1 || path.includes('')) {
       const hint = 'write it as path=value, such as --set stages.sft.steps=200';
-      problems.push({ where: `--set ${argument}`, message: 'this is no assignment', hint });
+      problems.push({ where: `--set ${argument}`, message: 'this is not an assignment', hint });
       continue;
     }
     if (path.includes('__proto__')) {

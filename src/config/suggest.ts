@@ -23,7 +23,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
 export function suggestion(word: string, candidates: readonly string[]): string {
   const near = closest(word, candidates);
   if (near !== undefined) return `did you mean \`${near}\`?`;
-  if (candidates.length === 0) return 'there is nothing to choose from';
+  if (candidates.length === 0) return 'there are none to choose from';
   const shown = candidates.slice(0, shownNames).map((name) => `\`${name}\``);
   const hidden = candidates.length - shown.length;
   return `there is ${shown.join(', ')}${hidden > 0 ? ` and ${hidden} more` : ''}`;

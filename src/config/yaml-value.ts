@@ -68,7 +68,7 @@ export function plainValue(
     const anchor = anchors.get(name);
     if (anchor && !anchor.isOpen) return copyOf(anchor.value, depth, node);
     const message = anchor
-      ? `\`*${name}\` stands inside of what it names`
+      ? `\`*${name}\` stands inside what it names`
       : `there is no \`&${name}\` before \`*${name}\``;
     throw new RequestError({ message, ...lineOf(node) });
   };

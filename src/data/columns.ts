@@ -22,7 +22,7 @@ interface Meaning {
 const pairs: readonly Use[] = ['preference', 'feedback'];
 const offered = { is: 'functions that the model may call' };
 const called = { is: 'a call of a function' };
-const thought = { is: 'what the assistant thinks before it answers' };
+const thought = { is: "the assistant's thoughts before its answer" };
 const media = { is: 'no text' };
 const better = { is: 'which answer is better', uses: pairs };
 
@@ -40,9 +40,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
   thought: { ...thought, inMessages: true },
   refusal: { is: 'what the assistant says in place of `content`', inMessages: true },
   name: { is: 'who speaks', inMessages: true },
-  chat_template: { is: "another template than the model's" },
-  chat_template_kwargs: { is: 'what the chat template is told beside the messages' },
-  documents: { is: 'what the chat template is told beside the messages' },
+  chat_template: { is: "a template other than the model's" },
+  chat_template_kwargs: { is: 'further arguments of the chat template' },
+  documents: { is: 'further arguments of the chat template' },
   history: { is: 'the conversation before this one' },
   images: media,
   image: media,
@@ -50,8 +50,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
   video: media,
   audios: media,
   audio: media,
-  weight: { is: 'how much the row counts' },
-  train: { is: 'whether the row is trained' },
+  weight: { is: 'the weight of the row' },
+  train: { is: 'whether the row is trained on' },
   margin: { is: 'by how much `chosen` is better', uses: pairs },
   label: better,
   labels: better,
@@ -116,7 +116,7 @@ export function absentColumns(there: ReadonlySet<string>, columns: Readonly<Reco
       const meant = closest(source, [...there]);
       const hint =
         outer !== source && there.has(outer)
-          ? `columns inside others are not read: write ${source} into a column of its own`
+          ? `nested columns are not read: write ${source} into a column of its own`
           : meant === undefined
             ? `the file has ${[...there]
                 .slice(0, 12)
@@ -202,8 +202,8 @@ export class UnreadColumns {
       known.rows++;
       return;
     }
-    const message = `is not read, and changes what the row means: ${is}`;
-    const hint = `write the rows without \`${key}\`, or pass over it with \`ignore: [${key}]\` in a datasets/NAME.yaml`;
+    const message = `is not supported, and would change what the row means: ${is}`;
+    const hint = `write the rows without \`${key}\`, or have it ignored with \`ignore: [${key}]\` in a datasets/NAME.yaml`;
     const problem = { where: `${basename(file)}, row ${row}, \`${path}\``, line, message, hint };
     this.#refused.set(key, { problem, rows: 1 });
   }

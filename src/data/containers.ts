@@ -57,11 +57,11 @@ export function containerProblem(head: Buffer, file: string): Problem | undefine
   const text = textOf(head);
   if (isJson(text)) return undefined;
   if (text.startsWith('version https://git-lfs')) {
-    const message = 'is a pointer of Git LFS: the data itself was not fetched';
+    const message = 'is a pointer of Git LFS: the data itself was not downloaded';
     return problemOf(where, message, 'run `git lfs pull` in the folder that it is in');
   }
   if (/^<(!doctype|html|\?xml)/i.test(text)) {
-    const hint = 'a page may have been saved in place of the file: fetch the file itself';
+    const hint = 'a web page may have been saved instead of the file: download the file itself';
     return problemOf(where, 'is HTML or XML, not JSON', hint);
   }
   const table = tableOf(text.split('\n')[0] as string) ?? tables.get(extname(file).toLowerCase());
@@ -78,7 +78,7 @@ export function notJsonProblem(head: Buffer, file: string): Problem | undefined 
   return problemOf(
     basename(file),
     message,
-    '.jsonl holds one JSON object a line, .json a list of them; plain text is .txt',
+    '.jsonl holds one JSON object per line, .json a list of objects, .txt plain text',
   );
 }
 

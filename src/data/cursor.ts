@@ -60,7 +60,7 @@ export class DataCursor {
     if (rows !== this.rows) {
       throw new RequestError({
         message: `the saved state is at row ${position} of ${rows}, but the data has ${this.rows} rows now`,
-        hint: 'go on with the same data, or start anew',
+        hint: 'continue with the same data, or start a new run',
       });
     }
     this.#epoch = epoch;

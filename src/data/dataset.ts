@@ -53,7 +53,7 @@ export function describeReading({ format, unreadColumns, skippedFiles, remarks }
   return [
     ...(format ? [`read as ${format.name}, because ${format.evidence}`] : []),
     ...(columns.length > 0 ? [`not read: ${listed(columns)}`] : []),
-    ...(skippedFiles.length > 0 ? [`left out of the folder: ${listed(skippedFiles)}`] : []),
+    ...(skippedFiles.length > 0 ? [`ignored in the folder: ${listed(skippedFiles)}`] : []),
     ...remarks,
   ];
 }
@@ -125,7 +125,7 @@ async function fingerprint(source: Source, use: Use, options: DatasetOptions): P
 async function hashFile(hash: Hash, file: string): Promise<void> {
   const content = createHash('sha256');
   const handle = await openRegularFile(file, basename(file));
-  if (!handle) throw new RequestError({ where: file, message: 'there is no such file any more' });
+  if (!handle) throw new RequestError({ where: file, message: 'the file no longer exists' });
   for await (const chunk of handle.createReadStream()) content.update(chunk as Buffer);
   hash.update(isTextFile(file) ? 'text' : 'records').update(content.digest());
 }

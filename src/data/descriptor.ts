@@ -14,17 +14,17 @@ const path = z.string().min(1);
 const descriptorSchema = z.strictObject({
   description: z.string().optional().describe('what the data is and where it comes from'),
   path: path.optional().describe('file or folder, from the folder that mixtune is started in; the whole dataset'),
-  train: path.optional().describe('file or folder of the rows to train on, in place of `path`'),
+  train: path.optional().describe('file or folder of the rows to train on, instead of `path`'),
   test: path.optional().describe('file or folder of the rows held out'),
   format: z
     .enum(formats.map(({ name }) => name))
     .optional()
-    .describe('taken from the first row where absent'),
+    .describe('detected from the first row if left out'),
   columns: z.record(z.string(), z.string()).optional().describe('column that the format wants → column of the file'),
   ignore: z
     .array(z.string())
     .optional()
-    .describe('columns and keys of messages that change what a row means and are passed over all the same'),
+    .describe('columns and message keys to ignore although they would change what a row means'),
   holdOut: z.number().gt(0).lt(1).optional().describe('share of the rows, from the end, that is held out'),
 });
 

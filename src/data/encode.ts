@@ -177,7 +177,7 @@ export function checkSequences(
   sequences: readonly Sequence[],
   tokenizer: Tokenizer,
   { vocabSize, maxLength }: Pick<ModelConfig, 'vocabSize' | 'maxLength'>,
-  hint = `set maxLength to ${maxLength} at most; onTooLong says what becomes of longer rows`,
+  hint = `set maxLength to ${maxLength} at most; onTooLong says what to do with longer rows`,
 ): void {
   checkTokenIds(sequences, tokenizer, vocabSize);
   const lengths = sequences.map(({ tokens }) => tokens.length);
@@ -192,7 +192,7 @@ export function checkTokenIds(sequences: Iterable<Sequence>, tokenizer: Tokenize
   const hint = 'use the tokenizer that the model was trained with';
   if (tokenizer.vocabSize > vocabSize) {
     throw new RequestError({
-      message: `the tokenizer has ${tokenizer.vocabSize} tokens, but the model only ${vocabSize}: they do not belong together`,
+      message: `the tokenizer has ${tokenizer.vocabSize} tokens, but the model only ${vocabSize}: they do not match`,
       hint,
     });
   }

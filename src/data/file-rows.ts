@@ -139,7 +139,7 @@ function formatOf(
   const key = format.keys.find((known) => Object.hasOwn(record, known));
   const evidence = named ? `${descriptor} says so` : `the first row has \`${key}\``;
   if (format.rows[use]) return { format, evidence };
-  const message = `the format is ${format.name}, because ${evidence}; it gives no ${use} rows`;
+  const message = `the format is ${format.name}, because ${evidence}; it has no ${use} rows`;
   throw new RequestError({ ...place, message, hint: `${use} rows are ${shapesFor(use)}` }, name);
 }
 

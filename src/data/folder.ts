@@ -53,7 +53,7 @@ function nothingToRead(names: readonly string[], name: string): RequestError {
   const folder = visible.find((file) => file.endsWith('/'));
   const container = visible.find((file) => containerExtensions.includes(extensionOf(file)));
   const hint = container
-    ? `name the file ${container} by itself: what it is converted with is said then`
+    ? `name the file ${container} by itself: the message then says how to convert it`
     : folder && `folders inside are not read: name ${join(name, folder)}`;
   const message = `the folder holds no file of data that ends in ${readExtensions.join(', ')}${others}`;
   return new RequestError({ where: name, message, ...(hint ? { hint } : {}) });

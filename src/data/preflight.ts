@@ -112,7 +112,7 @@ export function describePreflight(preflight: Preflight): string {
   const { rows, keptRows, tokens, trainedTokens, longest, boundaryMerges } = preflight;
   const share = tokens === 0 ? 0 : (100 * trainedTokens) / tokens;
   const kept = keptRows === rows ? `${rows} rows` : `${keptRows} of ${rows} rows`;
-  const merges = boundaryMerges > 0 ? `, ${boundaryMerges} tokens reach over the edge of an answer` : '';
+  const merges = boundaryMerges > 0 ? `, ${boundaryMerges} tokens cross the edge of an answer` : '';
   return `${kept}, ${tokens} tokens, ${trainedTokens} of them trained (${share.toFixed(1)} %), longest ${longest}${merges}`;
 }
 
@@ -223,10 +223,10 @@ function preflightProblems(
   if (tooLong.length > 0 && onTooLong === 'error') {
     problems.push({
       message: `${tooLong.length} of ${rows} rows are longer than ${maxLength} tokens (${rowNumbers(tooLong)}); the longest has ${longest}`,
-      hint: 'raise maxLength as far as the model goes, or say what to do with them: `onTooLong: drop` or `onTooLong: truncate`',
+      hint: "raise maxLength up to the model's context, or say what to do with them: `onTooLong: drop` or `onTooLong: truncate`",
     });
   } else if (rows > 0 && tooLong.length === rows && keptRows === 0) {
-    const left = onTooLong === 'truncate' ? 'nothing trained is left of any' : 'none is left';
+    const left = onTooLong === 'truncate' ? 'nothing to train on is left of any' : 'none is left';
     problems.push({ message: `all of ${rows} rows are longer than ${maxLength} tokens: ${left}` });
   }
   if (untrained.length > 0) {
@@ -241,13 +241,13 @@ function preflightProblems(
   if (trainedPrompts.length > 0) {
     problems.push({
       message: `in ${trainedPrompts.length} of the first ${Math.min(rows, promptsLookedAt)} rows tokens of the prompt are trained (${rowNumbers(trainedPrompts)})`,
-      hint: 'the offsets that the tokenizer gives do not fit its tokens, or the chat template does not append',
+      hint: "the tokenizer's offsets do not match its tokens, or the chat template does not only append",
     });
   }
   if (doubledBos > 0) {
     problems.push({
       message: `${doubledBos} of ${sequences} sequences begin with two beginning-of-sequence tokens`,
-      hint: 'the rows hold the token as text: remove it from them',
+      hint: 'the rows contain the token as text: remove it',
     });
   }
   return problems;

@@ -73,7 +73,7 @@ export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator
       if (closed) {
         if (isSpace(byte)) continue;
         const hint = 'a .json file is one list; several lists or objects, one a line, are .jsonl';
-        return { line, message: 'something stands after the end of the JSON list', hint };
+        return { line, message: 'there is more after the end of the JSON list', hint };
       }
       if (depth > 0 && started === undefined && !isSpace(byte)) started = line;
       if (inString) {

@@ -77,7 +77,7 @@ async function openPieces(
   file: string,
 ): Promise<{ pieces: AsyncGenerator<Piece, SplitFault | undefined>; isList: boolean }> {
   const handle = await openRegularFile(file, basename(file));
-  if (!handle) throw new RequestError({ where: basename(file), message: 'there is no such file any more' });
+  if (!handle) throw new RequestError({ where: basename(file), message: 'the file no longer exists' });
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0);
   const head = buffer.subarray(0, bytesRead);
   const problem = notJsonProblem(head, file);
@@ -103,7 +103,7 @@ function parseRecord(bytes: Buffer): Record<string, unknown> {
   const value = parsed(text);
   if (surrogates || keys !== keysOf(value)) requireStrict(text);
   if (isJsonObject(value)) return value;
-  throw new UnreadableRow(`${JSON.stringify(value).slice(0, 40)} is no object with keys`);
+  throw new UnreadableRow(`${JSON.stringify(value).slice(0, 40)} is not an object`);
 }
 
 function parsed(text: string): unknown {
@@ -149,7 +149,7 @@ const mistakes: readonly { text?: RegExp; reason?: RegExp; hint: string }[] = [
   { text: /[:,[]\s*(-?Infinity|NaN|None|True|False)\b/, hint: 'JSON has true, false and null, and no NaN or Infinity' },
   { text: /\}\r\{/, hint: "lines end at '\\n', and those of this file at '\\r' alone: convert it with tr '\\r' '\\n'" },
   { text: /\}\s*\{/, hint: 'a line holds one object: write each on its own, for instance with jq -c .' },
-  { text: /^\s*$/, hint: 'nothing stands between two commas of the list, or before its end' },
+  { text: /^\s*$/, hint: 'there is nothing between two commas of the list, or before its end' },
   { reason: /not UTF-8/, hint: 'convert the file, for instance with iconv -f WINDOWS-1252 -t UTF-8' },
   { reason: /control character/, hint: 'control characters inside texts are written as escapes, such as \\n and \\t' },
   { reason: /Unterminated|end of JSON/, hint: 'a `"`, `}` or `]` is missing, or the file is cut off here' },

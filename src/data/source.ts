@@ -86,13 +86,13 @@ async function filesAt(path: string, name: string): Promise<{ files: string[]; s
   const stats = await stat(path);
   if (stats.isDirectory()) return filesOfFolder(path, name);
   const handle = await openRegularFile(path, name);
-  if (!handle) throw new RequestError({ where: name, message: 'there is no such file any more' });
+  if (!handle) throw new RequestError({ where: name, message: 'the file no longer exists' });
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, 0).finally(() => handle.close());
   if (readExtensions.includes(extname(path).toLowerCase())) return { files: [path], skipped: [] };
   const container = containerProblem(buffer.subarray(0, bytesRead), path);
   if (container) throw new RequestError({ ...container, where: name });
   const hint =
-    'plain text is .txt, one JSON object a line is .jsonl, a JSON list is .json: give the file the name of what it is';
+    'plain text is .txt, one JSON object a line is .jsonl, a JSON list is .json: rename the file accordingly';
   throw new RequestError({ where: name, message: `a dataset file ends in ${readExtensions.join(', ')}`, hint });
 }
 

@@ -70,7 +70,7 @@ class ChatRenderer {
         where: this.#place,
         ...(error.line !== undefined && { line: error.line }),
         message: `the chat template cannot be used: ${error.message}`,
-        hint: 'change this place of the template; the data is not at fault',
+        hint: 'correct this place in the template; the data is fine',
       });
     }
   }
@@ -124,7 +124,7 @@ class ChatRenderer {
           ? { message: `the chat template refuses the conversation: ${error.message} (${place})` }
           : {
               message: `the chat template cannot render the conversation: ${error.message} (${place})`,
-              hint: 'Python’s jinja2 stops here too, or the template has what is not supported; change this place of it',
+              hint: "either Python's jinja2 fails here too, or this construct is not supported; change this place in the template",
             },
       );
     }
@@ -138,11 +138,11 @@ class ChatRenderer {
     const problem: Problem = changes
       ? {
           message: `${this.#place} renders the beginning of a conversation differently from the whole: up to message ${index + 1} it writes ${was} where the whole has ${is}`,
-          hint: 'it changes earlier turns (such as leaving their thoughts out), so that what the assistant says cannot be told apart: use conversations of one answer, a template that only appends, or one with {% generation %} around what the assistant says',
+          hint: "it changes earlier turns (for example by leaving out thoughts), so the assistant's text cannot be located: use conversations of one answer, a template that only appends, or one with {% generation %} around what the assistant says",
         }
       : {
           message: `${this.#place} asks for message ${index + 1} differently from how it renders it: the prompt has ${was} where the conversation has ${is}`,
-          hint: 'what the model would be asked with is not what it would be trained with: use a template whose generation prompt is how an answer begins, or one with {% generation %} around what the assistant says',
+          hint: 'the model would be prompted differently from how it is trained: use a template whose generation prompt equals the beginning of an answer, or one with {% generation %} around what the assistant says',
         };
     return new RequestError(problem);
   }

@@ -19,7 +19,7 @@ export async function spreadObjectsProblem(file: string, firstLine: Buffer): Pro
   if (/^\s*\{.*\n\s*\{/.test(text)) return undefined;
   const value = parsed(text);
   const spread = {
-    message: 'objects go on over several lines, but a row is one line',
+    message: 'objects span several lines, but a row is one line',
     hint: `write each on one line, for instance with: jq -c . ${shellPath(file)} > ROWS.jsonl`,
   };
   if (value === undefined) return /\n\}\s*\{/.test(text) ? spread : undefined;
@@ -53,7 +53,7 @@ function wrapped(object: JsonObject, keys: readonly string[], file: string): Fou
   // The datasets server of the Hugging Face hub: {rows: [{row_idx, row}]}.
   const inside = (object[key] as JsonObject[]).every(({ row }) => isJsonObject(row)) ? '.row' : '';
   return {
-    message: `is one object that holds its rows in ${names(keys)}, not a list of rows or a row a line`,
+    message: `is one object that holds its rows in ${names(keys)}, not a list of rows or one row per line`,
     hint: `take them out, for instance with: jq -c '${path}[]${inside}' ${shellPath(file)} > ROWS.jsonl`,
   };
 }

@@ -52,7 +52,7 @@ export function schemaCheck(schemaText: string): SchemaCheck {
 
 /** An error of what was compiled of a schema; a pattern is compiled when it is used for the first time. */
 function inWords(error: unknown): Error {
-  if (error instanceof RangeError) return new Error('the schema refers to itself without end');
+  if (error instanceof RangeError) return new Error('the schema refers to itself endlessly');
   const { message } = error as Error;
   return message.endsWith('too large') ? new Error('a pattern of the schema is too large') : (error as Error);
 }

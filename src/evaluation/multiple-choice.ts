@@ -50,7 +50,7 @@ function requireTokens(encoded: readonly (readonly Sequence[])[], rows: readonly
     const choice = JSON.stringify(rows[row]!.choices[without]);
     return [
       {
-        message: `row ${row + 1}: no token of the choice ${choice} is its own: it has none, or one with what stands before it`,
+        message: `row ${row + 1}: no token of the choice ${choice} is its own: it is empty, or merges with the text before it`,
       },
     ];
   });

@@ -19,7 +19,7 @@ export interface RewardedResponse {
 export type RewardFunction = (completions: readonly Completion[]) => Promise<number[]>;
 
 const hint =
-  'the file needs `export default (prompt, completion, answer) => NUMBER`, or `export function rewards(responses)` that gives a list of numbers';
+  'the file needs `export default (prompt, completion, answer) => NUMBER`, or `export function rewards(responses)` that returns a list of numbers';
 
 /**
  * The function of a module: `export default` for one response, or `export function rewards` for all of an iteration at
@@ -59,8 +59,8 @@ export async function tryRewardFunction(reward: RewardFunction, row: PromptRow):
     await reward([{ row: 0, prompt: row, text: '', tokens: new Int32Array() }]);
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
-    const message = `tried on an empty completion: ${error.message}`;
-    throw new RequestError({ message, hint: error.hint ?? 'a policy may give an empty completion too' });
+    const message = `called with an empty completion: ${error.message}`;
+    throw new RequestError({ message, hint: error.hint ?? 'a policy can produce an empty completion' });
   }
 }
 
@@ -87,10 +87,10 @@ export function rewardsAtOnce(rewards: (responses: readonly RewardedResponse[]) 
     } catch (cause) {
       throw new RunError(`${place}: ${messageOf(cause)}`, { cause });
     }
-    if (!Array.isArray(given)) throw new RunError(`${place}: gave ${shown(given)}, no list of numbers`);
+    if (!Array.isArray(given)) throw new RunError(`${place}: gave ${shown(given)}, not a list of numbers`);
     if (given.length !== completions.length) {
       throw new RunError(`${place}: gave ${given.length} rewards`, {
-        hint: 'it must give one for each response, in order',
+        hint: 'it must return one number per response, in order',
       });
     }
     return completions.map((completion, i) => checkedReward(given[i], completion));
@@ -104,7 +104,7 @@ function asGiven({ prompt, text }: Completion): RewardedResponse {
 function checkedReward(value: unknown, completion: Completion): number {
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   throw new RunError(`${placeOf(completion)}: gave ${shown(value)}`, {
-    hint: `it must give a finite number; the completion was ${JSON.stringify(completion.text)}`,
+    hint: `it must return a finite number; the completion was ${JSON.stringify(completion.text)}`,
   });
 }
 

@@ -84,7 +84,7 @@ function inTime(source: string, { row, text }: Completion, isRight: () => boolea
     throw new RunError(
       `${source}, row ${row + 1}: the check of a completion of ${text.length} characters ${error.message}`,
       {
-        hint: 'its regular expression tries too many ways to match: write it without repetition of what repeats itself, as (a+)+ does',
+        hint: 'its regular expression backtracks too much: avoid nested repetition such as (a+)+',
       },
     );
   }

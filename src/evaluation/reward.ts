@@ -80,7 +80,7 @@ export function lengthWarning(pairs: readonly Pick<RewardedPair, 'longerBy'>[]):
   const share = lengthAccuracy(pairs);
   if (pairs.length < fewestPairs || Math.max(share, 1 - share) < tellingShare) return undefined;
   const [word, percent] = share > 0.5 ? ['longer', share] : ['shorter', 1 - share];
-  return `warning: in ${percentage(percent)} of the pairs the ${word} answer is preferred: length alone explains them, and a reward model may learn nothing else; balance the lengths, or watch accuracyWhenLonger and accuracyWhenShorter`;
+  return `warning: in ${percentage(percent)} of the pairs the ${word} answer is preferred: length alone explains these preferences, and a reward model may learn nothing else; balance the lengths, or watch accuracyWhenLonger and accuracyWhenShorter`;
 }
 
 /** A warning where a model is right if length is and wrong if it is not: it has learnt length. */
@@ -90,7 +90,7 @@ export function learntLengthWarning(measures: Readonly<Record<string, number>>):
   const [worse, better] = [Math.min(longer, shorter), Math.max(longer, shorter)];
   if (worse >= 0.5 || better < tellingShare) return undefined;
   const word = longer > shorter ? 'longer' : 'shorter';
-  return `warning: the model is right in ${percentage(better)} of the pairs whose ${word} answer is preferred, and in ${percentage(worse)} of the others: it goes by length`;
+  return `warning: the model is right in ${percentage(better)} of the pairs whose ${word} answer is preferred, and in ${percentage(worse)} of the others: it judges by length`;
 }
 
 const isRight = ({ chosen, rejected }: RewardedPair): number => (chosen > rejected ? 1 : chosen === rejected ? 0.5 : 0);

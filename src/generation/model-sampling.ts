@@ -19,7 +19,7 @@ export function modelSampling(config: GenerationConfig | undefined): Sampling | 
 
 /** Such as "temperature 0.6, top-p 0.9". */
 export function describeSampling({ repetitionPenalty, temperature, topK, topP, minP }: Sampling): string {
-  const parts = temperature === 0 ? ['the likeliest token each time'] : [`temperature ${temperature}`];
+  const parts = temperature === 0 ? ['the likeliest token at each step'] : [`temperature ${temperature}`];
   if (temperature > 0 && topK > 0) parts.push(`top-k ${topK}`);
   if (temperature > 0 && topP < 1) parts.push(`top-p ${topP}`);
   if (temperature > 0 && minP > 0) parts.push(`min-p ${minP}`);

@@ -15,11 +15,11 @@ export function checkEngine(
 ): string | undefined {
   if (!before || (before.backend === now.backend && before.precision === now.precision)) return undefined;
   const isAskedFor = backend !== 'auto' || (precision !== 'auto' && before.backend === now.backend);
-  const change = `${before.backend} in ${before.precision}, and goes on with ${now.backend} in ${now.precision}`;
-  if (isAskedFor) return `this run was begun with ${change}, as asked for: its steps have other bits from here on`;
+  const change = `${before.backend} in ${before.precision}, and continues with ${now.backend} in ${now.precision}`;
+  if (isAskedFor) return `this run was begun with ${change}, as requested: from here on its steps have other bits`;
   throw new RequestError({
     where: directory,
-    message: `was computed with ${before.backend} in ${before.precision}, and here would be ${explanation}`,
+    message: `was computed with ${before.backend} in ${before.precision}; here it would be ${explanation}`,
     hint: `run it where there is ${before.backend} in ${before.precision}, or ask for the change with --backend ${now.backend}`,
   });
 }

@@ -24,8 +24,12 @@ export async function measureStart(session: Session): Promise<void> {
   const measured = await evaluated(session);
   session.progress = { ...progress, seconds: secondsSince(session) };
   if (cadence.evalEvery > 0 && !measured) {
-    const message = 'nothing of `data` is held out that can be measured';
-    throw new RequestError({ where: 'evalEvery', message, hint: 'hold more out with `holdOut`, or leave it out' });
+    const message = 'no part of `data` that can be measured is held out';
+    throw new RequestError({
+      where: 'evalEvery',
+      message,
+      hint: 'hold out more with `holdOut`, or leave this key out',
+    });
   }
   if (cadence.best !== undefined && measured?.[cadence.best] === undefined) {
     const message = `the held-out rows give no \`${cadence.best}\``;

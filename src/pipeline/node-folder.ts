@@ -113,9 +113,9 @@ async function holdsWork(directory: string): Promise<boolean> {
 async function occupation({ job }: PlanNode): Promise<string> {
   const place = shown(job.directory);
   const found = await readRun(job.directory).catch(() => undefined);
-  if (!found) return `${place} is there, and holds something else than a run`;
+  if (!found) return `${place} exists, and contains something other than a run`;
   if ((await keyOf(job.directory)) === job.key)
-    return `${place} holds this run, but files of its result were changed since`;
+    return `${place} holds this run, but files of its result have changed since`;
   const there = { ...found.config, run: found.run, seed: found.seed };
   const here = { ...job.config, ...job.machine, run: job.run, seed: job.seed };
   const changed = unequal(there, here).map(

@@ -22,7 +22,7 @@ export async function checkReads(job: NodeJob): Promise<ReadCheck> {
   return async () => {
     const after = await Promise.all(files.map(marksOf));
     const changed = files.find((_, index) => before[index] !== after[index]);
-    if (changed) throw changedError(changed, 'was changed while it was read');
+    if (changed) throw changedError(changed, 'changed while it was being read');
   };
 }
 
@@ -47,7 +47,7 @@ async function marksOf(file: string): Promise<string> {
 async function requireHashes({ reads, inputs, baseDirectory }: NodeJob): Promise<void> {
   const contents = contentsBelow(baseDirectory);
   const require = async (where: string, now: Promise<string>, hash: string) => {
-    if ((await now.catch(() => 'gone')) !== hash) throw changedError(where, 'was changed since this run was planned');
+    if ((await now.catch(() => 'gone')) !== hash) throw changedError(where, 'has changed since this run was planned');
   };
   const { datasets = [], directories = {}, files = {} } = reads ?? {};
   for (const { source, use, hash } of datasets) await require(source, contents.dataset(source, use), hash);
@@ -63,6 +63,6 @@ async function requireHashes({ reads, inputs, baseDirectory }: NodeJob): Promise
 }
 
 function changedError(path: string, message: string): RequestError {
-  const hint = 'run the same command again when nothing writes to it any more: it plans with what is there then';
+  const hint = 'run the same command again once nothing writes to it any more';
   return new RequestError({ where: relative('', path) || path, message, hint });
 }

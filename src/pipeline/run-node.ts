@@ -209,7 +209,7 @@ function requireAllSteps(session: Session): void {
 
 function notOfStep({ progress, saved = 'the stage' }: Session): RunError {
   return new RunError(`${saved} does not hold the state of step ${progress.step}, as its manifest says`, {
-    hint: 'it was changed since it was saved; remove its folder to go on from an older state',
+    hint: 'it was changed since it was saved; remove its folder to continue from an older state',
   });
 }
 

@@ -32,7 +32,7 @@ export async function trySave(session: Session): Promise<string | undefined> {
     const retryAt = session.progress.step + 2 ** (failures - 1);
     session.owed = { failures, retryAt };
     session.warn(
-      `${error.message}; training goes on, ${savedOf(session)}, and it is tried again after step ${retryAt}`,
+      `${error.message}; training continues, ${savedOf(session)}, and it is tried again after step ${retryAt}`,
     );
     return undefined;
   }
@@ -63,7 +63,7 @@ export async function saveBest(session: Session, former: NodeProgress['best']): 
     session.progress = { ...progress, ...(former ? { best: former } : {}) };
     const instead = former ? `the best that is saved is of step ${former.step}` : 'no best state is saved';
     session.warn(
-      `${error.message}; training goes on, but the best state so far, of step ${best?.step}, is lost: ${instead}`,
+      `${error.message}; training continues, but the best state so far, of step ${best?.step}, is lost: ${instead}`,
     );
   }
 }
@@ -77,7 +77,7 @@ async function save(session: Session): Promise<string | undefined> {
   session.owed = undefined;
   run.log(`saved ${directory}`);
   await removeOldStates(job.directory, progress).catch((error) =>
-    session.warn(`older states are left: ${error.message}`),
+    session.warn(`older states were not removed: ${error.message}`),
   );
   return directory;
 }
@@ -115,7 +115,7 @@ export async function sealResult(session: Session, result: Readonly<Record<strin
   } catch (error) {
     throw error instanceof WriteError ? atLast(session, error) : error;
   }
-  await removeStates(job.directory).catch((error) => warn(`saved states are left: ${error.message}`));
+  await removeStates(job.directory).catch((error) => warn(`saved states were not removed: ${error.message}`));
   return seconds;
 }
 
@@ -141,6 +141,6 @@ function atLast(session: Session, error: WriteError): RunError {
 
 /** What there is to go on from, in words. */
 function savedOf({ saved, stage }: Session): string {
-  if (!stage.save) return 'this stage saves no states and is simply run again';
+  if (!stage.save) return 'this stage saves no states; just run it again';
   return saved ? `the newest saved state is ${saved}` : 'no state is saved yet';
 }

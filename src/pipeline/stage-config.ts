@@ -52,7 +52,7 @@ function bestProblems(stage: Stage, config: Keys, place: Place): Problem[] {
   if (choice.some((name) => name === best)) return [];
   const line = place.line?.(['best']);
   const message = measured.some((name) => name === best)
-    ? `of \`${best}\` neither more nor less is better`
+    ? `\`${best}\` has no better direction`
     : `\`${stage.name}\` measures no \`${best}\` on held-out rows`;
   return [
     { where: place.where(['best']), message, hint: suggestion(best, choice), ...(line === undefined ? {} : { line }) },

@@ -26,7 +26,7 @@ export function userDirectory(
   const found = [directory, join(directory, fileNames.final)].find((candidate) => existsSync(join(candidate, mark)));
   if (found) return { directory: found };
   if (existsSync(join(directory, fileNames.records))) {
-    const hint = 'this run is not finished; run its command again to go on';
+    const hint = 'this run is not finished; run its command again to continue';
     return { problem: { message: `${path} holds no ${mark}`, hint } };
   }
   if (kind === 'tokenizer') {

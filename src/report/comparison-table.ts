@@ -29,7 +29,7 @@ function glossary(comparisons: readonly StageComparison[]): Markup {
   return html`<details><summary>What the metrics mean</summary><dl class="glossary">
 ${[...meanings].map(([label, meaning]) => html`<dt>${label}</dt><dd>${meaning}</dd>`)}
 ${hasSeveralSeeds(comparisons) && html`<dt>±</dt><dd>sample standard deviation between the seeds: how far single runs lie apart; it is no confidence interval of the mean</dd>`}
-<dt>held out</dt><dd>measured by the stage itself on rows of its own data that it does not train on</dd>
+<dt>held out</dt><dd>measured by the stage itself, on rows of its data that it does not train on</dd>
 </dl></details>`;
 }
 

@@ -90,7 +90,7 @@ function sampleSection(folder: PipelineFolder, variants: readonly string[]): Fra
   const seeds = new Set(folder.nodes.flatMap(({ seed }) => (seed === undefined ? [] : [seed])));
   return (
     tables &&
-    html`<p class="soft">The same prompts after each stage${seeds.size > 1 && ', of the first seed'}. Where the right answer is known, ✓ marks a completion that equals it${folder.results.some(({ samples }) => samples.some(({ reward }) => reward !== undefined)) && '; the number at the right is its reward by the judge of the variant, 0 is the mean of the preferred answers that the judge has learned from'}. Prompts whose answers turn from wrong to right or back come first, so these are not a fair sample.</p>${tables}`
+    html`<p class="soft">The same prompts after each stage${seeds.size > 1 && ', of the first seed'}. Where the correct answer is known, ✓ marks a completion that equals it${folder.results.some(({ samples }) => samples.some(({ reward }) => reward !== undefined)) && '; the number at the right is its reward by the judge of the variant, 0 is the mean over the preferred answers that the judge was trained on'}. Prompts whose answers change from wrong to right or back come first, so this is not a representative sample.</p>${tables}`
   );
 }
 

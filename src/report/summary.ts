@@ -114,13 +114,13 @@ function seedCounts(comparisons: readonly StageComparison[]): { fewest: number; 
 
 function oneSeed(variants: readonly string[]): string {
   return variants.length > 1
-    ? 'One seed: no statement about which variant is better. Another seed may turn each difference round.'
-    : 'One seed: another may give other values.';
+    ? 'One seed: no statement about which variant is better. Another seed may reverse any difference.'
+    : 'One seed: another may give different values.';
 }
 
 function deviation({ fewest, most }: { fewest: number; most: number }): string {
   const seeds = fewest === most ? `${most} seeds` : `${fewest} to ${most} seeds`;
-  return `Values are means over ${seeds} ± the standard deviation between the seeds, which is no confidence interval.`;
+  return `Values are means over ${seeds} ± the standard deviation over the seeds, which is not a confidence interval.`;
 }
 
 function missing(nodes: readonly RecordedNode[]): string[] {

@@ -5,7 +5,7 @@ import { type Fragment, html, type Markup } from './html.ts';
 
 /** By whom it is judged who wins, and the metrics that say so. */
 const judges = [
-  { name: 'judged by the right answers', wins: 'wins', losses: 'losses' },
+  { name: 'judged by the correct answers', wins: 'wins', losses: 'losses' },
   { name: 'judged by the reward model', wins: 'modelWins', losses: 'modelLosses' },
 ] as const;
 
@@ -30,7 +30,7 @@ export function winRateCharts(
         rows.some((row) => row.key === `${subject}/${wins}` && row.judgedApart),
       );
       return html`<figure class="chart wins">
-<figcaption>Responses against those of ${opponent ?? 'the opponent'} <small>${apart ? 'each judged by its own reward model, so not to be compared' : name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
+<figcaption>Responses against those of ${opponent ?? 'the opponent'} <small>${apart ? 'each judged by its own reward model, so not comparable' : name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
 <table><thead><tr><th scope="col">Stage</th><th scope="col"></th><th scope="col" class="number">won</th><th scope="col" class="number">tied</th><th scope="col" class="number">lost</th><th scope="col" class="picture"></th></tr></thead>
 <tbody>${bars}</tbody></table>
 </figure>`;

@@ -66,13 +66,13 @@ function occupied(directory: string, holder: ProcessIdentity): RequestError {
   if (whereabouts(holder) === 'unknown') {
     return new RequestError({
       where: directory,
-      message: `process ${pid} of ${host} is at work in it, or has ended without a word; that cannot be seen from here`,
-      hint: `if it is not at work any more, delete ${lockFile(directory)}`,
+      message: `process ${pid} of ${host} is running in it, or has died there; that cannot be seen from here`,
+      hint: `if it is no longer running, delete ${lockFile(directory)}`,
     });
   }
   return new RequestError({
     where: directory,
-    message: `process ${pid} is at work in it`,
+    message: `process ${pid} is running in it`,
     hint: 'wait until it has ended, or choose another folder with --out',
   });
 }

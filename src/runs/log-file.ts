@@ -22,7 +22,8 @@ export function openLog(directory: string, warn: Warn, descriptor?: number): (me
     } catch (error) {
       const told = writeError(error, file);
       if (!(told instanceof WriteError)) throw error;
-      if (!isRefused) warn(`${file} could not be written: ${told.reason}; the run goes on, and what it says is lost`);
+      if (!isRefused)
+        warn(`${file} could not be written: ${told.reason}; the run continues, but its messages are lost`);
       isRefused = true;
     }
   };

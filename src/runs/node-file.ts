@@ -70,7 +70,7 @@ export async function readJob(file: string): Promise<NodeJob> {
   const { value, problems } = validate(jobSchema, jsonOf(text), { where: (path) => path.join('.') });
   if (value) return value;
   const hint = problems.map(({ where, message }) => (where ? `\`${where}\`: ${message}` : message)).join('; ');
-  throw new RequestError({ message: 'this is no job of this version of mixtune', where: file, hint });
+  throw new RequestError({ message: 'this is not a job of this version of mixtune', where: file, hint });
 }
 
 function jsonOf(text: string): unknown {

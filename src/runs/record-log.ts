@@ -48,7 +48,7 @@ export function openRecordLog(file: string, warn: Warn): RecordLog {
         flush();
       } catch (error) {
         if (!(error instanceof WriteError)) throw error;
-        if (!isRefused) warn(`${error.message}; the run goes on, and its records wait in memory`);
+        if (!isRefused) warn(`${error.message}; the run continues, and its records are kept in memory`);
         isRefused = true;
       }
     },

@@ -46,7 +46,7 @@ export async function* findStates(nodeDirectory: string, warn: Warn): AsyncGener
       where: (path) => path.join('.'),
     });
     if (!value) for (const problem of problems) skip({ ...problem, where: `${where} ${problem.where}` });
-    else if (stateName(value.progress) !== stateName(place)) skip({ where, message: 'is that of another state' });
+    else if (stateName(value.progress) !== stateName(place)) skip({ where, message: 'belongs to another state' });
     else yield { ...value, directory, progress: await withKnownBest(nodeDirectory, value.progress, warn) };
   }
 }

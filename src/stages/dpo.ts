@@ -101,7 +101,7 @@ export const dpoSchema = z
   .superRefine((keys, context) => {
     if (keys.loss === 'kto' && keys.batchSize * keys.accumulate < 2) {
       const hint = 'set `batchSize` to 2 or more';
-      const message = 'a step of one answer has no mismatched answers, from which `kto` estimates the KL';
+      const message = '`kto` estimates the KL from mismatched answers, which a step of one answer does not have';
       context.addIssue({ code: 'custom', path: ['batchSize'], message, params: { hint } });
     }
   })

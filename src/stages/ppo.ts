@@ -265,7 +265,7 @@ const [criticFolder, valueHeadFile] = ['critic', 'value-head.safetensors'];
 function criticProblems({ critic, reward }: PpoConfig): Problem[] {
   if (critic !== 'reward' || reward !== undefined) return [];
   return [
-    { where: 'critic', message: 'there is no reward model to begin as', hint: 'set `reward`, or `critic: policy`' },
+    { where: 'critic', message: 'there is no reward model to start from', hint: 'set `reward`, or `critic: policy`' },
   ];
 }
 

@@ -45,7 +45,7 @@ const keys = z.strictObject({
     .default('pre')
     .describe('norm placement'),
   ...placementKeys(),
-  tieWordEmbeddings: z.boolean().default(false).describe('use the embedding as the head'),
+  tieWordEmbeddings: z.boolean().default(false).describe('use the embedding matrix as the output head'),
   tokenizer: z.string().describe('tokenizer: a stage or a directory'),
   data: z.string().describe('text to train on'),
   holdOut: z

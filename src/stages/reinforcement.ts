@@ -142,7 +142,7 @@ export async function reinforcementProblems(
 function minibatchProblems({ batchSize, samplesPerPrompt, minibatches }: ReinforcementConfig & Passes): Problem[] {
   const responses = batchSize * samplesPerPrompt;
   if (minibatches <= responses && responses > 1) return [];
-  const message = `${responses} responses an iteration (batchSize × samplesPerPrompt) cannot be cut into ${minibatches} minibatches`;
+  const message = `${responses} responses an iteration (batchSize × samplesPerPrompt) cannot be split into ${minibatches} minibatches`;
   return [{ where: 'minibatches', message, hint: 'raise batchSize; an iteration needs two responses or more' }];
 }
 
@@ -177,7 +177,7 @@ async function readIteration<Example extends PolicyExample>(file: string): Promi
     iterationSchema.parse(saved);
     return saved as Iteration<Example>;
   } catch {
-    const hint = 'remove its folder to go on from an older state';
+    const hint = 'remove its folder to continue from an older state';
     throw new RequestError({ where: file, message: 'is no iteration that a run has saved', hint });
   }
 }

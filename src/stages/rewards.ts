@@ -20,8 +20,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
 import type { StageRun } from './stage.ts';
 
-const weight = (of: string) =>
-  z.number().default(1).describe(`what ${of} are multiplied by; 0: they only judge, and nothing is learned from them`);
+const weight = (of: string) => z.number().default(1).describe(`weight of ${of}; 0 = only measured, not learned from`);
 
 /** Where rewards come from, and what is made of their sum. */
 export const rewardOptions = {
@@ -125,7 +124,7 @@ function sourceProblems(config: RewardConfig): Problem[] {
     config.rewardFunction === undefined ? undefined : config.rewardFunctionWeight,
   ].filter((weight) => weight !== undefined);
   if (weights.some((weight) => weight !== 0)) return [];
-  const message = weights.length === 0 ? 'nothing gives a reward' : 'every source of rewards has the weight 0';
+  const message = weights.length === 0 ? 'no source of rewards is given' : 'every source of rewards has weight 0';
   const hint = 'set `verify: exact`, `reward: STAGE OR DIRECTORY`, `jsonSchema: FILE` or `rewardFunction: ./reward.ts`';
   return [{ where: 'reward', message, hint }];
 }

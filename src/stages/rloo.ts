@@ -96,7 +96,7 @@ export async function* rloo(
 
 export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   name: 'rloo',
-  summary: 'align a model to rewards of several responses to a prompt, without a critic (RLOO)',
+  summary: 'align a model by rewarding several responses to each prompt, without a critic (RLOO)',
   schema: rlooSchema,
   presets: rlooPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },

@@ -25,8 +25,8 @@ export async function assertSameTokenizer(
     where,
     message:
       different === undefined
-        ? `the ${model} has another chat template than the policy`
-        : `the ${model} has another tokenizer than the policy: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
-    hint: `give a ${model} that was trained from a model with the tokenizer of the policy`,
+        ? `the ${model} has a different chat template from the policy's`
+        : `the ${model} has a different tokenizer from the policy's: token ${different} is ${name(different, other)} there and ${name(different, tokenizer)} here`,
+    hint: `give a ${model} that was trained from a model with the policy's tokenizer`,
   });
 }

@@ -18,7 +18,7 @@ export function withEquivalents(json: TokenizerJson): TokenizerJson {
     throw new RequestError(
       problems.map(({ where, message }) => ({
         where: `tokenizer.json.${where}`,
-        message: `${message} is not supported: token ids would differ from those of Hugging Face’s tokenizers`,
+        message: `${message} is not supported: token ids would differ from those of Hugging Face's tokenizers`,
         hint: 'take a model with another tokenizer',
       })),
     );

@@ -108,7 +108,7 @@ function limited<T>(characters: number, run: () => T): T {
     throw new RequestError({
       where: 'tokenizer.json',
       message: `splitting a text of ${characters} characters ${error.message}`,
-      hint: 'a regular expression of its normalizer, pre_tokenizer or decoder tries too many ways to match',
+      hint: 'a regular expression of its normalizer, pre_tokenizer or decoder backtracks too much',
     });
   }
 }

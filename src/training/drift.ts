@@ -39,12 +39,12 @@ export function driftWarnings(first: Baseline, now: Baseline & { endRate: number
   if (now.entropy < 0.1 * first.entropy) {
     warnings.set(
       'entropy',
-      `entropy has fallen from ${shown(first.entropy)} to ${shown(now.entropy)} nats a token: the policy hardly explores any more; raise klCoefficient, entropyCoefficient or temperature`,
+      `entropy has fallen from ${shown(first.entropy)} to ${shown(now.entropy)} nats a token: the policy hardly explores; raise klCoefficient, entropyCoefficient or temperature`,
     );
   }
   const lengthened = now.responseLength / first.responseLength;
   if (lengthened > 1.5 || lengthened < 0.5) {
-    const hacking = isBetterRewarded ? ` while ${rose}: look whether length alone is rewarded` : '';
+    const hacking = isBetterRewarded ? ` while ${rose}: check whether length alone is being rewarded` : '';
     warnings.set(
       'length',
       `responses went from ${first.responseLength.toFixed(1)} to ${now.responseLength.toFixed(1)} tokens${hacking}`,
@@ -55,7 +55,7 @@ export function driftWarnings(first: Baseline, now: Baseline & { endRate: number
     if (!isBetterRewarded || !before || change(before, judged) > -clearly) continue;
     warnings.set(
       name,
-      `${name} fell from ${shown(before.mean)} to ${shown(judged.mean)} while ${rose}: the reward is being exploited; change the weights or raise klCoefficient`,
+      `${name} fell from ${shown(before.mean)} to ${shown(judged.mean)} while ${rose}: the reward is being hacked; change the weights or raise klCoefficient`,
     );
   }
   if (now.endRate < 0.5) {

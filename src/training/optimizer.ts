@@ -104,7 +104,7 @@ export async function update(optimizer: Optimizer, options: UpdateOptions, total
   const gradientNorm = Math.sqrt((await backend.read(sumOfSquares))[0]!);
   if (!Number.isFinite(gradientNorm)) {
     throw new RunError(`the gradient norm of step ${step} is ${gradientNorm}`, {
-      hint: 'lower lr, lengthen warmup or set clip; the last saved state is untouched',
+      hint: 'lower lr, lengthen warmup or set clip; the last saved state is kept',
     });
   }
   return { learningRate, gradientNorm };

@@ -22,7 +22,7 @@ export function assertUntouchedPolicy(
     throw new RunError(
       `before the first update the policy is the reference, but their log-probabilities of an answer differ by ${distance.toPrecision(3)} a token`,
       {
-        hint: 'the reference log-probabilities are of other weights, or of other tokens; run the stage from the beginning',
+        hint: 'the reference log-probabilities belong to other weights or other tokens; run the stage from the beginning',
       },
     );
   }
@@ -30,7 +30,7 @@ export function assertUntouchedPolicy(
   if (Math.abs(preference - expected) <= 10 * tolerances[precision] * Math.max(1, expected)) return;
   throw new RunError(
     `before the first update the policy is the reference, so the loss must be ${expected.toFixed(4)}; it is ${preference.toFixed(4)}`,
-    { hint: 'log-probabilities agree, so the loss is not the one that is meant' },
+    { hint: 'the log-probabilities agree, so the loss itself is wrong' },
   );
 }
 
@@ -110,7 +110,7 @@ function swapped(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warn
   const rejected = judgedPairs - watch.likelier;
   return [
     'swapped',
-    `the model finds the rejected answer likelier (per token) in ${rejected} of the first ${judgedPairs} pairs: chosen and rejected may be swapped in the data; it is also so where the rejected answers are the model's own`,
+    `the model finds the rejected answer likelier (per token) in ${rejected} of the first ${judgedPairs} pairs: chosen and rejected may be swapped in the data; the same happens if the rejected answers are the model's own`,
   ];
 }
 
@@ -140,7 +140,7 @@ function sinking(
   if (watch.sunk < sinkingSteps) return undefined;
   return [
     'sinking',
-    `for ${sinkingSteps} steps chosen answers have been less likely than ${reference ? 'under the reference' : 'in the first steps'}, by ${(nll - before).toPrecision(2)} nats a token now: both answers sink, and text may degenerate; lower lr, raise beta or set nllWeight`,
+    `for ${sinkingSteps} steps chosen answers have been less likely than ${reference ? 'under the reference' : 'in the first steps'}, by ${(nll - before).toPrecision(2)} nats a token now: both answers become unlikely, and text may degenerate; lower lr, raise beta or set nllWeight`,
   ];
 }
 
@@ -150,5 +150,5 @@ function sinking(
 function still(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warning {
   watch.still = answers.every(({ logProb, reference }) => logProb === reference) ? watch.still + 1 : 0;
   if (watch.still < stillSteps) return undefined;
-  return ['still', `after ${stillSteps} steps the policy still is the reference to the last digit: raise lr`];
+  return ['still', `after ${stillSteps} steps the policy still equals the reference exactly: raise lr`];
 }

@@ -87,6 +87,6 @@ export function assertOnlyResponses(tokens: number, responses: readonly Response
   const expected = responses.reduce((sum, { response }) => sum + response.length, 0);
   if (tokens === expected) return;
   throw new RunError(`numbers of ${tokens} tokens were computed for responses of ${expected} tokens`, {
-    hint: 'the mask lets tokens of prompts or padding through, or hides tokens of responses',
+    hint: 'the mask includes tokens of prompts or padding, or hides tokens of responses',
   });
 }

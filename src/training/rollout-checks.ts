@@ -60,7 +60,9 @@ export function assertUntouchedRatio(
   if (ratioDistance <= 10 * tolerances[precision] && clipFraction === 0) return;
   throw new RunError(
     `in the first minibatch all ratios must be 1; one is off by ${ratioDistance.toPrecision(3)}, and ${(100 * clipFraction).toFixed(1)} % are clipped`,
-    { hint: 'the old log-probabilities are of other weights, tokens or another temperature than the update' },
+    {
+      hint: 'the old log-probabilities come from other weights or tokens, or from another temperature, than the update',
+    },
   );
 }
 
@@ -72,9 +74,12 @@ export function assertNothingBehindEnd(
   for (const { row, response, ended } of rollouts) {
     const first = response.findIndex((token) => endIds.includes(token));
     if (first === (ended ? response.length - 1 : -1) && response.length > 0) continue;
-    throw new RunError(`the response to row ${row + 1} goes on after its end token, or was cut off and has one`, {
-      hint: 'what stands after the end is padding and must be left out of the loss',
-    });
+    throw new RunError(
+      `the response to row ${row + 1} continues after its end token, or was cut off although it has one`,
+      {
+        hint: 'what stands after the end is padding and must be left out of the loss',
+      },
+    );
   }
 }
 
@@ -92,7 +97,7 @@ export function assertFinite(
       reference: 'log-probability under the reference',
       score: 'score',
     };
-    throw new RunError(`the response to row ${row + 1} has a ${names[broken[0]]} that is no finite number`, {
+    throw new RunError(`the response to row ${row + 1} has a ${names[broken[0]]} that is not finite`, {
       hint: 'the weights have diverged, or the reward model gives no numbers; lower lr, and go on from an earlier state',
     });
   }
@@ -113,7 +118,7 @@ export function assertUntouchedValues(
   if (valueDistance <= 10 * tolerances[precision] * (1 + largest)) return;
   throw new RunError(
     `in the first minibatch the critic's values must be those of the advantages; one is off by ${valueDistance.toPrecision(3)}`,
-    { hint: 'the values stand one token off, or are of other weights or responses' },
+    { hint: 'the values are shifted by one token, or belong to other weights or responses' },
   );
 }
 
@@ -126,7 +131,7 @@ export function assertReturnsEndInRewards(
     if (Math.abs(last - reward) <= 1e-6 * (1 + Math.abs(reward))) continue;
     throw new RunError(
       `the return of the last token of the response to row ${row + 1} is ${last}, but its reward is ${reward}`,
-      { hint: 'values stand one token off: V after the end of a response is 0' },
+      { hint: 'values are shifted by one token: V after the end of a response is 0' },
     );
   }
 }
@@ -169,6 +174,6 @@ export async function weightsChecksum({ parameters, backend }: Model): Promise<s
 export function assertKlBelow(kl: number, maxKl: number): void {
   if (kl <= maxKl) return;
   throw new RunError(`KL to the reference is ${kl.toFixed(1)} nats a response, above maxKl ${maxKl}`, {
-    hint: 'lower lr or passes, raise klCoefficient or set klTarget; the last saved state is untouched',
+    hint: 'lower lr or passes, raise klCoefficient or set klTarget; the last saved state is kept',
   });
 }

@@ -31,7 +31,7 @@ export async function gradientOf<Row, Name extends string = never>(
   const loss = all.reduce((sum, values) => sum + values.loss[0]!, 0);
   if (!Number.isFinite(loss)) {
     throw new RunError(`the loss of step ${optimizer.step + 1} is ${loss}`, {
-      hint: 'lower lr, lengthen warmup or set clip; the last saved state is untouched',
+      hint: 'lower lr, lengthen warmup or set clip; the last saved state is kept',
     });
   }
   return { ...(Object.fromEntries(elements) as Record<Name, number[]>), loss };

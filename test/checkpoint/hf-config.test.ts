@@ -10,7 +10,10 @@ describe('config.json', () => {
     [{ model_type: undefined }, /model_type: missing[\s\S]*set "model_type" to "llama"/],
     [{ model_type: 'qwen2' }, /hint: qwen2 has biases in its attention; SmolLM/],
     [{ model_type: 'constructor' }, /"constructor" is not supported.*\n.*hint: SmolLM/],
-    [{ model_type: 'mistral', sliding_window: null }, /hint: a Mistral without a window computes what a Llama does/],
+    [
+      { model_type: 'mistral', sliding_window: null },
+      /hint: a Mistral without a sliding window is computed exactly like a Llama/,
+    ],
     [{ model_type: 'mistral' }, /"sliding_window" to null, and "max_position_embeddings" to at most 4096/],
     [{ head_dim: null, hidden_size: 10 }, /hidden_size: 10 is no multiple of the 4 attention heads/],
     [{ attention_bias: true }, /attention_bias: is true; biases in attention/],
@@ -113,9 +116,9 @@ describe('config.json', () => {
   test('what a person may expect of the config and nothing reads is told', async () => {
     const json = { embedding_multiplier: 12, qk_norm: false, attention_dropout: 0.1, auto_map: { AutoModel: 'm.M' } };
     expect((await readModelDirectory(await folderWith(pre, json))).notes).toEqual([
-      'config.json: embedding_multiplier: a Llama has no such thing, so nothing reads it',
-      'config.json: attention_dropout is 0.1; mixtune trains without dropout',
-      'config.json: auto_map names code of its own, which is not run: the model is read as a Llama',
+      'config.json: embedding_multiplier: no such key exists for a Llama, so it has no effect',
+      'config.json: attention_dropout is 0.1; mixtune does not use dropout',
+      'config.json: auto_map names custom code, which is not run: the model is read as a Llama',
     ]);
   });
 

@@ -61,7 +61,7 @@ describe('the placement', () => {
     [
       'Post-LN after Pre-LN',
       (name) => [name.replace('2.post_attention_', '2.post_feedforward_').replace('2.input_', '2.post_attention_')],
-      /model\.layers\.2: is Post-LN after the Pre-LN layer 1; no placement that is supported has that order/,
+      /model\.layers\.2: is Post-LN after the Pre-LN layer 1; no supported placement has that order/,
     ],
   ])('%s is refused by its name', async (_, rename, says) => {
     await expect(readModelDirectory(await folderWith(pre, {}, { rename }))).rejects.toThrow(says);

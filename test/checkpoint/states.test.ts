@@ -36,7 +36,7 @@ describe('manifest', () => {
     await rm(path('missing'));
     expect(await verifyManifest(folder)).toEqual([
       { where: path('cut'), message: 'has 2 bytes, 3 were written' },
-      { where: path('damaged'), message: 'is damaged: its hash is not the one that was written' },
+      { where: path('damaged'), message: 'is damaged: its hash differs from the one that was recorded' },
       { where: path('missing'), message: 'is missing' },
     ]);
     await truncate(path('manifest.json'), 20);

@@ -193,7 +193,7 @@ describe('dpo refuses, all at once and with lines,', () => {
     await refused(
       args,
       /2 problems/,
-      /--batch-size: a step of one answer has no mismatched answers/,
+      /--batch-size: `kto` estimates the KL from mismatched answers/,
       /row 2, `completion`, line 2: is empty/,
     );
     await lines('liked.jsonl', [liked, liked]);
@@ -202,10 +202,7 @@ describe('dpo refuses, all at once and with lines,', () => {
 
   it('single answers for a loss that compares two', () =>
     lines('single.jsonl', [{ prompt: 'a', completion: 'b', label: true }]).then(() =>
-      refused(
-        ['dpo', '--from', model, '--data', 'single.jsonl'],
-        /the format is unpaired.*it gives no preference rows/,
-      ),
+      refused(['dpo', '--from', model, '--data', 'single.jsonl'], /the format is unpaired.*it has no preference rows/),
     ));
 });
 

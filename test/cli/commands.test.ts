@@ -119,7 +119,7 @@ describe('a model from flags alone', () => {
     expect(exported.parameters).toBe(inspected.parameters);
     expect(new Set(exported.tensors.map(({ dtype }: { dtype: string }) => dtype))).toEqual(new Set(['BF16']));
     expect((await json('inspect', 'exported/model.safetensors')).metadata).toMatchObject({ format: 'pt', norm: 'mix' });
-    expect((await run('export', 'base', '--out', 'exported')).stderr).toContain('exported is there and not empty');
+    expect((await run('export', 'base', '--out', 'exported')).stderr).toContain('exported exists and is not empty');
   });
 
   it('is timed in training and generation, like a preset', async () => {
@@ -157,7 +157,7 @@ describe('a model from flags alone', () => {
     running.child.kill('SIGINT');
     const stopped = await running.ended;
     expect(stopped.status).toBe(130);
-    expect(stopped.stderr).toContain(`to go on from there: mixtune ${long.join(' ')}`);
+    expect(stopped.stderr).toContain(`to continue: mixtune ${long.join(' ')}`);
     expect((await run(...long)).status).toBe(0);
     const steps = (await records(join(folder, 'long'))).filter(({ type }) => type === 'step').map(({ step }) => step);
     expect(steps).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));

@@ -61,7 +61,7 @@ describe('flags and commands of other tools', () => {
     [['sft', '--use_peft=true'], 'there is no LoRA in mixtune yet'],
     [['sft', '--load-in-4bit'], 'there is no quantisation in mixtune yet'],
     [['sft', '--deepspeed', 'x'], 'in one process on this machine'],
-    [['sft', '--resume-from-checkpoint', 'x'], 'goes on when it is given again with the same --out'],
+    [['sft', '--resume-from-checkpoint', 'x'], 'continues when it is started again with the same --out'],
     [['sft', '--report-to', 'wandb'], 'metrics.jsonl'],
     [['export', 'x', '--out', 'y', '--torch-dtype', 'f16'], 'did you mean --dtype?'],
     [['serve'], 'mixtune serves no models'],
@@ -73,8 +73,8 @@ describe('flags and commands of other tools', () => {
     [['stf'], 'did you mean `sft`?'],
     [['xyzzy'], 'there is `run`, `check`'],
     [['runs', 'ls'], 'did you mean `list`?'],
-    [['sft', '--xyzzy'], 'mixtune sft --help shows what there is'],
-    [['sft', '--seed', 'x'], 'mixtune sft --help shows what there is'],
+    [['sft', '--xyzzy'], 'mixtune sft --help lists them'],
+    [['sft', '--seed', 'x'], 'mixtune sft --help lists them'],
   ])('%j: %s', async (argv, hint) => {
     expect(await told(...argv)).toContain(hint);
   });

@@ -168,7 +168,7 @@ describe('a folder that holds something else', () => {
     await writeFile(file, `${written} `);
     const before = everything();
     const { status, stderr } = await run(...again('--steps', '1'));
-    expect(stderr).toContain('mine holds this run, but files of its result were changed since');
+    expect(stderr).toContain('mine holds this run, but files of its result have changed since');
     expect(status).toBe(2);
     expect(everything()).toEqual(before);
     await writeFile(file, written);
@@ -181,7 +181,9 @@ describe('a folder that holds something else', () => {
     const before = everything();
     for (const command of [sft.concat('--from', 'base'), ['run', 'quickstart']]) {
       const { status, stderr } = await run(...command, '--out', 'own');
-      expect(stderr).toMatch(/own is there, and (holds something else than a run|is no folder of a pipeline)/);
+      expect(stderr).toMatch(
+        /own (exists, and contains something other than a run|is there, and is no folder of a pipeline)/,
+      );
       expect(status).toBe(2);
     }
     expect(everything()).toEqual(before);

@@ -108,9 +108,9 @@ describe('before any work, with status 2 and nothing written', () => {
     refused(['--reward', './broken.ts'], /broken\.ts, line 2/, /cannot be loaded/));
 
   it('a reward that gives no number', () =>
-    refused(['--reward', './nothing.ts'], /tried on an empty completion: --reward-function, row 1 .*gave NaN/));
+    refused(['--reward', './nothing.ts'], /called with an empty completion: --reward-function, row 1 .*gave NaN/));
 
-  it('no reward at all', () => refused([], 'nothing gives a reward', '--reward'));
+  it('no reward at all', () => refused([], 'no source of rewards is given', '--reward'));
 
   it('no prompts', () => refused(['--verify', 'exact', '--data', 'nothing.jsonl'], /nothing\.jsonl/, /empty|no rows/));
 
@@ -141,7 +141,7 @@ it('a pipeline is refused for them before its first stage', async () => {
   ];
   await writeFile(join(folder, 'late.yaml'), lines.join('\n'));
   const { status, stderr } = await run('run', 'late.yaml', '--out', 'late');
-  expect(stderr).toMatch(/line 5 .*stages\.rloo\.rewardFunction: tried on an empty completion/);
+  expect(stderr).toMatch(/line 5 .*stages\.rloo\.rewardFunction: called with an empty completion/);
   expect(status).toBe(2);
   expect(existsSync(join(folder, 'late'))).toBe(false);
 });

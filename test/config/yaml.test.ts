@@ -36,7 +36,7 @@ describe('what YAML allows and a config does not', () => {
   });
 
   it('names aliases of what they are part of, and of nothing', () => {
-    expect(problemsOf('a: 1\nb: &b\n  c: [*b]\n')).toContain('line 3: `*b` stands inside of what it names');
+    expect(problemsOf('a: 1\nb: &b\n  c: [*b]\n')).toContain('line 3: `*b` stands inside what it names');
     expect(problemsOf('a: *b\nb: &b 1\n')).toContain('line 1: there is no `&b` before `*b`');
   });
 

@@ -77,15 +77,15 @@ describe('columns that change what a row means', () => {
       'audio',
     ])('refuses `%s` by name, and takes it where it says nothing', async (key) => {
       await expect(read(use, row, { ...row, [key]: [{ x: 1 }] })).rejects.toThrow(
-        new RegExp(`line 2 .*row 2, \`${key}\`: is not read, and changes.*ignore: \\[${key}\\]`, 's'),
+        new RegExp(`line 2 .*row 2, \`${key}\`: is not supported, and would change.*ignore: \\[${key}\\]`, 's'),
       );
       for (const nothing of [null, [], {}, '', '[]'])
         expect(await read(use, { ...row, [key]: nothing })).toHaveLength(1);
     });
 
     it('counts a row only as others', async () => {
-      await expect(read(use, { ...row, weight: 0 })).rejects.toThrow('`weight`: is not read');
-      await expect(read(use, { ...row, train: false })).rejects.toThrow('`train`: is not read');
+      await expect(read(use, { ...row, weight: 0 })).rejects.toThrow('`weight`: is not supported');
+      await expect(read(use, { ...row, train: false })).rejects.toThrow('`train`: is not supported');
       expect(await read(use, { ...row, weight: 1, train: true })).toHaveLength(1);
     });
   });
@@ -104,7 +104,7 @@ describe('columns that change what a row means', () => {
     async (key) => {
       const said = [user('q'), { ...assistant('a'), [key]: ['x'] }];
       const other = [user('q'), assistant('b')];
-      await expect(read('messages', { messages: said })).rejects.toThrow(`\`messages.1.${key}\`: is not read`);
+      await expect(read('messages', { messages: said })).rejects.toThrow(`\`messages.1.${key}\`: is not supported`);
       await expect(read('messages', { conversations: said })).rejects.toThrow(`\`conversations.1.${key}\``);
       await expect(read('preference', { chosen: said, rejected: other })).rejects.toThrow(`\`chosen.1.${key}\``);
       await expect(read('preference', { prompt: 'q', chosen: said[1]!, rejected: other[1]! })).rejects.toThrow(
@@ -118,7 +118,7 @@ describe('columns that change what a row means', () => {
     'refuses `%s` beside chosen and rejected',
     async (key) => {
       const row = { prompt: 'q', chosen: 'a', rejected: 'b', [key]: 'rejected' };
-      await expect(read('preference', row)).rejects.toThrow(`\`${key}\`: is not read`);
+      await expect(read('preference', row)).rejects.toThrow(`\`${key}\`: is not supported`);
       expect(await read('prompt', row)).toHaveLength(1);
     },
   );
@@ -147,7 +147,9 @@ describe('columns that change what a row means', () => {
     const row = { instruction: 'q', output: 'a', system: 's', history: [['x', 'y']] };
     expect(await read('messages', row)).toEqual([{ messages: [system('s'), user('x'), assistant('y'), ...talk] }]);
     await expect(read('messages', { ...row, history: [['x']] })).rejects.toThrow('`history');
-    await expect(read('messages', { messages: talk, history: [['x', 'y']] })).rejects.toThrow('`history`: is not read');
+    await expect(read('messages', { messages: talk, history: [['x', 'y']] })).rejects.toThrow(
+      '`history`: is not supported',
+    );
   });
 });
 
@@ -237,7 +239,7 @@ describe('columns of a descriptor', () => {
       /columns\.input: the file has no column `contxt`[\s\S]*did you mean `context`/,
     );
     await columns('output: answers.text');
-    await expect(open()).rejects.toThrow(/no column `answers.text`[\s\S]*columns inside others are not read/);
+    await expect(open()).rejects.toThrow(/no column `answers.text`[\s\S]*nested columns are not read/);
     await columns('output: reply, input: context');
     expect((await open()).rows).toEqual([{ messages: [user('q\n\nc'), assistant('a')] }]);
   });

@@ -123,7 +123,7 @@ describe('conversations', () => {
   it('says where in a template is what cannot be used, before any conversation', () => {
     const odd = pieceTokenizer([], { chatTemplate: 'a\n{{ messages | nosuch }}' });
     expect(() => encodePrompt([user('x')], odd)).toThrow(
-      /line 2 {2}chat_template.jinja: the chat template cannot be used: the filter "nosuch" is not supported.*\n.*data is not at fault/,
+      /line 2 {2}chat_template.jinja: the chat template cannot be used: the filter "nosuch" is not supported.*\n.*the data is fine/,
     );
   });
 

@@ -112,7 +112,7 @@ describe('conversations', () => {
     const path = join(folder, 'open.json');
     await writeFile(path, JSON.stringify([{ messages: [user('a'), assistant('b'), user('c')] }, { messages }]));
     expect((await openDataset(path, 'messages')).reading.remarks).toEqual([
-      '1 of 2 rows end with a user turn, which is not trained',
+      '1 of 2 rows end with a user turn, which is not trained on',
     ]);
     const { rows, reading } = await openDataset(path, 'prompt');
     expect(rows[0]).toEqual({ prompt: [user('a'), assistant('b'), user('c')] });
@@ -214,15 +214,15 @@ describe('preference pairs', () => {
   it('refuses answers that contradict the prompt', async () => {
     const other = { chosen: [user('z'), assistant('x')], rejected: [user('z'), assistant('y')] };
     await expect(read('preference', { prompt: 'a', ...other })).rejects.toThrow(
-      'row 1: `chosen` begins with another conversation than the prompt',
+      'row 1: `chosen` begins with a different conversation from the prompt',
     );
     const rejected = [user('a'), assistant('y')];
     await expect(read('preference', { prompt: 'a', chosen: 'x', rejected: other.rejected })).rejects.toThrow(
-      '`rejected` begins with another',
+      '`rejected` begins with a different conversation',
     );
     expect(await read('preference', { prompt: 'a', chosen: 'x', rejected })).toHaveLength(1);
     const systems = { chosen: [{ role: 'system', content: 's' }, user('a'), assistant('x')], rejected };
-    await expect(read('preference', { prompt: 'a', ...systems })).rejects.toThrow('no beginning in common');
+    await expect(read('preference', { prompt: 'a', ...systems })).rejects.toThrow('do not share a beginning');
   });
 
   it('says what is wrong with a pair', async () => {

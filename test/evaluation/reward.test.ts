@@ -55,7 +55,7 @@ describe('length', () => {
   });
 
   test('is warned of where the model goes by it', () => {
-    expect(learntLengthWarning({ accuracyWhenLonger: 0.95, accuracyWhenShorter: 0.2 })).toMatch(/goes by length/);
+    expect(learntLengthWarning({ accuracyWhenLonger: 0.95, accuracyWhenShorter: 0.2 })).toMatch(/judges by length/);
     expect(learntLengthWarning({ accuracyWhenLonger: 0.95, accuracyWhenShorter: 0.7 })).toBeUndefined();
     expect(learntLengthWarning({ accuracyWhenLonger: 0.95 })).toBeUndefined();
   });

@@ -53,7 +53,7 @@ describe('the best evaluation', () => {
   it.each([
     ['accurcy', 'measures no `accurcy`', 'did you mean `accuracy`?'],
     ['sum', 'measures no `sum`', 'there is `loss`, `calibrationError`, `accuracy`'],
-    ['endRate', 'of `endRate` neither more nor less is better', 'there is `loss`, `calibrationError`, `accuracy`'],
+    ['endRate', '`endRate` has no better direction', 'there is `loss`, `calibrationError`, `accuracy`'],
     ['constructor', 'measures no `constructor`', 'there is'],
   ])('by %s is refused before anything starts', async (metric, message, hint) => {
     const alone = await count(`--steps 4 --eval-every 2 --best ${metric}`);
@@ -150,7 +150,7 @@ it('what a pipeline has made with other settings is kept, and where is said', as
   await counter(folder, 'run', 'p.yaml');
   const { status, stderr } = await counter(folder, 'run', 'p.yaml', '--set', 'stages.a.steps=5');
   expect(status).toBe(0);
-  const [, kept] = /a\/shared\/seed-1: what other settings have made is kept in (\S+)/.exec(stderr) ?? [];
+  const [, kept] = /a\/shared\/seed-1: the result of other settings is kept in (\S+)/.exec(stderr) ?? [];
   const old = JSON.parse(await readFile(join(folder, kept!, 'final/config.json'), 'utf8'));
   expect(old).toMatchObject({ step: 4 });
 });

@@ -100,7 +100,7 @@ describe('a disk that refuses', () => {
         if (!isAtStart) {
           expect(end.message).toMatch(new RegExp(`could not be written: the disk is full \\(ENOSPC\\).*; ${isSaved}`));
         }
-      } else expect(warnings.at(-1)).toContain('saved states are left');
+      } else expect(warnings.at(-1)).toContain('saved states were not removed');
       disk.refuse = () => undefined;
       await run(name);
       expect(await trace(name), all[from]?.path).toEqual(whole);
@@ -119,7 +119,7 @@ describe('a disk that refuses', () => {
     expect(tried.slice(0, 5).map(Number)).toEqual([3, 4, 6, 9, 12]);
     expect(warnings).toHaveLength(4);
     expect(warnings[1]).toMatch(
-      /state-000004 could not be written: the disk reported an error \(EIO\); .*; training goes on, no state is saved yet, and it is tried again after step 6$/,
+      /state-000004 could not be written: the disk reported an error \(EIO\); .*; training continues, no state is saved yet, and it is tried again after step 6$/,
     );
   });
 
@@ -139,7 +139,7 @@ describe('a disk that refuses', () => {
     ]);
     expect(warnings).toEqual([
       expect.stringMatching(
-        /metrics\.jsonl could not be written: the disk is full \(ENOSPC\); .*its records wait in memory$/,
+        /metrics\.jsonl could not be written: the disk is full \(ENOSPC\); .*its records are kept in memory$/,
       ),
     ]);
   });

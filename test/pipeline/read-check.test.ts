@@ -54,7 +54,7 @@ describe('data that changes', () => {
   it('between the plan and reading is refused', async () => {
     const job = await planned('data: words.txt');
     await writeFile(file('words.txt'), 'one two four');
-    await expect(run(job)).rejects.toThrow('words.txt: was changed since this run was planned');
+    await expect(run(job)).rejects.toThrow('words.txt: has changed since this run was planned');
     await rm(file('words.txt'));
     await expect(run(job)).rejects.toThrow('words.txt: neither a file nor');
     expect(isFinished(job)).toBe(false);
@@ -69,7 +69,7 @@ describe('data that changes', () => {
       await changeAndBack('words.txt');
       return counter.open(...parts);
     };
-    await expect(run(job, { ...counter, open })).rejects.toThrow('words.txt: was changed while it was read');
+    await expect(run(job, { ...counter, open })).rejects.toThrow('words.txt: changed while it was being read');
     expect(isFinished(job)).toBe(false);
   });
 
@@ -92,7 +92,7 @@ describe('data that changes', () => {
       await changeAndBack('words.txt');
       await counter.finish(...parts);
     };
-    await expect(run(job, { ...measuring, finish })).rejects.toThrow('words.txt: was changed while it was read');
+    await expect(run(job, { ...measuring, finish })).rejects.toThrow('words.txt: changed while it was being read');
     expect(isFinished(job)).toBe(false);
   });
 });

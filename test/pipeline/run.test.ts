@@ -199,7 +199,7 @@ stages:
         running.child.kill(signal);
         const { status, stderr } = await running.ended;
         expect(status).toBe(code);
-        expect(stderr).toContain('to go on from there: mixtune run demo.yaml');
+        expect(stderr).toContain('to continue: mixtune run demo.yaml');
         expect((await records(node())).at(-1)).toMatchObject({ type: 'stopped', reason: signal });
         expect((await readdir(node())).some((name) => /^state-\d{6}$/.test(name))).toBe(true);
       }
@@ -272,7 +272,7 @@ describe('a node that is at work', () => {
     await until(() => existsSync(join(node(), 'opened.txt')));
     const second = await counter(folder, 'run', 'demo.yaml');
     expect(second.status).toBe(2);
-    expect(second.stderr).toMatch(/seed-1: process \d+ is at work in it\n.*hint/);
+    expect(second.stderr).toMatch(/seed-1: process \d+ is running in it\n.*hint/);
 
     const { pid } = JSON.parse(await readFile(join(node(), 'node.lock'), 'utf8'));
     running.child.kill('SIGINT');

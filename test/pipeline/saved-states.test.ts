@@ -67,8 +67,8 @@ describe('a state whose memory of the run makes no sense', () => {
     ['progress.step: found -8', { ...progress, step: -8 }],
     ['progress.step: found 8.5', { ...progress, step: 8.5 }],
     ['progress.step: is after the last step', { ...progress, step: 10 }],
-    ['is that of another state', { ...progress, step: 7 }],
-    ['is that of another state', { ...progress, pauses: 3 }],
+    ['belongs to another state', { ...progress, step: 7 }],
+    ['belongs to another state', { ...progress, pauses: 3 }],
     ['progress.seconds: found "1"', { ...progress, seconds: '1' }],
     ['progress.seconds: found -1', { ...progress, seconds: -1 }],
     ['progress.best.step: is yet to come', { ...progress, best: { value: 3, step: 9 } }],
@@ -115,12 +115,12 @@ describe('a run that was begun on another engine', () => {
     expect(await readManifest(stateOf('a', 8))).toMatchObject({ engine: { backend: 'portable', precision: 'f32' } });
     for (const step of [6, 8]) await change(stateOf('a', step), { engine: other });
     await expect(run('a', { machine: { backend: 'auto', precision: 'auto' } })).rejects.toThrow(
-      /state-000008: was computed with tensorflow in f32, and here would be .*\n.*or ask for the change with --/,
+      /state-000008: was computed with tensorflow in f32; here it would be .*\n.*or ask for the change with --/,
     );
     expect(await readManifest(stateOf('a', 8))).toMatchObject({ engine: other });
     await run('a');
     expect(warnings).toEqual([
-      'this run was begun with tensorflow in f32, and goes on with portable in f32, as asked for: its steps have other bits from here on',
+      'this run was begun with tensorflow in f32, and continues with portable in f32, as requested: from here on its steps have other bits',
     ]);
   });
 
@@ -143,6 +143,6 @@ it.each(['', '{', 'null', '[]', '{"format":1}', '{"format":2}'])(
   async (text) => {
     const file = join(folder, 'node.json');
     await writeFile(file, text);
-    await expect(readJob(file)).rejects.toThrow(`${file}: this is no job of this version of mixtune`);
+    await expect(readJob(file)).rejects.toThrow(`${file}: this is not a job of this version of mixtune`);
   },
 );

@@ -34,7 +34,7 @@ describe('a stage by itself', () => {
     running.child.kill(signal);
     running.child.kill(signal);
     const ended = await running.ended;
-    expect(ended).toMatchObject({ status, stderr: expect.stringContaining('to go on from there: mixtune count') });
+    expect(ended).toMatchObject({ status, stderr: expect.stringContaining('to continue: mixtune count') });
     expect(await states(signal)).toHaveLength(1);
     expect((await records(join(folder, signal))).at(-1)).toMatchObject({ type: 'stopped', reason: signal });
     expect(existsSync(join(folder, signal, 'node.lock'))).toBe(false);

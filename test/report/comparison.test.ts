@@ -100,14 +100,14 @@ describe('summarise', () => {
   it('says who is ahead, by how much, and over how many seeds', () => {
     expect(sentences(three)).toEqual([
       'After sft, mix is ahead on exact match (q), 88.0 ± 5.3 % against 84.0 ± 4.0 % for pre, and on perplexity (text), 4.00 ± 0.00 against 5.00 ± 1.00 for pre.',
-      'Values are means over 3 seeds ± the standard deviation between the seeds, which is no confidence interval.',
+      'Values are means over 3 seeds ± the standard deviation over the seeds, which is not a confidence interval.',
     ]);
   });
 
   it('makes no statement from one seed', () => {
     const data = folder(three.nodes.slice(0, 2), [three.results[0]!, three.results[3]!]);
     expect(sentences(data)).toEqual([
-      'One seed: no statement about which variant is better. Another seed may turn each difference round.',
+      'One seed: no statement about which variant is better. Another seed may reverse any difference.',
       'After sft, exact match (q) is 80.0 % for pre and 90.0 % for mix; perplexity (text) is 4.00 for pre and mix alike.',
     ]);
   });

@@ -72,7 +72,7 @@ describe('writeReport', () => {
       'Reward of chosen and rejected',
       'reward accuracy share of pairs whose preferred answer has the higher reward',
       'town/questions, chance 25.0 %',
-      'Responses against those of sft judged by the right answers',
+      'Responses against those of sft judged by the correct answers',
       'dpo mix 25.0 % 70.0 % 5.0 %',
       'Where does Ada live?',
       'dpo/mix/seed-1 finished 120 16.4 s',
@@ -111,7 +111,7 @@ describe('writeReport', () => {
     const page = await reportOf(folder);
     expect(unbalanced(page)).toEqual([]);
     const text = textOf(page);
-    expect(text).toContain('± the standard deviation between the seeds, which is no confidence interval');
+    expect(text).toContain('± the standard deviation over the seeds, which is not a confidence interval');
     expect(text).toMatch(/better in [0-3] of 3 seeds/);
     expect(text).toContain('sft/post/seed-3 broken off step 120 out of memory <here> 120 of 240');
     expect(text).toContain('dpo/post/seed-3 not run –');

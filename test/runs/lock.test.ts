@@ -42,7 +42,7 @@ it('is held by one process, and given back', async () => {
   const unlock = lockNode(folder);
   expect(JSON.parse(await readFile(file(), 'utf8'))).toEqual(ownIdentity());
   expect(isLocked(folder)).toBe(true);
-  expect(() => lockNode(folder)).toThrow(`process ${process.pid} is at work in it`);
+  expect(() => lockNode(folder)).toThrow(`process ${process.pid} is running in it`);
   unlock();
   expect(await readdir(folder)).toEqual([]);
 });
@@ -69,7 +69,7 @@ describe.skipIf(process.platform !== 'linux')('the lock of another process', () 
 
   it('holds as long as that runs', async () => {
     await leave(await identityOf(other.pid!));
-    expect(taken).toThrow(`process ${other.pid} is at work in it`);
+    expect(taken).toThrow(`process ${other.pid} is running in it`);
     expect(() => requireUnlocked(folder)).toThrow('wait until it has ended, or choose another folder with --out');
     other.kill('SIGKILL');
     await once(other, 'exit');
@@ -89,7 +89,7 @@ describe.skipIf(process.platform !== 'linux')('the lock of another process', () 
     const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 600'], { stdio: 'pipe' });
     const pid = Number((await once(parent.stdout, 'data'))[0]);
     await leave(await identityOf(pid));
-    expect(taken).toThrow('is at work in it');
+    expect(taken).toThrow('is running in it');
     await until(async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).includes(') Z '));
     taken();
     parent.kill('SIGKILL');
@@ -104,8 +104,8 @@ describe.skipIf(process.platform !== 'linux')('the lock of another process', () 
     for (const pid of [4_194_305, other.pid!, process.pid]) {
       await leave({ ...ownIdentity(), host: 'elsewhere', boot: 'another', pid });
       expect(isLocked(folder)).toBe(true);
-      expect(taken).toThrow(`process ${pid} of elsewhere is at work in it, or has ended without a word`);
-      expect(taken).toThrow(`if it is not at work any more, delete ${file()}`);
+      expect(taken).toThrow(`process ${pid} of elsewhere is running in it, or has died there`);
+      expect(taken).toThrow(`if it is no longer running, delete ${file()}`);
     }
   });
 
@@ -129,7 +129,7 @@ describe('of two that come at once', () => {
       if (name === 'write') writeFileSync(file(), rival());
       return undefined;
     };
-    expect(() => lockNode(folder)).toThrow('of elsewhere is at work in it');
+    expect(() => lockNode(folder)).toThrow('of elsewhere is running in it');
     expect(await readFile(file(), 'utf8')).toBe(rival());
   });
 
@@ -141,7 +141,7 @@ describe('of two that come at once', () => {
       if (name === 'rename' && renames++ === 0) writeFileSync(file(), rival());
       return undefined;
     };
-    expect(() => lockNode(folder)).toThrow('of elsewhere is at work in it');
+    expect(() => lockNode(folder)).toThrow('of elsewhere is running in it');
     expect(await readFile(file(), 'utf8')).toBe(rival());
     expect(await readdir(folder)).toEqual(['node.lock']);
   });

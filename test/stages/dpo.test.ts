@@ -278,14 +278,16 @@ describe('a broken run is caught:', () => {
 
   test('the policy never moves', async () => {
     const { warnings } = await trained({ lr: 1e-30, steps: 12 });
-    expect(warnings).toEqual([expect.stringContaining('after 10 steps the policy still is the reference')]);
+    expect(warnings).toEqual([expect.stringContaining('after 10 steps the policy still equals the reference')]);
   });
 
   test('the reference that is given reads other texts', async () => {
     await copyStart('other-template', 'tokenizer_config.json', (config) => {
       config.chat_template = config.chat_template.replace('<|end|>', '<|end|>\n');
     });
-    await expect(opened({ reference: 'other-template' })).rejects.toThrow('the reference has another chat template');
+    await expect(opened({ reference: 'other-template' })).rejects.toThrow(
+      'the reference has a different chat template',
+    );
   });
 });
 

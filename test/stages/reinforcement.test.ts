@@ -170,14 +170,14 @@ describe('learning', () => {
 
 describe('what is wrong is said', () => {
   const requests: [string, Record<string, unknown>, string | undefined, string][] = [
-    ['no source of rewards', { rewardFunction: undefined }, undefined, 'nothing gives a reward'],
+    ['no source of rewards', { rewardFunction: undefined }, undefined, 'no source of rewards is given'],
     ['answers that are missing', { data: 'no-answers.jsonl', verify: 'exact' }, undefined, 'row 2: has no answer'],
     ['answers without a number', { verify: 'number', data: 'no-answers.jsonl' }, undefined, 'row 2: has no answer'],
     ['prompts beyond the context', { data: 'long.jsonl' }, undefined, "but the model's context is"],
     ['a module without a function', { rewardFunction: 'no-function.js' }, undefined, 'no function as its default'],
     ['a schema that is none', { jsonSchema: 'wrong.json' }, undefined, 'jsonSchema: schema is invalid'],
-    ['weights that are all 0', { rewardFunctionWeight: 0 }, undefined, 'every source of rewards has the weight 0'],
-    ['a critic from no reward model', { critic: 'reward' }, undefined, 'there is no reward model to begin as'],
+    ['weights that are all 0', { rewardFunctionWeight: 0 }, undefined, 'every source of rewards has weight 0'],
+    ['a critic from no reward model', { critic: 'reward' }, undefined, 'there is no reward model to start from'],
     [
       'windows beyond the context',
       { pretrainData: 'text.txt', pretrainLength: 4096 },
@@ -188,7 +188,7 @@ describe('what is wrong is said', () => {
     ['a module that is not there', { rewardFunction: 'nowhere.js' }, undefined, 'cannot be read'],
     ['a reward model with another tokenizer', {}, 'other-reward', 'another tokenizer'],
     ['a language model as reward model', {}, 'start', 'has no score head'],
-    ['more minibatches than responses', { minibatches: 5 }, undefined, 'cannot be cut into 5 minibatches'],
+    ['more minibatches than responses', { minibatches: 5 }, undefined, 'cannot be split into 5 minibatches'],
   ];
   test.each(requests)('before anything is started: %s', async (_, options, reward, message) => {
     await expect(opened(ppoStage, { ...common, ...options }, reward)).rejects.toMatchObject({
@@ -202,7 +202,7 @@ describe('what is wrong is said', () => {
     ['text.js', 'gave "good"'],
     ['throws.js', 'out of order'],
     ['too-many.js', 'gave 3 rewards'],
-    ['no-list.js', 'gave 1, no list of numbers'],
+    ['no-list.js', 'gave 1, not a list of numbers'],
     ['broken.ts', 'cannot be loaded'],
   ])('before anything is started, of a reward function that always fails: %s', async (rewardFunction, message) => {
     await expect(opened(ppoStage, { ...common, rewardFunction })).rejects.toMatchObject({

@@ -37,7 +37,7 @@ describe('drift', () => {
     expect(warningsOf({ responseLength: 4 }).get('length')).toBe('responses went from 10.0 to 4.0 tokens');
     expect(warningsOf({ responseLength: 6 }).size).toBe(0);
     const hacked = warningsOf({ responseLength: 20, reward: better });
-    expect(hacked.get('length')).toContain('while the reward rose from 0.400 to 0.600: look whether length alone');
+    expect(hacked.get('length')).toContain('while the reward rose from 0.400 to 0.600: check whether length alone');
   });
 
   test('a judge that falls while the reward rises', () => {

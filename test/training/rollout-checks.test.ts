@@ -146,9 +146,9 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
       ...rollout,
       response: Int32Array.of(...rollout.response, ...endIds),
     }));
-    expect(() => assertNothingBehindEnd(padded, endIds)).toThrow('goes on after its end token');
+    expect(() => assertNothingBehindEnd(padded, endIds)).toThrow('continues after its end token');
     const asEnded = rollouts.map((rollout) => ({ ...rollout, ended: true }));
-    expect(() => assertNothingBehindEnd(asEnded, endIds)).toThrow('goes on after its end token');
+    expect(() => assertNothingBehindEnd(asEnded, endIds)).toThrow('continues after its end token');
   });
 
   test('tokens of prompts in the loss', () => {
@@ -193,7 +193,7 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
     const damaged: [Partial<Experience>, string][] = [
       [{ logProbs: first!.logProbs.with(0, Number.NaN) }, 'row 1 has a log-probability under the policy'],
       [{ reference: first!.reference.with(0, -Infinity) }, 'row 1 has a log-probability under the reference'],
-      [{ score: Number.NaN }, 'row 1 has a score that is no finite number'],
+      [{ score: Number.NaN }, 'row 1 has a score that is not finite'],
     ];
     for (const [damage, message] of damaged) {
       expect(() => assertFinite([second!, { ...first!, ...damage }])).toThrow(message);

@@ -8,7 +8,7 @@ import { systemColumns, systemKeys, withSystem } from './system.ts';
 function trained(messages: Message[] | string): MessagesRow | string {
   if (typeof messages === 'string') return messages;
   const spoken = messages.filter(({ role }) => role === 'assistant');
-  if (spoken.length === 0) return 'no assistant turn: nothing would be trained';
+  if (spoken.length === 0) return 'no assistant turn: there would be nothing to train on';
   if (spoken.every(({ trained }) => trained === false))
     return 'no assistant turn is trained: all are marked as context';
   if (messages.find(({ role }) => role !== 'system')?.role === 'assistant')
@@ -31,7 +31,7 @@ function asked(messages: Message[] | string): PromptRow | string {
 /** Some rows end with a question that nobody answers. */
 function openEnds(rows: readonly MessagesRow[]): string | undefined {
   const open = rows.filter(({ messages }) => messages.at(-1)?.role === 'user').length;
-  return open === 0 ? undefined : `${open} of ${rows.length} rows end with a user turn, which is not trained`;
+  return open === 0 ? undefined : `${open} of ${rows.length} rows end with a user turn, which is not trained on`;
 }
 
 function unanswered(rows: readonly PromptRow[]): string | undefined {

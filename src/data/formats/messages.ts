@@ -57,7 +57,7 @@ export function readMessage(value: unknown): Message | string {
 
 function unknownRole(speaker: string): string {
   if (toolRoles.includes(speaker)) return `role \`${speaker}\`: turns of tools are not read`;
-  return `role \`${speaker}\` is none of ${Object.keys(roles).join(', ')}`;
+  return `role \`${speaker}\` is not one of ${Object.keys(roles).join(', ')}`;
 }
 
 /** A text, or a list of parts that are all text, which follow each other as they do in transformers' templates. */

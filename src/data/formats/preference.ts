@@ -77,7 +77,7 @@ function preferenceRow(row: Row): PreferenceRow | string {
 
   const start = commonTurns(chosen, rejected);
   const prompt = chosen.slice(0, start);
-  if (start === 0) return '`prompt` is missing, and `chosen` and `rejected` have no beginning in common';
+  if (start === 0) return '`prompt` is missing, and `chosen` and `rejected` do not share a beginning';
   if (prompt.at(-1)?.role !== 'user') return 'the prompt does not end with a user turn';
   if (chosen.length !== start + 1 || rejected.length !== start + 1) {
     return '`chosen` and `rejected` differ in more than their last turn';
@@ -101,7 +101,7 @@ function wholeConversation(row: Row, context: readonly Message[], column: 'chose
   const turns = turnsOf(row[column], row.prompt);
   const conversation = withSystem(row, joined(context, turns) ?? []);
   if (typeof conversation === 'string') return conversation;
-  return conversation.length > 0 ? conversation : `\`${column}\` begins with another conversation than the prompt`;
+  return conversation.length > 0 ? conversation : `\`${column}\` begins with a different conversation from the prompt`;
 }
 
 function turnsOf(given: Answer, prompt: unknown): Message[] {

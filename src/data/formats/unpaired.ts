@@ -58,7 +58,7 @@ function oneClass(rows: readonly FeedbackRow[]): Problem | undefined {
   if (answers.length === 0 || (desirable > 0 && desirable < answers.length)) return undefined;
   return {
     where: '`label`',
-    message: `is ${desirable > 0} in all ${answers.length} rows: there is nothing to tell wanted answers from`,
+    message: `is ${desirable > 0} in all ${answers.length} rows: there are no others to compare with`,
     hint: 'unpaired preferences need rows of both labels; on wanted answers alone, train with sft',
   };
 }
@@ -66,7 +66,7 @@ function oneClass(rows: readonly FeedbackRow[]): Problem | undefined {
 /** TRL's unpaired preferences: single answers that somebody approved of or not. */
 export const unpaired: Format = {
   name: 'unpaired',
-  shape: '{prompt, completion, label}, the label true where the completion is wanted',
+  shape: '{prompt, completion, label}, label true if the completion is wanted',
   keys: ['completion'],
   columns: ['prompt', 'completion', 'label', ...systemColumns],
   rows: { feedback: record, prompt: prompted },

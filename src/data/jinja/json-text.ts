@@ -48,7 +48,7 @@ export function jsonText(value: Value, given: CallArguments, budget: Budget): st
 function textWith(value: Value, newline: string, layout: Layout, budget: Budget): string {
   budget.spend(1);
   if (newline.length > 1 + deepest * (layout.indent?.length || 1))
-    throw new TemplateFault(`tojson goes more than ${deepest} deep`);
+    throw new TemplateFault(`tojson nests more than ${deepest} deep`);
   if (value === null) return 'null';
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'string') {

@@ -23,7 +23,7 @@ export interface BackendChoice {
 /** Opens what computes; a backend that was asked for and cannot be had is a RequestError. */
 export async function openBackend(request: BackendRequest = {}): Promise<BackendChoice> {
   const { backend: wanted = 'auto', precision = 'auto', threads } = request;
-  if (wanted === 'portable') return portable(precision, 'portable TypeScript, as asked for');
+  if (wanted === 'portable') return portable(precision, 'portable TypeScript, as requested');
   if (wanted === 'tensorflow') return tensorflow(precision, threads);
   const { available, reason, instructionSet = '' } = await nativeAvailability();
   if (!available) {
