@@ -127,7 +127,7 @@ describe('before any work, with status 2 and nothing written', () => {
       /--minibatches: 2 responses/,
       /--critic: there is no reward model/,
       /--json-schema: schema is invalid/,
-      /--reward-function: tried on/,
+      /--reward-function: called with/,
     ));
 });
 

@@ -121,7 +121,7 @@ describe('conversations', () => {
 
   it('names the message that is wrong', async () => {
     await expect(read('messages', { messages: [user('a'), { role: 'bot', content: 'b' }] })).rejects.toThrow(
-      'message 2: role `bot` is none of system, user',
+      'message 2: role `bot` is not one of system, user',
     );
     await expect(read('messages', { messages: [user('a'), { role: 'assistant' }] })).rejects.toThrow(
       "message 2: the assistant's message has no text",
@@ -138,7 +138,7 @@ describe('conversations', () => {
       );
     }
     await expect(read('messages', { messages: [{ role: 'constructor', content: 'x' }] })).rejects.toThrow(
-      '`constructor` is none of',
+      '`constructor` is not one of',
     );
   });
 });

@@ -61,7 +61,7 @@ describe('a file that is no JSON', () => {
     ['rows.json', '\0\0\0\0\0\0\0\0', 'binary data', undefined],
     ['rows.jsonl', 'version https://git-lfs.github.com/spec/v1\n', 'a pointer of Git LFS', /git lfs pull/],
     ['rows.json', '<!DOCTYPE html><html>', 'HTML or XML', /download the file itself/],
-    ['rows.jsonl', 'once upon a time\n', 'not JSON: it begins with "once upon a time"', /plain text is \.txt/],
+    ['rows.jsonl', 'once upon a time\n', 'not JSON: it begins with "once upon a time"', /\.txt plain text/],
     ['rows.jsonl', Buffer.from(`${text}\n`, 'utf16le').toString('latin1'), 'text in UTF-16LE', /iconv/],
   ])('%s is named by its first bytes, in one problem', async (name, bytes, what, hint) => {
     await write(name, Buffer.from(bytes, 'latin1'));

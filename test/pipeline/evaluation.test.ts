@@ -134,8 +134,8 @@ describe('what is held out is measured', () => {
   });
 
   it.each([
-    ['--eval-every 2', '  --eval-every: nothing of --data is held out'],
-    ['--eval-every 2 --best loss', '  --eval-every: nothing of --data is held out'],
+    ['--eval-every 2', '  --eval-every: no part of --data that can be measured is held out'],
+    ['--eval-every 2 --best loss', '  --eval-every: no part of --data that can be measured is held out'],
   ])('or refused with %s where data turns out to hold nothing out', async (flags, message) => {
     const { status, stderr } = await count(`--steps 4 --nothing-held-out ${flags}`);
     expect(stderr).toContain(message);
