@@ -1,4 +1,4 @@
-import { nativeAvailability } from '../src/tensor/backends/native-build.ts';
+import { nativeAvailability } from '../src/tensor/backends/native/build.ts';
 
 /**
  * Compiles the native engine once, before the time of any test counts. Without a compiler, tests of the engine are

@@ -29,7 +29,7 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
       directory,
     );
   }
-  requireMemory(config, directory);
+  requireMemory(config, directory, backend.limits);
   return { model: await readModel(config, backend, read), extra };
 }
 

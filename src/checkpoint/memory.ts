@@ -1,19 +1,17 @@
-import { totalmem } from 'node:os';
 import { RequestError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parameterCount } from '../model/parameters.ts';
+import type { Limits } from '../tensor/backends/limits.ts';
 
 /** Bytes of a weight in memory, where all are float32. */
 const weightBytes = 4;
 
-/** Memory of this machine, or of the group of processes that this one is confined to. */
-function memory(): number {
-  const confined = process.constrainedMemory();
-  return confined > 0 ? Math.min(confined, totalmem()) : totalmem();
-}
-
 /** @throws RequestError where the weights alone are larger than the memory, before any of it is asked for */
-export function requireMemory(config: ModelConfig, directory: string, available: number = memory()): void {
+export function requireMemory(
+  config: ModelConfig,
+  directory: string,
+  { memory: available }: Pick<Limits, 'memory'>,
+): void {
   const needed = parameterCount(config) * weightBytes;
   if (needed <= available) return;
   const gigabytes = (bytes: number): string => `${Math.ceil(bytes / 1e9).toLocaleString('en')} GB`;

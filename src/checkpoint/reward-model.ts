@@ -33,7 +33,7 @@ export async function loadRewardModel(directory: string, backend: Backend): Prom
       directory,
     );
   }
-  requireMemory(config, directory);
+  requireMemory(config, directory, backend.limits);
   const model = await readModel(config, backend, read);
   return { model, score: scoreHeadOf(model), offset: extra.rewardOffset ?? 0, extra };
 }
@@ -50,7 +50,7 @@ export async function rewardModelFrom(directory: string, backend: Backend, seed:
       directory,
     );
   }
-  requireMemory(config, directory);
+  requireMemory(config, directory, backend.limits);
   const scoring = { ...config, tieWordEmbeddings: false, head: 'score' as const };
   return readModel(scoring, backend, async (name, into, from) => {
     if (name === 'score.weight') into.set(freshScoreHead(config.hiddenSize, seed).subarray(from, from + into.length));

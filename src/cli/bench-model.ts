@@ -9,9 +9,7 @@ import { withPlacement } from '../model/norm.ts';
 import { placements } from '../model/placements/index.ts';
 import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
 import type { Machine } from '../runs/machine.ts';
-import type { Backend } from '../tensor/backends/backend.ts';
-import { NativeBackend } from '../tensor/backends/native.ts';
-import { openBackend } from '../tensor/backends/open.ts';
+import { firstAvailable, openBackend } from '../tensor/backends/open.ts';
 import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
 import { jsonOption } from './options.ts';
 import { tell } from './output.ts';
@@ -50,10 +48,10 @@ export async function withBenchModel<T>(
   }
   const directory = path === undefined ? undefined : await readableModel(path);
   const { preset = '71m', norm, profile, threads } = flags;
+  await requireChosen(flags);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
-  requireChosen(backend, flags, explanation);
   try {
-    if (profile && !(backend instanceof NativeBackend)) {
+    if (profile && !backend.profile) {
       throw new RequestError({ where: '--profile', message: `the ${backend.name} backend does not count its work` });
     }
     tell(explanation);
@@ -70,15 +68,13 @@ export async function withBenchModel<T>(
   }
 }
 
-/** Nobody waits for what plain TypeScript takes where the native engine was expected. */
-export function requireChosen(
-  backend: Backend,
-  { backend: wanted = 'auto' }: Partial<Machine>,
-  explanation: string,
-): void {
-  if (wanted !== 'auto' || backend.name === 'native') return;
-  const hint = '--backend portable measures plain TypeScript; with a small model, such as --preset 1m';
-  throw new RequestError({ message: `there is no native engine to measure, and auto takes ${explanation}`, hint });
+/** Nobody waits for what plain TypeScript takes where compiled kernels were expected. */
+export async function requireChosen({ backend = 'auto' }: Partial<Machine>): Promise<void> {
+  if (backend !== 'auto') return;
+  const { kind, why } = await firstAvailable();
+  if (!kind.isInterpreted) return;
+  const hint = `--backend ${kind.name} measures plain TypeScript; with a small model, such as --preset 1m`;
+  throw new RequestError({ message: `there are no compiled kernels to measure: auto takes ${kind.name}${why}`, hint });
 }
 
 /** What ran by operation, against the roofline. */
@@ -97,8 +93,8 @@ export function profileTable(shares: readonly OperationShare[], roofline: Roofli
   );
 }
 
-export function limits({ gemmGflops, gigabytesPerSecond }: Roofline): string {
-  return `limits measured here: ${gemmGflops.toFixed(0)} GFLOP/s (product of 2048³), ${gigabytesPerSecond.toFixed(1)} GB/s`;
+export function limits({ gemmGflops, gemmSize, gigabytesPerSecond }: Roofline): string {
+  return `limits measured here: ${gemmGflops.toFixed(0)} GFLOP/s (product of ${gemmSize}³), ${gigabytesPerSecond.toFixed(1)} GB/s`;
 }
 
 export function percent(share: number): string {

@@ -34,8 +34,8 @@ export function addBenchOpsCommand(parent: Command, { action }: Program): void {
 }
 
 async function run({ preset, json, threads, ...flags }: OpsFlags): Promise<number> {
+  await requireChosen(flags);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
-  requireChosen(backend, flags, explanation);
   tell(explanation);
   try {
     const roofline = await measureRoofline(backend);

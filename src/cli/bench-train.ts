@@ -54,7 +54,7 @@ async function run(path: string | undefined, flags: TrainFlags): Promise<number>
     }
     const { tokensPerSecond, gflops, peakRssBytes } = speed;
     const rate = `${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s`;
-    const work = `${gflops.toFixed(0)} GFLOP/s (${percent(gemmShare)} of a product of 2048³)`;
+    const work = `${gflops.toFixed(0)} GFLOP/s (${percent(gemmShare)} of a product of ${roofline.gemmSize}³)`;
     print(`${name}, ${batch} × ${length}: ${rate}, ${work}, ${(peakRssBytes / 1e9).toFixed(2)} GB at most`, false);
     if (profile) print(profileTable(shares, roofline), false);
   });

@@ -1,8 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import type { Command } from 'commander';
-import { nativeAvailability } from '../tensor/backends/native-build.ts';
-import { tensorflowAvailability } from '../tensor/backends/tensorflow-library.ts';
+import { backends } from '../tensor/backends/index.ts';
 import { jsonOption } from './options.ts';
 import { print } from './output.ts';
 import type { Program } from './program.ts';
@@ -23,11 +22,10 @@ export function addDoctorCommand(parent: Command, { action }: Program): void {
 }
 
 /** What the machine is and has. Sizes in bytes. */
-export async function examine() {
+async function examine() {
   const { bavail, bsize } = statfsSync('.');
-  const native = await nativeAvailability();
-  const tensorflow = await tensorflowAvailability();
-  const native16 = native.instructionSet?.includes('bfloat16') ?? false;
+  const found = [];
+  for (const kind of backends) found.push({ kind, availability: await kind.available() });
   return {
     system: `${platform()} ${release()}`,
     node: process.version,
@@ -35,35 +33,30 @@ export async function examine() {
     cores: availableParallelism(),
     memory: { total: totalmem(), free: freemem() },
     freeDisk: bavail * bsize,
-    backends: {
-      native: { ...native, precision: native.available ? (native16 ? 'bf16' : 'f32') : undefined },
-      portable: { available: true, precision: 'f32', note: 'plain TypeScript, about 200 times slower' },
-      tensorflow: { ...tensorflow, precision: tensorflow.available ? 'f32' : undefined },
-    },
-    auto: native.available ? 'native' : 'portable',
-    why: native.available ? 'there is a C++ compiler' : 'there is no native engine',
+    backends: Object.fromEntries(
+      found.map(({ kind: { name, hint }, availability: { facts, ...availability } }) => [
+        name,
+        { ...facts, ...availability, ...(availability.available ? {} : { hint }) },
+      ]),
+    ),
+    auto: found.find(({ availability }) => availability.available)?.kind.name,
   };
 }
 
 function describe(found: Awaited<ReturnType<typeof examine>>): string {
-  const { native, tensorflow } = found.backends;
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const width = Math.max(...Object.keys(found.backends).map((name) => name.length), 'processor'.length) + 2;
+  const row = (name: string, text: string) => `${name.padEnd(width)}${text}`;
+  const ofBackend = ([name, backend]: [string, (typeof found.backends)[string]]) =>
+    backend.available
+      ? [row(name, `ready: ${backend.summary}`)]
+      : [row(name, `not available: ${backend.reason}`), ...(backend.hint ? [row('', `→ hint: ${backend.hint}`)] : [])];
   return [
-    `system      ${found.system}, Node ${found.node}`,
-    `processor   ${found.processor}, ${found.cores} cores`,
-    `memory      ${gigabytes(found.memory.total)}, ${gigabytes(found.memory.free)} free`,
-    `disk        ${gigabytes(found.freeDisk)} free here`,
-    native.available
-      ? `native      ready: ${native.instructionSet}, products in ${native.precision}, built by ${native.compiler}`
-      : `native      not available: ${native.reason}`,
-    native.available ? '' : '            → hint: install g++ or clang++; without it training is about 200 times slower',
-    'portable    ready: plain TypeScript, about 200 times slower than native',
-    tensorflow.available
-      ? `tensorflow  ready: ${tensorflow.version} on the ${tensorflow.device}, products in f32`
-      : `tensorflow  not available: ${tensorflow.reason}`,
-    tensorflow.available ? '' : '            → hint: npm run backend:tensorflow',
-    `            --backend auto takes ${found.auto}, because ${found.why}`,
-  ]
-    .filter(Boolean)
-    .join('\n');
+    row('system', `${found.system}, Node ${found.node}`),
+    row('processor', `${found.processor}, ${found.cores} cores`),
+    row('memory', `${gigabytes(found.memory.total)}, ${gigabytes(found.memory.free)} free`),
+    row('disk', `${gigabytes(found.freeDisk)} free here`),
+    ...Object.entries(found.backends).flatMap(ofBackend),
+    row('', `--backend auto takes ${found.auto}, the first of these that is available`),
+  ].join('\n');
 }

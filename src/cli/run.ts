@@ -10,7 +10,7 @@ import { readPipelineText, recipeNames } from '../pipeline/recipes.ts';
 import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
 import { requirePipelineFolder, selectNodes } from '../pipeline/selection.ts';
 import type { Stage } from '../stages/stage.ts';
-import { nativeAvailability } from '../tensor/backends/native-build.ts';
+import { firstAvailable } from '../tensor/backends/open.ts';
 import { duration } from './duration.ts';
 import { jsonOption, wholeNumber } from './options.ts';
 import { print, tell } from './output.ts';
@@ -61,13 +61,13 @@ async function run(name: string, flags: RunFlags, program: Program): Promise<num
     print(flags.json ? planJson(plan, statuses) : planTable(plan, statuses), flags.json);
     return 0;
   }
-  // Here, so that whoever waits sees the engine being compiled, which every node would otherwise say to its own log.
-  const engine = await nativeAvailability();
-  if (!engine.available && withoutCompiler) {
+  // Here, so that whoever waits sees an engine being compiled, which every node would otherwise say to its own log.
+  const { kind, why } = await firstAvailable();
+  if (kind.isInterpreted && withoutCompiler) {
     tell(`running \`${withoutCompiler}\` instead of \`${name}\`, which is small enough for plain TypeScript`);
     return run(withoutCompiler, flags, program);
   }
-  if (!engine.available) tell(`the native engine cannot be used: ${engine.reason}`);
+  if (kind.isInterpreted) tell(`computing in ${kind.name}${why}`);
   const progress = openProgress();
   const executor = (executors.find((kind) => kind.name === flags.executor) ?? executors[0]).open({
     jobs: flags.jobs,

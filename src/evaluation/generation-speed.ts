@@ -3,7 +3,7 @@ import { openSession } from '../generation/session.ts';
 import type { Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { RandomStream } from '../random.ts';
-import type { OperationCost } from '../tensor/backends/native.ts';
+import type { OperationCost } from '../tensor/backends/backend.ts';
 import { costsSince, costsSoFar } from './operation-costs.ts';
 
 export interface GenerationSpeed {

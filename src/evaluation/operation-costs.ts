@@ -1,10 +1,9 @@
-import type { Backend } from '../tensor/backends/backend.ts';
-import { NativeBackend, type OperationCost } from '../tensor/backends/native.ts';
+import type { Backend, OperationCost } from '../tensor/backends/backend.ts';
 import type { Roofline } from './roofline.ts';
 
 /** What each operation has cost so far; empty on a backend that does not count. */
 export async function costsSoFar(backend: Backend): Promise<OperationCost[]> {
-  return backend instanceof NativeBackend ? backend.profile() : [];
+  return (await backend.profile?.()) ?? [];
 }
 
 /** What has been added to the costs `before`, without the operations that were not called. */
@@ -31,7 +30,10 @@ export interface OperationShare extends OperationCost {
 }
 
 /** The dearest operation first. */
-export function operationShares(costs: readonly OperationCost[], roofline: Roofline): OperationShare[] {
+export function operationShares(
+  costs: readonly OperationCost[],
+  roofline: Omit<Roofline, 'gemmSize'>,
+): OperationShare[] {
   const total = costs.reduce((sum, { seconds }) => sum + seconds, 0);
   return costs
     .map((cost) => ({ ...cost, share: cost.seconds / total, ofRoofline: ofRoofline(cost, roofline) }))
@@ -41,7 +43,7 @@ export function operationShares(costs: readonly OperationCost[], roofline: Roofl
 /** The least time that work can take on a machine, as a share of the time it took. */
 export function ofRoofline(
   { flops, bytes, seconds }: { flops: number; bytes: number; seconds: number },
-  { gemmGflops, gigabytesPerSecond }: Roofline,
+  { gemmGflops, gigabytesPerSecond }: Omit<Roofline, 'gemmSize'>,
 ): number | undefined {
   const least = Math.max(flops / gemmGflops, bytes / gigabytesPerSecond) / 1e9;
   return least > 0 ? least / seconds : undefined;

@@ -7,16 +7,25 @@ import { empty, filled, fromHost, scope } from '../tensor/scope.ts';
 export interface Roofline {
   /** Of a matrix product in the backend's precision, in 10⁹ operations a second. */
   gemmGflops: number;
+  /** Rows and columns of that product. */
+  gemmSize: number;
   /** Of reading two arrays and writing one that are far larger than any cache, in 10⁹ bytes a second. */
   gigabytesPerSecond: number;
 }
 
 export async function measureRoofline(backend: Backend): Promise<Roofline> {
-  return { gemmGflops: await gemmGflops(backend), gigabytesPerSecond: await gigabytesPerSecond(backend) };
+  const gemmSize = backend.limits.benchmarkSize;
+  // Two arrays of 128 MB where products are of 2048³: far larger than any cache.
+  const length = 8 * gemmSize ** 2;
+  return {
+    gemmGflops: await gemmGflops(backend, gemmSize),
+    gemmSize,
+    gigabytesPerSecond: await gigabytesPerSecond(backend, length),
+  };
 }
 
-/** 10⁹ operations a second of x · wᵀ, all three [2048, 2048]; the fastest of several. */
-export async function gemmGflops(backend: Backend, size = backend.name === 'portable' ? 256 : 2048): Promise<number> {
+/** 10⁹ operations a second of x · wᵀ, all three [size, size]; the fastest of several. */
+async function gemmGflops(backend: Backend, size: number): Promise<number> {
   const random = new RandomStream(1, 'gemm');
   const draw = () => Float32Array.from({ length: size * size }, () => random.normal());
   const [x, w] = [fromHost(backend, draw(), [size, size]), fromHost(backend, draw(), [size, size])];
@@ -25,7 +34,7 @@ export async function gemmGflops(backend: Backend, size = backend.name === 'port
   return (2 * size ** 3) / seconds / 1e9;
 }
 
-async function gigabytesPerSecond(backend: Backend, length = backend.name === 'portable' ? 1 << 20 : 1 << 25) {
+async function gigabytesPerSecond(backend: Backend, length: number): Promise<number> {
   const [x, out] = [filled(backend, [length], 1), filled(backend, [length], 1)];
   const seconds = await fastest(backend, 5, () => backend.addScaled(x, 1e-3, out));
   for (const tensor of [x, out]) tensor.release();

@@ -4,7 +4,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { RandomStream } from '../random.ts';
-import type { OperationCost } from '../tensor/backends/native.ts';
+import type { OperationCost } from '../tensor/backends/backend.ts';
 import { languageModelLoss } from '../training/language-model.ts';
 import { newOptimizer, releaseOptimizer, update } from '../training/optimizer.ts';
 import { trainingOptions } from '../training/options.ts';

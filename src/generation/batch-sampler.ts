@@ -1,6 +1,6 @@
 import type { RandomStream } from '../random.ts';
 import type { Backend, HostArray } from '../tensor/backends/backend.ts';
-import { samplingWords, wordsOf } from '../tensor/backends/kernels.ts';
+import { type SamplingKernels, samplingWords, wordsOf } from '../tensor/backends/kernels/sampling.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { noToken, type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
@@ -45,7 +45,8 @@ export interface SamplerOptions {
 }
 
 export function openSampler(backend: Backend, options: SamplerOptions): BatchSampler {
-  return backend.fused.sampleTokens ? kernelSampler(backend, options) : hostSampler(options);
+  const kernels = backend.kernels.sampling;
+  return kernels ? kernelSampler(backend, kernels, options) : hostSampler(options);
 }
 
 /** Reads the logits and draws by the definition. */
@@ -74,7 +75,11 @@ function hostSampler({ vocabulary }: SamplerOptions): BatchSampler {
 }
 
 /** Draws where the logits are; only tokens come back. */
-function kernelSampler(backend: Backend, { sequences: count, vocabulary }: SamplerOptions): BatchSampler {
+function kernelSampler(
+  backend: Backend,
+  kernels: SamplingKernels,
+  { sequences: count, vocabulary }: SamplerOptions,
+): BatchSampler {
   const texts = new Map<number, SampledText>();
   const samplings = empty(backend, [count, samplingWords], 'i32');
   const words = Math.ceil(vocabulary / 32);
@@ -98,9 +103,9 @@ function kernelSampler(backend: Backend, { sequences: count, vocabulary }: Sampl
         () => {
           const tokens = empty(backend, [rows.length], 'i32');
           const logProbs = wanted ? empty(backend, [rows.length]) : undefined;
+          const draws = isRandom ? fromHost(backend, uniforms(rows)) : undefined;
           const places = fromHost(backend, Int32Array.from(sequences));
-          const uniform = isRandom ? fromHost(backend, uniforms(rows)) : undefined;
-          backend.fused.sampleTokens!(logits, uniform, places, samplings, seen, tokens, logProbs);
+          kernels.draw({ logits, draws, sequences: places, samplings, seen, tokens, logProbs });
           return [tokens, logProbs] as const;
         },
         { adopt: false },

@@ -1,18 +1,18 @@
 import type { Model } from '../model/model.ts';
+import type { DecodingKernels, LayerCache } from '../tensor/backends/kernels/decoding.ts';
 import type { SequenceCache } from '../tensor/fused/cached-attention.ts';
 import { empty } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Keys and values of all sequences in one layer, as kernels keep them: [sequences, kvHeads, …cacheShapes] each. */
-export interface LayerCache {
-  keys: Tensor;
-  values: Tensor;
-}
-
 /** Room for up to `capacity` tokens of each sequence in each layer, for kernels. */
-export function kernelCaches({ backend, config }: Model, sequences: number, capacity: number): LayerCache[] {
+export function kernelCaches(
+  { backend, config }: Model,
+  kernels: DecodingKernels,
+  sequences: number,
+  capacity: number,
+): LayerCache[] {
   const { kvHeads, headDim, layers } = config;
-  const shapes = backend.fused.cacheShapes!(headDim, capacity);
+  const shapes = kernels.cacheShapes(headDim, capacity);
   const room = (ofHead: readonly number[]): Tensor => empty(backend, [sequences, kvHeads, ...ofHead], 'operand');
   return Array.from({ length: layers }, () => ({ keys: room(shapes.keys), values: room(shapes.values) }));
 }

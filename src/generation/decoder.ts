@@ -1,12 +1,13 @@
 import type { LayerWeights } from '../model/layer-weights.ts';
 import { decoder, finalNormOf, headOf, type Model, residualStream, type SelfAttention } from '../model/model.ts';
+import type { DecodingKernels, LayerCache } from '../tensor/backends/kernels/decoding.ts';
 import { cachedAttention, type SequenceCache } from '../tensor/fused/cached-attention.ts';
 import { linear } from '../tensor/fused/linear.ts';
 import { normed } from '../tensor/fused/sub-layer.ts';
 import { gather } from '../tensor/primitives.ts';
 import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { kernelCaches, type LayerCache, releaseCaches, sequenceCaches } from './cache.ts';
+import { kernelCaches, releaseCaches, sequenceCaches } from './cache.ts';
 
 /** New tokens of one sequence. */
 export interface NewTokens {
@@ -29,20 +30,29 @@ export interface Decoder {
 
 /** @param capacity tokens that a sequence may come to hold; memory for them is allocated at once */
 export function openDecoder(model: Model, sequences: number, capacity: number): Decoder {
-  if (model.backend.fused.cachedSelfAttention) {
-    const caches = kernelCaches(model, sequences, capacity);
-    return { nextLogits: stepping(fusedStep(model, caches)), release: () => releaseCaches(caches) };
+  const { decoding } = model.backend.kernels;
+  if (decoding) {
+    const caches = kernelCaches(model, decoding, sequences, capacity);
+    return { nextLogits: stepping(model, fusedStep(model, decoding, caches)), release: () => releaseCaches(caches) };
   }
   const caches = sequenceCaches(model, sequences, capacity);
-  return { nextLogits: stepping(composedStep(model, caches)), release: () => releaseCaches(caches.flat()) };
+  return { nextLogits: stepping(model, composedStep(model, caches)), release: () => releaseCaches(caches.flat()) };
 }
 
-type Step = (rows: Rows & { drawn: Tensor | undefined }) => Tensor;
+/** The logits of the rows `last`, [last, vocabulary]. */
+type Step = (ids: Tensor, rows: Rows) => Tensor;
 
 const stepping =
-  (step: Step): Decoder['nextLogits'] =>
-  (news, drawn) =>
-    scope(() => step({ ...layOut(news), drawn }), { adopt: false });
+  ({ backend }: Model, step: Step): Decoder['nextLogits'] =>
+  (news, drawn) => {
+    const rows = layOut(news);
+    const logits = (): Tensor => {
+      const ids = fromHost(backend, rows.tokens);
+      if (drawn) backend.kernels.sampling!.fillIn(drawn, ids);
+      return step(ids, rows);
+    };
+    return scope(logits, { adopt: false });
+  };
 
 interface Rows {
   /** Of each row: its token, its sequence, and its position there. */
@@ -72,44 +82,39 @@ function layOut(news: readonly NewTokens[]): Rows {
 /** What a step means. */
 function composedStep(model: Model, caches: readonly (readonly SequenceCache[])[]): Step {
   const { backend } = model;
-  return ({ tokens, sequences, positions, last }) => {
+  return (ids, { sequences, positions, last }) => {
     const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) =>
       linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, caches[layer]!, shape), o);
-    const hidden = decoder(model, fromHost(backend, tokens), attend);
+    const hidden = decoder(model, ids, attend);
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };
 }
 
 /** A step in kernels: one operation for a layer where its wiring has one. */
-function fusedStep(model: Model, caches: readonly LayerCache[]): Step {
+function fusedStep(model: Model, kernels: DecodingKernels, caches: readonly LayerCache[]): Step {
   const { backend, config } = model;
-  const { fused } = backend;
   const eps = config.rmsNormEps;
-  return ({ tokens, drawn, ...rows }) => {
-    const [sequences, positions] = [fromHost(backend, rows.sequences), fromHost(backend, rows.positions)];
-    const ids = fromHost(backend, tokens);
-    if (drawn) fused.drawnTokens!(drawn, ids);
-    const last = fromHost(backend, rows.last);
-    const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) => {
-      const { keys, values } = caches[layer]!;
+  return (ids, of) => {
+    const rows = { sequences: fromHost(backend, of.sequences), positions: fromHost(backend, of.positions) };
+    const last = fromHost(backend, of.last);
+    const attend: SelfAttention = (x, weights, shape, layer, norm) => {
       const y = empty(backend, x.shape);
-      fused.cachedSelfAttention!(x, norm, qkv, o, sequences, positions, keys, values, y, shape);
+      kernels.selfAttention({ x, norm, weights, rows, cache: caches[layer]!, shape, y });
       return y;
     };
     const wholeLayer = (stream: Tensor, { attention, mlp, own, shape, wiring }: LayerWeights, layer: number) => {
-      if (!wiring.decodingKernel) return undefined;
-      const { keys, values } = caches[layer]!;
+      if (!wiring.decodingKernel || !kernels.layer) return undefined;
       const norms = { attentionNorm: own.attention.norm!, mlpNorm: own.mlp.norm! };
       const weights = { ...attention, ...mlp, ...norms };
-      const post = wiring.decodingKernel === 'post';
+      const postNorm = wiring.decodingKernel === 'post';
       // Of the last layer's rows only those are needed whose logits are; the others leave their keys and values.
       const wanted = layer + 1 === config.layers && last.size < ids.size ? last : undefined;
-      fused.decoderLayer!(stream, sequences, positions, keys, values, weights, shape, eps, post, wanted);
+      kernels.layer({ stream, weights, rows, cache: caches[layer]!, shape, eps, postNorm, wanted });
       return stream;
     };
     const stream = residualStream(model, ids, attend, { wholeLayer });
-    const logits = empty(backend, [rows.last.length, config.vocabSize]);
-    fused.nextLogits!(stream, last, finalNormOf(model), headOf(model), logits, eps);
+    const logits = empty(backend, [last.size, config.vocabSize]);
+    kernels.nextLogits(stream, last, { weight: finalNormOf(model), eps }, headOf(model), logits);
     return logits;
   };
 }

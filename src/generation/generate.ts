@@ -1,6 +1,6 @@
 import { checkContext } from '../data/context.ts';
 import type { Model } from '../model/model.ts';
-import type { Sampling } from '../tensor/backends/kernels.ts';
+import type { Sampling } from '../tensor/backends/kernels/sampling.ts';
 import type { GeneratedToken } from './request.ts';
 import { openSession } from './session.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import type { Sampling } from '../tensor/backends/kernels.ts';
+import type { Sampling } from '../tensor/backends/kernels/sampling.ts';
 
 /** A text to be generated. What it becomes depends on this alone, not on what is generated beside it. */
 export interface GenerationRequest {

@@ -1,5 +1,5 @@
 import type { RandomStream } from '../random.ts';
-import type { Sampling } from '../tensor/backends/kernels.ts';
+import type { Sampling } from '../tensor/backends/kernels/sampling.ts';
 
 export type { Sampling };
 

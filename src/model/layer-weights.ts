@@ -1,4 +1,4 @@
-import type { AttentionShape } from '../tensor/backends/kernels.ts';
+import type { AttentionShape } from '../tensor/backends/kernels/self-attention.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { wiringOf } from './norm.ts';

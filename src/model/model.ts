@@ -1,5 +1,6 @@
 import type { Backend } from '../tensor/backends/backend.ts';
-import type { AttentionShape, Norm } from '../tensor/backends/kernels.ts';
+import type { Norm } from '../tensor/backends/kernels/rms-norm.ts';
+import type { AttentionShape } from '../tensor/backends/kernels/self-attention.ts';
 import { sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';

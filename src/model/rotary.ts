@@ -1,4 +1,4 @@
-import type { Rotary } from '../tensor/backends/kernels.ts';
+import type { Rotary } from '../tensor/backends/kernels/self-attention.ts';
 import type { ModelConfig } from './config.ts';
 
 /** How queries and keys of a model turn with their position. */

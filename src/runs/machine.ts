@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { backends } from '../tensor/backends/index.ts';
 
 /** Where and how a node computes. All but `threads` can change the result and is part of its key. */
 export const machineSchema = z.strictObject({
   backend: z
-    .enum(['auto', 'native', 'portable', 'tensorflow'])
+    .enum(['auto', ...backends.map(({ name }) => name)])
     .default('auto')
-    .describe('engine that computes; auto = native if there is a C++ compiler, else portable'),
+    .describe('engine that computes; auto = the first of these that is available'),
   precision: z
     .enum(['auto', 'f32', 'bf16'])
     .default('auto')

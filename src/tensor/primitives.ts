@@ -39,7 +39,7 @@ export function mean(x: Tensor, axes?: readonly number[]): Tensor {
 
 function unary(kind: Exclude<UnaryKind, 'copy'>, x: Tensor): Tensor {
   requireFloats(kind, x);
-  const y = empty(x.backend, resultShape(kind, x.shape));
+  const y = empty(x.backend, resultShape(x.backend, kind, x.shape));
   x.backend.unary(kind, x, y);
   return record([x], y, kind === 'log' ? [x] : kind === 'neg' ? [] : [y], (dy, gradients) => {
     gradients.add(x, unaryGradient(kind, dy, x, y));
@@ -64,7 +64,7 @@ function unaryGradient(kind: Exclude<UnaryKind, 'copy'>, dy: Tensor, x: Tensor, 
 function binary(kind: BinaryKind, left: Operand, right: Operand): Tensor {
   const [a, b] = operands(left, right);
   requireFloats(kind, a, b);
-  const out = empty(a.backend, resultShape(kind, broadcastShape(kind, a.shape, b.shape)));
+  const out = empty(a.backend, resultShape(a.backend, kind, broadcastShape(kind, a.shape, b.shape)));
   a.backend.binary(kind, a, b, out);
   if (kind === 'greater') return out;
   const saved = kind === 'add' || kind === 'sub' ? [] : [a, b];
@@ -94,7 +94,7 @@ export function where(condition: Tensor, left: Operand, right: Operand): Tensor 
   const [a, b] = operands(left, right, condition);
   requireFloats('where', condition, a, b);
   const shape = broadcastShape('where', broadcastShape('where', a.shape, b.shape), condition.shape);
-  const out = empty(condition.backend, resultShape('where', shape));
+  const out = empty(condition.backend, resultShape(condition.backend, 'where', shape));
   condition.backend.select(condition, a, b, out);
   return record([a, b], out, [condition], (dy, gradients) => {
     if (gradients.wants(a)) gradients.add(a, sumTo(where(condition, dy, 0), a.shape));
@@ -125,7 +125,7 @@ export function matmul(a: Tensor, b: Tensor, options: Pick<MatmulOptions, 'trans
   if (inner !== innerB || !sameShape(batch, b.shape.slice(0, -2))) {
     throw new Error(`matmul: shapes [${a.shape}] and [${b.shape}] do not fit (${JSON.stringify(options)})`);
   }
-  const out = empty(a.backend, resultShape('matmul', [...batch, rows, columns]));
+  const out = empty(a.backend, resultShape(a.backend, 'matmul', [...batch, rows, columns]));
   a.backend.matmul(a, b, out, { transposeA, transposeB });
   return record([a, b], out, [a, b], (dy, gradients) => {
     if (gradients.wants(a)) {
@@ -144,7 +144,7 @@ export function matmul(a: Tensor, b: Tensor, options: Pick<MatmulOptions, 'trans
 /** Rows of `table` [V, …] at `ids` [n] (i32) → [n, …]. */
 export function gather(table: Tensor, ids: Tensor): Tensor {
   requireIdTensor('gather', ids);
-  const out = empty(table.backend, resultShape('gather', [ids.size, ...table.shape.slice(1)]));
+  const out = empty(table.backend, resultShape(table.backend, 'gather', [ids.size, ...table.shape.slice(1)]));
   table.backend.gather(table, ids, out);
   return record([table], out, [ids], (dy, gradients) => {
     const { tensor, accumulate } = gradients.target(table);
@@ -157,7 +157,7 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
 export function scatterAdd(source: Tensor, ids: Tensor, rows: number): Tensor {
   requireIdTensor('scatterAdd', ids);
   requireShape('scatterAdd', 'source', source, [ids.size, ...source.shape.slice(1)]);
-  const out = filled(source.backend, resultShape('scatterAdd', [rows, ...source.shape.slice(1)]), 0);
+  const out = filled(source.backend, resultShape(source.backend, 'scatterAdd', [rows, ...source.shape.slice(1)]), 0);
   source.backend.scatterAdd(source, ids, out);
   return record([source], out, [ids], (dy, gradients) => gradients.add(source, gather(dy, ids)));
 }
@@ -167,7 +167,7 @@ export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
   if (x.shape.some((_, axis) => !permutation.includes(axis)) || permutation.length !== x.shape.length)
     throw new Error(`transpose: [${permutation}] does not permute the dimensions of [${x.shape}]`);
   const shape = permutation.map((axis) => x.shape[axis]!);
-  const out = empty(x.backend, resultShape('transpose', shape));
+  const out = empty(x.backend, resultShape(x.backend, 'transpose', shape));
   x.backend.transpose(x, permutation, out);
   return record([x], out, [], (dy, gradients) => {
     const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
@@ -178,7 +178,7 @@ export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
 /** The same elements under another shape, without a copy. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   if (sizeOf(shape) !== x.size) throw new Error(`reshape: [${x.shape}] has no shape [${shape}]`);
-  const out = own(x.view(resultShape('reshape', shape)));
+  const out = own(x.view(resultShape(x.backend, 'reshape', shape)));
   return record([x], out, [], (dy, gradients) => gradients.add(x, own(dy.view(x.shape))));
 }
 
@@ -188,7 +188,7 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
   if (!(Number.isInteger(start) && start >= 0 && start + length <= extent))
     throw new Error(`slice: [${start}, ${start + length}) is outside 0…${extent}`);
   const shape = x.shape.map((size, d) => (d === axis ? length : size));
-  const out = empty(x.backend, resultShape('slice', shape));
+  const out = empty(x.backend, resultShape(x.backend, 'slice', shape));
   x.backend.slice(x, axis, start, out);
   return record([x], out, [], (dy, gradients) => {
     const { tensor, accumulate } = gradients.target(x);
@@ -204,7 +204,7 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const extent = parts.reduce((total, part) => total + requireAxis('concat', part, axis), 0);
   const shapeWith = (extent: number): number[] => first.shape.map((size, d) => (d === axis ? extent : size));
   for (const part of parts) requireShape('concat', 'a part', part, shapeWith(part.shape[axis]!));
-  const out = empty(first.backend, resultShape('concat', shapeWith(extent)));
+  const out = empty(first.backend, resultShape(first.backend, 'concat', shapeWith(extent)));
   const starts: number[] = [];
   let start = 0;
   for (const part of parts) {
@@ -224,7 +224,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   if (!sameShape(broadcastShape('broadcastTo', x.shape, shape), shape))
     throw new Error(`broadcastTo: [${x.shape}] is larger than [${shape}]`);
-  return add(x, filled(x.backend, resultShape('broadcastTo', shape), 0));
+  return add(x, filled(x.backend, resultShape(x.backend, 'broadcastTo', shape), 0));
 }
 
 /** The elements of x, cut off from the tape. */

@@ -1,12 +1,11 @@
-import { totalmem } from 'node:os';
 import { RunError } from '../errors.ts';
+import type { Backend } from './backends/backend.ts';
 import type { Shape, Tensor } from './tensor.ts';
 
 /** Backends know arrays of at most this many dimensions. */
 const maxRank = 4;
 const bytesPerElement = 4;
 const largestInt32 = 2 ** 31 - 1;
-const memory = totalmem();
 
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a.length !== b.length) return false;
@@ -34,10 +33,10 @@ export function requireMatrix(operation: string, what: string, { shape }: Tensor
 }
 
 /**
- * The shape of an operation's result, as it is. Throws where no backend can hold it: without elements, of too many
- * dimensions, or larger than the memory of the machine.
+ * The shape of an operation's result, as it is. Throws where the backend cannot hold it: without elements, of too many
+ * dimensions, or larger than its memory.
  */
-export function resultShape(operation: string, shape: Shape): Shape {
+export function resultShape({ limits: { memory } }: Backend, operation: string, shape: Shape): Shape {
   let size = 1;
   for (const extent of shape) {
     if (!(Number.isInteger(extent) && extent > 0))
@@ -60,7 +59,7 @@ export function resultShape(operation: string, shape: Shape): Shape {
 export function requireInt32(operation: string, what: string, count: number): void {
   if (count <= largestInt32) return;
   throw new RunError(`${operation}: ${what} are ${count}, more than 32-bit indices reach`, {
-    hint: 'lower batchSize or the sequence length, or use backend native, which has no such limit',
+    hint: 'lower batchSize or the sequence length, or use a backend with a kernel for it, which has no such limit',
   });
 }
 

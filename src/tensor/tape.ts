@@ -1,4 +1,4 @@
-import type { GradientTarget } from './backends/kernels.ts';
+import type { GradientTarget } from './backends/kernels/gradient.ts';
 import { empty, filled, scope } from './scope.ts';
 import type { Tensor } from './tensor.ts';
 

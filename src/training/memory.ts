@@ -20,17 +20,18 @@ export interface TrainingMemory {
 }
 
 /**
- * Bytes of memory that training takes on the native engine at its peak; an estimate, nothing for other backends:
+ * Bytes of memory that training takes at its peak, an estimate; nothing for a backend that has no kernels for the
+ * sub-layers:
  *
  * - a parameter is a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products
  * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what
  *   attention gives, gate and up as operands; with `recompute` only the inputs
- * - an operand takes 2 bytes in bf16, else 4
+ * - how many bytes a number of an operand takes, the backend says
  */
 export function trainingMemory(model: Model, memory: TrainingMemory): { bytes?: number } {
   const { backend, config } = model;
-  if (backend.name !== 'native') return {};
-  const operand = backend.precision === 'bf16' ? 2 : 4;
+  if (!backend.kernels.selfAttention || !backend.kernels.gatedMlp) return {};
+  const operand = backend.limits.operandBytes;
   const { layers, hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
   const { tokens, recompute, readParameters = 0, trainedParameters = 0 } = memory;
   const weights = (16 + operand) * (parameterCount(config) + trainedParameters) + (4 + operand) * readParameters;

@@ -1,6 +1,6 @@
 // The contract of the native engine outside of vitest, for machines that are emulated: every operation, forward and
 // backward, against float64. `.ci/arm` runs it.
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { fusedCases, primitiveCases } from '../contract/cases.ts';
 import { differentiate, drawInputs, relativeDifference } from '../contract/differentiate.ts';

@@ -78,10 +78,10 @@ test.each<[Record<string, unknown>, RegExp]>([
 });
 
 test('weights larger than the memory are refused before they are read', () => {
-  expect(() => requireMemory({ ...mix, vocabSize: 2 ** 40 }, 'model', 24e9)).toThrow(
+  expect(() => requireMemory({ ...mix, vocabSize: 2 ** 40 }, 'model', { memory: 24e9 })).toThrow(
     /in model.*\n.*\n.*its weights take 70,369 GB in f32, and this machine has 24 GB of memory/,
   );
-  requireMemory(mix, 'model');
+  requireMemory(mix, 'model', { memory: 24e9 });
 });
 
 const values = [

@@ -1,6 +1,6 @@
 import { defaultRotary } from '../../src/model/rotary.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import type { Norm } from '../../src/tensor/backends/kernels.ts';
+import type { Norm } from '../../src/tensor/backends/kernels/rms-norm.ts';
 import { sequenceLayout } from '../../src/tensor/fused/attention.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { gatedMlp } from '../../src/tensor/fused/gated-mlp.ts';

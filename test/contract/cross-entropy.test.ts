@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { backwardFromCrossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { mul } from '../../src/tensor/primitives.ts';

@@ -7,11 +7,11 @@ import { withPlacement } from '../../src/model/norm.ts';
 import { presetConfig } from '../../src/model/presets.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
-import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow/backend.ts';
+import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow/library.ts';
 import { relativeDifference } from './differentiate.ts';
 
 const [native, tensorflow] = [await nativeAvailability(), await tensorflowAvailability()];

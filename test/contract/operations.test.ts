@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
-import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow/backend.ts';
+import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow/library.ts';
 import { type Case, fusedCases, primitiveCases } from './cases.ts';
 import { type Differentiated, differentiate, drawInputs, objective, relativeDifference } from './differentiate.ts';
 

@@ -3,9 +3,9 @@ import { openSampler } from '../../src/generation/batch-sampler.ts';
 import { unfiltered } from '../../src/generation/sampler.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import type { Sampling } from '../../src/tensor/backends/kernels.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import type { Sampling } from '../../src/tensor/backends/kernels/sampling.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { fromHost, scope } from '../../src/tensor/scope.ts';
 

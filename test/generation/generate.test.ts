@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/generation/generate.ts';
 import { greedy, unfiltered } from '../../src/generation/sampler.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
+
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
 import { scope } from '../../src/tensor/scope.ts';

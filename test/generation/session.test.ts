@@ -5,8 +5,8 @@ import type { GeneratedToken, GenerationRequest } from '../../src/generation/req
 import { greedy, unfiltered } from '../../src/generation/sampler.ts';
 import { openSession, type Session } from '../../src/generation/session.ts';
 import { releaseModel } from '../../src/model/model.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { smallModel } from './small-model.ts';
 

@@ -1,9 +1,9 @@
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
-import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow/backend.ts';
+import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow/library.ts';
 import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 

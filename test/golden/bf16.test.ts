@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { releaseModel } from '../../src/model/model.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
 import { readFixture } from './fixtures.ts';

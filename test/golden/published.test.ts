@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pairLoss } from '../../src/losses/preference.ts';
 import { defaultRotary } from '../../src/model/rotary.ts';
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
-import type { AttentionShape } from '../../src/tensor/backends/kernels.ts';
+import type { AttentionShape } from '../../src/tensor/backends/kernels/self-attention.ts';
 import { rmsNorm } from '../../src/tensor/fused/rms-norm.ts';
 import { applyRotary, rotaryTables } from '../../src/tensor/fused/rotary.ts';
 import { swiglu } from '../../src/tensor/fused/swiglu.ts';

@@ -1,9 +1,13 @@
 import { expect, test } from 'vitest';
 import { defaultRotary } from '../../src/model/rotary.ts';
 import { RandomStream } from '../../src/random.ts';
-import { type GradientTarget, type SavedInput, samplingWords, wordsOf } from '../../src/tensor/backends/kernels.ts';
-import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+
+import type { GradientTarget } from '../../src/tensor/backends/kernels/gradient.ts';
+import { samplingWords, wordsOf } from '../../src/tensor/backends/kernels/sampling.ts';
+import type { SavedInput } from '../../src/tensor/backends/kernels/sub-layer.ts';
+import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
+
 import { filled, fromHost, scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 
@@ -44,6 +48,9 @@ class Arguments {
     const ascending = fromHost(this.#backend, Int32Array.of(0, Math.floor(count / 2), count));
     return { positions: this.ids(count), segments: this.yes() ? ascending : this.ids() };
   };
+  readonly headInputs = () => ({ hidden: this.tensor(2), head: this.tensor(2), targets: this.ids() });
+  readonly cachedRows = () => ({ sequences: this.ids(), positions: this.ids() });
+  readonly cache = () => ({ keys: this.tensor(4), values: this.tensor(4) });
   readonly norm = () => this.maybe({ weight: this.tensor(1), eps: 1e-6 });
   readonly savedInput = (): SavedInput => {
     const norm = this.norm();
@@ -69,45 +76,49 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
   slice: (b, { tensor, size }) => b.slice(tensor(3), 1, size(), tensor(3)),
   place: (b, { tensor, size, yes }) => b.place(tensor(3), 1, size(), tensor(3), yes()),
   addScaled: (b, { tensor }) => b.addScaled(tensor(2), 2, tensor(2)),
-  linear: (b, { tensor }) => b.fused.linear(tensor(2), tensor(2), tensor(2)),
-  linearInputGradient: (b, { tensor, yes }) => b.fused.linearInputGradient(tensor(2), tensor(2), tensor(2), yes()),
-  linearWeightGradient: (b, { tensor, yes }) => b.fused.linearWeightGradient(tensor(2), tensor(2), tensor(2), yes()),
-  rmsNorm: (b, { tensor }) => b.fused.rmsNorm(tensor(2), tensor(1), tensor(2), tensor(1), 1e-6),
-  rmsNormGradient: (b, { tensor, target }) =>
-    b.fused.rmsNormGradient(tensor(2), tensor(2), tensor(1), tensor(1), target(), target()),
-  gatedMlp: (b, { tensor, maybe, norm, savedInput }) => {
+  linear: ({ kernels }, { tensor }) => kernels.linear.forward(tensor(2), tensor(2), tensor(2)),
+  linearInputGradient: ({ kernels }, { tensor, yes }) =>
+    kernels.linear.inputGradient(tensor(2), tensor(2), { tensor: tensor(2), accumulate: yes() }),
+  linearWeightGradient: ({ kernels }, { tensor, yes }) =>
+    kernels.linear.weightGradient(tensor(2), tensor(2), { tensor: tensor(2), accumulate: yes() }),
+  rmsNorm: ({ kernels }, { tensor }) =>
+    kernels.rmsNorm.forward(tensor(2), { weight: tensor(1), eps: 1e-6 }, tensor(2), tensor(1)),
+  rmsNormGradient: ({ kernels }, { tensor, target }) => {
+    const saved = { x: tensor(2), weight: tensor(1), inverseRms: tensor(1) };
+    kernels.rmsNorm.gradient(tensor(2), saved, { x: target(), weight: target() });
+  },
+  gatedMlp: ({ kernels }, { tensor, maybe, norm, savedInput }) => {
     const saved = maybe({ input: savedInput(), gateUp: tensor(2) });
-    b.fused.gatedMlp(tensor(2), norm(), tensor(2), tensor(2), tensor(2), saved);
+    kernels.gatedMlp.forward(tensor(2), norm(), { gateUp: tensor(2), down: tensor(2) }, tensor(2), saved);
   },
-  gatedMlpGradient: (b, { tensor, target, savedInput }) =>
-    b.fused.gatedMlpGradient(
-      tensor(2),
-      { input: savedInput(), gateUp: tensor(2) },
-      tensor(2),
-      tensor(2),
-      target(),
-      target(),
-      target(),
-      target(),
-    ),
-  selfAttention: (b, { tensor, rows, heads, maybe, norm, savedAttention }) => {
+  gatedMlpGradient: ({ kernels }, { tensor, target, savedInput }) => {
+    const weights = { gateUp: tensor(2), down: tensor(2) };
+    const into = { x: target(), norm: target(), gateUp: target(), down: target() };
+    kernels.gatedMlp.gradient(tensor(2), weights, { input: savedInput(), gateUp: tensor(2) }, into);
+  },
+  selfAttention: ({ kernels }, { tensor, rows, heads, maybe, norm, savedAttention }) => {
     const [x, qkv, o, y] = [tensor(2), tensor(2), tensor(2), tensor(2)];
-    b.fused.selfAttention(x, norm(), qkv, o, rows(x.shape[0]!), y, heads(), maybe(savedAttention()));
+    const saved = maybe(savedAttention());
+    const call = { x, norm: norm(), weights: { qkv, o }, rows: rows(x.shape[0]!), shape: heads(), y };
+    kernels.selfAttention.forward({ ...call, ...(saved && { saved }) });
   },
-  selfAttentionGradient: (b, { tensor, rows, heads, target, savedAttention }) => {
+  selfAttentionGradient: ({ kernels }, { tensor, rows, heads, target, savedAttention }) => {
     const [dy, qkv, o] = [tensor(2), tensor(2), tensor(2)];
-    const at = rows(dy.shape[0]!);
-    const [dx, dNorm, dQkv, dO] = [target(), target(), target(), target()];
-    b.fused.selfAttentionGradient(dy, savedAttention(), qkv, o, at, heads(), dx, dNorm, dQkv, dO);
+    const call = { dy, weights: { qkv, o }, rows: rows(dy.shape[0]!), shape: heads(), saved: savedAttention() };
+    kernels.selfAttention.gradient({ ...call, into: { x: target(), norm: target(), qkv: target(), o: target() } });
   },
-  tokenLogProbs: (b, { tensor, ids }) => b.fused.tokenLogProbs(tensor(2), tensor(2), ids(), tensor(1), tensor(1)),
-  tokenLogProbsGradient: (b, { tensor, ids, maybe, yes }) => {
-    const [dHidden, dHead] = [maybe(tensor(2)), maybe(tensor(2))];
-    b.fused.tokenLogProbsGradient(tensor(1), tensor(2), tensor(2), ids(), tensor(1), dHidden, yes(), dHead, yes());
+  tokenLogProbs: ({ kernels }, { tensor, headInputs }) =>
+    kernels.tokenLogProbs.forward(headInputs(), tensor(1), tensor(1)),
+  tokenLogProbsGradient: ({ kernels }, { tensor, headInputs, target }) =>
+    kernels.tokenLogProbs.gradient(tensor(1), headInputs(), tensor(1), { hidden: target(), head: target() }),
+  crossEntropyWithGradient: ({ kernels }, { tensor, headInputs, target }) =>
+    kernels.crossEntropy.withGradient(headInputs(), tensor(1), tensor(1), { hidden: target(), head: target() }),
+  cachedSelfAttention: ({ kernels }, { tensor, norm, cachedRows, cache, heads }) => {
+    const [x, qkv, o, y] = [tensor(2), tensor(2), tensor(2), tensor(2)];
+    const call = { x, norm: norm(), weights: { qkv, o }, rows: cachedRows(), cache: cache(), shape: heads(), y };
+    kernels.decoding.selfAttention(call);
   },
-  crossEntropyWithGradient: (b, { tensor, ids, target }) =>
-    b.fused.crossEntropyWithGradient(tensor(2), tensor(2), ids(), tensor(1), tensor(1), target(), target()),
-  decoderLayer: (b, { tensor, ids, heads, yes, maybe }) => {
+  decoderLayer: ({ kernels }, { tensor, ids, heads, yes, maybe, cachedRows, cache }) => {
     const weights = {
       attentionNorm: tensor(1),
       qkv: tensor(2),
@@ -116,22 +127,30 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
       gateUp: tensor(2),
       down: tensor(2),
     };
-    const [stream, sequences, positions, keys, values] = [tensor(2), ids(), ids(), tensor(4), tensor(4)];
-    b.fused.decoderLayer(stream, sequences, positions, keys, values, weights, heads(), 1e-6, yes(), maybe(ids()));
+    const call = { stream: tensor(2), weights, rows: cachedRows(), cache: cache(), shape: heads(), eps: 1e-6 };
+    kernels.decoding.layer({ ...call, postNorm: yes(), wanted: maybe(ids()) });
   },
-  nextLogits: (b, { tensor, ids }) => b.fused.nextLogits(tensor(2), ids(), tensor(1), tensor(2), tensor(2), 1e-6),
+  nextLogits: ({ kernels }, { tensor, ids }) =>
+    kernels.decoding.nextLogits(tensor(2), ids(), { weight: tensor(1), eps: 1e-6 }, tensor(2), tensor(2)),
   sampleTokens: (b, { tensor, ids, maybe, size, pick, fraction }) => {
     const rows = pick([2, 3, 3]);
     const seen = fromHost(b, new Int32Array(2 * rows), [rows, 2]);
     const sampling = { temperature: pick([0, 1]), topK: size(), topP: fraction(), minP: fraction() };
     const words = [0, 1, 2].flatMap(() => [...wordsOf({ ...sampling, repetitionPenalty: pick([1, 1.2]) })]);
-    const samplings = fromHost(b, Int32Array.from(words), [3, samplingWords]);
-    b.fused.sampleTokens(tensor(2), maybe(ids()), ids(), samplings, maybe(seen), ids(), maybe(tensor(1)));
+    b.kernels.sampling.draw({
+      ...{ logits: tensor(2), draws: maybe(ids()), sequences: ids(), seen: maybe(seen) },
+      samplings: fromHost(b, Int32Array.from(words), [3, samplingWords]),
+      ...{ tokens: ids(), logProbs: maybe(tensor(1)) },
+    });
   },
-  drawnTokens: (b, { ids }) => b.fused.drawnTokens(ids(), ids()),
-  addSquaredNorm: (b, { tensor }) => b.fused.addSquaredNorm(tensor(2), tensor(1)),
-  adamW: (b, { tensor, yes }) =>
-    b.fused.adamW(tensor(1), tensor(1), tensor(1), tensor(1), tensor(1), {
+  drawnTokens: ({ kernels }, { ids }) => kernels.sampling.fillIn(ids(), ids()),
+  addSquaredNorm: ({ kernels }, { tensor }) => kernels.adamW.addSquaredNorm(tensor(2), tensor(1)),
+  adamW: ({ kernels }, { tensor, yes }) => {
+    const tensors = {
+      ...{ parameter: tensor(1), gradient: tensor(1), firstMoment: tensor(1), secondMoment: tensor(1) },
+      sumOfSquares: tensor(1),
+    };
+    kernels.adamW.update(tensors, {
       learningRate: 1,
       beta1: 0.9,
       beta2: 0.9,
@@ -139,7 +158,8 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
       weightDecay: 0,
       step: 1,
       maxNorm: Number(yes()),
-    }),
+    });
+  },
 };
 
 test.runIf(available).each(['f32', 'bf16'] as const)(

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defaultRotary } from '../../src/model/rotary.ts';
 import { RandomStream } from '../../src/random.ts';
-import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
 import { add, exp, gather, mul, sum } from '../../src/tensor/primitives.ts';
 import { empty, filled, fromHost, scope } from '../../src/tensor/scope.ts';
@@ -30,9 +30,10 @@ async function linearProducts(
   const y = empty(backend, [rows, outer]);
   const dx = empty(backend, [rows, inner]);
   const dw = empty(backend, [outer, inner]);
-  backend.fused.linear(tensor(x, inner), tensor(w, inner), y);
-  backend.fused.linearInputGradient(tensor(dy, outer), tensor(w, inner), dx, false);
-  backend.fused.linearWeightGradient(tensor(dy, outer), tensor(x, inner), dw, false);
+  const { linear } = backend.kernels;
+  linear.forward(tensor(x, inner), tensor(w, inner), y);
+  linear.inputGradient(tensor(dy, outer), tensor(w, inner), { tensor: dx, accumulate: false });
+  linear.weightGradient(tensor(dy, outer), tensor(x, inner), { tensor: dw, accumulate: false });
   const [a, b, c] = [rounded(x), rounded(w), rounded(dy)];
   const product = async (
     out: typeof y,
@@ -115,9 +116,10 @@ describe.runIf(available)('native engine', () => {
       const gradient = draw();
       const g = fromHost(backend, gradient);
       const squares = filled(backend, [1], 0);
-      backend.fused.addSquaredNorm(g, squares);
-      const [p, m, v] = tensors as [typeof g, typeof g, typeof g];
-      backend.fused.adamW(p, g, m, v, squares, { ...step, learningRate: 1e-2, step: t, maxNorm: 2 });
+      backend.kernels.adamW.addSquaredNorm(g, squares);
+      const [parameter, firstMoment, secondMoment] = tensors as [typeof g, typeof g, typeof g];
+      const updated = { parameter, gradient: g, firstMoment, secondMoment, sumOfSquares: squares };
+      backend.kernels.adamW.update(updated, { ...step, learningRate: 1e-2, step: t, maxNorm: 2 });
 
       const scale = Math.min(1, 2 / Math.hypot(...gradient));
       for (const [i, raw] of gradient.entries()) {
@@ -141,13 +143,13 @@ describe.runIf(available)('native engine', () => {
     const x = fromHost(backend, Float32Array.of(1, 2), [1, 2]);
     const w = fromHost(backend, Float32Array.of(1, 0, 0, 1, 1, 1), [3, 2]);
     const y = empty(backend, [1, 3]);
-    backend.fused.linear(x, w, y);
+    backend.kernels.linear.forward(x, w, y);
     expect([...(await backend.read(y))]).toEqual([1, 2, 3]);
     backend.addScaled(w, 1, w);
-    backend.fused.linear(x, w, y);
+    backend.kernels.linear.forward(x, w, y);
     expect([...(await backend.read(y))]).toEqual([2, 4, 6]);
     backend.write(w, Float32Array.of(5), 1);
-    backend.fused.linear(x, w, y);
+    backend.kernels.linear.forward(x, w, y);
     expect([...(await backend.read(y))]).toEqual([12, 4, 6]);
     for (const tensor of [x, w, y]) tensor.release();
   });
@@ -189,9 +191,11 @@ describe.runIf(available)('native engine', () => {
   test('a target outside the vocabulary and a row outside the cache are errors, not crashes', async () => {
     const hidden = filled(backend, [2, 4], 1);
     const out = empty(backend, [2]);
-    backend.fused.tokenLogProbs(hidden, filled(backend, [3, 4], 1), fromHost(backend, Int32Array.of(1, 3)), out, out);
+    const { tokenLogProbs, decoding } = backend.kernels;
+    const inputs = { hidden, head: filled(backend, [3, 4], 1), targets: fromHost(backend, Int32Array.of(1, 3)) };
+    tokenLogProbs.forward(inputs, out, out);
     await expect(backend.sync()).rejects.toThrow('target 3 of row 1 is outside a vocabulary of 3');
-    const ofHead = backend.fused.cacheShapes(4, 4);
+    const ofHead = decoding.cacheShapes(4, 4);
     const [keys, values] = [ofHead.keys, ofHead.values].map((shape) => filled(backend, [1, 1, ...shape], 0));
     const [norm, square] = [[4], [4, 4]].map((shape) => filled(backend, shape, 0));
     const [zero, far] = [0, 4096].map((id) => fromHost(backend, Int32Array.of(id)));
@@ -200,9 +204,11 @@ describe.runIf(available)('native engine', () => {
     const weights = { attentionNorm: norm!, qkv, o: square!, mlpNorm: norm!, gateUp, down: square! };
     const shape = { heads: 1, kvHeads: 1, headDim: 4, rotary: defaultRotary(4, 10000) };
     const stream = filled(backend, [1, 4], 1);
-    backend.fused.decoderLayer(stream, zero!, far!, keys!, values!, weights, shape, 1e-6, false);
+    const cache = { keys: keys!, values: values! };
+    const call = { stream, weights, cache, shape, eps: 1e-6, postNorm: false };
+    decoding.layer({ ...call, rows: { sequences: zero!, positions: far! }, wanted: undefined });
     await expect(backend.sync()).rejects.toThrow('row 0 is outside the cache');
-    backend.fused.decoderLayer(stream, zero!, zero!, keys!, values!, weights, shape, 1e-6, false, far!);
+    decoding.layer({ ...call, rows: { sequences: zero!, positions: zero! }, wanted: far! });
     await expect(backend.sync()).rejects.toThrow('wanted rows are not ascending numbers of rows');
   });
 

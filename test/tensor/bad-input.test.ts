@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defaultRotary } from '../../src/model/rotary.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
-import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow-library.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow/backend.ts';
+import { tensorflowAvailability } from '../../src/tensor/backends/tensorflow/library.ts';
 import { adamW, addSquaredNorm } from '../../src/tensor/fused/adamw.ts';
 import { attention, sequenceLayout } from '../../src/tensor/fused/attention.ts';
 import { cachedAttention } from '../../src/tensor/fused/cached-attention.ts';

@@ -3,12 +3,12 @@ import { releaseModel } from '../../src/model/model.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
-import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow.ts';
+import { createTensorFlowBackend } from '../../src/tensor/backends/tensorflow/backend.ts';
 import {
   loadTensorFlow,
   type TensorFlow,
   tensorflowAvailability,
-} from '../../src/tensor/backends/tensorflow-library.ts';
+} from '../../src/tensor/backends/tensorflow/library.ts';
 import { add, exp } from '../../src/tensor/primitives.ts';
 import { empty, filled, fromHost } from '../../src/tensor/scope.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';

@@ -5,8 +5,8 @@ import type { Sequence } from '../../src/data/batch.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig } from '../../src/model/presets.ts';
-import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend, type NativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
 

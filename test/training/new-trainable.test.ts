@@ -7,8 +7,8 @@ import { type Model, releaseModel, type Trainable } from '../../src/model/model.
 import { copyModel } from '../../src/model/weights.ts';
 import { RandomStream } from '../../src/random.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { add, matmul, mul } from '../../src/tensor/primitives.ts';
 import { fromHost, scope } from '../../src/tensor/scope.ts';

@@ -3,8 +3,8 @@ import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig } from '../../src/model/presets.ts';
 import { RandomStream } from '../../src/random.ts';
-import { createNativeBackend } from '../../src/tensor/backends/native.ts';
-import { nativeAvailability } from '../../src/tensor/backends/native-build.ts';
+import { createNativeBackend } from '../../src/tensor/backends/native/backend.ts';
+import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { ofEachResponse, responseLogProbs } from '../../src/training/responses.ts';
 import { rollOut } from '../../src/training/rollout.ts';
 

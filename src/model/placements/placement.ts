@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Norm } from '../../tensor/backends/kernels.ts';
+import type { Norm } from '../../tensor/backends/kernels/rms-norm.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { ModelConfig, NormSettings } from '../config.ts';
 import type { Part } from '../part.ts';

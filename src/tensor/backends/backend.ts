@@ -1,5 +1,6 @@
 import type { DType, Storage, Tensor } from '../tensor.ts';
-import type { FusedKernels } from './kernels.ts';
+import type { Kernels } from './kernels/index.ts';
+import type { Limits } from './limits.ts';
 
 export type Precision = 'f32' | 'bf16' | 'f64';
 export type HostArray = Float32Array | Float64Array | Int32Array;
@@ -24,8 +25,12 @@ export interface MatmulOptions {
  * Everything else is float32 (float64 for the portable oracle).
  */
 export interface Backend {
-  readonly name: 'native' | 'portable' | 'tensorflow';
+  /** As it is listed in `src/tensor/backends/index.ts`. */
+  readonly name: string;
+  /** One line: what computes, and in what precision. */
+  readonly description: string;
   readonly precision: Precision;
+  readonly limits: Limits;
 
   /** Memory from the pool, contents undefined. */
   allocate(length: number, dtype: DType): Storage;
@@ -66,5 +71,18 @@ export interface Backend {
   /** out += factor · x, elementwise, equal shapes. */
   addScaled(x: Tensor, factor: number, out: Tensor): void;
 
-  readonly fused: Partial<FusedKernels>;
+  readonly kernels: Kernels;
+
+  /** What each operation has cost so far, once all that was enqueued has run; on a backend that counts it. */
+  profile?(): Promise<OperationCost[]>;
+}
+
+/** What one kind of operation has cost in all its calls. */
+export interface OperationCost {
+  operation: string;
+  calls: number;
+  seconds: number;
+  flops: number;
+  /** Moved between memory and processor at least, as if caches were cold; 0 where an operation does not say. */
+  bytes: number;
 }

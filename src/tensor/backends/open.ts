@@ -1,15 +1,14 @@
+import { suggestion } from '../../config/suggest.ts';
 import { RequestError } from '../../errors.ts';
 import type { Backend } from './backend.ts';
-import { createNativeBackend } from './native.ts';
-import { nativeAvailability } from './native-build.ts';
-import { PortableBackend } from './portable.ts';
-import { createTensorFlowBackend } from './tensorflow.ts';
+import { backends } from './index.ts';
+import type { Availability, BackendKind, ProductPrecision } from './kind.ts';
 
 export interface BackendRequest {
-  /** `auto` = native where a C++ compiler is found, else portable; never tensorflow. */
-  backend?: 'auto' | 'native' | 'portable' | 'tensorflow';
-  /** Of matrix products. `auto` = bf16 where the processor multiplies bfloat16, else f32. */
-  precision?: 'auto' | 'f32' | 'bf16';
+  /** Name of a backend; `auto` = the first in the list that is available. */
+  backend?: string;
+  /** Of matrix products. `auto` = what suits the processor. */
+  precision?: 'auto' | ProductPrecision;
   /** All that the process may use, by default. */
   threads?: number;
 }
@@ -23,49 +22,49 @@ export interface BackendChoice {
 /** Opens what computes; a backend that was asked for and cannot be had is a RequestError. */
 export async function openBackend(request: BackendRequest = {}): Promise<BackendChoice> {
   const { backend: wanted = 'auto', precision = 'auto', threads } = request;
-  if (wanted === 'portable') return portable(precision, 'portable TypeScript, as requested');
-  if (wanted === 'tensorflow') return tensorflow(precision, threads);
-  const { available, reason, instructionSet = '' } = await nativeAvailability();
-  if (!available) {
-    if (wanted === 'auto')
-      return portable(precision, `portable TypeScript, about 200 times slower than native: ${reason?.split('\n')[0]}`);
+  const { kind, why } = wanted === 'auto' ? await firstAvailable() : { kind: kindNamed(wanted), why: '' };
+  if (precision !== 'auto' && !kind.precisions.includes(precision)) {
     throw new RequestError({
-      where: 'backend',
-      message: `the native engine is not available: ${reason}`,
-      hint: 'install g++ or clang++, or use backend portable',
+      where: 'precision',
+      message: `the ${kind.name} backend computes in ${kind.precisions.join(' or ')} only`,
+      hint: 'leave precision out',
     });
   }
-  const chosen = precision === 'auto' ? (instructionSet.includes('bfloat16') ? 'bf16' : 'f32') : precision;
-  const backend = await createNativeBackend({ precision: chosen, ...(threads === undefined ? {} : { threads }) });
-  const count = backend.threads === 1 ? '1 thread' : `${backend.threads} threads`;
-  const why = wanted === 'auto' ? ' (auto: there is a C++ compiler)' : '';
-  return { backend, explanation: `native engine, ${instructionSet}, ${chosen} products, ${count}${why}` };
-}
-
-function portable(precision: BackendRequest['precision'], explanation: string): BackendChoice {
-  requireSinglePrecision('portable', precision);
-  return { backend: new PortableBackend('f32'), explanation };
-}
-
-async function tensorflow(precision: BackendRequest['precision'], threads?: number): Promise<BackendChoice> {
-  requireSinglePrecision('tensorflow', precision);
-  try {
-    const backend = await createTensorFlowBackend(threads === undefined ? {} : { threads });
-    return { backend, explanation: `${backend.version} on the ${backend.device}, f32 products` };
-  } catch (error) {
+  const options = { ...(precision === 'auto' ? {} : { precision }), ...(threads === undefined ? {} : { threads }) };
+  const backend = await kind.open(options).catch((error: Error) => {
+    const message = `the ${kind.name} backend is not available: ${error.message}`;
     throw new RequestError({
       where: 'backend',
-      message: `the tensorflow backend is not available: ${(error as Error).message}`,
-      hint: 'run npm run backend:tensorflow, or use backend native',
+      message,
+      hint: kind.hint ? `${kind.hint}, or choose another backend` : 'choose another backend',
     });
-  }
-}
-
-function requireSinglePrecision(name: string, precision: BackendRequest['precision']): void {
-  if (precision !== 'bf16') return;
-  throw new RequestError({
-    where: 'precision',
-    message: `the ${name} backend computes in f32 only`,
-    hint: 'leave precision out',
   });
+  return { backend, explanation: `${backend.description}${why}` };
+}
+
+/** What `auto` takes, and why that and nothing before it in the list. */
+export async function firstAvailable(): Promise<{ kind: BackendKind; why: string }> {
+  const passedOver: string[] = [];
+  for (const kind of backends) {
+    const availability = await kind.available();
+    if (availability.available) {
+      return { kind, why: passedOver.length > 0 ? ` (auto: ${passedOver.join('; ')})` : ' (auto)' };
+    }
+    passedOver.push(unavailable(kind, availability));
+  }
+  throw new RequestError({ where: 'backend', message: `there is none here: ${passedOver.join('; ')}` });
+}
+
+function unavailable({ name }: BackendKind, { reason }: Extract<Availability, { available: false }>): string {
+  return `${name} is not available: ${reason.split('\n')[0]}`;
+}
+
+function kindNamed(name: string): BackendKind {
+  const kind = backends.find((kind) => kind.name === name);
+  if (kind) return kind;
+  const hint = suggestion(
+    name,
+    backends.map((known) => known.name),
+  );
+  throw new RequestError({ where: 'backend', message: `there is no backend ${name}`, hint });
 }

@@ -1,6 +1,9 @@
 import { requireIds } from '../shapes.ts';
 import type { DType, Shape, Storage, Tensor } from '../tensor.ts';
 import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
+import type { Kernels } from './kernels/index.ts';
+import type { BackendKind } from './kind.ts';
+import { hostLimits, type Limits } from './limits.ts';
 
 type FloatArray = Float32Array | Float64Array;
 
@@ -26,18 +29,32 @@ const binaryFunctions: Record<BinaryKind, (a: number, b: number) => number> = {
   greater: (a, b) => (a > b ? 1 : 0),
 };
 
+const summary = 'plain TypeScript, about 200 times slower than native code';
+
+/** What remains where nothing else is available. */
+export const portable: BackendKind = {
+  name: 'portable',
+  isInterpreted: true,
+  precisions: ['f32'],
+  available: () => Promise.resolve({ available: true, precision: 'f32', summary }),
+  open: () => Promise.resolve(new PortableBackend('f32')),
+};
+
 /**
  * The primitives in plain TypeScript, at once and on the calling thread. With `f64` it is the oracle of all kernels
  * and of finite differences; with `f32` it is what remains where no C++ compiler is found.
  */
 export class PortableBackend implements Backend {
-  readonly name = 'portable';
+  readonly name: string = 'portable';
+  readonly description: string = summary;
   readonly precision: 'f32' | 'f64';
-  readonly fused = {};
+  readonly limits: Limits;
+  readonly kernels: Kernels = {};
   #used = 0;
 
   constructor(precision: 'f32' | 'f64' = 'f32') {
     this.precision = precision;
+    this.limits = hostLimits({ operandBytes: precision === 'f64' ? 8 : 4, benchmarkSize: 256 });
   }
 
   allocate(length: number, dtype: DType): Storage {

@@ -1,4 +1,4 @@
-import type { AdamWStep } from '../backends/kernels.ts';
+import type { AdamWStep } from '../backends/kernels/adamw.ts';
 import { add, div, maximum, mul, rsqrt, square, sub, sum } from '../primitives.ts';
 import { scope } from '../scope.ts';
 import { requireShape } from '../shapes.ts';
@@ -6,9 +6,9 @@ import type { Tensor } from '../tensor.ts';
 
 /** sumOfSquares [1] += Σ x². */
 export function addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
-  const { fused } = x.backend;
+  const kernels = x.backend.kernels.adamW;
   requireShape('addSquaredNorm', 'sumOfSquares', sumOfSquares, [1]);
-  if (fused.addSquaredNorm) fused.addSquaredNorm(x, sumOfSquares);
+  if (kernels) kernels.addSquaredNorm(x, sumOfSquares);
   else addSquaredNormComposition(x, sumOfSquares);
 }
 
@@ -33,12 +33,12 @@ export function adamW(
   sumOfSquares: Tensor,
   step: AdamWStep,
 ): void {
-  const { fused } = parameter.backend;
+  const kernels = parameter.backend.kernels.adamW;
   requireShape('adamW', 'the gradient', gradient, parameter.shape);
   requireShape('adamW', 'the first moment', firstMoment, parameter.shape);
   requireShape('adamW', 'the second moment', secondMoment, parameter.shape);
   requireShape('adamW', 'sumOfSquares', sumOfSquares, [1]);
-  if (fused.adamW) fused.adamW(parameter, gradient, firstMoment, secondMoment, sumOfSquares, step);
+  if (kernels) kernels.update({ parameter, gradient, firstMoment, secondMoment, sumOfSquares }, step);
   else adamWComposition(parameter, gradient, firstMoment, secondMoment, sumOfSquares, step);
 }
 

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import type { AttentionShape } from '../backends/kernels.ts';
+import type { AttentionShape } from '../backends/kernels/self-attention.ts';
 import { matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
 import { requireMatrix, requireShape, resultShape } from '../shapes.ts';
@@ -63,7 +63,7 @@ export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionS
   requireHeads('attention', shape);
   requireShape('attention', 'qkv', qkv, [rows, (heads + 2 * kvHeads) * headDim]);
   requireLayoutOf('attention', layout, rows);
-  resultShape('attention', [heads, rows, rows]);
+  resultShape(qkv.backend, 'attention', [heads, rows, rows]);
   const tables = rotaryTables(qkv.backend, layout.positions, shape.rotary);
   const part = (first: number, count: number): Tensor =>
     reshape(slice(qkv, 1, first * headDim, count * headDim), [rows, count, headDim]);

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import type { AttentionShape } from '../backends/kernels.ts';
+import type { AttentionShape } from '../backends/kernels/self-attention.ts';
 import { concat, matmul, mul, reshape, slice, transpose, where } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
 import { requireMatrix, requireShape } from '../shapes.ts';
@@ -22,7 +22,8 @@ export interface DecodeRows {
 /**
  * Attention of new tokens over what their sequences already hold: prefill and decoding are the same operation. qkv
  * [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the caches of
- * their sequences first, and reads no others. No gradient. A part of what `FusedKernels.decoderLayer` means.
+ * their sequences first, and reads no others. No gradient. The definition of
+ * `DecodingKernels.selfAttention` between its products.
  */
 export function cachedAttention(
   qkv: Tensor,

@@ -27,8 +27,8 @@ export function backwardFromCrossEntropy(
   weights: Float32Array,
 ): Tensor {
   const { backend } = hidden;
-  const { fused } = backend;
-  if (!fused.crossEntropyWithGradient) {
+  const kernels = backend.kernels.crossEntropy;
+  if (!kernels) {
     const loss = tape.record(() => crossEntropy(hidden, head, targets, weights));
     tape.backward(loss);
     return loss;
@@ -38,9 +38,9 @@ export function backwardFromCrossEntropy(
   requireWeights(weights, targets);
   const loss = scope(() => empty(backend, [1]), { adopt: false });
   tape.backwardFrom((gradients) => {
-    const [targetsTensor, weightsTensor] = [fromHost(backend, targets), fromHost(backend, weights)];
-    const [dHidden, dHead] = [gradients.targetIfWanted(hidden), gradients.targetIfWanted(head)];
-    fused.crossEntropyWithGradient?.(hidden, head, targetsTensor, weightsTensor, loss, dHidden, dHead);
+    const inputs = { hidden, head, targets: fromHost(backend, targets) };
+    const into = { hidden: gradients.targetIfWanted(hidden), head: gradients.targetIfWanted(head) };
+    kernels.withGradient(inputs, fromHost(backend, weights), loss, into);
   });
   return loss;
 }

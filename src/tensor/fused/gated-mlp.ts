@@ -1,9 +1,9 @@
-import type { Norm } from '../backends/kernels.ts';
+import type { Norm } from '../backends/kernels/rms-norm.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import { linearComposition } from './linear.ts';
+import { linear } from './linear.ts';
 import { normed, requireInput, savedInput, tensorsOf } from './sub-layer.ts';
 import { swiglu } from './swiglu.ts';
 
@@ -15,31 +15,35 @@ import { swiglu } from './swiglu.ts';
  */
 export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, norm?: Norm): Tensor {
   const { backend } = x;
-  const { fused } = backend;
+  const kernels = backend.kernels.gatedMlp;
   requireFloats('gatedMlp', x, gateUp, down);
   const [rows, hidden] = requireInput('gatedMlp', x, norm);
   const [, intermediate] = requireMatrix('gatedMlp', 'down', down);
   requireShape('gatedMlp', 'down', down, [hidden, intermediate]);
   requireShape('gatedMlp', 'gateUp', gateUp, [2 * intermediate, hidden]);
-  if (!fused.gatedMlp || !fused.gatedMlpGradient || !fused.operandSize)
-    return gatedMlpComposition(x, gateUp, down, norm);
+  if (!kernels) return gatedMlpComposition(x, gateUp, down, norm);
+  const weights = { gateUp, down };
   const y = empty(backend, [rows, hidden]);
   const inputs = [x, gateUp, down, ...(norm ? [norm.weight] : [])];
   if (!inputs.some(isTracked)) {
-    fused.gatedMlp(x, norm, gateUp, down, y);
+    kernels.forward(x, norm, weights, y);
     return y;
   }
   const saved = {
-    input: savedInput(x, norm),
-    gateUp: empty(backend, [2 * fused.operandSize(rows, intermediate)], 'operand'),
+    input: savedInput(kernels, x, norm),
+    gateUp: empty(backend, [2 * kernels.operandSize(rows, intermediate)], 'operand'),
   };
-  fused.gatedMlp(x, norm, gateUp, down, y, saved);
+  kernels.forward(x, norm, weights, y, saved);
   return record(inputs, y, [...tensorsOf(saved.input), saved.gateUp, gateUp, down], (dy, gradients) => {
-    const [dx, dGateUp, dDown, dNorm] = inputs.map((input) => gradients.targetIfWanted(input, dy));
-    fused.gatedMlpGradient?.(dy, saved, gateUp, down, dx, dNorm, dGateUp, dDown);
+    kernels.gradient(dy, weights, saved, {
+      x: gradients.targetIfWanted(x, dy),
+      norm: norm && gradients.targetIfWanted(norm.weight),
+      gateUp: gradients.targetIfWanted(gateUp),
+      down: gradients.targetIfWanted(down),
+    });
   });
 }
 
 export function gatedMlpComposition(x: Tensor, gateUp: Tensor, down: Tensor, norm?: Norm): Tensor {
-  return linearComposition(swiglu(linearComposition(normed(x, norm), gateUp)), down);
+  return linear(swiglu(linear(normed(x, norm), gateUp)), down);
 }

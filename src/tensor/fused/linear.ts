@@ -9,24 +9,18 @@ import type { Tensor } from '../tensor.ts';
  * 2 · rows · in · out flops forward, twice that backward; products in the backend's precision.
  */
 export function linear(x: Tensor, w: Tensor): Tensor {
-  const { fused } = x.backend;
+  const kernels = x.backend.kernels.linear;
   requireFloats('linear', x, w);
   const [rows, inner] = requireMatrix('linear', 'x', x);
   const [outer] = requireMatrix('linear', 'w', w);
   requireShape('linear', 'w', w, [outer, inner]);
-  const shape = resultShape('linear', [rows, outer]);
-  if (!fused.linear || !fused.linearInputGradient || !fused.linearWeightGradient) return linearComposition(x, w);
+  const shape = resultShape(x.backend, 'linear', [rows, outer]);
+  if (!kernels) return linearComposition(x, w);
   const y = empty(x.backend, shape);
-  fused.linear(x, w, y);
+  kernels.forward(x, w, y);
   return record([x, w], y, [x, w], (dy, gradients) => {
-    if (gradients.wants(x)) {
-      const { tensor, accumulate } = gradients.target(x);
-      fused.linearInputGradient?.(dy, w, tensor, accumulate);
-    }
-    if (gradients.wants(w)) {
-      const { tensor, accumulate } = gradients.target(w);
-      fused.linearWeightGradient?.(dy, x, tensor, accumulate);
-    }
+    if (gradients.wants(x)) kernels.inputGradient(dy, w, gradients.target(x));
+    if (gradients.wants(w)) kernels.weightGradient(dy, x, gradients.target(w));
   });
 }
 

@@ -10,17 +10,17 @@ import type { Tensor } from '../tensor.ts';
  * Bytes: 1 read + 1 write of x forward; 2 reads + 1 write backward.
  */
 export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
-  const { fused } = x.backend;
+  const kernels = x.backend.kernels.rmsNorm;
   requireFloats('rmsNorm', x, weight);
   const [rows, hidden] = requireMatrix('rmsNorm', 'x', x);
   requireShape('rmsNorm', 'weight', weight, [hidden]);
-  if (!fused.rmsNorm || !fused.rmsNormGradient) return rmsNormComposition(x, weight, eps);
+  if (!kernels) return rmsNormComposition(x, weight, eps);
   const y = empty(x.backend, x.shape);
   const inverseRms = empty(x.backend, [rows]);
-  fused.rmsNorm(x, weight, y, inverseRms, eps);
+  kernels.forward(x, { weight, eps }, y, inverseRms);
   return record([x, weight], y, [x, inverseRms], (dy, gradients) => {
-    const [dx, dWeight] = [x, weight].map((input) => gradients.targetIfWanted(input));
-    fused.rmsNormGradient?.(dy, x, weight, inverseRms, dx, dWeight);
+    const into = { x: gradients.targetIfWanted(x), weight: gradients.targetIfWanted(weight) };
+    kernels.gradient(dy, { x, weight, inverseRms }, into);
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import type { Rotary } from '../backends/kernels.ts';
+import type { Rotary } from '../backends/kernels/self-attention.ts';
 import { add, concat, div, exp, max, mul, reshape, slice, stopGradient, sub, sum } from '../primitives.ts';
 import { filled, fromHost } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';

@@ -1,10 +1,11 @@
-import type { AttentionShape, Norm } from '../backends/kernels.ts';
+import type { Norm } from '../backends/kernels/rms-norm.ts';
+import type { AttentionShape } from '../backends/kernels/self-attention.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireShape } from '../shapes.ts';
 import { isTracked, record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
 import { attention, requireHeads, requireLayoutOf, type SequenceLayout } from './attention.ts';
-import { linearComposition } from './linear.ts';
+import { linear } from './linear.ts';
 import { normed, requireInput, savedInput, tensorsOf } from './sub-layer.ts';
 
 /**
@@ -24,7 +25,7 @@ export function selfAttention(
   norm?: Norm,
 ): Tensor {
   const { backend } = x;
-  const { fused } = backend;
+  const kernels = backend.kernels.selfAttention;
   const { heads, kvHeads, headDim } = shape;
   const [width, outWidth] = [(heads + 2 * kvHeads) * headDim, heads * headDim];
   requireFloats('selfAttention', x, qkv, o);
@@ -33,24 +34,29 @@ export function selfAttention(
   requireShape('selfAttention', 'qkv', qkv, [width, hidden]);
   requireShape('selfAttention', 'o', o, [hidden, outWidth]);
   requireLayoutOf('selfAttention', layout, rows);
-  if (!fused.selfAttention || !fused.selfAttentionGradient || !fused.operandSize)
-    return selfAttentionComposition(x, qkv, o, layout, shape, norm);
+  if (!kernels) return selfAttentionComposition(x, qkv, o, layout, shape, norm);
   const packed = { positions: layout.positionsTensor, segments: layout.segmentsTensor };
+  const weights = { qkv, o };
   const y = empty(backend, [rows, hidden]);
   const inputs = [x, qkv, o, ...(norm ? [norm.weight] : [])];
   if (!inputs.some(isTracked)) {
-    fused.selfAttention(x, norm, qkv, o, packed, y, shape);
+    kernels.forward({ x, norm, weights, rows: packed, shape, y });
     return y;
   }
-  const operand = (columns: number): Tensor => empty(backend, [fused.operandSize!(rows, columns)], 'operand');
-  const input = savedInput(x, norm);
+  const operand = (columns: number): Tensor => empty(backend, [kernels.operandSize(rows, columns)], 'operand');
+  const input = savedInput(kernels, x, norm);
   const between = { qkv: operand(width), out: operand(outWidth), logSumExp: empty(backend, [heads, rows]) };
   const saved = { input, ...between };
-  fused.selfAttention(x, norm, qkv, o, packed, y, shape, saved);
+  kernels.forward({ x, norm, weights, rows: packed, shape, y, saved });
   const kept = [...tensorsOf(input), ...Object.values(between), ...Object.values(packed), qkv, o];
   return record(inputs, y, kept, (dy, gradients) => {
-    const [dx, dQkv, dO, dNorm] = inputs.map((input) => gradients.targetIfWanted(input, dy));
-    fused.selfAttentionGradient?.(dy, saved, qkv, o, packed, shape, dx, dNorm, dQkv, dO);
+    const into = {
+      x: gradients.targetIfWanted(x, dy),
+      norm: norm && gradients.targetIfWanted(norm.weight),
+      qkv: gradients.targetIfWanted(qkv),
+      o: gradients.targetIfWanted(o),
+    };
+    kernels.gradient({ dy, weights, rows: packed, shape, saved, into });
   });
 }
 
@@ -62,5 +68,5 @@ export function selfAttentionComposition(
   shape: AttentionShape,
   norm?: Norm,
 ): Tensor {
-  return linearComposition(attention(linearComposition(normed(x, norm), qkv), layout, shape), o);
+  return linear(attention(linear(normed(x, norm), qkv), layout, shape), o);
 }

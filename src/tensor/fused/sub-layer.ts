@@ -1,4 +1,5 @@
-import type { Norm, SavedInput } from '../backends/kernels.ts';
+import type { Norm } from '../backends/kernels/rms-norm.ts';
+import type { SavedInput, SubLayerKernels } from '../backends/kernels/sub-layer.ts';
 import { empty } from '../scope.ts';
 import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
@@ -19,12 +20,12 @@ export function requireInput(operation: string, x: Tensor, norm: Norm | undefine
   return [rows, hidden];
 }
 
-/** Room for what the gradient needs of the input, on a backend that has operands. */
-export function savedInput(x: Tensor, norm: Norm | undefined): SavedInput {
+/** Room for what the gradient of a sub-layer in kernels needs of the input. */
+export function savedInput(kernels: SubLayerKernels, x: Tensor, norm: Norm | undefined): SavedInput {
   const { backend, shape } = x;
   const [rows, hidden] = shape as [number, number];
   if (norm) return { normed: { x, norm, inverseRms: empty(backend, [rows]) } };
-  return { operand: empty(backend, [backend.fused.operandSize!(rows, hidden)], 'operand') };
+  return { operand: empty(backend, [kernels.operandSize(rows, hidden)], 'operand') };
 }
 
 /** Its tensors, for the tape to keep. */

@@ -3,7 +3,7 @@ import { empty, fromHost } from '../scope.ts';
 import { requireFloats, requireInt32, requireMatrix, requireShape } from '../shapes.ts';
 import { record } from '../tape.ts';
 import type { Tensor } from '../tensor.ts';
-import { linearComposition } from './linear.ts';
+import { linear } from './linear.ts';
 
 /**
  * log softmax(hidden · headᵀ)[target] for each row; 0 where the target is −1.
@@ -11,28 +11,17 @@ import { linearComposition } from './linear.ts';
  */
 export function tokenLogProbs(hidden: Tensor, head: Tensor, targets: Int32Array): Tensor {
   const { backend } = hidden;
-  const { fused } = backend;
+  const kernels = backend.kernels.tokenLogProbs;
   const [rows, vocabulary] = requireHead('tokenLogProbs', hidden, head);
   requireTargets('tokenLogProbs', targets, rows, vocabulary);
-  if (!fused.tokenLogProbs || !fused.tokenLogProbsGradient) return tokenLogProbsComposition(hidden, head, targets);
-  const targetsTensor = fromHost(backend, targets);
+  if (!kernels) return tokenLogProbsComposition(hidden, head, targets);
+  const inputs = { hidden, head, targets: fromHost(backend, targets) };
   const logProbs = empty(backend, [rows]);
   const logSumExp = empty(backend, [rows]);
-  fused.tokenLogProbs(hidden, head, targetsTensor, logProbs, logSumExp);
-  return record([hidden, head], logProbs, [hidden, head, targetsTensor, logSumExp], (dLogProbs, gradients) => {
-    const dHidden = gradients.targetIfWanted(hidden);
-    const dHead = gradients.targetIfWanted(head);
-    fused.tokenLogProbsGradient?.(
-      dLogProbs,
-      hidden,
-      head,
-      targetsTensor,
-      logSumExp,
-      dHidden?.tensor,
-      dHidden?.accumulate ?? false,
-      dHead?.tensor,
-      dHead?.accumulate ?? false,
-    );
+  kernels.forward(inputs, logProbs, logSumExp);
+  return record([hidden, head], logProbs, [hidden, head, inputs.targets, logSumExp], (dLogProbs, gradients) => {
+    const into = { hidden: gradients.targetIfWanted(hidden), head: gradients.targetIfWanted(head) };
+    kernels.gradient(dLogProbs, inputs, logSumExp, into);
   });
 }
 
@@ -62,7 +51,7 @@ export function tokenLogProbsComposition(hidden: Tensor, head: Tensor, targets: 
   const { backend } = hidden;
   const [rows, vocabulary] = [hidden.shape[0]!, head.shape[0]!];
   requireInt32('tokenLogProbs', `the logits of ${rows} rows and a vocabulary of ${vocabulary}`, rows * vocabulary);
-  const logits = linearComposition(hidden, head);
+  const logits = linear(hidden, head);
   const largest = stopGradient(max(logits, [1]));
   const logSumExp = add(log(sum(exp(sub(logits, largest)), [1])), largest);
   const logProbs = reshape(sub(logits, logSumExp), [rows * vocabulary, 1]);

@@ -1,4 +1,4 @@
-import type { Shape, Storage, Tensor } from '../tensor.ts';
+import type { Shape, Storage, Tensor } from '../../tensor.ts';
 
 /** What a native storage is: numbers only, so that a call carries nothing else. */
 export interface NativeStorage extends Storage {

@@ -1,10 +1,19 @@
 import { availableParallelism } from 'node:os';
-import type { DType, Storage, Tensor } from '../tensor.ts';
-import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
-import type { FusedKernels } from './kernels.ts';
-import { extent, handleOf, type NativeStorage, product, shrinks, step } from './native-arguments.ts';
-import { loadNative, type NativeLibrary } from './native-build.ts';
-import { NativeKernels } from './native-kernels.ts';
+import type { DType, Storage, Tensor } from '../../tensor.ts';
+import type {
+  Backend,
+  BinaryKind,
+  HostArray,
+  MatmulOptions,
+  OperationCost,
+  ReduceKind,
+  UnaryKind,
+} from '../backend.ts';
+import { hostLimits, type Limits } from '../limits.ts';
+import { extent, handleOf, type NativeStorage, product, shrinks, step } from './arguments.ts';
+import { loadNative, type NativeLibrary } from './build.ts';
+import { type NativeKernels, nativeKernels } from './kernels/index.ts';
+import { RotaryNumbers } from './rotary.ts';
 
 // Numbers of the kinds, in the order of the enumerations in src/native.
 const unaryKinds: Record<UnaryKind, number> = { neg: 0, exp: 1, log: 2, sigmoid: 3, rsqrt: 4, copy: 5 };
@@ -24,22 +33,15 @@ export async function createNativeBackend(options: {
   return new NativeBackend(library, options.precision, options.threads ?? availableParallelism());
 }
 
-export interface OperationCost {
-  operation: string;
-  calls: number;
-  seconds: number;
-  flops: number;
-  /** Moved between memory and processor at least, as if caches were cold; 0 where an operation does not say. */
-  bytes: number;
-}
-
 export class NativeBackend implements Backend {
   readonly name = 'native';
   readonly precision: 'f32' | 'bf16';
   readonly threads: number;
   /** Such as "AMX with bfloat16". */
   readonly instructionSet: string;
-  readonly fused: FusedKernels;
+  readonly description: string;
+  readonly limits: Limits;
+  readonly kernels: NativeKernels;
   readonly #library: NativeLibrary;
   readonly #engine: number;
   readonly #op: Record<string, number>;
@@ -50,10 +52,14 @@ export class NativeBackend implements Backend {
     this.precision = precision;
     this.threads = threads;
     this.instructionSet = library.instructionSet();
+    const team = threads === 1 ? '1 thread' : `${threads} threads`;
+    this.description = `native engine, ${this.instructionSet}, ${precision} products, ${team}`;
+    this.limits = hostLimits({ operandBytes: precision === 'bf16' ? 2 : 4, benchmarkSize: 2048 });
     this.#library = library;
     this.#engine = library.create(threads, precision === 'bf16' ? 1 : 0);
     this.#op = Object.fromEntries(library.operationNames().map((name, index) => [name, index]));
-    this.fused = new NativeKernels(library, this.#engine, this.#op);
+    const engine = { library, engine: this.#engine, op: this.#op, rotaries: new RotaryNumbers(library, this.#engine) };
+    this.kernels = nativeKernels(engine);
   }
 
   allocate(length: number, dtype: DType): Storage {
@@ -96,7 +102,6 @@ export class NativeBackend implements Backend {
     return { used: this.#library.usedBytes(this.#engine), held: this.#library.heldBytes(this.#engine) };
   }
 
-  /** What each operation has cost since the backend was opened, once all that was enqueued has run. */
   async profile(): Promise<OperationCost[]> {
     const names = Object.keys(this.#op);
     const numbers = new Float32Array(names.length * 4);

@@ -1,5 +1,5 @@
-import type { Rotary } from './kernels.ts';
-import type { NativeLibrary } from './native-build.ts';
+import type { Rotary } from '../kernels/self-attention.ts';
+import type { NativeLibrary } from './build.ts';
 
 /** The numbers by which operations of an engine name rotary embeddings: each different one is given to it once. */
 export class RotaryNumbers {

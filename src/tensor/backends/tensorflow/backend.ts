@@ -1,7 +1,8 @@
-import { requireIds } from '../shapes.ts';
-import type { DType, Shape, Storage, Tensor } from '../tensor.ts';
-import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from './backend.ts';
-import { deviceOf, loadTensorFlow, type TensorFlow, type TfTensor, versionOf } from './tensorflow-library.ts';
+import { requireIds } from '../../shapes.ts';
+import type { DType, Shape, Storage, Tensor } from '../../tensor.ts';
+import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKind } from '../backend.ts';
+import { hostLimits } from '../limits.ts';
+import { deviceOf, loadTensorFlow, type TensorFlow, type TfTensor, versionOf } from './library.ts';
 
 /** Holds the latest value; nothing before the first write. */
 interface TensorFlowStorage extends Storage {
@@ -23,18 +24,16 @@ export async function createTensorFlowBackend(options: { threads?: number } = {}
 export class TensorFlowBackend implements Backend {
   readonly name = 'tensorflow';
   readonly precision = 'f32';
-  readonly fused = {};
-  readonly device: 'CPU' | 'GPU';
-  /** Such as "TensorFlow 2.21.0 under tfjs-node 4.22.0". */
-  readonly version: string;
+  readonly kernels = {};
+  readonly limits = hostLimits({ operandBytes: bytesPerElement, benchmarkSize: 2048 });
+  readonly description: string;
   readonly #tf: TensorFlow;
   readonly #live = new Set<TensorFlowStorage>();
   #used = 0;
 
   constructor(tf: TensorFlow) {
     this.#tf = tf;
-    this.device = deviceOf(tf);
-    this.version = versionOf(tf);
+    this.description = `${versionOf(tf)} on the ${deviceOf(tf)}, f32 products`;
   }
 
   allocate(length: number, dtype: DType): Storage {

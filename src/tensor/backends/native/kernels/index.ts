@@ -1,0 +1,27 @@
+import type { KernelFamilies } from '../../kernels/index.ts';
+import { adamWKernels } from './adamw.ts';
+import { decodingKernels } from './decoding.ts';
+import type { Engine } from './engine.ts';
+import { gatedMlpKernels } from './gated-mlp.ts';
+import { crossEntropyKernels, tokenLogProbsKernels } from './head.ts';
+import { linearKernels } from './linear.ts';
+import { rmsNormKernels } from './rms-norm.ts';
+import { samplingKernels } from './sampling.ts';
+import { selfAttentionKernels } from './self-attention.ts';
+
+export type NativeKernels = ReturnType<typeof nativeKernels>;
+
+/** The C++ engine has every family. */
+export function nativeKernels(engine: Engine) {
+  return {
+    linear: linearKernels(engine),
+    rmsNorm: rmsNormKernels(engine),
+    gatedMlp: gatedMlpKernels(engine),
+    selfAttention: selfAttentionKernels(engine),
+    tokenLogProbs: tokenLogProbsKernels(engine),
+    crossEntropy: crossEntropyKernels(engine),
+    decoding: decodingKernels(engine),
+    sampling: samplingKernels(engine),
+    adamW: adamWKernels(engine),
+  } satisfies KernelFamilies;
+}
