@@ -1,14 +1,14 @@
 import { type Command, Option } from 'commander';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { RequestError } from '../errors.ts';
-import type { OperationShare } from '../evaluation/operation-costs.ts';
-import type { Roofline } from '../evaluation/roofline.ts';
 import { initialiseModel } from '../model/initialise.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import { withPlacement } from '../model/norm.ts';
 import { placements } from '../model/placements/index.ts';
 import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
 import type { Machine } from '../runs/machine.ts';
+import type { OperationShare } from '../speed/operation-costs.ts';
+import type { Roofline } from '../speed/roofline.ts';
 import { firstAvailable, openBackend } from '../tensor/backends/open.ts';
 import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
 import { jsonOption } from './options.ts';

@@ -16,6 +16,13 @@ export function threadsOption(): Option {
     .default(availableParallelism());
 }
 
+/** A repeatable option that also takes several values at once. */
+export function setOption(): Option {
+  return new Option('--set <path=value...>', 'set a parameter or any key, such as stages.sft.lr=1e-4')
+    .argParser((value, previous: string[]) => [...previous, value])
+    .default([]);
+}
+
 export function jsonOption(): Option {
   return new Option('--json', 'print one JSON document on standard output').default(false);
 }

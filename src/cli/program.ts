@@ -1,34 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { withKebabFlags } from '../config/flags.ts';
-import type { ExecutorKind } from '../pipeline/executors/executor.ts';
 import { executors as shippedExecutors } from '../pipeline/executors/index.ts';
 import type { Stage } from '../stages/stage.ts';
 import { visible } from '../visible.ts';
-import { addBenchCommand } from './bench.ts';
-import { addCheckCommand } from './check.ts';
-import { addDoctorCommand } from './doctor.ts';
-import { addEvaluateCommand } from './evaluate.ts';
-import { addExportCommand } from './export.ts';
+import type { Program } from './command.ts';
+import { commands } from './commands/index.ts';
 import { failInFlags, reportFailure } from './failure.ts';
-import { addGenerateCommand } from './generate.ts';
-import { addInspectCommand } from './inspect.ts';
-import { addNodeCommand } from './node.ts';
-import { addRunCommand } from './run.ts';
-import { addRunsCommand } from './runs.ts';
-import { addScoreCommand } from './score.ts';
-import { addStageCommands } from './stage-commands.ts';
 import { wrongArguments } from './wrong-arguments.ts';
-
-/** What a command needs to know of the program it belongs to. */
-export interface Program {
-  stages: readonly Stage[];
-  executors: readonly [ExecutorKind, ...ExecutorKind[]];
-  /** Arguments as they were typed, for messages that say how to go on. */
-  argv: readonly string[];
-  /** Makes a command's action set the exit status. */
-  action<A extends unknown[]>(run: (...args: A) => Promise<number>): (...args: A) => Promise<void>;
-}
 
 /** `mixtune` without a command prints the help, as an error. */
 const isAskedForHelp = ({ code }: CommanderError): boolean => code === 'commander.help';
@@ -61,18 +40,7 @@ export async function runCommandLine(
     .exitOverride()
     .showSuggestionAfterError(false)
     .configureOutput({ writeErr: (text) => process.stderr.write(visible(text)), outputError: () => undefined });
-  addRunCommand(command, program);
-  addCheckCommand(command, program);
-  addStageCommands(command, program);
-  addEvaluateCommand(command, program);
-  addScoreCommand(command, program);
-  addGenerateCommand(command, program);
-  addInspectCommand(command, program);
-  addExportCommand(command, program);
-  addRunsCommand(command, program);
-  addBenchCommand(command, program);
-  addDoctorCommand(command, program);
-  addNodeCommand(command, program);
+  for (const add of commands) add(command, program);
   try {
     await command.parseAsync(withKebabFlags(argv), { from: 'user' });
     return status;

@@ -4,7 +4,7 @@ import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PromptRow } from '../data/rows.ts';
 import { RequestError, RunError } from '../errors.ts';
-import type { Completion } from './reward-sources.ts';
+import type { Completion } from './completion.ts';
 
 /** A response as a user's own function sees it. */
 export interface RewardedResponse {

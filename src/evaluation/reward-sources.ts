@@ -3,21 +3,11 @@ import type { PromptRow } from '../data/rows.ts';
 import { type Problem, RunError } from '../errors.ts';
 import { TimeLimitError, withinTime } from '../time-limit.ts';
 import { rewardScores } from '../training/reward.ts';
+import type { Completion } from './completion.ts';
 import { isRight } from './exact-match.ts';
 import { type SchemaCheck, schemaCheck } from './json-schema.ts';
 import { isSameNumber, lastNumber } from './numbers.ts';
 import type { RewardFunction } from './reward-function.ts';
-
-/** A response that is to be rewarded. */
-export interface Completion {
-  /** Index among the rows of the data. */
-  row: number;
-  prompt: PromptRow;
-  /** What was answered, as text. */
-  text: string;
-  /** Ids of the prompt and the response, up to and with the end token. */
-  tokens: Int32Array;
-}
 
 export interface RewardSource {
   /** Name of its metric. */

@@ -4,8 +4,9 @@ import type { PromptRow } from '../data/rows.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { rollOut } from '../training/rollout.ts';
+import type { Completion } from './completion.ts';
 import type { Answer } from './exact-match.ts';
-import { type Completion, modelReward, type RewardSource, verifiedReward } from './reward-sources.ts';
+import { modelReward, type RewardSource, verifiedReward } from './reward-sources.ts';
 
 export interface Player {
   model: Model;

@@ -16,7 +16,7 @@ import { referenceLogProbs } from '../training/reference.ts';
 import { weightsChecksum } from '../training/rollout-checks.ts';
 import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
 import { upcomingRows } from '../training/upcoming.ts';
-import type { DpoConfig } from './dpo.ts';
+import type { DpoConfig } from './dpo-schema.ts';
 import { assertSameTokenizer } from './same-tokenizer.ts';
 import { rowLimit } from './sft.ts';
 import type { StageRun } from './stage.ts';

@@ -1,7 +1,8 @@
 import type { PromptRow } from '../data/rows.ts';
 import { RunError } from '../errors.ts';
+import type { Completion } from '../evaluation/completion.ts';
 import type { MetricName } from '../evaluation/metrics.ts';
-import { type Completion, rewardsOf } from '../evaluation/reward-sources.ts';
+import { rewardsOf } from '../evaluation/reward-sources.ts';
 import { scaledScores, withValues } from '../losses/running-moments.ts';
 import { RandomStream } from '../random.ts';
 import type { Sample } from '../runs/results.ts';

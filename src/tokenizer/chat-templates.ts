@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RequestError } from '../errors.ts';
-import type { TokenizerFiles } from './files.ts';
+import { type TokenizerFiles, templateFolder } from './files.ts';
 import type { TokenizerConfig } from './tokenizer-json.ts';
 
 export interface ChatTemplate {
@@ -12,7 +12,6 @@ export interface ChatTemplate {
 }
 
 const file = 'chat_template.jinja';
-export const templateFolder = 'additional_chat_templates';
 
 /**
  * A tokenizer's chat templates by name, `default` being the one that is used; as in transformers files go before the

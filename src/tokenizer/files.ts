@@ -3,7 +3,6 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { readRegularFile } from '../files.ts';
-import { templateFolder } from './chat-templates.ts';
 
 /** Bytes of a file; the largest known tokenizer.json has 33 MB. */
 const largestFile = 256 * 2 ** 20;
@@ -38,6 +37,9 @@ export async function readTokenizerFiles(directory: string): Promise<TokenizerFi
 /** Files of a model beside the tokenizer that say how its texts end; they are no part of the tokenizer. */
 export const readModelSettings = (directory: string): Promise<TokenizerFiles> =>
   filesPresent(directory, ['config.json', 'generation_config.json']);
+
+/** Where chat templates beside the default one lie. */
+export const templateFolder = 'additional_chat_templates';
 
 /** Chat templates beside the default one. */
 async function namedTemplates(directory: string): Promise<string[]> {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { PromptRow } from '../../src/data/rows.ts';
+import type { Completion } from '../../src/evaluation/completion.ts';
 import { schemaCheck } from '../../src/evaluation/json-schema.ts';
 import { rewardsOneByOne } from '../../src/evaluation/reward-function.ts';
 import {
   answerProblems,
-  type Completion,
   functionReward,
   rewardsOf,
   schemaReward,

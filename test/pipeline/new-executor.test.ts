@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { addRunCommand } from '../../src/cli/run.ts';
+import { addRunCommand } from '../../src/cli/commands/run.ts';
 import { contentsBelow } from '../../src/pipeline/contents.ts';
 import { execute } from '../../src/pipeline/execute.ts';
 import type { ExecutionListener, ExecutorKind, NodeOutcome, Running } from '../../src/pipeline/executors/executor.ts';

@@ -1,5 +1,5 @@
 import { unsupported } from './fault.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import { isSpace } from './space.ts';
 
 /** Digits and numbers that are not decimal: which of them Python counts, no property of JavaScript's says. */

@@ -1,7 +1,7 @@
 import { bind, wholeArgument } from './call-arguments.ts';
 import { isEqual } from './compare.ts';
 import { TemplateFault } from './fault.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import { Dict, Tuple, type Value, View } from './values.ts';
 
 const count: Method<readonly Value[]> = (self, given, budget) => {

@@ -2,6 +2,7 @@ import type { Budget } from './budget.ts';
 import { bind, textArgument, wholeArgument } from './call-arguments.ts';
 import { escaped } from './escape.ts';
 import { TemplateFault, unsupported } from './fault.ts';
+import type { Filter } from './filter.ts';
 import { formatPercent } from './format-percent.ts';
 import { jsonText } from './json-text.ts';
 import { numberFilters } from './number-filters.ts';
@@ -23,8 +24,6 @@ import {
   type Value,
   wideCharacters,
 } from './values.ts';
-
-export type Filter = (value: Value, given: CallArguments, budget: Budget) => Value;
 
 /** A filter that makes one text of another; what is marked as safe stays marked. */
 function shaping(shape: (text: string, given: CallArguments, budget: Budget) => string): Filter {

@@ -2,11 +2,9 @@ import type { Budget } from './budget.ts';
 import { bind } from './call-arguments.ts';
 import { containerMethods } from './container-methods.ts';
 import { unsupported } from './fault.ts';
+import type { Method } from './method.ts';
 import { stringMethods } from './string-methods.ts';
-import { type CallArguments, Callable, Dict, Safe, Tuple, type Value } from './values.ts';
-
-/** A method of a value of type T. */
-export type Method<T> = (self: T, given: CallArguments, budget: Budget) => Value;
+import { Callable, Dict, Safe, Tuple, type Value } from './values.ts';
 
 const names = (text: string): readonly string[] => text.split(' ');
 

@@ -1,6 +1,6 @@
 import { bind, wholeArgument } from './call-arguments.ts';
 import { TemplateFault, unsupported } from './fault.ts';
-import type { Filter } from './filters.ts';
+import type { Filter } from './filter.ts';
 import { fixed } from './number-format.ts';
 import { Safe, typeName, Undefined, type Value } from './values.ts';
 

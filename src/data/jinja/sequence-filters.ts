@@ -3,7 +3,8 @@ import type { Budget } from './budget.ts';
 import { bind, wholeArgument } from './call-arguments.ts';
 import { order } from './compare.ts';
 import { TemplateFault } from './fault.ts';
-import { applyFilter, type Filter } from './filters.ts';
+import type { Filter } from './filter.ts';
+import { applyFilter } from './filters.ts';
 import { binary } from './operators.ts';
 import { applyTest } from './tests.ts';
 import {

@@ -2,7 +2,7 @@ import { bind, textArgument, wholeArgument } from './call-arguments.ts';
 import { characterTests } from './character-tests.ts';
 import { TemplateFault } from './fault.ts';
 import { formatBraces } from './format-braces.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import { trimmedEnd, trimmedStart } from './space.ts';
 import { joined, replaced, splitLines, splitText } from './string-parts.ts';
 import { capitalized, padded, titled } from './string-shapes.ts';

@@ -1,29 +1,28 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { removeDirectory } from '../checkpoint/atomic.ts';
-import { flagsOf } from '../config/flags.ts';
-import { schemaKeys } from '../config/schema-keys.ts';
-import { RequestError } from '../errors.ts';
-import { contentsBelow } from '../pipeline/contents.ts';
-import { nodeStatus, prepareOwnFolder } from '../pipeline/node-folder.ts';
-import { outputProblems } from '../pipeline/output-check.ts';
-import type { PlanNode } from '../pipeline/plan.ts';
-import { type NodeEnd, runNode } from '../pipeline/run-node.ts';
-import { makeSingleNode } from '../pipeline/single-node.ts';
-import { listenForStop, stopStatus } from '../pipeline/stop.ts';
-import { fileNames } from '../runs/file-names.ts';
-import { follow } from '../runs/follow.ts';
-import { openLog } from '../runs/log-file.ts';
-import { machineSchema } from '../runs/machine.ts';
-import { heldOutOf, readRecords } from '../runs/records.ts';
-import type { Stage } from '../stages/stage.ts';
-import { duration } from './duration.ts';
-import { jsonOption, threadsOption, wholeNumber } from './options.ts';
-import { print, tell } from './output.ts';
-import type { Program } from './program.ts';
-import { openProgress } from './progress.ts';
-import { quoted } from './run.ts';
+import { removeDirectory } from '../../checkpoint/atomic.ts';
+import { flagsOf } from '../../config/flags.ts';
+import { schemaKeys } from '../../config/schema-keys.ts';
+import { RequestError } from '../../errors.ts';
+import { contentsBelow } from '../../pipeline/contents.ts';
+import { nodeStatus, prepareOwnFolder } from '../../pipeline/node-folder.ts';
+import { outputProblems } from '../../pipeline/output-check.ts';
+import type { PlanNode } from '../../pipeline/plan.ts';
+import { type NodeEnd, runNode } from '../../pipeline/run-node.ts';
+import { makeSingleNode } from '../../pipeline/single-node.ts';
+import { listenForStop, stopStatus } from '../../pipeline/stop.ts';
+import { fileNames } from '../../runs/file-names.ts';
+import { follow } from '../../runs/follow.ts';
+import { openLog } from '../../runs/log-file.ts';
+import { machineSchema } from '../../runs/machine.ts';
+import { heldOutOf, readRecords } from '../../runs/records.ts';
+import type { Stage } from '../../stages/stage.ts';
+import { type AddCommand, type Program, typed } from '../command.ts';
+import { duration } from '../duration.ts';
+import { jsonOption, threadsOption, wholeNumber } from '../options.ts';
+import { print, tell } from '../output.ts';
+import { openProgress } from '../progress.ts';
 
 interface OwnFlags {
   out: string;
@@ -36,9 +35,9 @@ interface OwnFlags {
 const ownCommands = new Set(['evaluate', 'export']);
 
 /** One command for each stage: its keys as flags, and where it goes. */
-export function addStageCommands(parent: Command, program: Program): void {
+export const addStageCommands: AddCommand = (parent, program) => {
   for (const stage of program.stages) if (!ownCommands.has(stage.name)) addStageCommand(parent, stage, program);
-}
+};
 
 function addStageCommand(parent: Command, stage: Stage, program: Program): void {
   const keys = [...schemaKeys(stage.schema), ...schemaKeys(machineSchema)];
@@ -91,7 +90,7 @@ async function runStage(
     print({ ...end, ...(heldOut ? { heldOut } : {}), directory, final: join(directory, fileNames.final) }, true);
   else print(closing(end, directory), false);
   if (end.status === 'done') return 0;
-  const again = `mixtune ${argv.map(quoted).join(' ')}`;
+  const again = typed({ argv });
   tell(end.saved ? `  → to continue: ${again}` : `  → to start again: ${again}`);
   return stopStatus(end.reason);
 }

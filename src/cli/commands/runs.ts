@@ -1,16 +1,15 @@
-import type { Command } from 'commander';
-import { type Difference, differences, listRuns, type Run, readRun } from '../runs/run.ts';
-import { duration } from './duration.ts';
-import { jsonOption } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
-import { table } from './table.ts';
+import { type Difference, differences, listRuns, type Run, readRun } from '../../runs/run.ts';
+import type { AddCommand } from '../command.ts';
+import { duration } from '../duration.ts';
+import { jsonOption } from '../options.ts';
+import { print } from '../output.ts';
+import { table } from '../table.ts';
 
 interface Flags {
   json: boolean;
 }
 
-export function addRunsCommand(parent: Command, { action }: Program): void {
+export const addRunsCommand: AddCommand = (parent, { action }) => {
   const runs = parent.command('runs').description('List runs, show one, or show how two differ.');
   runs
     .command('list')
@@ -50,7 +49,7 @@ export function addRunsCommand(parent: Command, { action }: Program): void {
         return 0;
       }),
     );
-}
+};
 
 function list(runs: readonly Run[]): string {
   const rows = runs.map(({ name, run, status, step, seconds, metrics }) => [

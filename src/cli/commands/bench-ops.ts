@@ -1,15 +1,15 @@
-import { type Command, Option } from 'commander';
-import { ofRoofline } from '../evaluation/operation-costs.ts';
-import { operationSpeeds } from '../evaluation/operation-speed.ts';
-import { dispatchMicroseconds, measureRoofline } from '../evaluation/roofline.ts';
-import { type PresetName, presetConfig, presetNames } from '../model/presets.ts';
-import { openBackend } from '../tensor/backends/open.ts';
-import { limits, percent, requireChosen } from './bench-model.ts';
-import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
-import { jsonOption, wholeNumber } from './options.ts';
-import { print, tell } from './output.ts';
-import type { Program } from './program.ts';
-import { table } from './table.ts';
+import { Option } from 'commander';
+import { type PresetName, presetConfig, presetNames } from '../../model/presets.ts';
+import { ofRoofline } from '../../speed/operation-costs.ts';
+import { operationSpeeds } from '../../speed/operation-speed.ts';
+import { dispatchMicroseconds, measureRoofline } from '../../speed/roofline.ts';
+import { openBackend } from '../../tensor/backends/open.ts';
+import { limits, percent, requireChosen } from '../bench-model.ts';
+import type { AddCommand } from '../command.ts';
+import { addMachineOptions, type MachineFlags, machineOf } from '../model.ts';
+import { jsonOption, wholeNumber } from '../options.ts';
+import { print, tell } from '../output.ts';
+import { table } from '../table.ts';
 
 interface OpsFlags extends MachineFlags {
   preset: PresetName;
@@ -19,7 +19,7 @@ interface OpsFlags extends MachineFlags {
   json: boolean;
 }
 
-export function addBenchOpsCommand(parent: Command, { action }: Program): void {
+export const addBenchOpsCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('ops')
     .summary('time each operation separately')
@@ -31,7 +31,7 @@ export function addBenchOpsCommand(parent: Command, { action }: Program): void {
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((flags: OpsFlags) => run(flags)));
-}
+};
 
 async function run({ preset, json, threads, ...flags }: OpsFlags): Promise<number> {
   await requireChosen(flags);

@@ -1,9 +1,9 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { generationSpeed } from '../../src/evaluation/generation-speed.ts';
-import { operationSpeeds } from '../../src/evaluation/operation-speed.ts';
-import { dispatchMicroseconds, measureRoofline } from '../../src/evaluation/roofline.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { presetConfig } from '../../src/model/presets.ts';
+import { generationSpeed } from '../../src/speed/generation-speed.ts';
+import { operationSpeeds } from '../../src/speed/operation-speed.ts';
+import { dispatchMicroseconds, measureRoofline } from '../../src/speed/roofline.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 
 afterEach(() => {

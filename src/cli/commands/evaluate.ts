@@ -1,22 +1,21 @@
-import type { Command } from 'commander';
-import { flagsOf } from '../config/flags.ts';
-import { schemaKeys } from '../config/schema-keys.ts';
-import { contentsBelow } from '../pipeline/contents.ts';
-import { tellModelNotes } from '../pipeline/model-notes.ts';
-import { makeSingleNode } from '../pipeline/single-node.ts';
-import { type EvaluateConfig, evaluateSchema, evaluateStage, measure, openTasks } from '../stages/evaluate.ts';
-import type { Stage, StageRun } from '../stages/stage.ts';
-import { openBackend } from '../tensor/backends/open.ts';
-import { addMachineOptions, type MachineFlags, machineOf } from './model.ts';
-import { jsonOption } from './options.ts';
-import { print, tell } from './output.ts';
-import type { Program } from './program.ts';
-import { table } from './table.ts';
+import { flagsOf } from '../../config/flags.ts';
+import { schemaKeys } from '../../config/schema-keys.ts';
+import { contentsBelow } from '../../pipeline/contents.ts';
+import { tellModelNotes } from '../../pipeline/model-notes.ts';
+import { makeSingleNode } from '../../pipeline/single-node.ts';
+import { type EvaluateConfig, evaluateSchema, evaluateStage, measure, openTasks } from '../../stages/evaluate.ts';
+import type { Stage, StageRun } from '../../stages/stage.ts';
+import { openBackend } from '../../tensor/backends/open.ts';
+import type { AddCommand } from '../command.ts';
+import { addMachineOptions, type MachineFlags, machineOf } from '../model.ts';
+import { jsonOption } from '../options.ts';
+import { print, tell } from '../output.ts';
+import { table } from '../table.ts';
 
 type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean };
 
 /** `evaluate` by itself: the stage's keys as flags, the model as an argument, the result on standard output. */
-export function addEvaluateCommand(parent: Command, { stages, action }: Program): void {
+export const addEvaluateCommand: AddCommand = (parent, { stages, action }) => {
   const command = parent
     .command('evaluate')
     .summary('measure a model: perplexity, loss, multiple choice, exact match, preferences')
@@ -26,7 +25,7 @@ export function addEvaluateCommand(parent: Command, { stages, action }: Program)
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string | undefined, flags: EvaluateFlags) => run(model, flags, stages)));
-}
+};
 
 async function run(model: string | undefined, flags: EvaluateFlags, stages: readonly Stage[]): Promise<number> {
   const { json, threads, backend: _, precision: __, ...written } = flags;

@@ -1,15 +1,14 @@
 import { dirname } from 'node:path';
-import type { Command } from 'commander';
-import type { ChildMessage } from '../pipeline/executors/local.ts';
-import { runNode } from '../pipeline/run-node.ts';
-import { listenForStop, stopStatus } from '../pipeline/stop.ts';
-import { openLog } from '../runs/log-file.ts';
-import { readJob } from '../runs/node-file.ts';
-import { threadsOption } from './options.ts';
-import type { Program } from './program.ts';
+import type { ChildMessage } from '../../pipeline/executors/local.ts';
+import { runNode } from '../../pipeline/run-node.ts';
+import { listenForStop, stopStatus } from '../../pipeline/stop.ts';
+import { openLog } from '../../runs/log-file.ts';
+import { readJob } from '../../runs/node-file.ts';
+import type { AddCommand } from '../command.ts';
+import { threadsOption } from '../options.ts';
 
 /** `mixtune node JOB`: what a pipeline starts for each of its nodes; not for people. */
-export function addNodeCommand(parent: Command, { stages, action }: Program): void {
+export const addNodeCommand: AddCommand = (parent, { stages, action }) => {
   parent
     .command('node', { hidden: true })
     .argument('<job>', 'node.json of the node')
@@ -34,4 +33,4 @@ export function addNodeCommand(parent: Command, { stages, action }: Program): vo
         return end.status === 'done' ? 0 : stopStatus(end.reason);
       }),
     );
-}
+};

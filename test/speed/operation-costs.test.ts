@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ofRoofline, operationShares } from '../../src/evaluation/operation-costs.ts';
+import { ofRoofline, operationShares } from '../../src/speed/operation-costs.ts';
 
 const roofline = { gemmGflops: 100, gigabytesPerSecond: 10 };
 

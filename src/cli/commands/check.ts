@@ -1,14 +1,13 @@
-import type { Command } from 'commander';
-import { describeReading } from '../data/dataset.ts';
-import type { Reading } from '../data/rows.ts';
-import type { Contents } from '../pipeline/contents.ts';
-import type { Plan } from '../pipeline/plan.ts';
-import { selectNodes } from '../pipeline/selection.ts';
-import { jsonOption } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
-import { collect, planJson, planOf, planTable } from './run.ts';
-import { table } from './table.ts';
+import { describeReading } from '../../data/dataset.ts';
+import type { Reading } from '../../data/rows.ts';
+import type { Contents } from '../../pipeline/contents.ts';
+import type { Plan } from '../../pipeline/plan.ts';
+import { selectNodes } from '../../pipeline/selection.ts';
+import type { AddCommand } from '../command.ts';
+import { jsonOption, setOption } from '../options.ts';
+import { print } from '../output.ts';
+import { planJson, planOf, planTable } from '../plan-view.ts';
+import { table } from '../table.ts';
 
 interface CheckFlags {
   set: string[];
@@ -24,13 +23,13 @@ interface CheckedDataset {
   reading: Reading;
 }
 
-export function addCheckCommand(parent: Command, { stages, action }: Program): void {
+export const addCheckCommand: AddCommand = (parent, { stages, action }) => {
   parent
     .command('check')
     .summary('check a pipeline and its data, and show the plan')
     .description('Check a pipeline, its config and its data, and show what would run. Nothing is written.')
     .argument('<pipeline>', 'name of a shipped pipeline, or a YAML file')
-    .option('--set <path=value...>', 'set a parameter or any key', collect, [])
+    .addOption(setOption())
     .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')
     .addOption(jsonOption())
     .action(
@@ -43,7 +42,7 @@ export function addCheckCommand(parent: Command, { stages, action }: Program): v
         return 0;
       }),
     );
-}
+};
 
 /** Each dataset that the plan reads, once for each way in which it is read. */
 async function datasetsOf({ nodes }: Plan, contents: Contents): Promise<CheckedDataset[]> {

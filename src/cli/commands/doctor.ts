@@ -1,12 +1,11 @@
 import { statfsSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
-import type { Command } from 'commander';
-import { backends } from '../tensor/backends/index.ts';
-import { jsonOption } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
+import { backends } from '../../tensor/backends/index.ts';
+import type { AddCommand } from '../command.ts';
+import { jsonOption } from '../options.ts';
+import { print } from '../output.ts';
 
-export function addDoctorCommand(parent: Command, { action }: Program): void {
+export const addDoctorCommand: AddCommand = (parent, { action }) => {
   parent
     .command('doctor')
     .summary('show what this machine offers, and what each backend would use of it')
@@ -19,7 +18,7 @@ export function addDoctorCommand(parent: Command, { action }: Program): void {
         return 0;
       }),
     );
-}
+};
 
 /** What the machine is and has. Sizes in bytes. */
 async function examine() {

@@ -1,14 +1,14 @@
-import { type Command, Option } from 'commander';
-import { describeGivenTemplate } from '../data/conversation-tokenizer.ts';
-import type { Message } from '../data/rows.ts';
-import { RequestError } from '../errors.ts';
-import { describeSampling, modelSampling } from '../generation/model-sampling.ts';
-import type { Sampling } from '../generation/sampler.ts';
-import { type GeneratedText, streamText, type TextPrompt } from '../generation/text.ts';
-import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from './model.ts';
-import { fraction, jsonOption, positive, share, temperature, wholeNumber } from './options.ts';
-import { print, printPart, printText, tell } from './output.ts';
-import type { Program } from './program.ts';
+import { Option } from 'commander';
+import { describeGivenTemplate } from '../../data/conversation-tokenizer.ts';
+import type { Message } from '../../data/rows.ts';
+import { RequestError } from '../../errors.ts';
+import { describeSampling, modelSampling } from '../../generation/model-sampling.ts';
+import type { Sampling } from '../../generation/sampler.ts';
+import { type GeneratedText, streamText, type TextPrompt } from '../../generation/text.ts';
+import type { AddCommand } from '../command.ts';
+import { addMachineOptions, type MachineFlags, modelDirectory, withModel } from '../model.ts';
+import { fraction, jsonOption, positive, share, temperature, wholeNumber } from '../options.ts';
+import { print, printPart, printText, tell } from '../output.ts';
 
 interface GenerateFlags extends MachineFlags, Partial<Sampling> {
   prompt?: string;
@@ -23,7 +23,7 @@ interface GenerateFlags extends MachineFlags, Partial<Sampling> {
 /** For models that say nothing of sampling. */
 const usual: Sampling = { repetitionPenalty: 1, temperature: 0.8, topK: 0, topP: 0.95, minP: 0 };
 
-export function addGenerateCommand(parent: Command, { action }: Program): void {
+export const addGenerateCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('generate')
     .summary('continue a text or answer a message')
@@ -58,7 +58,7 @@ export function addGenerateCommand(parent: Command, { action }: Program): void {
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string, flags: GenerateFlags) => run(model, flags)));
-}
+};
 
 async function run(path: string, flags: GenerateFlags): Promise<number> {
   const directory = modelDirectory(path);

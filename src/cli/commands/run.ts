@@ -1,22 +1,19 @@
 import { availableParallelism } from 'node:os';
-import { relative, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
-import { type Contents, contentsBelow } from '../pipeline/contents.ts';
-import type { NodeOutcome } from '../pipeline/executors/executor.ts';
-import type { NodeStatus } from '../pipeline/node-folder.ts';
-import { parsePipeline } from '../pipeline/pipeline-file.ts';
-import { makePlan, type Plan, planDocument } from '../pipeline/plan.ts';
-import { readPipelineText, recipeNames } from '../pipeline/recipes.ts';
-import { type PlanRun, runPlan } from '../pipeline/run-plan.ts';
-import { requirePipelineFolder, selectNodes } from '../pipeline/selection.ts';
-import type { Stage } from '../stages/stage.ts';
-import { firstAvailable } from '../tensor/backends/open.ts';
-import { duration } from './duration.ts';
-import { jsonOption, wholeNumber } from './options.ts';
-import { print, tell } from './output.ts';
-import type { Program } from './program.ts';
-import { openProgress, type Progress } from './progress.ts';
-import { table } from './table.ts';
+import { relative } from 'node:path';
+import { Option } from 'commander';
+import type { NodeOutcome } from '../../pipeline/executors/executor.ts';
+import type { Plan } from '../../pipeline/plan.ts';
+import { recipeNames } from '../../pipeline/recipes.ts';
+import { type PlanRun, runPlan } from '../../pipeline/run-plan.ts';
+import { selectNodes } from '../../pipeline/selection.ts';
+import { firstAvailable } from '../../tensor/backends/open.ts';
+import { type AddCommand, type Program, typed } from '../command.ts';
+import { duration } from '../duration.ts';
+import { jsonOption, setOption, wholeNumber } from '../options.ts';
+import { print, tell } from '../output.ts';
+import { planJson, planOf, planTable } from '../plan-view.ts';
+import { openProgress, type Progress } from '../progress.ts';
+import { table } from '../table.ts';
 
 interface RunFlags {
   set: string[];
@@ -29,13 +26,13 @@ interface RunFlags {
   json: boolean;
 }
 
-export function addRunCommand(parent: Command, program: Program): void {
+export const addRunCommand: AddCommand = (parent, program) => {
   const command = parent
     .command('run')
     .summary('run a shipped pipeline by name, or your own file')
     .description('Run a shipped pipeline by name, or your own file. Finished nodes are not run again.')
     .argument('<pipeline>', 'name of a shipped pipeline, such as quickstart, or a YAML file')
-    .option('--set <path=value...>', 'set a parameter or any key, such as stages.sft.lr=1e-4', collect, [])
+    .addOption(setOption())
     .option('--only <stages...>', 'run only these stages')
     .option('--start-at <stage>', 'run this stage and those after it')
     .option('--dry-run', 'check everything and show the plan without running it', false)
@@ -45,7 +42,7 @@ export function addRunCommand(parent: Command, program: Program): void {
     .addHelpText('after', () => `\nRecipes: ${recipeNames().join(', ')}`)
     .action(program.action((name: string, flags: RunFlags) => run(name, flags, program)));
   if (program.executors.length > 1) command.addOption(executorOption(program.executors));
-}
+};
 
 /** Asked for only where there is a choice. */
 function executorOption([first, ...others]: Program['executors']): Option {
@@ -96,48 +93,6 @@ async function run(name: string, flags: RunFlags, program: Program): Promise<num
   return done.status;
 }
 
-/** The plan of a pipeline as flags ask for it, and what would replace it; everything wrong is a RequestError. */
-export async function planOf(
-  name: string,
-  flags: Pick<RunFlags, 'set' | 'out'>,
-  stages: readonly Stage[],
-): Promise<{ plan: Plan; contents: Contents; withoutCompiler: string | undefined }> {
-  const { text, file } = await readPipelineText(name);
-  const pipeline = parsePipeline(text, file, flags.set);
-  const baseDirectory = process.cwd();
-  const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
-  const contents = contentsBelow(baseDirectory);
-  const plan = await makePlan(pipeline, { stages, directory, baseDirectory, contents });
-  await requirePipelineFolder(plan);
-  return { plan, contents, withoutCompiler: pipeline.withoutCompiler };
-}
-
-/** A repeatable option that also takes several values at once. */
-export function collect(value: string, previous: string[]): string[] {
-  return [...previous, value];
-}
-
-export function planTable(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): string {
-  const rows = plan.nodes.map(({ job, inputs }) => {
-    const status = statuses.get(job.id);
-    return [job.id, job.run, status ? statusText[status] : 'not selected', inputs.join(', ')];
-  });
-  return `${table(['node', 'runs', 'status', 'reads'], rows)}\nin ${plan.directory}`;
-}
-
-export function planJson(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): Record<string, unknown> {
-  const { pipeline, nodes } = planDocument(plan);
-  const withStatus = nodes.map((node) => ({ ...node, status: statuses.get(node.id) ?? 'not selected' }));
-  return { pipeline, directory: plan.directory, nodes: withStatus };
-}
-
-const statusText: Readonly<Record<NodeStatus, string>> = {
-  new: 'to run',
-  begun: 'to go on with',
-  finished: 'finished',
-  superseded: 'to run; the old result is kept',
-};
-
 const outcomeText: Partial<Record<NodeOutcome['status'], string>> = {
   finished: 'finished before',
   unselected: 'not selected',
@@ -178,10 +133,5 @@ function tellHowToGoOn(progress: Progress, { status, outcomes }: PlanRun, argv: 
   const failed = outcomes.filter((outcome) => outcome.status === 'failed').length;
   const what = failed > 0 ? `${failed} failed` : 'stopped, and what was done is saved';
   progress.say(`mixtune: ${what}; exit status ${status}`);
-  progress.say(`  → to continue: mixtune ${argv.map(quoted).join(' ')}`);
-}
-
-/** An argument as a shell takes it. */
-export function quoted(argument: string): string {
-  return /^[\w./:=@%+,-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+  progress.say(`  → to continue: ${typed({ argv })}`);
 }

@@ -1,14 +1,13 @@
-import type { Command } from 'commander';
-import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../checkpoint/inspect.ts';
-import { statsOf } from '../files.ts';
-import { describeNorm } from '../model/norm.ts';
-import { modelDirectory } from './model.ts';
-import { jsonOption } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
-import { table } from './table.ts';
+import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../../checkpoint/inspect.ts';
+import { statsOf } from '../../files.ts';
+import { describeNorm } from '../../model/norm.ts';
+import type { AddCommand } from '../command.ts';
+import { modelDirectory } from '../model.ts';
+import { jsonOption } from '../options.ts';
+import { print } from '../output.ts';
+import { table } from '../table.ts';
 
-export function addInspectCommand(parent: Command, { action }: Program): void {
+export const addInspectCommand: AddCommand = (parent, { action }) => {
   parent
     .command('inspect')
     .summary('show what a model directory or safetensors file holds')
@@ -23,7 +22,7 @@ export function addInspectCommand(parent: Command, { action }: Program): void {
         return 0;
       }),
     );
-}
+};
 
 function describe(found: FileInspection | ModelInspection): string {
   const tensors = found.tensors.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`]);

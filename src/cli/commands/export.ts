@@ -1,15 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
-import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
-import { RequestError } from '../errors.ts';
-import { requireWritable } from '../pipeline/node-folder.ts';
-import { overlapProblem } from '../pipeline/output-check.ts';
-import { type ExportConfig, exportSchema, exportStage } from '../stages/export.ts';
-import { readableModel } from './model.ts';
-import { jsonOption } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
+import { Option } from 'commander';
+import { writeDirectoryAtomically } from '../../checkpoint/atomic.ts';
+import { RequestError } from '../../errors.ts';
+import { requireWritable } from '../../pipeline/node-folder.ts';
+import { overlapProblem } from '../../pipeline/output-check.ts';
+import { type ExportConfig, exportSchema, exportStage } from '../../stages/export.ts';
+import type { AddCommand } from '../command.ts';
+import { readableModel } from '../model.ts';
+import { jsonOption } from '../options.ts';
+import { print } from '../output.ts';
 
 interface ExportFlags extends Pick<ExportConfig, 'dtype'> {
   out: string;
@@ -17,7 +17,7 @@ interface ExportFlags extends Pick<ExportConfig, 'dtype'> {
 }
 
 /** `export` by itself: the model directory is exactly `--out`. */
-export function addExportCommand(parent: Command, { action }: Program): void {
+export const addExportCommand: AddCommand = (parent, { action }) => {
   const { dtype } = exportSchema.shape;
   parent
     .command('export')
@@ -44,4 +44,4 @@ export function addExportCommand(parent: Command, { action }: Program): void {
         return 0;
       }),
     );
-}
+};

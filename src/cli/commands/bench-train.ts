@@ -1,11 +1,10 @@
-import type { Command } from 'commander';
-import { operationShares } from '../evaluation/operation-costs.ts';
-import { measureRoofline } from '../evaluation/roofline.ts';
-import { trainingSpeed } from '../evaluation/training-speed.ts';
-import { addBenchOptions, type BenchFlags, percent, profileTable, withBenchModel } from './bench-model.ts';
-import { wholeNumber } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
+import { operationShares } from '../../speed/operation-costs.ts';
+import { measureRoofline } from '../../speed/roofline.ts';
+import { trainingSpeed } from '../../speed/training-speed.ts';
+import { addBenchOptions, type BenchFlags, percent, profileTable, withBenchModel } from '../bench-model.ts';
+import type { AddCommand } from '../command.ts';
+import { wholeNumber } from '../options.ts';
+import { print } from '../output.ts';
 
 interface TrainFlags extends BenchFlags {
   batch: number;
@@ -14,7 +13,7 @@ interface TrainFlags extends BenchFlags {
   recompute: boolean;
 }
 
-export function addBenchTrainCommand(parent: Command, { action }: Program): void {
+export const addBenchTrainCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('train')
     .summary('time training steps on random tokens')
@@ -24,7 +23,7 @@ export function addBenchTrainCommand(parent: Command, { action }: Program): void
     .option('--steps <number>', 'timed steps', wholeNumber(1), 5)
     .option('--recompute', 'recompute layers in the backward pass', false);
   addBenchOptions(command).action(action((model: string | undefined, flags: TrainFlags) => run(model, flags)));
-}
+};
 
 async function run(path: string | undefined, flags: TrainFlags): Promise<number> {
   const { batch, length, recompute, threads, profile, json } = flags;

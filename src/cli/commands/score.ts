@@ -1,20 +1,19 @@
-import type { Command } from 'commander';
-import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
-import { serves } from '../data/dataset.ts';
-import { checkSequences, type EncodedSequence } from '../data/encode.ts';
-import { encodeConversations, encodePairs } from '../data/preflight.ts';
-import { type ReliabilityBin, reliability, rewardMeasures } from '../evaluation/reward.ts';
-import { heldOutRows } from '../evaluation/tasks.ts';
-import { releaseModel } from '../model/model.ts';
-import { openBackend } from '../tensor/backends/open.ts';
-import { loadTokenizer } from '../tokenizer/open.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { rewardScores, scoredText } from '../training/reward.ts';
-import { addMachineOptions, type MachineFlags, machineOf, readableModel } from './model.ts';
-import { jsonOption, wholeNumber } from './options.ts';
-import { print, tell } from './output.ts';
-import type { Program } from './program.ts';
-import { table } from './table.ts';
+import { loadRewardModel, type RewardModel } from '../../checkpoint/reward-model.ts';
+import { serves } from '../../data/dataset.ts';
+import { checkSequences, type EncodedSequence } from '../../data/encode.ts';
+import { encodeConversations, encodePairs } from '../../data/preflight.ts';
+import { type ReliabilityBin, reliability, rewardMeasures } from '../../evaluation/reward.ts';
+import { heldOutRows } from '../../evaluation/tasks.ts';
+import { releaseModel } from '../../model/model.ts';
+import { openBackend } from '../../tensor/backends/open.ts';
+import { loadTokenizer } from '../../tokenizer/open.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { rewardScores, scoredText } from '../../training/reward.ts';
+import type { AddCommand } from '../command.ts';
+import { addMachineOptions, type MachineFlags, machineOf, readableModel } from '../model.ts';
+import { jsonOption, wholeNumber } from '../options.ts';
+import { print, tell } from '../output.ts';
+import { table } from '../table.ts';
 
 interface ScoreFlags extends MachineFlags {
   data: string;
@@ -33,7 +32,7 @@ interface ScoredConversations {
   mean: number;
 }
 
-export function addScoreCommand(parent: Command, { action }: Program): void {
+export const addScoreCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('score')
     .summary('score answers with a reward model')
@@ -46,7 +45,7 @@ export function addScoreCommand(parent: Command, { action }: Program): void {
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string, flags: ScoreFlags) => run(model, flags)));
-}
+};
 
 async function run(path: string, flags: ScoreFlags): Promise<number> {
   const directory = await readableModel(path);

@@ -1,11 +1,10 @@
-import type { Command } from 'commander';
-import { generationSpeed } from '../evaluation/generation-speed.ts';
-import { operationShares } from '../evaluation/operation-costs.ts';
-import { measureRoofline } from '../evaluation/roofline.ts';
-import { addBenchOptions, type BenchFlags, profileTable, withBenchModel } from './bench-model.ts';
-import { wholeNumber } from './options.ts';
-import { print } from './output.ts';
-import type { Program } from './program.ts';
+import { generationSpeed } from '../../speed/generation-speed.ts';
+import { operationShares } from '../../speed/operation-costs.ts';
+import { measureRoofline } from '../../speed/roofline.ts';
+import { addBenchOptions, type BenchFlags, profileTable, withBenchModel } from '../bench-model.ts';
+import type { AddCommand } from '../command.ts';
+import { wholeNumber } from '../options.ts';
+import { print } from '../output.ts';
 
 interface GenerateFlags extends BenchFlags {
   batch: number;
@@ -14,7 +13,7 @@ interface GenerateFlags extends BenchFlags {
   rounds: number;
 }
 
-export function addBenchGenerateCommand(parent: Command, { action }: Program): void {
+export const addBenchGenerateCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('generate')
     .summary('time generation from random prompts')
@@ -24,7 +23,7 @@ export function addBenchGenerateCommand(parent: Command, { action }: Program): v
     .option('--new-tokens <number>', 'tokens generated for each', wholeNumber(1), 64)
     .option('--rounds <number>', 'timed runs', wholeNumber(1), 3);
   addBenchOptions(command).action(action((model: string | undefined, flags: GenerateFlags) => run(model, flags)));
-}
+};
 
 async function run(path: string | undefined, flags: GenerateFlags): Promise<number> {
   const { batch, promptTokens, newTokens, threads, profile, json } = flags;

@@ -1,0 +1,48 @@
+import { resolve } from 'node:path';
+import { type Contents, contentsBelow } from '../pipeline/contents.ts';
+import type { NodeStatus } from '../pipeline/node-folder.ts';
+import { parsePipeline } from '../pipeline/pipeline-file.ts';
+import { makePlan, type Plan, planDocument } from '../pipeline/plan.ts';
+import { readPipelineText } from '../pipeline/recipes.ts';
+import { requirePipelineFolder } from '../pipeline/selection.ts';
+import type { Stage } from '../stages/stage.ts';
+import { table } from './table.ts';
+
+/** The plan of a pipeline as flags ask for it, and what would replace it; everything wrong is a RequestError. */
+export async function planOf(
+  name: string,
+  flags: { set: readonly string[]; out?: string },
+  stages: readonly Stage[],
+): Promise<{ plan: Plan; contents: Contents; withoutCompiler: string | undefined }> {
+  const { text, file } = await readPipelineText(name);
+  const pipeline = parsePipeline(text, file, flags.set);
+  const baseDirectory = process.cwd();
+  const directory = resolve(flags.out ?? `checkpoints/${pipeline.name}`);
+  const contents = contentsBelow(baseDirectory);
+  const plan = await makePlan(pipeline, { stages, directory, baseDirectory, contents });
+  await requirePipelineFolder(plan);
+  return { plan, contents, withoutCompiler: pipeline.withoutCompiler };
+}
+
+/** What would run, for people. */
+export function planTable(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): string {
+  const rows = plan.nodes.map(({ job, inputs }) => {
+    const status = statuses.get(job.id);
+    return [job.id, job.run, status ? statusText[status] : 'not selected', inputs.join(', ')];
+  });
+  return `${table(['node', 'runs', 'status', 'reads'], rows)}\nin ${plan.directory}`;
+}
+
+/** What would run, for programs. */
+export function planJson(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): Record<string, unknown> {
+  const { pipeline, nodes } = planDocument(plan);
+  const withStatus = nodes.map((node) => ({ ...node, status: statuses.get(node.id) ?? 'not selected' }));
+  return { pipeline, directory: plan.directory, nodes: withStatus };
+}
+
+const statusText: Readonly<Record<NodeStatus, string>> = {
+  new: 'to run',
+  begun: 'to go on with',
+  finished: 'finished',
+  superseded: 'to run; the old result is kept',
+};
