@@ -54,6 +54,17 @@ async function lossAndGradients(backend: Backend, { rows, hidden, vocabulary, pe
   return { loss, dx: dx!, dHead: dHead! };
 }
 
+const oracle = new PortableBackend('f64');
+const expectations = new Map<string, ReturnType<typeof lossAndGradients>>();
+
+/** What a shape gives in float64, computed once for all precisions. */
+function expectedOf(shape: Shape, passes: number): ReturnType<typeof lossAndGradients> {
+  const key = JSON.stringify(shape);
+  const known = expectations.get(key) ?? lossAndGradients(oracle, shape, passes);
+  expectations.set(key, known);
+  return known;
+}
+
 describe.runIf(available)('cross-entropy with its backward pass', () => {
   describe.each([
     { precision: 'f32', bound: 3e-6 },
@@ -64,16 +75,15 @@ describe.runIf(available)('cross-entropy with its backward pass', () => {
       { rows: 7, hidden: 16, vocabulary: 33 },
       { rows: 131, hidden: 48, vocabulary: 517 },
       { rows: 20, hidden: 24, vocabulary: 9001 },
-      { rows: 1500, hidden: 8, vocabulary: 32001 },
+      { rows: 1500, hidden: 8, vocabulary: 6001 },
       // Exponentials that refer to the first tokens' logits would overflow.
       { rows: 9, hidden: 8, vocabulary: 120, peak: 60 },
       { rows: 9, hidden: 8, vocabulary: 120, peak: 400 },
     ])('$rows rows of $hidden, vocabulary $vocabulary, equal float64', async (shape) => {
-      const oracle = new PortableBackend('f64');
       const backend = await createNativeBackend({ precision });
       // Twice, so that the second pass adds to what the first one wrote.
       const passes = shape.rows > 1000 ? 1 : 2;
-      const expected = await lossAndGradients(oracle, shape, passes);
+      const expected = await expectedOf(shape, passes);
       const actual = await lossAndGradients(backend, shape, passes);
       const used = backend.memory().used;
       await backend.dispose();
