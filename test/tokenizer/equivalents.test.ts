@@ -12,7 +12,7 @@ const fixture = (name: string): Json & { model: Json & { vocab: Json }; added_to
 const open = (json: object): Tokenizer =>
   openTokenizer(new Map([['tokenizer.json', Buffer.from(JSON.stringify(json))]]));
 
-const texts = [...hardTexts, ...randomTexts(600, 3)];
+const texts = [...hardTexts, ...randomTexts(200, 3)];
 const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
 const gpt2 = { ...bytes, use_regex: true };
 const sequence = (...pretokenizers: object[]) => ({ type: 'Sequence', pretokenizers });

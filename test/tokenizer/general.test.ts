@@ -8,7 +8,7 @@ import { comparableSpan, inOrder, oracle, uncovered } from './oracle.ts';
 
 const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'fixtures', name), 'utf8');
 const lines = fixture('text.txt').match(/[^\n]*\n/g)!;
-const texts = [...hardTexts, ...randomTexts(2000, 1), ...lines];
+const texts = [...hardTexts, ...randomTexts(1000, 1), ...lines];
 
 function llama2WithNormalizedWord(): string {
   const json = JSON.parse(fixture('llama2.json'));
