@@ -1,22 +1,21 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { recoverDirectory } from '../../src/checkpoint/atomic.ts';
 import { readManifest, verifyManifest } from '../../src/checkpoint/manifest.ts';
 import { temporaryFolder } from './temporary.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+const built = (module: string): URL => new URL(`../../dist/${module}`, import.meta.url);
 
 /** Writes `final` over and over, with a dot for each time; each directory holds one number in several files. */
 const writer = `
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDirectoryAtomically } from './compiled/checkpoint/atomic.js';
-import { writeManifest } from './compiled/checkpoint/manifest.js';
+import { writeDirectoryAtomically } from '${built('checkpoint/atomic.js')}';
+import { writeManifest } from '${built('checkpoint/manifest.js')}';
 const [final, first] = process.argv.slice(2);
 for (let round = Number(first); ; round++) {
   await writeDirectoryAtomically(final, async (temporary) => {
@@ -29,35 +28,12 @@ for (let round = Number(first); ; round++) {
 
 test('a directory is whole whenever its writer is killed', async () => {
   const folder = await temporaryFolder();
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const options = [
-    '--rootDir',
-    'src',
-    '--outDir',
-    join(folder, 'compiled'),
-    '--module',
-    'nodenext',
-    '--target',
-    'es2023',
-  ];
-  const files = ['src/checkpoint/atomic.ts', 'src/checkpoint/manifest.ts'];
-  const flags = [
-    '--types',
-    'node',
-    '--strict',
-    '--skipLibCheck',
-    '--rewriteRelativeImportExtensions',
-    '--ignoreConfig',
-  ];
-  await promisify(execFile)(process.execPath, [tsc, ...options, ...flags, ...files], { cwd: root });
-  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-  await writeFile(join(folder, 'writer.js'), writer);
-  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  await writeFile(join(folder, 'writer.mjs'), writer);
   const final = join(folder, 'final');
 
   let newest = -1;
   for (let kill = 0; kill < 12; kill++) {
-    const child = spawn(process.execPath, [join(folder, 'writer.js'), final, String(newest + 1)], { stdio: 'pipe' });
+    const child = spawn(process.execPath, [join(folder, 'writer.mjs'), final, String(newest + 1)], { stdio: 'pipe' });
     await once(child.stdout, 'data');
     await pause(40 + 7 * kill);
     child.kill('SIGKILL');
