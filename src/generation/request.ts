@@ -1,5 +1,3 @@
-import { z } from 'zod';
-import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { Sampling } from '../tensor/backends/kernels/sampling.ts';
 
@@ -44,24 +42,38 @@ export interface RequestBounds {
   capacity: number;
 }
 
-const settings = z.looseObject({
-  maxNewTokens: z.int().nonnegative(),
-  sampling: z.strictObject({
-    repetitionPenalty: z.number().positive(),
-    temperature: z.number().nonnegative(),
-    topK: z.int().nonnegative(),
-    topP: z.number().positive().max(1),
-    minP: z.number().nonnegative().max(1),
-  }),
-  seed: z.int().nonnegative(),
-  index: z.int().nonnegative(),
-});
+/** What a number has to be. Told by hand: a schema would take longer than a small model's step. */
+interface Rule {
+  holds(value: number): boolean;
+  expected: string;
+}
+
+const whole: Rule = { holds: (x) => Number.isInteger(x) && x >= 0, expected: 'a whole number of at least 0' };
+const samplingRules: Record<keyof Sampling, Rule> = {
+  repetitionPenalty: { holds: (x) => x > 0 && x < Number.POSITIVE_INFINITY, expected: 'a number above 0' },
+  temperature: { holds: (x) => x >= 0 && x < Number.POSITIVE_INFINITY, expected: 'a number of at least 0' },
+  topK: whole,
+  topP: { holds: (x) => x > 0 && x <= 1, expected: 'a number above 0 and up to 1' },
+  minP: { holds: (x) => x >= 0 && x <= 1, expected: 'a number from 0 to 1' },
+};
 
 /** @throws RequestError where a request cannot be computed as it is */
 export function checkRequest(request: WholeRequest, bounds: RequestBounds): void {
-  const { problems } = validate(settings, request, { where: (path) => path.join('.') });
-  const found = [...problems, ...promptProblems(request, bounds)];
-  if (found.length > 0) throw new RequestError(found);
+  const { maxNewTokens, seed, index, sampling } = request;
+  const problems = [
+    ...Object.entries({ maxNewTokens, seed, index }).flatMap(([key, value]) => problemOf(key, value, whole)),
+    ...Object.entries(samplingRules).flatMap(([key, rule]) =>
+      problemOf(`sampling.${key}`, sampling[key as keyof Sampling], rule),
+    ),
+    ...promptProblems(request, bounds),
+  ];
+  if (problems.length > 0) throw new RequestError(problems);
+}
+
+function problemOf(where: string, value: number, { holds, expected }: Rule): Problem[] {
+  return typeof value === 'number' && holds(value)
+    ? []
+    : [{ where, message: `found ${String(value)}, expected ${expected}` }];
 }
 
 function promptProblems(
