@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, it } from 'vitest';
+import { stages } from '../src/stages/index.ts';
 
 const source = resolve(import.meta.dirname, '../src');
 
@@ -99,6 +100,13 @@ it('lists every command, none of which imports another', () => {
   expect(commands.length).toBeGreaterThan(10);
   expect(commands.sort()).toEqual(inFolder.sort());
   expect(importing).toEqual([]);
+});
+
+it('names no single stage where all stages are run and recorded', () => {
+  const named = new RegExp(`(['"\`])(${stages.map(({ name }) => name).join('|')})\\1`);
+  const general = files.filter((file) => ['pipeline', 'runs'].includes(topOf(file)));
+  expect(general.length).toBeGreaterThan(40);
+  expect(general.filter((file) => named.test(readFileSync(join(source, file), 'utf8')))).toEqual([]);
 });
 
 /** Folders of the engine, highest first: src/native/README.md says what each holds. */

@@ -2,6 +2,8 @@ declare module 'zod' {
   interface GlobalMeta {
     /** Of a key that can be given in vain: when it has an effect. */
     condition?: Condition | undefined;
+    /** False for a key that decides what is said and kept meanwhile, or how it is computed, and not what comes out. */
+    changesResult?: false;
   }
 }
 

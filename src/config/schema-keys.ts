@@ -15,6 +15,8 @@ export interface SchemaKey {
   type: string;
   /** When it has an effect, where that is not always. */
   condition?: Condition;
+  /** Whether another value comes to another result. */
+  changesResult: boolean;
 }
 
 interface JsonSchema {
@@ -41,14 +43,14 @@ export function schemaKeys(schema: z.ZodType): SchemaKey[] {
     kind: kindOf(property),
     ...(property.enum ? { values: property.enum.map(String) } : {}),
     type: typeName(property),
-    ...conditionOf(own(shape, name)),
+    ...metaOf(own(shape, name)),
   }));
 }
 
 const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
-function conditionOf(key: z.core.$ZodType | undefined): Pick<SchemaKey, 'condition'> {
-  const condition = key && z.globalRegistry.get(key)?.condition;
-  return condition ? { condition } : {};
+function metaOf(key: z.core.$ZodType | undefined): Pick<SchemaKey, 'condition' | 'changesResult'> {
+  const { condition, changesResult = true } = (key && z.globalRegistry.get(key)) ?? {};
+  return { ...(condition ? { condition } : {}), changesResult };
 }
 
 /** The keys of an object schema, whatever is done before it is parsed and after. */

@@ -48,7 +48,7 @@ export interface KeyParts {
   /** Left out where only the work counts, whatever computes it. */
   machine?: Machine;
   seed: number | undefined;
-  /** Resolved, without the keys that name inputs and datasets. */
+  /** The resolved keys that decide the result, without those that name inputs and datasets. */
   config: Readonly<Record<string, unknown>>;
   datasets: Readonly<Record<string, readonly string[]>>;
   inputs: Readonly<Record<string, readonly string[]>>;
@@ -56,16 +56,12 @@ export interface KeyParts {
   files?: Readonly<Record<string, string>>;
 }
 
-/** Keys that decide what is said and kept while a stage runs, or how it computes, and not what comes out. */
-const withoutEffect = new Set(['saveEvery', 'sampleEvery', 'logEvery', 'sinkingSteps', 'recompute']);
-
 /** Raised where the same config comes to another result than before; part of every content key. */
 const resultVersion = 2;
 
 /** SHA-256 of everything that decides a node's result. */
 export function contentKey(parts: KeyParts): string {
-  const config = Object.fromEntries(Object.entries(parts.config).filter(([key]) => !withoutEffect.has(key)));
-  const text = JSON.stringify(sorted({ format: formatVersion, results: resultVersion, ...parts, config }));
+  const text = JSON.stringify(sorted({ format: formatVersion, results: resultVersion, ...parts }));
   return createHash('sha256').update(text).digest('hex');
 }
 

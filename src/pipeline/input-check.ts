@@ -2,7 +2,7 @@ import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { chatRenderer } from '../data/template.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import type { InputKind } from '../stages/stage.ts';
+import { type InputKind, inputKinds } from '../stages/stage.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function inputProblems(
       return undefined;
     }
   };
-  const model = kind === 'tokenizer' ? undefined : await gather(() => readModelDirectory(directory));
+  const model = inputKinds[kind].isModel ? await gather(() => readModelDirectory(directory)) : undefined;
   const tokenizer = await gather(() => loadTokenizer(directory));
   if (tokenizer && model) await gather(() => checkTokenIds([], tokenizer, model.config.vocabSize));
   if (tokenizer && writesConversations) await gather(() => chatRenderer(tokenizer));

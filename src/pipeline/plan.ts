@@ -86,16 +86,11 @@ function spreadOf(own: readonly StageVersion[], spreads: ReadonlyMap<string, Spr
   );
   const byVariant =
     own.some(({ variant }) => variant !== undefined) || read.some(({ variants }) => variants[0] !== undefined);
-  const bySeed = own.some(({ stage }) => drawsNumbers(stage)) || read.some(({ seeds }) => seeds.length > 1);
+  const bySeed = own.some(({ stage }) => stage.isRandom) || read.some(({ seeds }) => seeds.length > 1);
   return {
     variants: byVariant ? Object.keys(pipeline.variants) : [undefined],
     seeds: bySeed ? pipeline.seeds : pipeline.seeds.slice(0, 1),
   };
-}
-
-/** A stage whose state is worth saving trains, and what trains draws random numbers. */
-function drawsNumbers(stage: Stage): boolean {
-  return stage.save !== undefined;
 }
 
 async function makeNode(
@@ -134,8 +129,8 @@ async function makeNode(
   }
   const work = {
     run: stage.name,
-    seed: drawsNumbers(stage) ? seed : undefined,
-    config: withoutKeys(config, [...Object.keys(inputs), ...Object.keys(stage.datasets)]),
+    seed: stage.isRandom ? seed : undefined,
+    config: decidingKeys(stage, config),
     datasets,
     inputs: mapValues(inputs, ({ key }) => key),
     ...(Object.keys(files).length > 0 ? { files } : {}),
@@ -211,9 +206,14 @@ async function resolveInput(
   });
 }
 
-/** Names of stages and files do not decide a result, what they lead to does. */
-function withoutKeys(config: PlanNode['config'], keys: readonly string[]): PlanNode['config'] {
-  return Object.fromEntries(Object.entries(config).filter(([key]) => !keys.includes(key)));
+/** Keys whose values decide the result. Names of stages and files do not: what they lead to does. */
+export function decidingKeys(
+  { schema, inputs, datasets }: Pick<Stage, 'schema' | 'inputs' | 'datasets'>,
+  config: PlanNode['config'],
+): PlanNode['config'] {
+  const idle = schemaKeys(schema).flatMap(({ name, changesResult }) => (changesResult ? [] : [name]));
+  const others = new Set([...idle, ...Object.keys(inputs), ...Object.keys(datasets)]);
+  return Object.fromEntries(Object.entries(config).filter(([key]) => !others.has(key)));
 }
 
 function mapValues<A, B>(lists: Readonly<Record<string, readonly A[]>>, map: (item: A) => B): Record<string, B[]> {

@@ -93,8 +93,7 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
       owed: undefined,
     };
     try {
-      // What trains has read everything by now.
-      if (stage.save) await requireUntouched();
+      if (stage.readsOnOpen) await requireUntouched();
       await beginLog(session, saved, explanation);
       const early = await stoppedEarly(options, saved);
       if (early) return early;
@@ -250,7 +249,7 @@ async function finish(session: Session, result: Readonly<Record<string, unknown>
   if (!isDue(cadence.evalEvery, step)) await evaluate(session);
   await writeResult(session, { isLastState: !(await goBackToBest(session)) });
   if (!isDue(cadence.sampleEvery, step)) await sample(session);
-  if (!session.stage.save) await session.checkReads();
+  if (!session.stage.readsOnOpen) await session.checkReads();
   const seconds = await sealResult(session, result);
   return { status: 'done', step, seconds, result };
 }

@@ -57,7 +57,7 @@ export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<Plan
   const outcomes = await execute(plan, { ...options, stop, running });
   const report = await writtenReport(plan.directory, options.warn, () => stop.reason !== undefined);
   const seconds = (performance.now() - begun) / 1000;
-  const status = statusOf(outcomes, stop.reason);
+  const status = exitStatusOf(outcomes, stop.reason);
   return { outcomes, seconds, report, stopped: stop.reason, status: status === 0 && !report ? 1 : status };
 }
 
@@ -87,7 +87,7 @@ async function writtenReport(directory: string, warn: Warn, isHurried: () => boo
  * Failures come first; nodes that were all refused make the whole request a wrong one. A stop counts only where it cut
  * something short, and one that was sent to a child alone counts as well.
  */
-export function statusOf(outcomes: readonly NodeOutcome[], stopped: StopReason | undefined): number {
+export function exitStatusOf(outcomes: readonly NodeOutcome[], stopped: StopReason | undefined): number {
   const failed = outcomes.filter(({ status }) => status === 'failed');
   if (failed.length > 0) return failed.every(({ exitCode }) => exitCode === 2) ? 2 : 1;
   const child = outcomes.find(({ status }) => status === 'stopped');

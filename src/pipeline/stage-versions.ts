@@ -5,7 +5,7 @@ import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { Machine } from '../runs/machine.ts';
-import type { DatasetSource, InputKind, ResultKind, Stage } from '../stages/stage.ts';
+import { type DatasetSource, type Stage, serves } from '../stages/stage.ts';
 import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
 import { inputProblems } from './input-check.ts';
@@ -217,10 +217,6 @@ function readReferences(
     });
   }
   return { references, problems };
-}
-
-function serves(made: ResultKind, wanted: InputKind): boolean {
-  return made === wanted || (wanted === 'tokenizer' && (made === 'model' || made === 'reward model'));
 }
 
 async function directoryProblems(

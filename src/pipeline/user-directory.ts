@@ -4,7 +4,7 @@ import { foreignDirectory, foreignPath } from '../checkpoint/foreign-directory.t
 import type { Problem } from '../errors.ts';
 import { statsOf } from '../files.ts';
 import { fileNames } from '../runs/file-names.ts';
-import type { InputKind } from '../stages/stage.ts';
+import { type InputKind, inputKinds } from '../stages/stage.ts';
 
 /** Does this text mean a directory rather than a stage? */
 export function looksLikePath(text: string, baseDirectory: string): boolean {
@@ -21,7 +21,7 @@ export function userDirectory(
   baseDirectory: string,
 ): { directory: string; problem?: undefined } | { problem: Problem } {
   const directory = resolve(baseDirectory, path);
-  const mark = kind === 'tokenizer' ? 'tokenizer.json' : 'config.json';
+  const { mark, isModel } = inputKinds[kind];
   if (!isDirectory(directory)) return { problem: notThere(path, directory, kind) };
   const found = [directory, join(directory, fileNames.final)].find((candidate) => existsSync(join(candidate, mark)));
   if (found) return { directory: found };
@@ -29,7 +29,7 @@ export function userDirectory(
     const hint = 'this run is not finished; run its command again to continue';
     return { problem: { message: `${path} holds no ${mark}`, hint } };
   }
-  if (kind === 'tokenizer') {
+  if (!isModel) {
     const hint = "a tokenizer directory in Hugging Face's layout is expected";
     return { problem: { message: `${path} holds no ${mark}`, hint } };
   }
@@ -38,9 +38,10 @@ export function userDirectory(
 }
 
 function notThere(path: string, directory: string, kind: InputKind): Problem {
-  if (kind !== 'tokenizer') return foreignPath(path, directory);
+  if (inputKinds[kind].isModel) return foreignPath(path, directory);
   const isThere = existsSync(directory);
-  if (isThere) return { message: `${path} is no directory`, hint: 'give the directory that holds tokenizer.json' };
+  if (isThere)
+    return { message: `${path} is no directory`, hint: `give the directory that holds ${inputKinds[kind].mark}` };
   return { message: `${path} does not exist`, hint: 'a tokenizer directory is expected' };
 }
 

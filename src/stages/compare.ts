@@ -65,6 +65,8 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   name: 'compare',
   summary: 'measure several models in the same way, for the report',
   schema: compareSchema,
+  isRandom: false,
+  readsOnOpen: false,
   inputs: {
     of: { kind: 'model', many: true },
     against: { kind: 'model', many: true, optional: true },

@@ -61,7 +61,8 @@ export const dpoSchema = z
       .int()
       .nonnegative()
       .default(20)
-      .describe('warn after this many consecutive steps with chosen answers less likely than at first; 0 = never'),
+      .describe('warn after this many consecutive steps with chosen answers less likely than at first; 0 = never')
+      .meta({ changesResult: false }),
     ...conversationOptions,
     ...trainingOptions({ epochs: 1, batchSize: 8, lr: 1e-5, warmup: 0.1, weightDecay: 0 }),
   })

@@ -90,6 +90,8 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
   name: 'dpo',
   summary: 'align a model to preferences, without a reward model',
   schema: dpoSchema,
+  isRandom: true,
+  readsOnOpen: true,
   inputs: { from: { kind: 'model' }, reference: { kind: 'model', optional: true } },
   result: 'model',
   datasets: { data: { use: ({ loss }) => (loss === 'kto' ? 'feedback' : 'preference') } },

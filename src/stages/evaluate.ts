@@ -144,6 +144,8 @@ export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   name: 'evaluate',
   summary: 'measure a model: perplexity, loss, multiple choice, exact match, preferences, win rate',
   schema: evaluateSchema,
+  isRandom: false,
+  readsOnOpen: false,
   inputs: {
     from: { kind: 'model' },
     against: { kind: 'model', optional: true },

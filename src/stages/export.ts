@@ -26,6 +26,8 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
   name: 'export',
   summary: 'write a model as a Hugging Face directory in f32, bf16 or f16',
   schema: exportSchema,
+  isRandom: false,
+  readsOnOpen: false,
   inputs: { from: { kind: 'model' } },
   result: 'model',
   datasets: {},

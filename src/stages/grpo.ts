@@ -107,6 +107,8 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   name: 'grpo',
   summary: 'align a model by rewarding several responses to each prompt relative to each other (GRPO)',
   schema: grpoSchema,
+  isRandom: true,
+  readsOnOpen: true,
   presets: grpoPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',

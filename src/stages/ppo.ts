@@ -220,6 +220,8 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   name: 'ppo',
   summary: 'align a model by rewarding its own responses, with a critic (PPO)',
   schema: ppoSchema,
+  isRandom: true,
+  readsOnOpen: true,
   presets: ppoPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',

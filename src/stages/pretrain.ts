@@ -98,6 +98,8 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   name: 'pretrain',
   summary: 'train a language model from scratch on text',
   schema: pretrainSchema,
+  isRandom: true,
+  readsOnOpen: true,
   inputs: { tokenizer: { kind: 'tokenizer' } },
   result: 'model',
   datasets: { data: { use: 'text' } },

@@ -84,6 +84,8 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
   name: 'reward',
   summary: 'train a reward model on preference pairs',
   schema: rewardSchema,
+  isRandom: true,
+  readsOnOpen: true,
   inputs: { from: { kind: 'model' } },
   result: 'reward model',
   datasets: { data: { use: 'preference' } },

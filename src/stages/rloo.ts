@@ -98,6 +98,8 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   name: 'rloo',
   summary: 'align a model by rewarding several responses to each prompt, without a critic (RLOO)',
   schema: rlooSchema,
+  isRandom: true,
+  readsOnOpen: true,
   presets: rlooPresets,
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',

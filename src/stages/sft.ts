@@ -76,6 +76,8 @@ export const sftStage: Stage<SftConfig, SftState> = {
   name: 'sft',
   summary: 'fine-tune a model on instructions or conversations',
   schema: sftSchema,
+  isRandom: true,
+  readsOnOpen: true,
   inputs: { from: { kind: 'model' } },
   result: 'model',
   datasets: { data: { use: 'messages' } },

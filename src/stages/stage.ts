@@ -59,10 +59,21 @@ export interface StageInput {
   seed?: number;
 }
 
-export type ResultKind = 'tokenizer' | 'model' | 'reward model' | 'measurements';
+/** What an input has to be, and by which file its directory is known. A tokenizer is also taken from a model. */
+export const inputKinds = {
+  tokenizer: { mark: 'tokenizer.json', isModel: false },
+  model: { mark: 'config.json', isModel: true },
+  'reward model': { mark: 'config.json', isModel: true },
+} as const;
 
-/** What an input has to be; a tokenizer is also taken from a model of either kind. */
-export type InputKind = Exclude<ResultKind, 'measurements'>;
+export type InputKind = keyof typeof inputKinds;
+
+export type ResultKind = InputKind | 'measurements';
+
+/** Whether what a stage makes can be read where an input of this kind is wanted. */
+export function serves(made: ResultKind, wanted: InputKind): boolean {
+  return made === wanted || (!inputKinds[wanted].isModel && made !== 'measurements');
+}
 
 export interface DatasetSource {
   /** Config key that names it. */
@@ -84,6 +95,10 @@ export interface Stage<
   /** One line for `--help`. */
   summary: string;
   schema: z.ZodType<Config>;
+  /** Whether it draws random numbers, so that another seed comes to another result. */
+  isRandom: boolean;
+  /** Whether `open` reads all that is ever read; of other stages, files have to stay as they are until the end. */
+  readsOnOpen: boolean;
   /** What the schema's key `preset` can name, where it has one. */
   presets?: Presets;
   /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */

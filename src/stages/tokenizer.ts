@@ -44,6 +44,8 @@ export const tokenizerStage: Stage<TokenizerConfig, TokenizerState> = {
   name: 'tokenizer',
   summary: 'train a byte-level BPE tokenizer on text',
   schema: tokenizerSchema,
+  isRandom: false,
+  readsOnOpen: false,
   inputs: {},
   result: 'tokenizer',
   datasets: { data: { use: 'text' } },

@@ -46,12 +46,16 @@ export function trainingOptions(defaults: {
     recompute: z
       .boolean()
       .default(false)
-      .describe('recompute layers in the backward pass: less memory for long sequences, steps a third slower'),
+      .describe('recompute layers in the backward pass: less memory for long sequences, steps a third slower')
+      .meta({ changesResult: false }),
     clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
     evalEvery: count().optional().describe('steps between evaluations').meta({ condition: heldOutRows }),
     evalRows: count().default(256).describe('most rows per evaluation').meta({ condition: heldOutRows }),
-    sampleEvery: count().optional().describe('steps between samples').meta({ condition: heldOutRows }),
-    saveEvery: count().optional().describe('steps between saved states'),
+    sampleEvery: count()
+      .optional()
+      .describe('steps between samples')
+      .meta({ condition: heldOutRows, changesResult: false }),
+    saveEvery: count().optional().describe('steps between saved states').meta({ changesResult: false }),
     best: z
       .string()
       .optional()

@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { contentKey, contentsBelow, type KeyParts } from '../../src/pipeline/contents.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
-import { makePlan, type PlanNode } from '../../src/pipeline/plan.ts';
+import { decidingKeys, makePlan, type PlanNode } from '../../src/pipeline/plan.ts';
 import { machineSchema } from '../../src/runs/machine.ts';
 import { stages as realStages } from '../../src/stages/index.ts';
 import type { Stage } from '../../src/stages/stage.ts';
@@ -52,12 +52,23 @@ describe('a content key', () => {
       for (const name of Object.keys(
         z.toJSONSchema(stage.schema, { io: 'input', unrepresentable: 'any' }).properties!,
       )) {
-        const key = (value: unknown) => contentKey({ ...parts, config: { [name]: value } });
+        const { schema } = stage;
+        const named = { schema, inputs: {}, datasets: {} };
+        const key = (value: unknown) => contentKey({ ...parts, config: decidingKeys(named, { [name]: value }) });
         const isIn = key('one') !== key('another');
         expect(isIn, name).toBe(!withoutEffect.includes(name));
       }
     },
   );
+
+  it('stays what it was where nothing that decides a result was changed', async () => {
+    const file = join(import.meta.dirname, 'fixtures', 'content-keys.yaml');
+    const pipeline = parsePipeline(await readFile(file, 'utf8'), file, []);
+    const options = { stages: realStages, directory: join(folder, 'out'), baseDirectory: folder };
+    const { nodes } = await makePlan(pipeline, { ...options, contents: contentsBelow(folder) });
+    const kept = JSON.parse(await readFile(file.replace('.yaml', '.json'), 'utf8'));
+    expect(Object.fromEntries(nodes.map(({ job: { id, key } }) => [id, key]))).toEqual(kept);
+  });
 
   it('does not depend on the order of keys', () => {
     expect(contentKey({ ...parts, config: { norm: { layers: 1, of: 'pre' }, lr: 1e-3 } })).toBe(contentKey(parts));

@@ -22,8 +22,8 @@ const keys = {
   sampleFails: z.boolean().default(false).describe('samples throw'),
   dieAt: z.int().optional().describe('step at which the process is killed'),
   evalEvery: z.int().optional().describe('steps between evaluations'),
-  sampleEvery: z.int().optional().describe('steps between samples'),
-  saveEvery: z.int().optional().describe('steps between saved states'),
+  sampleEvery: z.int().optional().describe('steps between samples').meta({ changesResult: false }),
+  saveEvery: z.int().optional().describe('steps between saved states').meta({ changesResult: false }),
   best: z
     .string()
     .optional()
@@ -41,6 +41,8 @@ const keys = {
 const count = {
   name: 'count',
   summary: 'draw numbers and add them up',
+  isRandom: true,
+  readsOnOpen: true,
   schema: z.strictObject({ ...keys, from: z.string().optional(), data: z.string().optional() }),
   inputs: { from: { kind: 'model', optional: true } },
   result: 'model',
@@ -99,6 +101,8 @@ const count = {
 const gather = {
   name: 'gather',
   summary: 'list what was counted',
+  isRandom: false,
+  readsOnOpen: false,
   schema: z.strictObject({ of: z.array(z.string()).describe('what to gather') }),
   inputs: { of: { kind: 'model', many: true } },
   result: 'measurements',

@@ -7,8 +7,9 @@ import { initialiseModel } from '../../src/model/initialise.ts';
 import { presetConfig } from '../../src/model/presets.ts';
 import { contentKey, contentsBelow } from '../../src/pipeline/contents.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
-import { makePlan, type Plan } from '../../src/pipeline/plan.ts';
+import { decidingKeys, makePlan, type Plan } from '../../src/pipeline/plan.ts';
 import { machineSchema } from '../../src/runs/machine.ts';
+import { dpoStage } from '../../src/stages/dpo.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import { stages } from './counter-stages.mjs';
@@ -104,7 +105,7 @@ describe('content keys', () => {
 
   it('do not depend on when the log warns of sinking answers', () => {
     const parts = { run: 'dpo', machine: machineSchema.parse({}), seed: 1, datasets: {}, inputs: {} };
-    const key = (config: Record<string, unknown>) => contentKey({ ...parts, config });
+    const key = (config: Record<string, unknown>) => contentKey({ ...parts, config: decidingKeys(dpoStage, config) });
     expect(key({ beta: 0.1, sinkingSteps: 5 })).toBe(key({ beta: 0.1, sinkingSteps: 20 }));
     expect(key({ beta: 0.2 })).not.toBe(key({ beta: 0.1 }));
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NodeOutcome } from '../../src/pipeline/executors/executor.ts';
-import { statusOf } from '../../src/pipeline/run-plan.ts';
+import { exitStatusOf } from '../../src/pipeline/run-plan.ts';
 import type { StopReason } from '../../src/pipeline/stop.ts';
 import { counter, records, startCounter, until, untilStep } from './command.ts';
 
@@ -146,6 +146,6 @@ describe('the status of a run', () => {
     [143, 'a parent that is gone', [skipped], 'parent gone'],
     [131, 'a stop of one child alone', [outcome('stopped', 131), skipped]],
   ])('is %i for %s', (status, _, outcomes, stopped) => {
-    expect(statusOf(outcomes, stopped)).toBe(status);
+    expect(exitStatusOf(outcomes, stopped)).toBe(status);
   });
 });
