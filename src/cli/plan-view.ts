@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Contents, contentsBelow } from '../pipeline/contents.ts';
-import type { NodeStatus } from '../pipeline/node-folder.ts';
+import type { Standing } from '../pipeline/node-folder.ts';
 import { parsePipeline } from '../pipeline/pipeline-file.ts';
 import { makePlan, type Plan, planDocument } from '../pipeline/plan.ts';
 import { readPipelineText } from '../pipeline/recipes.ts';
@@ -25,7 +25,7 @@ export async function planOf(
 }
 
 /** What would run, for people. */
-export function planTable(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): string {
+export function planTable(plan: Plan, statuses: ReadonlyMap<string, Standing>): string {
   const rows = plan.nodes.map(({ job, inputs }) => {
     const status = statuses.get(job.id);
     return [job.id, job.run, status ? statusText[status] : 'not selected', inputs.join(', ')];
@@ -34,13 +34,13 @@ export function planTable(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>)
 }
 
 /** What would run, for programs. */
-export function planJson(plan: Plan, statuses: ReadonlyMap<string, NodeStatus>): Record<string, unknown> {
+export function planJson(plan: Plan, statuses: ReadonlyMap<string, Standing>): Record<string, unknown> {
   const { pipeline, nodes } = planDocument(plan);
   const withStatus = nodes.map((node) => ({ ...node, status: statuses.get(node.id) ?? 'not selected' }));
   return { pipeline, directory: plan.directory, nodes: withStatus };
 }
 
-const statusText: Readonly<Record<NodeStatus, string>> = {
+const statusText: Readonly<Record<Standing, string>> = {
   new: 'to run',
   begun: 'to go on with',
   finished: 'finished',

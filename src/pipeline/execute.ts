@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { ExecutionListener, Executor, NodeOutcome, Running } from './executors/executor.ts';
-import { type NodeStatus, prepareFolder } from './node-folder.ts';
+import { prepareFolder, type Standing } from './node-folder.ts';
 import type { Plan, PlanNode } from './plan.ts';
 import type { Stop } from './stop.ts';
 
@@ -11,7 +11,7 @@ export interface ExecutionOptions {
   running: Set<Running>;
   stop: Stop;
   /** What was found in the folder of each node that is to be there in the end, by id; others are taken as they are. */
-  statuses: ReadonlyMap<string, NodeStatus>;
+  statuses: ReadonlyMap<string, Standing>;
 }
 
 /** Results that can be read: what was not selected was checked to be finished where a selected node reads it. */
@@ -45,7 +45,7 @@ export async function execute(plan: Plan, options: ExecutionOptions): Promise<No
 
 async function runNode(
   node: PlanNode,
-  found: NodeStatus,
+  found: Standing,
   { executor, listener, running, stop }: ExecutionOptions,
 ): Promise<NodeOutcome> {
   const { id } = node.job;

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic.ts';
-import { manifestFile, readManifest, verifyManifest } from '../checkpoint/manifest.ts';
+import { verifyManifest } from '../checkpoint/manifest.ts';
 import { annotatedYaml } from '../config/resolved.ts';
 import { RequestError } from '../errors.ts';
 import { fileNames } from '../runs/file-names.ts';
@@ -12,37 +12,33 @@ import { type NodeJob, readJob, writeJob } from '../runs/node-file.ts';
 import { forgetEnding } from '../runs/record-log.ts';
 import { readRecords } from '../runs/records.ts';
 import { readRun, unequal } from '../runs/run.ts';
+import { isSealed } from '../runs/seal.ts';
 import { freeFolder, shown } from './output-check.ts';
 import type { PlanNode } from './plan.ts';
 
-/** What there is of a node: its result, something to go on from, the work of another config, or nothing. */
-export type NodeStatus = 'finished' | 'begun' | 'superseded' | 'new';
+/** What a plan finds of a node: its result, something to go on from, the work of another config, or nothing. */
+export type Standing = 'finished' | 'begun' | 'superseded' | 'new';
 
 /** A finished node whose files have been damaged since counts as superseded: it is run again and kept aside. */
-export async function nodeStatus({ directory, key, work, machine }: PlanNode['job']): Promise<NodeStatus> {
+export async function standingOf({ directory, key, work, machine }: PlanNode['job']): Promise<Standing> {
   const entries = existsSync(directory) ? await readdir(directory).catch(() => undefined) : [];
   if (entries?.length === 0) return 'new';
   const there = await jobOf(directory);
-  const isFinished = existsSync(join(directory, manifestFile));
+  const isFinished = isSealed(directory);
   // The same work goes on where it is, on another engine only if that was asked for; run-node says so, or refuses.
   if (there?.key !== key) return there?.work === work && !isFinished && isChosen(machine) ? 'begun' : 'superseded';
   if (!isFinished) return 'begun';
   return (await verifyManifest(directory)).length === 0 ? 'finished' : 'superseded';
 }
 
-/** True where the folder holds a whole result, whatever config made it. */
-export async function hasResult(directory: string): Promise<boolean> {
-  return (await readManifest(directory)) !== undefined && (await verifyManifest(directory)).length === 0;
-}
-
 /**
  * Makes the folder of a node of a pipeline that is about to run. What another config has done there is renamed, never
  * deleted; returns the folder where it is then.
  */
-export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise<string | undefined> {
+export async function prepareFolder(node: PlanNode, standing: Standing): Promise<string | undefined> {
   const { directory } = node.job;
   requireUnlocked(directory);
-  const aside = status === 'superseded' && (await holdsWork(directory)) ? await setAside(directory) : undefined;
+  const aside = standing === 'superseded' && (await holdsWork(directory)) ? await setAside(directory) : undefined;
   await describeRun(node);
   return aside;
 }
@@ -51,11 +47,11 @@ export async function prepareFolder(node: PlanNode, status: NodeStatus): Promise
  * Makes the folder of a stage that runs alone, in which nothing is renamed.
  * @throws RequestError where other work is there
  */
-export async function prepareOwnFolder(node: PlanNode, status: NodeStatus): Promise<void> {
+export async function prepareOwnFolder(node: PlanNode, standing: Standing): Promise<void> {
   const { directory } = node.job;
   requireUnlocked(directory);
   await requireWritable(directory);
-  if (status === 'superseded' && (await holdsWork(directory))) {
+  if (standing === 'superseded' && (await holdsWork(directory))) {
     const hint = `choose another folder, such as --out ${freeFolder(directory)}`;
     throw new RequestError({ where: '--out', message: await occupation(node), hint }, `mixtune ${node.job.run}`);
   }

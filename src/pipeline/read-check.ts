@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
-import { manifestFile, verifyManifest } from '../checkpoint/manifest.ts';
+import { dirname, relative, resolve } from 'node:path';
+import { verifyManifest } from '../checkpoint/manifest.ts';
 import { datasetFiles } from '../data/dataset.ts';
 import { RequestError } from '../errors.ts';
 import type { NodeJob } from '../runs/node-file.ts';
+import { isSealed } from '../runs/seal.ts';
 import { contentsBelow, filesBelow } from './contents.ts';
 
 /** @throws RequestError where a file was changed since it was hashed, and back, too */
@@ -56,7 +56,7 @@ async function requireHashes({ reads, inputs, baseDirectory }: NodeJob): Promise
   for (const { directory } of Object.values(inputs).flat()) {
     // What another node has made.
     const node = dirname(directory);
-    if (directory in directories || !existsSync(join(node, manifestFile))) continue;
+    if (directory in directories || !isSealed(node)) continue;
     const [problem] = await verifyManifest(node);
     if (problem) throw changedError(problem.where ?? node, problem.message);
   }

@@ -4,7 +4,7 @@ import type { Warn } from '../runs/log-file.ts';
 import { writePlan } from '../runs/plan-file.ts';
 import { execute } from './execute.ts';
 import type { ExecutionListener, Executor, NodeOutcome, Running } from './executors/executor.ts';
-import { type NodeStatus, requireWritable } from './node-folder.ts';
+import { requireWritable, type Standing } from './node-folder.ts';
 import { type Plan, planDocument } from './plan.ts';
 import { untilWritten } from './retry.ts';
 import { listenForStop, type StopReason, stopStatus } from './stop.ts';
@@ -20,7 +20,7 @@ export interface PlanRun {
 }
 
 export interface PlanRunOptions {
-  statuses: ReadonlyMap<string, NodeStatus>;
+  statuses: ReadonlyMap<string, Standing>;
   executor: Executor;
   /** What followed `mixtune` on the command line. */
   arguments: readonly string[];

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { writeDirectoryAtomically } from '../checkpoint/atomic.ts';
-import { writeManifest } from '../checkpoint/manifest.ts';
 import { WriteError } from '../checkpoint/write-error.ts';
 import { RunError } from '../errors.ts';
 import { fileNames } from '../runs/file-names.ts';
 import type { NodeProgress } from '../runs/progress.ts';
 import type { MetricsRecord } from '../runs/records.ts';
+import { sealRun } from '../runs/seal.ts';
 import { removeOldStates, removeStates, saveState, stateDirectory } from '../runs/states.ts';
 import { isDue } from './cadence.ts';
 import { shortly, untilWritten } from './retry.ts';
@@ -109,9 +109,7 @@ export async function sealResult(session: Session, result: Readonly<Record<strin
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   await appendLast(session, { type: 'done', step, seconds, peakRssBytes, result });
   try {
-    await patiently(session, () =>
-      writeManifest(job.directory, { key: job.key, ...(best ? { best } : {}) }, [fileNames.final]),
-    );
+    await patiently(session, () => sealRun(job.directory, { key: job.key, ...(best ? { best } : {}) }));
   } catch (error) {
     throw error instanceof WriteError ? atLast(session, error) : error;
   }

@@ -4,7 +4,7 @@ import { suggestion } from '../config/suggest.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { pipelineFileNames } from '../runs/file-names.ts';
 import { requireUnlocked } from '../runs/lock.ts';
-import { type NodeStatus, nodeStatus } from './node-folder.ts';
+import { type Standing, standingOf } from './node-folder.ts';
 import { freeFolder, outputProblems, shown } from './output-check.ts';
 import type { Plan, PlanNode } from './plan.ts';
 
@@ -19,7 +19,7 @@ export interface Selection {
  * What there is of each node that was selected, by id. @throws RequestError for names that the plan does not have and
  * for results that selected nodes read but that are neither there nor selected.
  */
-export async function selectNodes(plan: Plan, selection: Selection): Promise<Map<string, NodeStatus>> {
+export async function selectNodes(plan: Plan, selection: Selection): Promise<Map<string, Standing>> {
   const stages = [...new Set(plan.nodes.map(({ job }) => job.stage))];
   const asked: [string, readonly string[]][] = [
     ['--only', selection.only ?? []],
@@ -36,13 +36,13 @@ export async function selectNodes(plan: Plan, selection: Selection): Promise<Map
 
   const from = selection.startAt === undefined ? 0 : stages.indexOf(selection.startAt);
   const wanted = new Set(stages.slice(from).filter((stage) => selection.only?.includes(stage) ?? true));
-  const statuses = new Map<string, NodeStatus>();
+  const statuses = new Map<string, Standing>();
   const problems: Problem[] = [];
   for (const node of plan.nodes) {
     if (wanted.has(node.job.stage)) {
       requireUnlocked(node.job.directory);
-      statuses.set(node.job.id, await nodeStatus(node.job));
-    } else if (isReadBy(node, plan, wanted) && (await nodeStatus(node.job)) !== 'finished') {
+      statuses.set(node.job.id, await standingOf(node.job));
+    } else if (isReadBy(node, plan, wanted) && (await standingOf(node.job)) !== 'finished') {
       problems.push({
         where: node.job.id,
         message: 'is read by what was selected, but is not finished with its present config and data',

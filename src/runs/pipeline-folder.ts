@@ -5,7 +5,7 @@ import { readIfThere } from './json-file.ts';
 import { lastWords } from './log-file.ts';
 import { numbersOf } from './numbers.ts';
 import { type PlanFile, readPlan } from './plan-file.ts';
-import { readRecords } from './records.ts';
+import { endingOf, readRecords } from './records.ts';
 import { type ResultRow, readResults, type Sample, sampleSchema } from './results.ts';
 import { type RunStatus, statusOf } from './status.ts';
 
@@ -15,7 +15,7 @@ export type NumericRecord = Readonly<Record<string, number>>;
 /** One node of a plan with all that it has left in its folder; of one that has not run, nothing. */
 export interface RecordedNode extends PlanNode {
   status: RunStatus;
-  /** What log.txt ends with, where the node failed or broke off. */
+  /** What log.txt ends with, and why it failed, where the node failed or broke off. */
   lastWords?: string;
   steps: NumericRecord[];
   evaluations: NumericRecord[];
@@ -64,10 +64,12 @@ async function readNode(node: PlanNode, folder: string): Promise<RecordedNode> {
   const done = ofType('done').at(-1);
   const status = statusOf(folder, records);
   const words = status === 'failed' || status === 'broken off' ? await lastWords(folder, shownLines) : '';
+  const ending = endingOf(records);
+  const reason = ending?.type === 'failed' && !words.includes(ending.message) ? ending.message : '';
   return {
     ...node,
     status,
-    ...(words === '' ? {} : { lastWords: words }),
+    lastWords: [words, reason].filter(Boolean).join('\n'),
     steps: ofType('step').map(numbersOf),
     evaluations: ofType('eval').map(numbersOf),
     samples: z.array(sampleSchema).catch([]).parse(ofType('sample').at(-1)?.samples),

@@ -1,17 +1,16 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { manifestFile } from '../checkpoint/manifest.ts';
 import { statsOf } from '../files.ts';
 import { fileNames } from './file-names.ts';
 import { isLocked } from './lock.ts';
 import { endingOf, type MetricsRecord } from './records.ts';
+import { isSealed } from './seal.ts';
 
 /** What the folder of a run says of it. `broken off`: its process ended without a word. */
 export type RunStatus = 'not run' | 'running' | 'finished' | 'stopped' | 'failed' | 'broken off';
 
 /** The status of the run in a folder whose records are these. */
 export function statusOf(directory: string, records: readonly MetricsRecord[]): RunStatus {
-  if (existsSync(join(directory, manifestFile))) return 'finished';
+  if (isSealed(directory)) return 'finished';
   if (isLocked(directory)) return 'running';
   const ending = endingOf(records);
   if (ending && ending.type !== 'done') return ending.type;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readManifest, writeManifest } from '../../src/checkpoint/manifest.ts';
-import { nodeStatus } from '../../src/pipeline/node-folder.ts';
+import { standingOf } from '../../src/pipeline/node-folder.ts';
 import { runNode } from '../../src/pipeline/run-node.ts';
 import type { Machine } from '../../src/runs/machine.ts';
 import { type NodeJob, readJob, writeJob } from '../../src/runs/node-file.ts';
@@ -128,13 +128,13 @@ describe('a run that was begun on another engine', () => {
     const auto: Machine = { backend: 'auto', precision: 'auto' };
     await begun('a');
     await writeJob(jobOf('a', auto));
-    expect(await nodeStatus(jobOf('a', auto))).toBe('begun');
-    expect(await nodeStatus(jobOf('a', portable))).toBe('begun');
-    expect(await nodeStatus({ ...jobOf('a', portable), work: 'other' })).toBe('superseded');
+    expect(await standingOf(jobOf('a', auto))).toBe('begun');
+    expect(await standingOf(jobOf('a', portable))).toBe('begun');
+    expect(await standingOf({ ...jobOf('a', portable), work: 'other' })).toBe('superseded');
     await writeJob(jobOf('a', portable));
-    expect(await nodeStatus(jobOf('a', auto))).toBe('superseded');
+    expect(await standingOf(jobOf('a', auto))).toBe('superseded');
     await run('a');
-    expect(await nodeStatus(jobOf('a', { backend: 'native', precision: 'auto' }))).toBe('superseded');
+    expect(await standingOf(jobOf('a', { backend: 'native', precision: 'auto' }))).toBe('superseded');
   });
 });
 

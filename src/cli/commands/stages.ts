@@ -6,7 +6,7 @@ import { flagsOf } from '../../config/flags.ts';
 import { schemaKeys } from '../../config/schema-keys.ts';
 import { RequestError } from '../../errors.ts';
 import { contentsBelow } from '../../pipeline/contents.ts';
-import { nodeStatus, prepareOwnFolder } from '../../pipeline/node-folder.ts';
+import { prepareOwnFolder, standingOf } from '../../pipeline/node-folder.ts';
 import { outputProblems } from '../../pipeline/output-check.ts';
 import type { PlanNode } from '../../pipeline/plan.ts';
 import { type NodeEnd, runNode } from '../../pipeline/run-node.ts';
@@ -72,7 +72,7 @@ async function runStage(
   const node = await makeSingleNode(stage, values, { stages, directory, baseDirectory, contents, seed });
   const problems = await outputProblems({ pipeline: stage.name, directory, nodes: [node] });
   if (problems.length > 0) throw new RequestError(problems, `mixtune ${stage.name}`);
-  const status = await nodeStatus(node.job);
+  const status = await standingOf(node.job);
   if (status === 'finished') {
     tell(`${relative('', directory) || '.'} already holds the finished result of exactly this run; nothing to do`);
     if (json) print({ status, directory, final: join(directory, fileNames.final) }, true);
