@@ -57,7 +57,7 @@ export async function readRun(directory: string): Promise<Run> {
     ...(variant === undefined ? {} : { variant }),
     seed,
     status: statusOf(directory, records),
-    step: Math.max(0, ...records.map(({ step }) => step)),
+    step: records.reduce((most, { step }) => Math.max(most, step), 0),
     seconds: typeof last?.seconds === 'number' ? last.seconds : 0,
     config: { ...config, ...machine },
     metrics: { ...metricsOf(records, 'step', ''), ...metricsOf(records, 'eval', 'eval/') },
