@@ -6,6 +6,7 @@ import { writeReport } from '../../src/report/write-report.ts';
 import { readJob, writeJob } from '../../src/runs/node-file.ts';
 import { readPipelineFolder } from '../../src/runs/pipeline-folder.ts';
 import { readRecords } from '../../src/runs/records.ts';
+import { readResults } from '../../src/runs/results.ts';
 import { differences, readRun } from '../../src/runs/run.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
@@ -82,6 +83,8 @@ const inside =
 const jobFile = readFileSync(join(node, 'node.json'));
 const metricsFile = readFileSync(join(node, 'metrics.jsonl'));
 const plan = readFileSync(join(reported, 'plan.json'));
+const compared = 'compare/shared/seed-1';
+const results = join(reported, compared, 'final/results.json');
 
 hold([
   {
@@ -140,6 +143,12 @@ hold([
       writeFileSync(join(reported, 'plan.json'), plan);
       return writeReport(reported);
     }),
+  },
+  {
+    name: 'results',
+    samples: [readFileSync(results)],
+    mutators: json,
+    read: inside(results, () => readResults(join(reported, compared), { stage: 'compare' })),
   },
   {
     name: 'plan',

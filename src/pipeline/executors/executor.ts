@@ -4,8 +4,8 @@ import type { PlanNode } from '../plan.ts';
 import type { StopReason } from '../stop.ts';
 
 /**
- * Runs nodes, in processes of this machine or elsewhere. The process that runs a node and the one that started it share
- * its folder and nothing else: node.json says there what is to be done, metrics.jsonl how it gets on and how it ended.
+ * Runs nodes, in processes of this machine or elsewhere. The process that runs a node and the one that started it need
+ * to share nothing but its folder: node.json says what is to be done, metrics.jsonl how it gets on and how it ended.
  */
 export interface Executor {
   /** Nodes that may run at once. */
