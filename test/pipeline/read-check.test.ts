@@ -123,7 +123,7 @@ describe('a directory that a run starts from', () => {
     });
     await mkdir(file('reader'));
     await writeFile(join(final, 'config.json'), '{"sum": 1}');
-    await expect(run(reading({ datasets: [], files: {}, directories }))).rejects.toThrow('final: was changed since');
+    await expect(run(reading({ datasets: [], files: {}, directories }))).rejects.toThrow('final: has changed since');
     await expect(run(reading(undefined))).rejects.toThrow(/config\.json: has 10 bytes, \d+ were written/);
   });
 });
