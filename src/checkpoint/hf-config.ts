@@ -1,12 +1,13 @@
 import type { Problem } from '../errors.ts';
 import type { ModelConfig, NormChoice } from '../model/config.ts';
+import { agreed, type Json } from '../model/families/values.ts';
+import { familyNamed, familyOfType } from '../model/family.ts';
 import { writtenPlacement } from '../model/norm.ts';
 import { endIdsOf, type GenerationConfig, idsIn } from '../tokenizer/generation-config.ts';
-import { foreignFamily } from './families.ts';
+import { passedOver, unsupportedKeys } from './config-keys.ts';
+import { foreignFamily } from './foreign-families.ts';
 import { statedPlacement, type Unplaced } from './placement.ts';
-import { ropeTheta } from './rope.ts';
 import { isJsonObject } from './strict-json.ts';
-import { unsupportedKeys } from './unsupported-keys.ts';
 
 /** What a Hugging Face directory says beside the architecture. */
 export interface ModelExtra {
@@ -28,53 +29,28 @@ export interface ParsedConfig {
   /** The placement that it states. */
   norm: NormChoice | undefined;
   extra: ModelExtra;
+  /** What a person may expect of it and does not get, a sentence each. */
+  notes: string[];
 }
-
-type Json = Record<string, unknown>;
-
-/** A bound on what a broken config can ask for; the deepest published Llama-style models have about 130 layers. */
-const mostLayers = 10_000;
 
 /** Reads config.json (and generation_config.json for the ids) in the spelling of transformers 4 and 5 alike. */
 export function parseHfConfig(json: Json, generation: Json, problems: Problem[]): ParsedConfig | undefined {
-  const modelType = json.model_type;
-  if (modelType !== 'llama' && modelType !== 'mixln') {
-    problems.push(foreignFamily(modelType, json));
+  const family = familyOfType(json.model_type);
+  if (!family) {
+    problems.push(foreignFamily(json.model_type, json));
     return undefined;
   }
   const before = problems.length;
-  problems.push(...unsupportedKeys(json));
-  const dtype = agreeing('torch_dtype', json.torch_dtype, 'dtype', json.dtype, problems);
-  if (dtype !== undefined && typeof dtype !== 'string') problems.push({ where: 'dtype', message: 'is not a string' });
-  const heads = count(json, 'num_attention_heads', problems);
-  const hiddenSize = count(json, 'hidden_size', problems);
-  const layers = count(json, 'num_hidden_layers', problems, undefined, mostLayers);
-  const kvHeads = count(json, 'num_key_value_heads', problems, heads);
-  if ((json.head_dim ?? undefined) === undefined && hiddenSize % heads > 0) {
-    const message = `${hiddenSize} is no multiple of the ${heads} attention heads`;
-    problems.push({ where: 'hidden_size', message, hint: 'head_dim is needed where it is not their quotient' });
-  }
-  const headDim = count(json, 'head_dim', problems, Math.ceil(hiddenSize / heads));
-  const shape = {
-    vocabSize: count(json, 'vocab_size', problems),
-    hiddenSize,
-    intermediateSize: count(json, 'intermediate_size', problems),
-    layers,
-    heads,
-    kvHeads,
-    headDim,
-    ropeTheta: positive({ rope_theta: ropeTheta(json, problems) }, 'rope_theta', problems, 10000),
-    rmsNormEps: positive(json, 'rms_norm_eps', problems, 1e-6),
-    maxLength: count(json, 'max_position_embeddings', problems, 2048),
-    tieWordEmbeddings: flag(json, 'tie_word_embeddings', problems),
-  };
-  if (problems.length === before) checkHeads(shape, problems);
+  problems.push(...unsupportedKeys(json, family));
+  checkDtype(json, problems);
+  const shape = family.read(json, problems);
   const isScoring = architectureOf(json)?.endsWith('ForSequenceClassification') ?? false;
   if (isScoring) checkLabels(json, problems);
-  const norm = statedPlacement(json, layers, problems);
+  const norm = statedPlacement(json, shape.layers, problems);
   if (problems.length > before) return undefined;
   const scoring = { ...shape, tieWordEmbeddings: false, head: 'score' as const };
-  return { shape: isScoring ? scoring : shape, norm, extra: parseExtra(json, generation, modelType) };
+  const extra = parseExtra(json, generation);
+  return { shape: isScoring ? scoring : shape, norm, extra, notes: passedOver(json, family) };
 }
 
 /** A reward model has one label, its score. transformers writes `id2label` where the number is not its default of 2. */
@@ -89,55 +65,9 @@ function checkLabels({ num_labels: number, id2label, reward_offset: offset }: Js
   }
 }
 
-function checkHeads({ heads, kvHeads, headDim }: ParsedConfig['shape'], problems: Problem[]): void {
-  if (heads % kvHeads !== 0) {
-    problems.push({ where: 'num_key_value_heads', message: `${kvHeads} does not divide the ${heads} attention heads` });
-  }
-  if (headDim % 2 !== 0)
-    problems.push({ where: 'head_dim', message: `${headDim} is odd; rotary embedding needs pairs` });
-}
-
-/** One value under two spellings, which must not contradict each other. */
-function agreeing(keyA: string, a: unknown, keyB: string, b: unknown, problems: Problem[]): unknown {
-  if (a !== undefined && a !== null && b !== undefined && b !== null && a !== b) {
-    problems.push({
-      where: `${keyA} and ${keyB}`,
-      message: `contradict each other: ${JSON.stringify(a)} and ${JSON.stringify(b)}`,
-      hint: 'delete the wrong one',
-    });
-  }
-  return a ?? b ?? undefined;
-}
-
-function count(
-  json: Json,
-  key: string,
-  problems: Problem[],
-  fallback?: number,
-  most: number = Number.MAX_SAFE_INTEGER,
-): number {
-  const value = json[key] ?? fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
-  const isConsequence = Number.isNaN(value);
-  if (!isConsequence) {
-    const range = most === Number.MAX_SAFE_INTEGER ? 'from 1' : `from 1 to ${most}`;
-    problems.push({ where: key, message: `${JSON.stringify(value) ?? 'missing'}; a whole number ${range} is needed` });
-  }
-  return Number.NaN;
-}
-
-function positive(json: Json, key: string, problems: Problem[], fallback: number): number {
-  const value = json[key] ?? fallback;
-  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
-  problems.push({ where: key, message: `${JSON.stringify(value)}; a number above 0 is needed` });
-  return Number.NaN;
-}
-
-function flag(json: Json, key: string, problems: Problem[]): boolean {
-  const value = json[key] ?? false;
-  if (typeof value === 'boolean') return value;
-  problems.push({ where: key, message: `${JSON.stringify(value)}; true or false is needed` });
-  return false;
+function checkDtype({ torch_dtype: four, dtype: five }: Json, problems: Problem[]): void {
+  const dtype = agreed(Object.entries({ torch_dtype: four, dtype: five }), problems);
+  if (dtype !== undefined && typeof dtype !== 'string') problems.push({ where: 'dtype', message: 'is not a string' });
 }
 
 function architectureOf({ architectures }: Json): string | undefined {
@@ -145,9 +75,9 @@ function architectureOf({ architectures }: Json): string | undefined {
   return typeof architecture === 'string' ? architecture : undefined;
 }
 
-function parseExtra(json: Json, generation: Json, modelType: string): ModelExtra {
+function parseExtra(json: Json, generation: Json): ModelExtra {
   return {
-    modelType,
+    modelType: json.model_type as string,
     architecture: architectureOf(json),
     rewardOffset: json.reward_offset as number | undefined,
     bosId: idsIn(generation.bos_token_id ?? json.bos_token_id)[0],
@@ -174,42 +104,14 @@ export type WeightDtype = 'f32' | 'bf16' | 'f16';
 
 const torchNames = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
 
-/** config.json as transformers 4.57 and 5 read it: stock `llama` for Pre-LN, `mixln` with its own code for the rest. */
+/** config.json as transformers 4.57 and 5 read it, with the placement where it is not the family's own Pre-LN. */
 export function buildHfConfig(config: ModelConfig, extra: WrittenExtra, dtype: WeightDtype): Json {
-  const task = config.head === 'score' ? 'SequenceClassification' : 'CausalLM';
   return {
-    ...(config.norm.name === 'pre'
-      ? { architectures: [`LlamaFor${task}`], model_type: 'llama' }
-      : {
-          architectures: [`MixLNFor${task}`],
-          model_type: 'mixln',
-          auto_map: {
-            AutoConfig: 'modeling_mixln.MixLNConfig',
-            [`AutoModelFor${task}`]: `modeling_mixln.MixLNFor${task}`,
-          },
-          ...writtenPlacement(config),
-        }),
+    ...familyNamed(config.family.name).write(config),
+    ...(config.norm.name === 'pre' ? {} : writtenPlacement(config)),
     ...(config.head === 'score' ? scoreConfig(extra) : {}),
-    attention_bias: false,
-    attention_dropout: 0,
     ...specialIds(extra),
-    head_dim: config.headDim,
-    hidden_act: 'silu',
-    hidden_size: config.hiddenSize,
-    initializer_range: 0.02,
-    intermediate_size: config.intermediateSize,
-    max_position_embeddings: config.maxLength,
-    mlp_bias: false,
-    num_attention_heads: config.heads,
-    num_hidden_layers: config.layers,
-    num_key_value_heads: config.kvHeads,
-    rms_norm_eps: config.rmsNormEps,
-    rope_parameters: { rope_theta: config.ropeTheta, rope_type: 'default' },
-    rope_theta: config.ropeTheta,
-    tie_word_embeddings: config.tieWordEmbeddings,
     torch_dtype: torchNames[dtype],
-    use_cache: true,
-    vocab_size: config.vocabSize,
   };
 }
 

@@ -1,6 +1,4 @@
-import { copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Problem, RequestError } from '../errors.ts';
 import { readTextFile } from '../files.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -20,12 +18,12 @@ import {
   type WeightDtype,
   type WrittenExtra,
 } from './hf-config.ts';
+import { copyCode } from './model-code.ts';
 import { agreedPlacement } from './placement.ts';
 import { elementCount } from './safetensors-header.ts';
 import type { TensorStore } from './safetensors-reader.ts';
 import { openWeights, writeWeights } from './sharded.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
-import { passedOver } from './unsupported-keys.ts';
 
 /** A Hugging Face model directory whose config and tensors have been checked against each other. */
 export interface ModelDirectory {
@@ -55,7 +53,7 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
   const parsed = parseHfConfig(json, await readJson(join(directory, 'generation_config.json'), {}), problems);
   if (!parsed) throw new RequestError(problems, configPath);
   const weights = await openWeights(directory);
-  const notes = passedOver(json);
+  const { notes } = parsed;
   const norm = agreedPlacement(parsed.norm, weights, parsed.shape, notes, problems);
   if (!norm) throw new RequestError(problems, directory);
   const config: ModelConfig = { ...parsed.shape, norm };
@@ -139,14 +137,12 @@ export async function writeModelDirectory(directory: string, model: ModelToWrite
   const metadata = Object.fromEntries(stated.map(([key, value]) => [key, String(value)]));
   await writeWeights(directory, tensors, (name) => model.read(name), metadata);
   await model.tokenizer?.save(directory);
-  if (config.norm.name !== 'pre') await copyFile(modelingCode, join(directory, 'modeling_mixln.py'));
   if (config.head !== 'score') await writeJson(join(directory, 'generation_config.json'), buildGenerationConfig(model));
-  await writeJson(join(directory, 'config.json'), buildHfConfig(config, model, model.dtype));
+  const json = buildHfConfig(config, model, model.dtype);
+  await copyCode(json, directory);
+  await writeJson(join(directory, 'config.json'), json);
   await readModelDirectory(directory);
 }
-
-/** The Python file stays beside the sources; compiled code finds it from `dist` too. */
-const modelingCode = fileURLToPath(new URL('../../src/checkpoint/modeling_mixln.py', import.meta.url));
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFileAtomically(path, `${JSON.stringify(value, null, 2)}\n`);

@@ -1,7 +1,7 @@
 import type { Problem } from '../errors.ts';
 import type { ModelConfig, NormChoice } from '../model/config.ts';
 import { describeNorm } from '../model/norm.ts';
-import { projections } from '../model/parameters.ts';
+import { unplacedParts } from '../model/parameters.ts';
 import { placements } from '../model/placements/index.ts';
 import { type Placement, SettingProblem, type Wiring } from '../model/placements/placement.ts';
 import { foreignNames } from './foreign-names.ts';
@@ -94,10 +94,10 @@ function otherLayers(names: readonly string[], layers: number): Problem | undefi
   };
 }
 
-/** Of each layer, the names of what is no projection and could be a placement's, in one text. */
+/** Of each layer, the names of what could be a placement's and is not there under every one, in one text. */
 function ownNames(names: Iterable<string>, shape: Unplaced): string[] {
   const known = new Set([...wirings(shape).values()].flatMap(partNames));
-  const notOwn = new Set(projections({ ...shape, norm: { name: 'pre', settings: {} } }, 0).map(({ name }) => name));
+  const notOwn = namesUnderEvery(shape);
   const own = Array.from({ length: shape.layers }, (): string[] => []);
   for (const full of names) {
     const [, layer, name] = /^model\.layers\.(\d+)\.(.*)$/.exec(full) ?? [];
@@ -106,6 +106,13 @@ function ownNames(names: Iterable<string>, shape: Unplaced): string[] {
     if (known.has(name) || looksLikeOne) own[Number(layer)]?.push(name);
   }
   return own.map(inOneText);
+}
+
+/** Names of the tensors of a layer that do not depend on the placement; layers of a family may differ in them. */
+function namesUnderEvery(shape: Unplaced): Set<string> {
+  const config = { ...shape, norm: { name: 'pre', settings: {} } };
+  const layers = Array.from({ length: shape.layers }, (_, layer) => unplacedParts(config, layer));
+  return new Set(layers.flat().map(({ name }) => name));
 }
 
 const inOneText = (names: readonly string[]): string => [...names].sort().join(' ');

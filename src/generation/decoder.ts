@@ -1,5 +1,13 @@
 import type { LayerWeights } from '../model/layer-weights.ts';
-import { decoder, finalNormOf, headOf, type Model, residualStream, type SelfAttention } from '../model/model.ts';
+import {
+  decoder,
+  finalNormOf,
+  headOf,
+  identitiesFor,
+  type Model,
+  residualStream,
+  type SelfAttention,
+} from '../model/model.ts';
 import type { DecodingKernels, LayerCache } from '../tensor/backends/kernels/decoding.ts';
 import { cachedAttention, type SequenceCache } from '../tensor/fused/cached-attention.ts';
 import { linear } from '../tensor/fused/linear.ts';
@@ -31,13 +39,23 @@ export interface Decoder {
 /** @param capacity tokens that a sequence may come to hold; memory for them is allocated at once */
 export function openDecoder(model: Model, sequences: number, capacity: number): Decoder {
   const { decoding } = model.backend.kernels;
+  const identities = identitiesFor(model);
+  const opened = (step: Step, caches: readonly LayerCache[]): Decoder => ({
+    nextLogits: stepping(model, step),
+    release() {
+      releaseCaches(caches);
+      for (const identity of Object.values<Tensor>({ ...identities })) identity.release();
+    },
+  });
   if (decoding) {
     const caches = kernelCaches(model, decoding, sequences, capacity);
-    return { nextLogits: stepping(model, fusedStep(model, decoding, caches)), release: () => releaseCaches(caches) };
+    return opened(fusedStep(model, decoding, caches, identities), caches);
   }
   const caches = sequenceCaches(model, sequences, capacity);
-  return { nextLogits: stepping(model, composedStep(model, caches)), release: () => releaseCaches(caches.flat()) };
+  return opened(composedStep(model, caches, identities), caches.flat());
 }
+
+type Identities = ReturnType<typeof identitiesFor>;
 
 /** The logits of the rows `last`, [last, vocabulary]. */
 type Step = (ids: Tensor, rows: Rows) => Tensor;
@@ -80,18 +98,23 @@ function layOut(news: readonly NewTokens[]): Rows {
 }
 
 /** What a step means. */
-function composedStep(model: Model, caches: readonly (readonly SequenceCache[])[]): Step {
+function composedStep(model: Model, caches: readonly (readonly SequenceCache[])[], identities: Identities): Step {
   const { backend } = model;
   return (ids, { sequences, positions, last }) => {
     const attend: SelfAttention = (x, { qkv, o }, shape, layer, norm) =>
       linear(cachedAttention(linear(normed(x, norm), qkv), { sequences, positions }, caches[layer]!, shape), o);
-    const hidden = decoder(model, ids, attend);
+    const hidden = decoder(model, ids, attend, { identities });
     return linear(gather(hidden, fromHost(backend, last)), headOf(model));
   };
 }
 
-/** A step in kernels: one operation for a layer where its wiring has one. */
-function fusedStep(model: Model, kernels: DecodingKernels, caches: readonly LayerCache[]): Step {
+/** A step in kernels: one operation for a layer where its wiring has one and its family no equation of its own. */
+function fusedStep(
+  model: Model,
+  kernels: DecodingKernels,
+  caches: readonly LayerCache[],
+  identities: Identities,
+): Step {
   const { backend, config } = model;
   const eps = config.rmsNormEps;
   return (ids, of) => {
@@ -103,16 +126,17 @@ function fusedStep(model: Model, kernels: DecodingKernels, caches: readonly Laye
       return y;
     };
     const wholeLayer = (stream: Tensor, { attention, mlp, own, shape, wiring }: LayerWeights, layer: number) => {
-      if (!wiring.decodingKernel || !kernels.layer) return undefined;
+      const { qkv, o, equation } = attention;
+      if (!wiring.decodingKernel || !kernels.layer || equation) return undefined;
       const norms = { attentionNorm: own.attention.norm!, mlpNorm: own.mlp.norm! };
-      const weights = { ...attention, ...mlp, ...norms };
+      const weights = { qkv, o, ...mlp, ...norms };
       const postNorm = wiring.decodingKernel === 'post';
       // Of the last layer's rows only those are needed whose logits are; the others leave their keys and values.
       const wanted = layer + 1 === config.layers && last.size < ids.size ? last : undefined;
       kernels.layer({ stream, weights, rows, cache: caches[layer]!, shape, eps, postNorm, wanted });
       return stream;
     };
-    const stream = residualStream(model, ids, attend, { wholeLayer });
+    const stream = residualStream(model, ids, attend, { wholeLayer, identities });
     const logits = empty(backend, [last.size, config.vocabSize]);
     kernels.nextLogits(stream, last, { weight: finalNormOf(model), eps }, headOf(model), logits);
     return logits;

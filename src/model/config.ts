@@ -15,6 +15,7 @@ export interface ModelConfig {
   /** Longest sequence the model is meant for. */
   maxLength: number;
   tieWordEmbeddings: boolean;
+  family: FamilyChoice;
   norm: NormChoice;
   /**
    * What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's
@@ -22,6 +23,15 @@ export interface ModelConfig {
    */
   head?: 'score';
 }
+
+/** A family of models by its name in `src/model/families`, and what it says of itself that is no size. */
+export interface FamilyChoice {
+  readonly name: string;
+  readonly settings: FamilySettings;
+}
+
+/** Settings of a family, such as which layers do not rotate, resolved for the model's layers. */
+export type FamilySettings = Readonly<Record<string, number | boolean | readonly number[]>>;
 
 /** A norm placement by its name in `src/model/placements`, and its own settings. */
 export interface NormChoice {

@@ -1,16 +1,26 @@
 import type { AttentionShape } from '../tensor/backends/kernels/self-attention.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
+import type { Attention } from './families/family.ts';
+import { attentionOf } from './family.ts';
 import { wiringOf } from './norm.ts';
 import { inLayer } from './parameters.ts';
 import { type Part, packedNames } from './part.ts';
 import type { Wiring } from './placements/placement.ts';
-import { rotaryOf } from './rotary.ts';
+import { noRotary } from './rotary.ts';
 
-/** The matrices of a layer's self-attention: qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. */
-export interface AttentionWeights {
+/** The matrices of self-attention: qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. */
+export interface Projections {
   qkv: Tensor;
   o: Tensor;
+}
+
+/** A layer's self-attention: its projections, and what its family adds. */
+export interface AttentionWeights extends Projections {
+  /** The family's own tensors, by the names that its equation uses. */
+  own: Readonly<Record<string, Tensor>>;
+  /** The family's equation, where it has one. */
+  equation: Attention['equation'];
 }
 
 /**
@@ -46,11 +56,15 @@ export function layerOf(config: ModelConfig, parameters: ReadonlyMap<string, Ten
   const tensorsOf = (parts: Readonly<Record<string, Part>>): Record<string, Tensor> =>
     Object.fromEntries(Object.entries(parts).map(([key, { name }]) => [key, tensorNamed(name)]));
   const wiring = wiringOf(config, layer);
+  const { rotary, parts, equation } = attentionOf(config, layer);
   const { heads, kvHeads, headDim } = config;
-  const attention = { qkv: tensorNamed(packedNames.qkv), o: tensorNamed('self_attn.o_proj.weight') };
+  const matrices = { qkv: tensorNamed(packedNames.qkv), o: tensorNamed('self_attn.o_proj.weight') };
+  const attention = { ...matrices, own: tensorsOf(parts), equation };
   const mlp = { gateUp: tensorNamed(packedNames.gateUp), down: tensorNamed('mlp.down_proj.weight') };
   const own = { attention: tensorsOf(wiring.parts.attention), mlp: tensorsOf(wiring.parts.mlp) };
-  const tensors = [attention, mlp, own.attention, own.mlp].flatMap((group) => Object.values<Tensor>({ ...group }));
-  const weights = { attention, mlp, own, shape: { heads, kvHeads, headDim, rotary: rotaryOf(config) }, wiring };
+  const groups = [matrices, attention.own, mlp, own.attention, own.mlp];
+  const tensors = groups.flatMap((group) => Object.values<Tensor>({ ...group }));
+  const shape = { heads, kvHeads, headDim, rotary: rotary ?? noRotary(headDim) };
+  const weights = { attention, mlp, own, shape, wiring };
   return { tensors, weights: () => weights };
 }

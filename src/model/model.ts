@@ -3,14 +3,22 @@ import type { Norm } from '../tensor/backends/kernels/rms-norm.ts';
 import type { AttentionShape } from '../tensor/backends/kernels/self-attention.ts';
 import { sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
+import { linear } from '../tensor/fused/linear.ts';
+import {
+  type IdentityProjections,
+  identityProjections,
+  projectedAttention,
+} from '../tensor/fused/projected-attention.ts';
 import { rmsNorm } from '../tensor/fused/rms-norm.ts';
 import { selfAttention } from '../tensor/fused/self-attention.ts';
+import { normed } from '../tensor/fused/sub-layer.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
-import { type AttentionWeights, type Layer, type LayerWeights, layerOf } from './layer-weights.ts';
+import type { AttentionSteps } from './families/family.ts';
+import { type Layer, type LayerWeights, layerOf, type Projections } from './layer-weights.ts';
 import { modelParameters } from './parameters.ts';
 import type { SubLayer } from './placements/placement.ts';
 
@@ -30,6 +38,8 @@ export interface Model {
   readonly backend: Backend;
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly layers: readonly Layer[];
+  /** Has a layer's attention an equation of its own? */
+  readonly hasEquations: boolean;
 }
 
 /** A model whose weights are not set yet. */
@@ -44,7 +54,8 @@ export function emptyModel(config: ModelConfig, backend: Backend): Model {
 /** A model of these parameters, named as `modelParameters` names them. */
 export function modelOf(config: ModelConfig, backend: Backend, parameters: ReadonlyMap<string, Tensor>): Model {
   const layers = Array.from({ length: config.layers }, (_, layer) => layerOf(config, parameters, layer));
-  return { config, backend, parameters, layers };
+  const hasEquations = layers.some((layer) => layer.weights().attention.equation !== undefined);
+  return { config, backend, parameters, layers, hasEquations };
 }
 
 /** A tensor that training changes. */
@@ -90,13 +101,17 @@ export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: T
   const layout = sequenceLayout(model.backend, input.positions, input.segments);
   const attend: SelfAttention = (x, { qkv, o }, shape, _, norm) => selfAttention(x, qkv, o, layout, shape, norm);
   const kept = [layout.positionsTensor, layout.segmentsTensor];
-  return decoder(model, fromHost(model.backend, input.tokens), attend, { kept, visit });
+  return decoder(model, fromHost(model.backend, input.tokens), attend, {
+    kept,
+    visit,
+    identities: identitiesFor(model),
+  });
 }
 
 /** Self-attention of hidden states x [rows, hidden], normalised first where it is given a norm. */
 export type SelfAttention = (
   x: Tensor,
-  weights: AttentionWeights,
+  projections: Projections,
   shape: AttentionShape,
   layer: number,
   norm?: Norm,
@@ -109,6 +124,13 @@ export interface DecoderOptions {
   visit?: ((stream: Tensor) => void) | undefined;
   /** The residual stream after a layer in one operation, where there is one for that layer. No gradient. */
   wholeLayer?: (stream: Tensor, weights: LayerWeights, layer: number) => Tensor | undefined;
+  /** What `identitiesFor` gives for the model. */
+  identities?: IdentityProjections | undefined;
+}
+
+/** What layers attend with whose family has an equation of its own; undefined for a model without such layers. */
+export function identitiesFor({ backend, config, hasEquations }: Model): IdentityProjections | undefined {
+  return hasEquations ? identityProjections(backend, config) : undefined;
 }
 
 /**
@@ -124,22 +146,36 @@ export function residualStream(
   model: Model,
   tokens: Tensor,
   attend: SelfAttention,
-  { kept = [], visit, wholeLayer }: DecoderOptions = {},
+  { kept = [], visit, wholeLayer, identities }: DecoderOptions = {},
 ): Tensor {
+  const used = [...kept, ...Object.values<Tensor>({ ...identities })];
   let stream = gather(embeddingOf(model), tokens);
   visit?.(stream);
   for (const [index, layer] of model.layers.entries()) {
     stream =
       wholeLayer?.(stream, layer.weights(), index) ??
-      segment(stream, [...layer.tensors, ...kept], (x) => decoderLayer(model, index, x, attend));
+      segment(stream, [...layer.tensors, ...used], (x) => decoderLayer(model, index, x, attend, identities));
     visit?.(stream);
   }
   return stream;
 }
 
-function decoderLayer({ config, layers }: Model, index: number, x: Tensor, attend: SelfAttention): Tensor {
-  const { attention: projections, mlp: matrices, own, shape, wiring } = layers[index]!.weights();
-  const attention: SubLayer = (x, norm) => attend(x, projections, shape, index, norm);
+function decoderLayer(
+  { config, layers }: Model,
+  index: number,
+  x: Tensor,
+  attend: SelfAttention,
+  identities: IdentityProjections | undefined,
+): Tensor {
+  const { attention: weights, mlp: matrices, own, shape, wiring } = layers[index]!.weights();
+  const { qkv, o, equation } = weights;
+  const steps: AttentionSteps = {
+    qkv: (x) => linear(x, qkv),
+    attend: (projected) => projectedAttention(projected, (x, by) => attend(x, by, shape, index), identities!, shape),
+    o: (attended) => linear(attended, o),
+  };
+  const attention: SubLayer = (x, norm) =>
+    equation ? equation(normed(x, norm), weights.own, steps) : attend(x, weights, shape, index, norm);
   const mlp: SubLayer = (x, norm) => gatedMlp(x, matrices.gateUp, matrices.down, norm);
   const eps = config.rmsNormEps;
   return wiring.join(wiring.join(x, own.attention, attention, eps), own.mlp, mlp, eps);

@@ -1,10 +1,12 @@
 import type { ModelConfig } from './config.ts';
+import { attentionOf } from './family.ts';
 import { wiringOf } from './norm.ts';
 import { type Part, packedNames } from './part.ts';
 
 /**
  * Every tensor of the model under its full name in a Hugging Face checkpoint, in the order in which they are written:
- * the embedding, each layer's projections and then the tensors of its norm placement, the final norm and the head.
+ * the embedding, of each layer the projections and then what its family and its norm placement add, the final norm and
+ * the head.
  */
 export function checkpointTensors(config: ModelConfig): Part[] {
   const { vocabSize, hiddenSize: hidden } = config;
@@ -29,11 +31,15 @@ export function inLayer(layer: number, name: string): string {
 /** Every tensor of a layer, by its name below it. */
 export function layerParts(config: ModelConfig, layer: number): Part[] {
   const { attention, mlp } = wiringOf(config, layer).parts;
-  return [...projections(config, layer), ...Object.values(attention), ...Object.values(mlp)];
+  return [...unplacedParts(config, layer), ...Object.values(attention), ...Object.values(mlp)];
 }
 
-/** The tensors of a layer that its norm placement has no part in. */
-export function projections(config: ModelConfig, layer: number): Part[] {
+/** The tensors of a layer that it has under every norm placement. */
+export function unplacedParts(config: ModelConfig, layer: number): Part[] {
+  return [...projections(config, layer), ...Object.values(attentionOf(config, layer).parts)];
+}
+
+function projections(config: ModelConfig, layer: number): Part[] {
   const { hiddenSize: hidden, intermediateSize: intermediate, headDim } = config;
   const { gain = {} } = wiringOf(config, layer);
   const linear = { init: 'linear', decays: true } as const;

@@ -42,6 +42,7 @@ export function presetConfig(name: PresetName): ModelConfig {
     rmsNormEps: 1e-6,
     maxLength: 2048,
     tieWordEmbeddings: false,
+    family: { name: 'llama', settings: {} },
     norm: { name: 'pre', settings: {} },
   };
 }

@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../model/config.ts';
-import { rotaryOf } from '../model/rotary.ts';
+import { defaultRotary } from '../model/rotary.ts';
 import { RandomStream } from '../random.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import { sequenceLayout } from '../tensor/fused/attention.ts';
@@ -86,7 +86,7 @@ function worksOf(config: ModelConfig, backend: Backend, batch: number, length: n
   const weights = new Float32Array(rows).fill(1 / rows);
 
   const layout = () => sequenceLayout(backend, positions, segments);
-  const shape = { heads, kvHeads, headDim, rotary: rotaryOf(config) };
+  const shape = { heads, kvHeads, headDim, rotary: defaultRotary(headDim, config.ropeTheta) };
   // Two products over the causal half of the scores forward, five over it backward.
   const attentionFlops = 2 * rows * length * heads * headDim;
   const projectionFlops = 2 * rows * hidden * (qkv + heads * headDim);

@@ -21,7 +21,7 @@ export interface TrainingMemory {
 
 /**
  * Bytes of memory that training takes at its peak, an estimate; nothing for a backend that has no kernels for the
- * sub-layers:
+ * sub-layers, and for a family whose attention has an equation of its own:
  *
  * - a parameter is a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products
  * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what
@@ -30,7 +30,7 @@ export interface TrainingMemory {
  */
 export function trainingMemory(model: Model, memory: TrainingMemory): { bytes?: number } {
   const { backend, config } = model;
-  if (!backend.kernels.selfAttention || !backend.kernels.gatedMlp) return {};
+  if (!backend.kernels.selfAttention || !backend.kernels.gatedMlp || model.hasEquations) return {};
   const operand = backend.limits.operandBytes;
   const { layers, hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
   const { tokens, recompute, readParameters = 0, trainedParameters = 0 } = memory;

@@ -22,6 +22,7 @@ export const pre: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 64,
   tieWordEmbeddings: false,
+  family: { name: 'llama', settings: {} },
   norm: { name: 'pre', settings: {} },
 };
 export const mix: ModelConfig = { ...pre, norm: { name: 'mix', settings: { postLayers: 2 } } };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
-import { emptyModel, headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
+import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
 import { checkpointTensors, modelParameters } from '../../src/model/parameters.ts';
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
@@ -12,6 +12,7 @@ import { Tape } from '../../src/tensor/tape.ts';
 import { sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
 import { backends, valuesOf } from './backends.ts';
 import { fixturePath, largestDifference, readFixture } from './fixtures.ts';
+import { formulaModel } from './formula.ts';
 
 interface TinyFixture {
   tokens: number[];
@@ -45,7 +46,7 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
     const expected = fixture.models[norm];
     let model: Model;
     beforeAll(() => {
-      model = tinyModel(tinyConfig(norm, expected.postLayers), backend);
+      model = formulaModel(tinyConfig(norm, expected.postLayers), backend);
     });
     afterAll(() => releaseModel(model));
 
@@ -97,7 +98,7 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
     { norm: 'post', count: 3 },
   ] as const)('mix with $count Post-LN layers is $norm', async ({ norm, count }) => {
     const logits = [tinyConfig(norm, count), tinyConfig('mix', count)].map((config) => {
-      const model = tinyModel(config, backend);
+      const model = formulaModel(config, backend);
       return valuesOf(() => linear(hiddenStates(model, input), headOf(model)));
     });
     const [placed, mixed] = await Promise.all(logits);
@@ -110,26 +111,8 @@ type Norm = 'pre' | 'post' | 'mix';
 function tinyConfig(name: Norm, postLayers: number): ModelConfig {
   const sizes = { vocabSize: 11, hiddenSize: 8, intermediateSize: 12, layers: 3, heads: 2, kvHeads: 2, headDim: 4 };
   const rest = { ropeTheta: 10000, rmsNormEps: 1e-6, maxLength: 16, tieWordEmbeddings: false };
-  return { ...sizes, ...rest, norm: { name, settings: name === 'mix' ? { postLayers } : {} } };
-}
-
-/** Weights by the formula of README.md, in double precision where the backend has it. */
-function tinyModel(config: ModelConfig, backend: Backend): Model {
-  const model = emptyModel(config, backend);
-  const index = new Map(checkpointTensors(config).map(({ name }, p) => [name, p]));
-  for (const { name, parts } of modelParameters(config)) {
-    const values = parts.flatMap((part) => {
-      const p = index.get(part.name)!;
-      const element =
-        part.shape.length === 2
-          ? (k: number) => 0.2 * Math.sin(1.3 * k + 0.7 * p + 0.1)
-          : (k: number) => 1 + 0.05 * Math.cos(0.9 * k + 0.4 * p);
-      return Array.from({ length: sizeOf(part.shape) }, (_, k) => element(k));
-    });
-    const data = backend.precision === 'f64' ? Float64Array.from(values) : Float32Array.from(values);
-    backend.write(model.parameters.get(name)!, data);
-  }
-  return model;
+  const family = { name: 'llama', settings: {} };
+  return { ...sizes, ...rest, family, norm: { name, settings: name === 'mix' ? { postLayers } : {} } };
 }
 
 async function residualStreams(model: Model): Promise<HostArray[]> {

@@ -27,6 +27,7 @@ export const tinyConfig: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 64,
   tieWordEmbeddings: false,
+  family: { name: 'llama', settings: {} },
   norm: { name: 'pre', settings: {} },
 };
 

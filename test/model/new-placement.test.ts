@@ -6,15 +6,13 @@ import { loadModel } from '../../src/checkpoint/load-model.ts';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import { generate } from '../../src/generation/generate.ts';
-import { headOf, hiddenStates, type Model, trainablesOf } from '../../src/model/model.ts';
+import { trainablesOf } from '../../src/model/model.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
-import { exportStage } from '../../src/stages/export.ts';
 import { type PretrainConfig, pretrainStage } from '../../src/stages/pretrain.ts';
-import { pause, type StageRun } from '../../src/stages/stage.ts';
+import type { StageRun } from '../../src/stages/stage.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
-import { linear } from '../../src/tensor/fused/linear.ts';
-import { scope } from '../../src/tensor/scope.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import { exported, lastLogits, type Trained, trained } from './stage-runs.ts';
 
 vi.mock(import('../../src/model/placements/index.ts'), async (original) => {
   const [{ placements }, { toyPlacement }] = await Promise.all([original(), import('./toy-placement.ts')]);
@@ -44,41 +42,16 @@ describe.each(['native', 'portable'] as const)(
         ...{ tokenizer: 'tokenizer', data: 'text.txt', model: '1m', norm: 'toy', stride: 3 },
         ...{ length: 8, steps: 3, batchSize: 1, lr: 1e-2, weightDecay: 0.1 },
       });
-      whole = await trained(3);
+      whole = await trained(pretrainStage, config, run, 3);
     });
     afterAll(async () => {
       await run.backend.dispose();
       await rm(folder, { recursive: true });
     });
 
-    interface Trained {
-      losses: number[];
-      saved: string;
-      final: string;
-    }
-
-    /** Trains up to update `stopAt`, from the start or a saved state, and saves there. */
-    async function trained(stopAt: number, from?: string): Promise<Trained> {
-      const state = await pretrainStage.open(config, run, from);
-      const losses: number[] = [];
-      for await (const record of pretrainStage.run(config, state, run)) {
-        if (record === pause) continue;
-        losses.push(record.loss!);
-        if (record.step === stopAt) break;
-      }
-      const saved = join(folder, `state-${stopAt}-${from === undefined ? 'whole' : 'resumed'}`);
-      await mkdir(saved);
-      await pretrainStage.save!(state, saved);
-      const final = `${saved}-final`;
-      await mkdir(final);
-      await pretrainStage.finish(config, state, final);
-      pretrainStage.close?.(state);
-      return { losses, saved, final };
-    }
-
     test('trains, and goes on from a saved state to the same bits', async () => {
-      const half = await trained(1);
-      const rest = await trained(3, half.saved);
+      const half = await trained(pretrainStage, config, run, 1);
+      const rest = await trained(pretrainStage, config, run, 3, half.saved);
       expect(whole.losses.at(-1)).not.toBe(whole.losses[0]);
       expect([...half.losses, ...rest.losses]).toEqual(whole.losses);
       const weights = (directory: string) => readFile(join(directory, 'model.safetensors'));
@@ -109,13 +82,7 @@ describe.each(['native', 'portable'] as const)(
     });
 
     test('exports', async () => {
-      const exporting = exportStage.schema.parse({ from: whole.final, dtype: 'bf16' });
-      const exportRun = { ...run, inputs: { from: [{ name: 'model', directory: whole.final }] } };
-      const state = await exportStage.open(exporting, exportRun, undefined);
-      for await (const _ of exportStage.run(exporting, state, exportRun));
-      const out = join(folder, 'exported');
-      await mkdir(out);
-      await exportStage.finish(exporting, state, out);
+      const out = await exported(whole.final, run);
       expect((await readModelDirectory(out)).config.norm.name).toBe('toy');
     });
 
@@ -125,18 +92,10 @@ describe.each(['native', 'portable'] as const)(
       const [generation] = await generate(model, [prompt], { maxNewTokens: 8, stopIds: [] });
       const sequence = [...prompt];
       for (const token of generation!.tokens) {
-        const logits = await lastLogits(model, Int32Array.from(sequence));
+        const logits = await lastLogits(model, sequence);
         expect(token).toBe(logits.indexOf(Math.max(...logits)));
         sequence.push(token);
       }
     });
   },
 );
-
-async function lastLogits(model: Model, tokens: Int32Array): Promise<number[]> {
-  const input = { tokens, positions: Int32Array.from(tokens.keys()), segments: Int32Array.of(0, tokens.length) };
-  const logits = scope(() => linear(hiddenStates(model, input), headOf(model)), { adopt: false });
-  const all = await model.backend.read(logits);
-  logits.release();
-  return [...all.slice(-model.config.vocabSize)];
-}

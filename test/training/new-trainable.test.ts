@@ -85,6 +85,7 @@ const config: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 64,
   tieWordEmbeddings: false,
+  family: { name: 'llama', settings: {} },
   norm: { name: 'mix', settings: { postLayers: 1 } },
 };
 

@@ -24,6 +24,7 @@ const config: ModelConfig = {
   rmsNormEps: 1e-5,
   maxLength: 1024,
   tieWordEmbeddings: true,
+  family: { name: 'llama', settings: {} },
   norm: { name: 'mix', settings: { postLayers: 2 } },
 };
 

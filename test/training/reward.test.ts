@@ -23,6 +23,7 @@ beforeAll(async () => {
       rmsNormEps: 1e-6,
       maxLength: 32,
       tieWordEmbeddings: false,
+      family: { name: 'llama', settings: {} },
       norm: { name: 'mix', settings: { postLayers: 1 } },
       head: 'score',
     },

@@ -1,5 +1,7 @@
 import type { Problem } from '../errors.ts';
-import { plainLlamas } from './unsupported-keys.ts';
+import { families } from '../model/families/index.ts';
+import { plainLlamas } from '../model/families/key-rules.ts';
+import type { Json } from '../model/families/values.ts';
 
 /** What sets other families apart from a Llama, by `model_type`. */
 const differences: ReadonlyMap<string, string> = new Map([
@@ -40,9 +42,10 @@ const differences: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What to say of a `model_type` that is not read. */
-export function foreignFamily(modelType: unknown, json: Readonly<Record<string, unknown>>): Problem {
+export function foreignFamily(modelType: unknown, json: Json): Problem {
   const where = 'model_type';
-  const message = `${JSON.stringify(modelType) ?? 'missing'} is not supported; supported are llama and mixln`;
+  const supported = new Intl.ListFormat('en').format(families.flatMap(({ modelTypes }) => modelTypes));
+  const message = `${JSON.stringify(modelType) ?? 'missing'} is not supported; supported are ${supported}`;
   if (modelType === 'mistral') return { where, message, hint: mistralHint(json) };
   if (modelType === undefined) {
     return { where, message, hint: 'if it is a Llama, set "model_type" to "llama" in config.json' };
@@ -52,7 +55,7 @@ export function foreignFamily(modelType: unknown, json: Readonly<Record<string, 
 }
 
 /** A Mistral is a Llama with a window, which is 4096 where its config does not say it. */
-function mistralHint({ sliding_window: window = 4096 }: Readonly<Record<string, unknown>>): string {
+function mistralHint({ sliding_window: window = 4096 }: Json): string {
   const rename = 'set "model_type" to "llama" and "architectures" to ["LlamaForCausalLM"] in config.json';
   if (window === null) return `a Mistral without a sliding window is computed exactly like a Llama: ${rename}`;
   return `for texts no longer than its window, a Mistral is computed exactly like a Llama: ${rename}, "sliding_window" to null, and "max_position_embeddings" to at most ${JSON.stringify(window)}`;

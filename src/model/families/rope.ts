@@ -1,8 +1,7 @@
-import type { Problem } from '../errors.ts';
-import { isJsonObject } from './strict-json.ts';
-import { plainLlamas } from './unsupported-keys.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { isRecord } from '../../config/assignments.ts';
+import type { Problem } from '../../errors.ts';
+import { plainLlamas } from './key-rules.ts';
+import { agreed, type Json } from './values.ts';
 
 /**
  * Where a rotary embedding is described: `rope_scaling` (transformers 4) and `rope_parameters` (5), which hold a base
@@ -19,39 +18,25 @@ export function ropeTheta(json: Json, problems: Problem[]): unknown {
   for (const place of places) {
     const rope = json[place];
     if (rope === undefined || rope === null) continue;
-    if (!isJsonObject(rope)) problems.push({ where: place, message: `${JSON.stringify(rope)}; an object is needed` });
+    if (!isRecord(rope)) problems.push({ where: place, message: `${JSON.stringify(rope)}; an object is needed` });
     else {
       checkType(place, rope, problems);
       thetas.push([`${place}.rope_theta`, rope.rope_theta]);
     }
   }
-  const said = thetas.filter(([, theta]) => theta !== undefined && theta !== null);
-  const [first, ...others] = said;
-  for (const [where, theta] of others) {
-    if (theta === first![1]) continue;
-    problems.push({
-      where: `${first![0]} and ${where}`,
-      message: `contradict each other: ${JSON.stringify(first![1])} and ${JSON.stringify(theta)}`,
-      hint: 'delete the wrong one',
-    });
-  }
-  return first?.[1];
+  return agreed(thetas, problems);
 }
 
 function checkType(place: string, rope: Json, problems: Problem[]): void {
-  const { rope_type: type, type: oldType } = rope;
-  const nested = Object.entries(rope).find(([, value]) => isJsonObject(value))?.[0];
+  const nested = Object.entries(rope).find(([, value]) => isRecord(value))?.[0];
   if (nested !== undefined) {
     problems.push({ where: `${place}.${nested}`, message: 'rotations that differ between layers are not supported' });
   }
+  const before = problems.length;
   // transformers 4 takes `type`, 5 takes `rope_type`.
-  if (type && oldType && type !== oldType) {
-    const message = `contradict each other: ${JSON.stringify(type)} and ${JSON.stringify(oldType)}`;
-    problems.push({ where: `${place}.rope_type and ${place}.type`, message, hint: 'delete the wrong one' });
-    return;
-  }
-  const found = type ?? oldType ?? 'default';
-  if (found === 'default') return;
+  const types = ['rope_type', 'type'].map((key) => [`${place}.${key}`, rope[key]] as const);
+  const found = agreed(types, problems) ?? 'default';
+  if (found === 'default' || problems.length > before) return;
   const hint =
     found === 'llama3'
       ? `Llama 3.1, 3.2 and 3.3 use it; ${plainLlamas}`

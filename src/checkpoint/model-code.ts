@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isRecord } from '../config/assignments.ts';
+import type { Json } from '../model/families/values.ts';
+
+/** Python files stay beside the sources; compiled code finds them from `dist` too. */
+const folder = fileURLToPath(new URL('../../src/checkpoint/', import.meta.url));
+
+/** The Python files that a config names as the code of its classes, such as `modeling_mixln.py`. */
+function codeFiles({ auto_map: map }: Json): Set<string> {
+  const classes = isRecord(map) ? Object.values(map).flat() : [];
+  return new Set(classes.map((name) => `${String(name).split('.')[0]}.py`));
+}
+
+/** Is there code that is not of ours, and that hence computes nobody knows what? */
+export function namesForeignCode(json: Json): boolean {
+  return [...codeFiles(json)].some((name) => !/^\w+\.py$/.test(name) || !existsSync(join(folder, name)));
+}
+
+/** Puts the code that a written config names beside it. */
+export async function copyCode(json: Json, directory: string): Promise<void> {
+  for (const name of codeFiles(json)) await copyFile(join(folder, name), join(directory, name));
+}
