@@ -8,7 +8,7 @@ export function visible(text: string): string {
   return text.replace(obeyed, escaped);
 }
 
-/** The same on one line: a line feed is written as `\u000a` too. */
+/** The text as `visible` writes it, on one line: a line feed is written as `\u000a` too. */
 export function visibleLine(text: string): string {
   return visible(text).replaceAll('\n', escaped);
 }

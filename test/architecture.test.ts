@@ -142,3 +142,10 @@ it('keeps comments within 120 columns, which no formatter does', () => {
   expect(sources.length).toBeGreaterThan(400);
   expect(long).toEqual([]);
 });
+
+it('has no docstring that begins with “The same”: each stands alone where an editor shows it', () => {
+  const leaning = files.filter((file) =>
+    /\/\*\*[\s*]*(The same|Same|As above)\b/.test(readFileSync(join(source, file), 'utf8')),
+  );
+  expect(leaning).toEqual([]);
+});

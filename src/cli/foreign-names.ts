@@ -95,7 +95,7 @@ export function flagHint(typed: string, known: readonly string[]): string | unde
   return near && `did you mean ${near}?`;
 }
 
-/** The same of a command. */
+/** What the user of another tool may have meant by an unknown command. */
 export function commandHint(typed: string, known: readonly string[]): string {
   const name = simplified(typed);
   const missing = absent.find(([theirs]) => theirs.test(name))?.[1];

@@ -39,7 +39,7 @@ export function modelDirectory(path: string): string {
   return found.directory;
 }
 
-/** The same, once its files have been checked; what they do not say goes to standard error. */
+/** A model directory that a person named, after its files were checked; notes on them go to standard error. */
 export async function readableModel(path: string): Promise<string> {
   const directory = modelDirectory(path);
   const { notes } = await readModelDirectory(directory);

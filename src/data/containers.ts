@@ -68,7 +68,7 @@ export function containerProblem(head: Buffer, file: string): Problem | undefine
   return table && problemOf(where, `is ${table}, not JSON`, conversion(table, file));
 }
 
-/** The same, and whatever else does not begin as JSON objects or a list of them do. */
+/** What is wrong with a file of JSON rows that begins neither with an object nor with a list. */
 export function notJsonProblem(head: Buffer, file: string): Problem | undefined {
   const known = containerProblem(head, file);
   const text = textOf(head);

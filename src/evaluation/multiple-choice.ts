@@ -9,7 +9,7 @@ import { logLikelihoods } from '../training/sequence-log-probs.ts';
 export interface MultipleChoice {
   /** Share of questions whose right choice is likeliest by length: log p divided by the code points of the choice. */
   accuracy: number;
-  /** The same by log p as it is. */
+  /** Share of questions whose right choice has the largest log p, whatever its length. */
   accuracyBySum: number;
   /** What guessing would give. */
   chance: number;

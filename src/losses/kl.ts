@@ -37,7 +37,7 @@ const estimates: Record<KlKind, (delta: number) => number> = {
   abs: Math.abs,
 };
 
-/** The same on the host, for rewards and records: [tokens]. */
+/** Estimates of KL(π‖π_ref) of each token on the host, for rewards and records: [tokens] twice → [tokens], in nats. */
 export function klEstimates(kind: KlKind, logProbs: ArrayLike<number>, reference: ArrayLike<number>): Float64Array {
   return Float64Array.from(logProbs, (logProb, i) => estimates[kind](logProb - reference[i]!));
 }

@@ -3,7 +3,7 @@ import { type KlKind, klEstimates } from './kl.ts';
 export interface ScoredResponse {
   /** Of the policy that sampled the response, [tokens]. */
   logProbs: ArrayLike<number>;
-  /** The same tokens under the reference. */
+  /** log π_ref of these tokens under the reference. */
   reference: ArrayLike<number>;
   /** Of the response as a whole. */
   score: number;

@@ -71,7 +71,7 @@ export function mixInto(into: Model, from: Model, share: number): void {
   }
 }
 
-/** The same weights in new memory. */
+/** A model with copies of the weights in memory of its own. */
 export function copyModel(model: Model): Model {
   const copy = emptyModel(model.config, model.backend);
   for (const [name, tensor] of model.parameters) model.backend.unary('copy', tensor, copy.parameters.get(name)!);

@@ -65,7 +65,7 @@ export function contentKey(parts: KeyParts): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** The same value with the keys of every object in order, so that equal values have equal JSON. */
+/** `value` with the keys of every object in order, so that equal values have equal JSON. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

@@ -59,8 +59,8 @@ export const rlooSchema = reinforcementSchema(
 export type RlooConfig = z.infer<typeof rlooSchema>;
 
 /**
- * REINFORCE with a leave-one-out baseline (Ahmadian et al. 2024, arXiv 2402.14740): no critic, the other responses to a
- * prompt say what was to be expected.
+ * REINFORCE with a leave-one-out baseline (Ahmadian et al. 2024, arXiv 2402.14740): no critic; the
+ * baseline of a response is the mean reward of the other responses to its prompt.
  */
 export async function* rloo(
   config: RlooConfig,

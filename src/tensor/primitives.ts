@@ -175,7 +175,7 @@ export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
   });
 }
 
-/** The same elements under another shape, without a copy. */
+/** The elements of `x` under another shape, without a copy. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   if (sizeOf(shape) !== x.size) throw new Error(`reshape: [${x.shape}] has no shape [${shape}]`);
   const out = own(x.view(resultShape(x.backend, 'reshape', shape)));

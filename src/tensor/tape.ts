@@ -18,7 +18,7 @@ export interface Gradients {
   /** A tensor to write the gradient of `x` into, and whether to add to what is there. */
   target(x: Tensor): GradientTarget;
   /**
-   * The same where the gradient of `x` is wanted, else undefined. It may be `consumed` itself, the gradient of the
+   * The `target` of `x` if its gradient is wanted, else undefined. It may be `consumed` itself, the gradient of the
    * output, for a caller that has read all of that before it writes: in x + F(x) both begin as the same tensor.
    */
   targetIfWanted(x: Tensor, consumed?: Tensor): GradientTarget | undefined;
@@ -73,7 +73,7 @@ export class Tape {
     this.backwardFrom((gradients) => gradients.add(output, filled(output.backend, output.shape, seed)));
   }
 
-  /** The same from the gradients of recorded tensors that `begin` sets: for a last step that computes them itself. */
+  /** Runs backward from gradients of recorded tensors that `begin` sets: for a last step that computes them itself. */
   backwardFrom(begin: (gradients: Gradients) => void): void {
     const pending = new PendingGradients(this.#leaves, this.#tracked);
     const outer = active;

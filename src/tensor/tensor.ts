@@ -63,7 +63,7 @@ export class Tensor {
     if (--this.#owner.owners === 0) this.backend.free(this.#owner.storage);
   }
 
-  /** The same elements under another shape; shares storage and is one more owner of it. */
+  /** A tensor of these elements under another shape; shares storage and is one more owner of it. */
   view(shape: Shape): Tensor {
     if (sizeOf(shape) !== this.size) throw new Error(`cannot view [${this.shape}] as [${shape}]`);
     this.retain();

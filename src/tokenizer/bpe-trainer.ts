@@ -67,7 +67,7 @@ function layWords(wordCounts: ReadonlyMap<string, number>, ids: ReadonlyMap<stri
   return { symbols, starts, lengths, counts: Float64Array.from(wordCounts.values()) };
 }
 
-/** Words by pair; a word stands once behind a pair. */
+/** Words by pair; each word once per pair. */
 class PairWords extends Map<number, number[]> {
   add(pair: number, word: number): void {
     const words = this.get(pair);

@@ -11,7 +11,7 @@ import type { Rollout } from './rollout.ts';
 export interface Experience extends Rollout {
   /** log π of the policy that sampled it, computed as the updates will compute it. */
   logProbs: Float64Array;
-  /** The same of the frozen reference. */
+  /** log π_ref of the frozen reference, computed in the same way. */
   reference: Float64Array;
   /** Of the whole response. */
   score: number;
@@ -49,7 +49,7 @@ export async function withLogProbs<R extends Rollout>(
 export interface PpoExample extends Experience, PolicyExample, ValueExample {
   /** KL everywhere, the score on the last token. */
   rewards: Float64Array;
-  /** The same, whitened where that was asked for. */
+  /** The rewards that GAE sees: `rewards`, whitened if `whitenRewards` is set. */
   learnedRewards: Float64Array;
 }
 

@@ -18,8 +18,8 @@ export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
 }
 
 /**
- * The same of any number of sequences, on the host and without gradients; `rowsAtOnce` tokens in a pass. `progress`
- * hears after each pass how many sequences are done.
+ * log p of any number of sequences, each a sum over its trained tokens, in nats, on the host and without gradients;
+ * `rowsAtOnce` tokens per pass. `progress` hears after each pass how many sequences are done.
  * @throws RunError where one is not finite
  */
 export async function logLikelihoods(
