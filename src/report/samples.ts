@@ -15,7 +15,7 @@ const shownAtOnce = 6;
 const longestText = 600;
 const longestAnswer = 60;
 
-/** Answers to the prompts of the run after each stage, the variants side by side. Of several seeds the first is shown. */
+/** Answers to the prompts of the run after each stage, variants side by side. Of several seeds the first is shown. */
 export function sampleTables(folder: PipelineFolder, variants: readonly string[]): Fragment {
   const histories = promptHistories(folder);
   if (histories.length === 0) return undefined;
