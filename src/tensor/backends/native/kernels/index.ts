@@ -1,4 +1,4 @@
-import type { KernelFamilies } from '../../kernels/index.ts';
+import type { Kernels } from '../../kernels/index.ts';
 import { adamWKernels } from './adamw.ts';
 import { decodingKernels } from './decoding.ts';
 import type { Engine } from './engine.ts';
@@ -11,7 +11,7 @@ import { selfAttentionKernels } from './self-attention.ts';
 
 export type NativeKernels = ReturnType<typeof nativeKernels>;
 
-/** The C++ engine has every family. */
+/** The families of the C++ engine. */
 export function nativeKernels(engine: Engine) {
   return {
     linear: linearKernels(engine),
@@ -23,5 +23,5 @@ export function nativeKernels(engine: Engine) {
     decoding: decodingKernels(engine),
     sampling: samplingKernels(engine),
     adamW: adamWKernels(engine),
-  } satisfies KernelFamilies;
+  } satisfies Kernels;
 }
