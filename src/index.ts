@@ -5,6 +5,7 @@ export { loadRewardModel, type RewardModel } from './checkpoint/reward-model.ts'
 export { openDataset } from './data/dataset.ts';
 export type { ChoiceRow, Dataset, Message, MessagesRow, PreferenceRow, PromptRow, TextRow, Use } from './data/rows.ts';
 export { type Problem, RequestError, RunError } from './errors.ts';
+export type { Metrics } from './evaluation/metrics.ts';
 export { perplexity } from './evaluation/perplexity.ts';
 export { parseTasks, runTasks } from './evaluation/tasks.ts';
 export { type GenerateOptions, type Generation, generate } from './generation/generate.ts';
@@ -32,7 +33,6 @@ export { type RewardConfig, reward, rewardSchema, rewardStage } from './stages/r
 export { type RlooConfig, rloo, rlooSchema, rlooStage } from './stages/rloo.ts';
 export { type SftConfig, sft, sftSchema, sftStage } from './stages/sft.ts';
 export {
-  type Metrics,
   pause,
   type Stage,
   type StageInput,

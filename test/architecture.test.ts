@@ -10,6 +10,7 @@ const layers = [
   ['cli'],
   ['pipeline'],
   ['stages'],
+  ['reinforcement'],
   ['evaluation', 'analysis', 'speed', 'report'],
   ['runs'],
   ['training', 'losses', 'generation', 'data'],

@@ -1,3 +1,6 @@
+/** What was measured, by the names of the metrics. */
+export type Metrics = Record<string, number>;
+
 /** How a metric is named, read and judged: by the report, in the terminal, and by the runner where it is `best`. */
 export interface MetricKind {
   label: string;

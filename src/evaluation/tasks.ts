@@ -10,6 +10,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { meanLoss } from '../training/language-model.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
 import { exactMatch } from './exact-match.ts';
+import type { Metrics } from './metrics.ts';
 import { multipleChoice } from './multiple-choice.ts';
 import { perplexity } from './perplexity.ts';
 import { winRates } from './win-rate.ts';
@@ -35,8 +36,6 @@ export interface TaskOptions {
   /** Reward model that judges who wins, beside the answers of the rows. */
   judge?: RewardModel | undefined;
 }
-
-type Metrics = Record<string, number>;
 
 interface TaskKind<U extends Use = Use> {
   use: U;

@@ -1,5 +1,5 @@
 import { RequestError, RunError } from '../errors.ts';
-import type { Metrics } from '../stages/stage.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
 import { isDue, withEvaluation } from './cadence.ts';
 import { asFailure } from './failure.ts';
 import { saveBest } from './saving.ts';

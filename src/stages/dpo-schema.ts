@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { oneOf } from '../config/conditions.ts';
+import { conversationOptions } from '../data/conversation-options.ts';
 import { preferenceLossKinds, scoreOf } from '../losses/preference.ts';
 import { trainingOptions } from '../training/options.ts';
-import { conversationOptions } from './sft.ts';
 
 /** Losses of how much likelier answers are than under a reference. */
 const referenced = preferenceLossKinds.filter((loss) => scoreOf[loss].reference);

@@ -4,6 +4,8 @@ import { loadModel, saveModel } from '../checkpoint/load-model.ts';
 import { readSavedJson } from '../checkpoint/saved-json.ts';
 import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
+import { sampleCount } from '../evaluation/samples.ts';
 import { untouchedKtoLoss } from '../losses/kto.ts';
 import { scoreOf, untouchedLoss } from '../losses/preference.ts';
 import { releaseModel } from '../model/model.ts';
@@ -20,6 +22,7 @@ import {
   watchSchema,
   watchStep,
 } from '../training/preference-checks.ts';
+import { openPreferences, type PreferenceData } from '../training/preference-data.ts';
 import { assertSameWeights, weightsChecksum } from '../training/rollout-checks.ts';
 import {
   loadTrainingState,
@@ -31,9 +34,7 @@ import {
 import { evaluateAnswers, ktoStep } from '../training/unpaired.ts';
 import { largestBatch } from '../training/upcoming.ts';
 import { type DpoConfig, dpoSchema } from './dpo-schema.ts';
-import { openPreferences, type PreferenceData } from './preference-data.ts';
-import { sampleCount } from './samples.ts';
-import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
+import type { Stage, StageRun, StepRecord } from './stage.ts';
 
 export interface DpoState extends TrainingState {
   data: PreferenceData;

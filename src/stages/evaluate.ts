@@ -4,15 +4,16 @@ import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts
 import { type Condition, either, given } from '../config/conditions.ts';
 import { describeGivenTemplate } from '../data/conversation-tokenizer.ts';
 import { checkTokenIds } from '../data/encode.ts';
+import { assertSameTokenizer } from '../data/same-tokenizer.ts';
 import { RequestError } from '../errors.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, type TaskKindName, taskKinds } from '../evaluation/tasks.ts';
 import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
 import { type Measurement, writeResults } from '../runs/results.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { assertSameTokenizer } from './same-tokenizer.ts';
-import type { DatasetSource, Metrics, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
+import type { DatasetSource, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 /** Where a task of one of these kinds is measured. */
 function tasksOf(...kinds: readonly TaskKindName[]): Condition {

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { groupScales, grpoAdvantages, tokenWeightings } from '../losses/grpo.ts';
-import { equalGroups, withGroupAdvantages } from '../training/experience.ts';
 import {
   beginIteration,
   endIteration,
@@ -10,7 +9,13 @@ import {
   policyGradient,
   updateIteration,
   updatePolicy,
-} from './iteration.ts';
+} from '../reinforcement/iteration.ts';
+import {
+  evaluateResponses,
+  responseMetricNames,
+  sampleExperience,
+  sampleResponses,
+} from '../reinforcement/sampling.ts';
 import {
   closeReinforcement,
   iterationsOf,
@@ -20,8 +25,8 @@ import {
   reinforcementSchema,
   resultOf,
   saveReinforcement,
-} from './reinforcement.ts';
-import { evaluateResponses, responseMetricNames, sampleExperience, sampleResponses } from './sampling.ts';
+} from '../reinforcement/state.ts';
+import { equalGroups, withGroupAdvantages } from '../training/experience.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 /**

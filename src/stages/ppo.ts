@@ -7,12 +7,38 @@ import { rewardModelFrom } from '../checkpoint/reward-model.ts';
 import { readSavedJson } from '../checkpoint/saved-json.ts';
 import { aboveZero, given, oneOf } from '../config/conditions.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
 import type { RewardSource } from '../evaluation/reward-sources.ts';
 import { adaptedCoefficient } from '../losses/adaptive-kl.ts';
 import { explainedVariance } from '../losses/clipped-value.ts';
 import { klKinds } from '../losses/kl.ts';
 import { type Model, scoreHeadOf } from '../model/model.ts';
 import { copyModel } from '../model/weights.ts';
+import {
+  beginIteration,
+  endIteration,
+  iterationNumber,
+  minibatchesLeft,
+  updateIteration,
+  updatePolicy,
+} from '../reinforcement/iteration.ts';
+import { ppoPresets } from '../reinforcement/ppo-presets.ts';
+import {
+  evaluateResponses,
+  responseMetricNames,
+  sampleExperience,
+  sampleResponses,
+} from '../reinforcement/sampling.ts';
+import {
+  closeReinforcement,
+  iterationsOf,
+  openReinforcement,
+  type ReinforcementState,
+  reinforcementProblems,
+  reinforcementSchema,
+  resultOf,
+  saveReinforcement,
+} from '../reinforcement/state.ts';
 import { type PpoExample, withAdvantages } from '../training/experience.ts';
 import { type Optimizer, update } from '../training/optimizer.ts';
 import {
@@ -38,27 +64,7 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { loadValueHead, saveValueHead, withValueHead } from '../training/value-head.ts';
-import {
-  beginIteration,
-  endIteration,
-  iterationNumber,
-  minibatchesLeft,
-  updateIteration,
-  updatePolicy,
-} from './iteration.ts';
-import { ppoPresets } from './ppo-presets.ts';
-import {
-  closeReinforcement,
-  iterationsOf,
-  openReinforcement,
-  type ReinforcementState,
-  reinforcementProblems,
-  reinforcementSchema,
-  resultOf,
-  saveReinforcement,
-} from './reinforcement.ts';
-import { evaluateResponses, responseMetricNames, sampleExperience, sampleResponses } from './sampling.ts';
-import { type Metrics, pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
+import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 export const ppoSchema = reinforcementSchema(
   {

@@ -5,6 +5,8 @@ import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
 import { encodeText } from '../data/encode.ts';
 import { RequestError } from '../errors.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
+import { continuations } from '../evaluation/samples.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { initialiseModel } from '../model/initialise.ts';
 import { withPlacement } from '../model/norm.ts';
@@ -25,8 +27,7 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
-import { continuations } from './samples.ts';
-import type { Metrics, Stage, StepRecord } from './stage.ts';
+import type { Stage, StepRecord } from './stage.ts';
 
 /**
  * The keys of every placement, each with an effect under its own only. They are read by name, so no type needs them.

@@ -4,11 +4,13 @@ import { z } from 'zod';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { loadRewardModel, rewardModelFrom } from '../checkpoint/reward-model.ts';
+import { conversationOptions, rowLimit } from '../data/conversation-options.ts';
 import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkSequences, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs } from '../data/preflight.ts';
 import { RunError } from '../errors.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
 import {
   learntLengthWarning,
   lengthWarning,
@@ -32,8 +34,7 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { largestBatch } from '../training/upcoming.ts';
-import { conversationOptions, rowLimit } from './sft.ts';
-import type { Metrics, Stage, StepRecord } from './stage.ts';
+import type { Stage, StepRecord } from './stage.ts';
 
 const { sampleEvery: _, ...training } = trainingOptions({
   epochs: 1,
@@ -94,7 +95,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     const tokenizer = await loadConversationTokenizer(start, run.log);
     paddingIdOf(tokenizer);
     const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
-    const maxLength = await rowLimit(config.maxLength, run);
+    const maxLength = await rowLimit(config.maxLength, start);
     const train = encodePairs(rows.train, tokenizer, { ...config, maxLength });
     const comparisons = comparisonsOf(train.pairs);
     run.log(`${config.data}: ${describePreflight(train.preflight)}; ${comparisons.length} prompts`);

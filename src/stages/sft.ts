@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { loadModel, saveModel } from '../checkpoint/load-model.ts';
-import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
+import { conversationOptions, rowLimit } from '../data/conversation-options.ts';
 import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkSequences } from '../data/encode.ts';
 import { describePreflight, encodeConversations } from '../data/preflight.ts';
 import type { MessagesRow, PromptRow } from '../data/rows.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
+import { sampleCount } from '../evaluation/samples.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
 import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
@@ -20,25 +22,7 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { largestBatch } from '../training/upcoming.ts';
-import { sampleCount } from './samples.ts';
-import type { Metrics, Stage, StageRun, StepRecord } from './stage.ts';
-
-/** What the stages that read conversations can be told about them. */
-export const conversationOptions = {
-  holdOut: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0)
-    .describe('share of the rows, taken from the end, to hold out from training'),
-  maxLength: z.int().min(2).optional().describe('most tokens in a row; by default, as many as the model can take'),
-  onTooLong: z.enum(['error', 'drop', 'truncate']).default('error').describe('what to do with rows that are longer'),
-};
-
-/** Tokens that a row may have. */
-export async function rowLimit(maxLength: number | undefined, { inputs }: StageRun): Promise<number> {
-  return maxLength ?? (await readModelDirectory(inputs.from![0]!.directory)).config.maxLength;
-}
+import type { Stage, StepRecord } from './stage.ts';
 
 export const sftSchema = z.strictObject({
   from: z.string().describe('model to fine-tune: a stage or a Hugging Face directory'),
@@ -85,7 +69,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
     const start = run.inputs.from![0]!.directory;
     const tokenizer = await loadConversationTokenizer(start, run.log);
     const rows = await openSplits(config.data, 'messages', { ...run, holdOut: config.holdOut });
-    const maxLength = await rowLimit(config.maxLength, run);
+    const maxLength = await rowLimit(config.maxLength, start);
     const train = encodeConversations(rows.train, tokenizer, { ...config, maxLength });
     run.log(`${config.data}: ${describePreflight(train.preflight)}`);
     const heldOut = encodeConversations(rows.heldOut, tokenizer, { maxLength, onTooLong: 'truncate' }).sequences;

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Presets } from '../config/presets.ts';
 import type { Use } from '../data/rows.ts';
 import type { Problem } from '../errors.ts';
-import type { MetricName } from '../evaluation/metrics.ts';
+import type { MetricName, Metrics } from '../evaluation/metrics.ts';
 import type { Sample } from '../runs/results.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import type { Ranks } from '../training/ranks.ts';
@@ -21,8 +21,6 @@ export interface StepRecord {
  * is nothing to record yet.
  */
 export const pause = Symbol('pause');
-
-export type Metrics = Record<string, number>;
 
 /** What the runner gives a stage. A stage never knows where it runs. */
 export interface StageRun {

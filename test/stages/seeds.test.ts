@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DataCursor } from '../../src/data/cursor.ts';
+import type { ReinforcementState } from '../../src/reinforcement/state.ts';
 import { dpoStage } from '../../src/stages/dpo.ts';
 import { grpoStage } from '../../src/stages/grpo.ts';
 import { ppoStage } from '../../src/stages/ppo.ts';
 import { pretrainStage } from '../../src/stages/pretrain.ts';
-import type { ReinforcementState } from '../../src/stages/reinforcement.ts';
 import { rewardStage } from '../../src/stages/reward.ts';
 import { rlooStage } from '../../src/stages/rloo.ts';
 import { sftStage } from '../../src/stages/sft.ts';

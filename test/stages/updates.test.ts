@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodedPrompts } from '../../src/data/prompts.ts';
+import type { Metrics } from '../../src/evaluation/metrics.ts';
 import { generate } from '../../src/generation/generate.ts';
 import { clipFraction } from '../../src/losses/clipped-policy.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { copyModel, mixInto } from '../../src/model/weights.ts';
+import type { ReinforcementState } from '../../src/reinforcement/state.ts';
 import { grpoStage } from '../../src/stages/grpo.ts';
 import { ppoStage } from '../../src/stages/ppo.ts';
-import { encodedPrompts } from '../../src/stages/prompts.ts';
-import type { ReinforcementState } from '../../src/stages/reinforcement.ts';
 import { rlooStage } from '../../src/stages/rloo.ts';
-import { type Metrics, pause, type Stage, type StepRecord } from '../../src/stages/stage.ts';
+import { pause, type Stage, type StepRecord } from '../../src/stages/stage.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { minibatchesOf, type PpoExample } from '../../src/training/experience.ts';
 import { ofEachResponse, responseLogProbs } from '../../src/training/responses.ts';

@@ -8,7 +8,9 @@ import { given } from '../config/conditions.ts';
 import { type Presets, withPresets } from '../config/presets.ts';
 import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { cursorSchema } from '../data/cursor.ts';
+import { openPrompts, type Prompts, promptOptions } from '../data/prompts.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
 import { noMoments, type RunningMoments } from '../losses/running-moments.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import { copyModel } from '../model/weights.ts';
@@ -24,9 +26,8 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { openPretrainingMix, type PretrainingMix, pretrainingMixOptions } from './pretraining-mix.ts';
-import { openPrompts, type Prompts, promptOptions } from './prompts.ts';
 import { openRewards, type Rewards, rewardOptions, rewardProblems, withRewardFile } from './rewards.ts';
-import type { Metrics, StageRun } from './stage.ts';
+import type { ReinforcementRun } from './run.ts';
 
 const { accumulate, ...training } = trainingOptions({ epochs: 1, batchSize: 32, lr: 3e-6, warmup: 0, weightDecay: 0 });
 
@@ -134,7 +135,7 @@ export function iterationsOf(config: ReinforcementConfig, prompts: number): numb
 /** What is wrong with the config and its files and can be known before any work; `where` is a key. */
 export async function reinforcementProblems(
   config: ReinforcementConfig & Passes,
-  { baseDirectory }: Pick<StageRun, 'baseDirectory'>,
+  { baseDirectory }: Pick<ReinforcementRun, 'baseDirectory'>,
 ): Promise<Problem[]> {
   return [...minibatchProblems(config), ...(await rewardProblems(config, baseDirectory))];
 }
@@ -194,7 +195,7 @@ const iterationSchema = z.looseObject({
 /** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
 export async function openReinforcement<Example extends PolicyExample>(
   config: ReinforcementConfig & Passes,
-  run: StageRun,
+  run: ReinforcementRun,
   from?: string,
 ): Promise<ReinforcementState<Example>> {
   const problems = minibatchProblems(config);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { given, oneOf } from '../config/conditions.ts';
 import { openDataset } from '../data/dataset.ts';
+import { assertSameTokenizer } from '../data/same-tokenizer.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import { loadSchemaCheck } from '../evaluation/json-schema.ts';
 import { loadRewardFunction, tryRewardFunction } from '../evaluation/reward-function.ts';
@@ -17,8 +18,7 @@ import {
 } from '../evaluation/reward-sources.ts';
 import { scoreScales } from '../losses/running-moments.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { assertSameTokenizer } from './same-tokenizer.ts';
-import type { StageRun } from './stage.ts';
+import type { ReinforcementRun } from './run.ts';
 
 const weight = (of: string) => z.number().default(1).describe(`weight of ${of}; 0 = only measured, not learned from`);
 
@@ -135,13 +135,17 @@ export interface Rewards {
 }
 
 /** Opens the sources that the config names. @throws RequestError where one does not fit the policy or its prompts */
-export async function openRewards(config: RewardConfig, run: StageRun, tokenizer: Tokenizer): Promise<Rewards> {
-  const problems = await rewardProblems(config, run.baseDirectory);
+export async function openRewards(
+  config: RewardConfig,
+  { backend, baseDirectory, inputs }: ReinforcementRun,
+  tokenizer: Tokenizer,
+): Promise<Rewards> {
+  const problems = await rewardProblems(config, baseDirectory);
   if (problems.length > 0) throw new RequestError(problems);
-  const pathOf = (file: string): string => resolve(run.baseDirectory, file);
-  const directory = run.inputs.reward?.[0]?.directory;
+  const directory = inputs.reward?.[0]?.directory;
+  const pathOf = (file: string): string => resolve(baseDirectory, file);
   if (directory) await assertSameTokenizer(tokenizer, directory, 'reward');
-  const rewardModel = directory ? await loadRewardModel(directory, run.backend) : undefined;
+  const rewardModel = directory ? await loadRewardModel(directory, backend) : undefined;
   const sources: RewardSource[] = [];
   if (rewardModel) sources.push(modelReward(rewardModel, config.rewardWeight));
   if (config.verify !== 'none') sources.push(verifiedReward(config.verify, config.verifyWeight));

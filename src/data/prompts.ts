@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { checkContext } from '../data/context.ts';
-import { openSplits } from '../data/dataset.ts';
-import { checkTokenIds, encodePrompt } from '../data/encode.ts';
-import type { PromptRow } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { PromptTokens } from '../training/rollout.ts';
-import type { StageRun } from './stage.ts';
+import { checkContext } from './context.ts';
+import { openSplits } from './dataset.ts';
+import { checkTokenIds, encodePrompt } from './encode.ts';
+import type { PromptRow } from './rows.ts';
 
 export const promptOptions = {
   data: z.string().describe('prompts, with the answers if responses are verified'),
@@ -37,7 +36,7 @@ export interface Prompts {
 /** Reads prompts and leaves those out that are too long, or refuses them. @throws RequestError */
 export async function openPrompts(
   config: PromptConfig,
-  run: StageRun,
+  run: { baseDirectory: string; log(message: string): void },
   { tokenizer, model }: { tokenizer: Tokenizer; model: ModelConfig },
 ): Promise<Prompts> {
   const { train: rows, heldOut } = await openSplits(config.data, 'prompt', { ...run, holdOut: config.holdOut });

@@ -1,12 +1,12 @@
+import type { Metrics } from '../evaluation/metrics.ts';
 import { mixInto } from '../model/weights.ts';
 import { minibatchesOf, type PolicyExample } from '../training/experience.ts';
 import { type UpdateReport, update } from '../training/optimizer.ts';
 import { type PolicyLoss, policyStep } from '../training/proximal-policy.ts';
 import { assertSameWeights, assertUntouchedRatio, weightsChecksum } from '../training/rollout-checks.ts';
 import { pretrainingStep } from './pretraining-mix.ts';
-import type { Iteration, ReinforcementConfig, ReinforcementState } from './reinforcement.ts';
 import type { Sampled } from './sampling.ts';
-import type { Metrics, StepRecord } from './stage.ts';
+import type { Iteration, ReinforcementConfig, ReinforcementState } from './state.ts';
 
 type Updating = ReinforcementConfig & { passes: number };
 
@@ -85,7 +85,7 @@ export async function endIteration(
   state: ReinforcementState,
   iteration: Iteration,
   { step, totalSteps }: { step: number; totalSteps: number },
-): Promise<StepRecord> {
+): Promise<Metrics & { step: number; totalSteps: number }> {
   if (step % 50 === 0 || step === totalSteps) await checkReference(state);
   if (config.referenceEvery !== undefined && step % config.referenceEvery === 0) await moveReference(config, state);
   state.iteration = undefined;

@@ -1,25 +1,24 @@
 import { loadModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
+import { type ConversationOptions, rowLimit } from '../data/conversation-options.ts';
 import { DataCursor } from '../data/cursor.ts';
 import { openSplits } from '../data/dataset.ts';
 import { checkSequences, type EncodedPair } from '../data/encode.ts';
 import { describePreflight, encodePairs, encodeUnpaired } from '../data/preflight.ts';
 import type { FeedbackRow, PreferenceRow, PromptRow } from '../data/rows.ts';
+import { assertSameTokenizer } from '../data/same-tokenizer.ts';
 import { RequestError } from '../errors.ts';
-import { scoreOf } from '../losses/preference.ts';
+import { type PreferenceLossKind, scoreOf } from '../losses/preference.ts';
 import { type Model, releaseModel } from '../model/model.ts';
+import type { Backend } from '../tensor/backends/backend.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { totalStepsOf } from '../training/options.ts';
-import type { PairObjective, ReferencedPair } from '../training/preference.ts';
-import { referenceLogProbs } from '../training/reference.ts';
-import { weightsChecksum } from '../training/rollout-checks.ts';
-import type { KtoObjective, ReferencedAnswer } from '../training/unpaired.ts';
-import { upcomingRows } from '../training/upcoming.ts';
-import type { DpoConfig } from './dpo-schema.ts';
-import { assertSameTokenizer } from './same-tokenizer.ts';
-import { rowLimit } from './sft.ts';
-import type { StageRun } from './stage.ts';
+import { type TrainingOptions, totalStepsOf } from './options.ts';
+import type { PairObjective, ReferencedPair } from './preference.ts';
+import { referenceLogProbs } from './reference.ts';
+import { weightsChecksum } from './rollout-checks.ts';
+import type { KtoObjective, ReferencedAnswer } from './unpaired.ts';
+import { upcomingRows } from './upcoming.ts';
 
 /**
  * What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every
@@ -43,21 +42,46 @@ export type PreferenceData = { prompts: readonly PromptRow[] } & (
     }
 );
 
+type PreferenceConfig = ConversationOptions &
+  TrainingOptions &
+  Omit<PairObjective, 'loss'> &
+  Omit<KtoObjective, 'loss' | 'maxLength'> & {
+    data: string;
+    loss: PreferenceLossKind;
+    reference?: string | undefined;
+  };
+
+interface PreferenceRun {
+  backend: Backend;
+  seed: number;
+  /** Where the reference's log-probabilities are kept. */
+  directory: string;
+  /** Folder that relative data paths start from. */
+  baseDirectory: string;
+  /** Directories of models: `from`, the policy's, and `reference`. */
+  inputs: Readonly<Record<string, readonly { directory: string }[]>>;
+  log(message: string): void;
+}
+
 /** Reads and encodes the rows, and asks the reference for their log-probabilities, where the loss has one. */
-export async function openPreferences(config: DpoConfig, run: StageRun, tokenizer: Tokenizer): Promise<PreferenceData> {
-  const maxLength = await rowLimit(config.maxLength, run);
+export async function openPreferences(
+  config: PreferenceConfig,
+  run: PreferenceRun,
+  tokenizer: Tokenizer,
+): Promise<PreferenceData> {
+  const maxLength = await rowLimit(config.maxLength, run.inputs.from![0]!.directory);
   return config.loss === 'kto'
     ? openAnswers({ ...config, maxLength, loss: config.loss }, run, tokenizer)
     : openPairs({ ...config, maxLength, loss: config.loss }, run, tokenizer);
 }
 
 async function openPairs(
-  config: DpoConfig & PairObjective & { maxLength: number },
-  run: StageRun,
+  config: PreferenceConfig & PairObjective & { maxLength: number },
+  run: PreferenceRun,
   tokenizer: Tokenizer,
 ): Promise<PreferenceData> {
   const rows = await openSplits(config.data, 'preference', { ...run, holdOut: config.holdOut });
-  const encode = (these: readonly PreferenceRow[], onTooLong: DpoConfig['onTooLong']) =>
+  const encode = (these: readonly PreferenceRow[], onTooLong: PreferenceConfig['onTooLong']) =>
     encodePairs(these, tokenizer, { ...config, onTooLong });
   const train = encode(rows.train, config.onTooLong);
   run.log(`${config.data}: ${describePreflight(train.preflight)}`);
@@ -84,12 +108,12 @@ async function openPairs(
 }
 
 async function openAnswers(
-  config: DpoConfig & KtoObjective,
-  run: StageRun,
+  config: PreferenceConfig & KtoObjective,
+  run: PreferenceRun,
   tokenizer: Tokenizer,
 ): Promise<PreferenceData> {
   const rows = await openSplits(config.data, 'feedback', { ...run, holdOut: config.holdOut });
-  const encode = (these: readonly FeedbackRow[], onTooLong: DpoConfig['onTooLong']) =>
+  const encode = (these: readonly FeedbackRow[], onTooLong: PreferenceConfig['onTooLong']) =>
     encodeUnpaired(these, tokenizer, { ...config, onTooLong });
   const train = encode(rows.train, config.onTooLong);
   run.log(`${config.data}: ${describePreflight(train.preflight)}`);
@@ -117,7 +141,7 @@ async function openAnswers(
 }
 
 /** The rows that the steps will learn from: few steps do not come to all of them. */
-function learnedFrom<Row>(rows: readonly Row[], config: DpoConfig, { seed }: StageRun): Row[] {
+function learnedFrom<Row>(rows: readonly Row[], config: PreferenceConfig, { seed }: PreferenceRun): Row[] {
   return upcomingRows(new DataCursor(rows.length, seed), rows, config, totalStepsOf(config, rows.length));
 }
 
@@ -125,26 +149,26 @@ function learnedFrom<Row>(rows: readonly Row[], config: DpoConfig, { seed }: Sta
 async function logProbsOf(
   reference: Model,
   answers: readonly Sequence[],
-  run: StageRun,
+  run: PreferenceRun,
 ): Promise<(answer: Sequence) => number> {
   const logProbs = await referenceLogProbs(reference, answers, run);
   const known = new Map(answers.map((answer, i) => [answer, logProbs[i]!]));
   return (answer) => known.get(answer) ?? Number.NaN;
 }
 
-async function openReference(config: DpoConfig, run: StageRun): Promise<Model> {
+async function openReference(config: PreferenceConfig, run: PreferenceRun): Promise<Model> {
   return (await loadModel(referenceDirectory(config, run), run.backend)).model;
 }
 
-const referenceDirectory = ({ reference }: DpoConfig, { inputs }: StageRun): string =>
+const referenceDirectory = ({ reference }: PreferenceConfig, { inputs }: PreferenceRun): string =>
   (reference === undefined ? inputs.from : inputs.reference)![0]!.directory;
 
 /** Policy and reference read the same ids, and have an embedding for each. */
 async function checkIds(
   sequences: readonly Sequence[],
   tokenizer: Tokenizer,
-  config: DpoConfig,
-  run: StageRun,
+  config: PreferenceConfig,
+  run: PreferenceRun,
 ): Promise<void> {
   const reference = referenceDirectory(config, run);
   if (config.reference !== undefined) await assertSameTokenizer(tokenizer, reference, 'reference');
@@ -168,7 +192,7 @@ function requireBothLabels(answers: readonly { desirable: boolean }[], data: str
 function sayImbalance(
   answers: readonly { desirable: boolean }[],
   { desirableWeight, undesirableWeight }: KtoObjective,
-  run: StageRun,
+  run: PreferenceRun,
 ): void {
   const desirable = answers.filter((answer) => answer.desirable).length;
   const undesirable = answers.length - desirable;

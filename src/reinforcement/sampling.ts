@@ -1,8 +1,10 @@
+import { encodedPrompts } from '../data/prompts.ts';
 import type { PromptRow } from '../data/rows.ts';
 import { RunError } from '../errors.ts';
 import type { Completion } from '../evaluation/completion.ts';
-import type { MetricName } from '../evaluation/metrics.ts';
+import type { MetricName, Metrics } from '../evaluation/metrics.ts';
 import { rewardsOf } from '../evaluation/reward-sources.ts';
+import { sampleCount } from '../evaluation/samples.ts';
 import { scaledScores, withValues } from '../losses/running-moments.ts';
 import { RandomStream } from '../random.ts';
 import type { Sample } from '../runs/results.ts';
@@ -17,11 +19,9 @@ import {
   assertSampledLogProbs,
   assertUntouchedPolicy,
 } from '../training/rollout-checks.ts';
-import { encodedPrompts } from './prompts.ts';
-import { type ReinforcementConfig, type ReinforcementState, resultOf } from './reinforcement.ts';
 import { type RewardConfig, sourceNames } from './rewards.ts';
-import { sampleCount } from './samples.ts';
-import type { Metrics, StageRun } from './stage.ts';
+import type { ReinforcementRun } from './run.ts';
+import { type ReinforcementConfig, type ReinforcementState, resultOf } from './state.ts';
 
 /** Responses that are rewarded, and what there is to report of them. */
 export interface Sampled {
@@ -39,7 +39,7 @@ export interface Sampled {
 export async function sampleExperience(
   config: ReinforcementConfig & { samplesPerPrompt: number },
   state: ReinforcementState,
-  run: StageRun,
+  run: ReinforcementRun,
   iteration: number,
 ): Promise<Sampled> {
   const { model: policy, ranks } = state.optimizer;
@@ -186,7 +186,7 @@ function sampledEntropy(experience: readonly Experience[]): number {
   return -mean(experience.flatMap(({ logProbs }) => [...logProbs]));
 }
 
-function warnOfDrift(state: ReinforcementState, now: Baseline & { endRate: number }, { log }: StageRun): void {
+function warnOfDrift(state: ReinforcementState, now: Baseline & { endRate: number }, { log }: ReinforcementRun): void {
   const { endRate, ...present } = now;
   state.baseline ??= present;
   for (const [cause, sentence] of driftWarnings(state.baseline, now)) {

@@ -9,7 +9,7 @@ import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { languageModelLoss } from '../training/language-model.ts';
 import type { Optimizer } from '../training/optimizer.ts';
-import type { Metrics, StageRun } from './stage.ts';
+import type { ReinforcementRun } from './run.ts';
 
 /**
  * A language-model loss on text beside that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al.
@@ -48,7 +48,7 @@ export interface PretrainingMix {
 /** The windows of the text that the config names, if it names one; `from` is where a saved state was. */
 export async function openPretrainingMix(
   { pretrainData, pretrainLength }: MixConfig,
-  run: StageRun,
+  run: ReinforcementRun,
   { tokenizer, model, from }: { tokenizer: Tokenizer; model: Model; from: CursorState | undefined },
 ): Promise<PretrainingMix | undefined> {
   if (pretrainData === undefined) return undefined;
@@ -78,7 +78,7 @@ export async function pretrainingStep(
   { windows, cursor }: PretrainingMix,
   { pretrainWeight, pretrainRatio, pretrainLength }: MixConfig,
   responses: number,
-): Promise<Metrics> {
+): Promise<{ pretrainLoss: number }> {
   const chosen = cursor.take(Math.max(1, Math.round(pretrainRatio * responses))).map((index) => windows[index]!);
   const size = Math.max(1, Math.floor(tokensAtOnce / pretrainLength));
   const batches = Array.from({ length: Math.ceil(chosen.length / size) }, (_, i) =>

@@ -1,7 +1,7 @@
-import { chatTemplateOf } from '../data/template.ts';
 import { RequestError } from '../errors.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { chatTemplateOf } from './template.ts';
 
 const models = { reward: 'reward model', reference: 'reference', judge: 'judge' };
 

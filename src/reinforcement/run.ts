@@ -1,0 +1,14 @@
+import type { Backend } from '../tensor/backends/backend.ts';
+import type { Ranks } from '../training/ranks.ts';
+
+/** What stages that learn from their own responses need of their run. */
+export interface ReinforcementRun {
+  backend: Backend;
+  seed: number;
+  /** Folder that relative paths start from. */
+  baseDirectory: string;
+  /** Directories of models: `from`, that of the policy, and of the reward model where there is one. */
+  inputs: Readonly<Record<string, readonly { directory: string }[]>>;
+  ranks?: Ranks;
+  log(message: string): void;
+}
