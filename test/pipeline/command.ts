@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { stages } from '../../src/stages/index.ts';
 import type { Stage } from '../../src/stages/stage.ts';
 import { stages as counterStages } from './counter-stages.mjs';
+import { inProcess } from './in-process.ts';
 
 export interface Ended {
   status: number | null;
@@ -18,6 +19,8 @@ export interface Ended {
 
 export interface Started {
   child: ChildProcess;
+  /** What it has said so far on standard error. */
+  said(): string;
   ended: Promise<Ended>;
 }
 
@@ -27,14 +30,14 @@ const mixtuneScript = resolve(import.meta.dirname, '../../dist/cli/main.js');
 /** A process of the built program with the stages of `counter-stages.mjs`. */
 export const startCounter = (cwd: string, ...args: string[]): Started => start(counterScript, cwd, args);
 
-/** The command line with the stages of `counter-stages.mjs`, in this process; nodes of a pipeline have their own. */
+/** The command line with the stages of `counter-stages.mjs`, in this process, and so are the nodes of a pipeline. */
 export const counter = (cwd: string, ...args: string[]): Promise<Ended> =>
   here(counterScript, counterStages, cwd, args);
 
 /** A process of the program as it is shipped. */
 export const startMixtune = (cwd: string, ...args: string[]): Started => start(mixtuneScript, cwd, args);
 
-/** The command line as it is shipped, in this process; nodes of a pipeline have their own. */
+/** The command line as it is shipped, in this process, and so are the nodes of a pipeline. */
 export const mixtune = (cwd: string, ...args: string[]): Promise<Ended> => here(mixtuneScript, stages, cwd, args);
 
 /** Runs a command line as `script` would, and leaves the process as it was. One at a time. */
@@ -56,7 +59,7 @@ async function here(script: string, own: readonly Stage[], cwd: string, args: re
   process.argv = [process.execPath, script, ...args];
   process.execArgv = [];
   try {
-    const status = await runCommandLine(args, own);
+    const status = await runCommandLine(args, own, [inProcess(own)]);
     return { status, signal: null, stdout: texts[0]!, stderr: texts[1]! };
   } finally {
     for (const [i, stream] of streams.entries()) {
@@ -99,7 +102,7 @@ function start(script: string, cwd: string, args: readonly string[]): Started {
     child.on('error', failed);
     child.on('close', (status, signal) => done({ status, signal, ...output }));
   });
-  return { child, ended };
+  return { child, said: () => output.stderr, ended };
 }
 
 export interface LoggedRecord {
@@ -115,6 +118,9 @@ export async function records(node: string): Promise<LoggedRecord[]> {
   const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line));
 }
+
+/** Lets a counter go on that waits in a step (`holdAt`). */
+export const letGo = (node: string): Promise<void> => writeFile(join(node, 'go'), '');
 
 /** Waits until a node has done so many steps. */
 export async function untilStep(node: string, step: number): Promise<void> {

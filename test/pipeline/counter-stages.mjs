@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
@@ -13,7 +13,11 @@ const keys = {
   parts: z.int().positive().default(1).describe('numbers of a step, with a pause between two'),
   kind: z.enum(['plain', 'fancy']).default('plain').describe('kind of counting'),
   pause: z.number().min(0).default(0).describe('milliseconds that a number takes'),
-  openPause: z.number().min(0).default(0).describe('milliseconds that opening takes'),
+  holdAt: z
+    .int()
+    .optional()
+    .describe('step, or 0 for the opening, in which it waits until there is a file `go` in its folder')
+    .meta({ changesResult: false }),
   failAt: z.int().optional().describe('step at which it throws'),
   refuseAt: z.int().optional().describe('step at which it throws before anything has changed'),
   requestAt: z.int().optional().describe('step at which the request turns out to be wrong'),
@@ -37,6 +41,12 @@ const keys = {
   losses: z.array(z.number()).optional().describe('what the evaluations give, in order'),
 };
 
+/** Waits until there is a file, and takes it away. */
+async function taken(file) {
+  while (!existsSync(file)) await setTimeout(5);
+  rmSync(file);
+}
+
 /** Draws random numbers and adds them up: a stage with state, but without tensors. */
 const count = {
   name: 'count',
@@ -49,7 +59,7 @@ const count = {
   datasets: { data: { use: 'text', optional: true } },
   async open(config, run, from) {
     appendFileSync(join(run.directory, 'opened.txt'), `${process.pid} ${process.ppid}\n`);
-    if (config.openPause) await setTimeout(config.openPause);
+    if (config.holdAt === 0) await taken(join(run.directory, 'go'));
     if (from) {
       const { step, part, sum, counter } = JSON.parse(readFileSync(join(from, 'count.json'), 'utf8'));
       return { step, part, sum, stream: new RandomStream(run.seed, 'count', counter) };
@@ -63,6 +73,8 @@ const count = {
       if (state.step + 1 === config.refuseAt) throw new RunError('the counter refuses', { stateIsWhole: true });
       for (; state.part < config.parts; state.part++) {
         if (state.part > 0) yield pause;
+        const isMiddle = state.part === config.parts >> 1;
+        if (isMiddle && state.step + 1 === config.holdAt) await taken(join(run.directory, 'go'));
         if (config.pause) await setTimeout(config.pause);
         state.sum += config.scale * state.stream.uniform();
       }

@@ -11,47 +11,15 @@ import { followNode } from '../../src/pipeline/executors/follow-node.ts';
 import { executors as shipped } from '../../src/pipeline/executors/index.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
 import { makePlan, planDocument } from '../../src/pipeline/plan.ts';
-import { runNode } from '../../src/pipeline/run-node.ts';
 import { selectNodes } from '../../src/pipeline/selection.ts';
-import type { Stop, StopReason } from '../../src/pipeline/stop.ts';
-import { fileNames } from '../../src/runs/file-names.ts';
-import { openLog } from '../../src/runs/log-file.ts';
-import { readJob } from '../../src/runs/node-file.ts';
+import type { StopReason } from '../../src/pipeline/stop.ts';
 import { readPipelineFolder } from '../../src/runs/pipeline-folder.ts';
 import { writePlan } from '../../src/runs/plan-file.ts';
 import { listRuns } from '../../src/runs/run.ts';
 import { stages } from './counter-stages.mjs';
+import { inProcess } from './in-process.ts';
 
-/** All that a new executor is: one object. It runs nodes in this process, and knows of them what their folders say. */
-const here: ExecutorKind = {
-  name: 'here',
-  open: ({ jobs, threads }) => ({
-    limit: jobs,
-    start(node, hears) {
-      const { directory } = node.job;
-      const stop: { -readonly [K in keyof Stop]: Stop[K] } = { reason: undefined, isSaveWanted: false };
-      const warn = (message: string) => hears.warned(node, message);
-      const run = async () =>
-        runNode(await readJob(join(directory, fileNames.job)), {
-          ...{ stages, threads, stop, warn, log: openLog(directory, warn) },
-        });
-      const gone = run().then(
-        ({ status }) => ({ message: status }),
-        ({ message }: Error) => ({ message }),
-      );
-      return {
-        outcome: followNode(node, hears, gone),
-        stop: (reason) => {
-          stop.reason = reason;
-        },
-        save: () => {
-          stop.isSaveWanted = true;
-        },
-        kill: () => undefined,
-      };
-    },
-  }),
-};
+const here = inProcess(stages);
 
 /** One whose nodes are taken from it before they can say a word, as a cluster may. */
 const preempted: ExecutorKind = {

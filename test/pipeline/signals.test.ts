@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NodeOutcome } from '../../src/pipeline/executors/executor.ts';
 import { exitStatusOf } from '../../src/pipeline/run-plan.ts';
 import type { StopReason } from '../../src/pipeline/stop.ts';
-import { counter, records, startCounter, until, untilStep } from './command.ts';
+import { counter, letGo, records, startCounter, until, untilStep } from './command.ts';
 
 let folder: string;
 
@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const keys = ['--steps', '40', '--pause', '20', '--eval-every', '7', '--sample-every', '11'];
+const keys = ['--steps', '40', '--eval-every', '7', '--sample-every', '11'];
 const start = (out: string, ...flags: string[]) => startCounter(folder, 'count', ...keys, '--out', out, ...flags);
 const states = async (out: string) => (await readdir(join(folder, out))).filter((name) => name.startsWith('state-'));
 const sumOf = async (out: string) => readFile(join(folder, out, 'final', 'config.json'), 'utf8');
@@ -29,10 +29,12 @@ describe('a stage by itself', () => {
     ['SIGHUP', 129],
     ['SIGQUIT', 131],
   ] as const)('saves and ends on %s, sent once or twice, with status %i', async (signal, status) => {
-    const running = start(signal);
+    const running = start(signal, '--hold-at', '6');
     await untilStep(join(folder, signal), 5);
     running.child.kill(signal);
     running.child.kill(signal);
+    await until(() => running.said().includes(`${signal}: stopping after this step`));
+    await letGo(join(folder, signal));
     const ended = await running.ended;
     expect(ended).toMatchObject({ status, stderr: expect.stringContaining('to continue: mixtune count') });
     expect(await states(signal)).toHaveLength(1);
@@ -40,32 +42,42 @@ describe('a stage by itself', () => {
     expect(existsSync(join(folder, signal, 'node.lock'))).toBe(false);
   });
 
-  it.each(['SIGUSR1', 'SIGUSR2'] as const)('saves and goes on on %s, and Node opens no debugger', async (signal) => {
-    const running = start(signal);
-    await untilStep(join(folder, signal), 5);
-    running.child.kill(signal);
-    await until(async () => (await states(signal)).length === 1);
+  it('saves and goes on on SIGUSR1 and SIGUSR2, and Node opens no debugger', async () => {
+    const running = start('saving', '--steps', '100000', '--pause', '5');
+    await untilStep(join(folder, 'saving'), 5);
+    const saved = new Set<string>();
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
+      const before = saved.size;
+      running.child.kill(signal);
+      await until(async () => {
+        for (const state of await states('saving')) saved.add(state);
+        return saved.size > before;
+      });
+    }
     running.child.kill('SIGTERM');
     const { status, stderr } = await running.ended;
     expect(status).toBe(143);
-    expect(stderr).toContain(`${signal}: saving after this step`);
+    for (const signal of ['SIGUSR1', 'SIGUSR2']) expect(stderr).toContain(`${signal}: saving after this step`);
     expect(stderr).not.toContain('Debugger');
   });
 
   it('goes on to its end where nobody reads what it says any more', async () => {
-    const running = start('unread');
+    const running = start('unread', '--hold-at', '3');
     await untilStep(join(folder, 'unread'), 2);
     running.child.stderr!.destroy();
     running.child.stdout!.destroy();
+    await letGo(join(folder, 'unread'));
     expect((await running.ended).status).toBe(0);
     expect((await types('unread')).at(-1)).toBe('done 40');
     expect(existsSync(join(folder, 'unread', 'node.lock'))).toBe(false);
   });
 
   it('is stopped while it still reads its data, and has nothing to save', async () => {
-    const running = start('early', '--open-pause', '600');
+    const running = start('early', '--hold-at', '0');
     await until(() => existsSync(join(folder, 'early', 'opened.txt')));
     running.child.kill('SIGINT');
+    await until(() => running.said().includes('SIGINT: stopping'));
+    await letGo(join(folder, 'early'));
     const { status, stderr } = await running.ended;
     expect(status).toBe(130);
     expect(stderr).toContain('to start again: mixtune count');
@@ -83,7 +95,7 @@ describe('a stage by itself', () => {
 describe('a pipeline', () => {
   const pipeline = `name: demo
 stages:
-  first: { run: count, steps: 200, pause: 20 }
+  first: { run: count, steps: 100000, pause: 5 }
   second: { run: count, from: first, steps: 2 }
 `;
   const node = (out: string) => join(folder, out, 'first/shared/seed-1');
