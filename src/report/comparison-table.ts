@@ -1,6 +1,7 @@
 import { metricKind, metricName, metricSubject, subjectLabel } from '../evaluation/metrics.ts';
-import { type Cell, canBeJudged, difference, type MetricRow, type StageComparison } from './comparison.ts';
-import { formatDifference, formatMetric, formatRelative, formatSpread } from './format.ts';
+import type { Cell, MetricRow, StageComparison } from './comparison.ts';
+import type { Difference } from './differences.ts';
+import { formatDifference, formatInterval, formatMetric, formatRelative, formatSpread } from './format.ts';
 import { html, type Markup } from './html.ts';
 
 /** What guessing gives stands beside what it belongs to, and wins and losses in a picture of their own. */
@@ -28,7 +29,12 @@ function glossary(comparisons: readonly StageComparison[]): Markup {
   const meanings = new Map(kinds.flatMap(({ label, meaning }) => (meaning ? [[label, meaning] as const] : [])));
   return html`<details><summary>What the metrics mean</summary><dl class="glossary">
 ${[...meanings].map(([label, meaning]) => html`<dt>${label}</dt><dd>${meaning}</dd>`)}
-${hasSeveralSeeds(comparisons) && html`<dt>±</dt><dd>sample standard deviation between the seeds: how far single runs lie apart; it is no confidence interval of the mean</dd>`}
+${
+  hasSeveralSeeds(comparisons) &&
+  html`<dt>±</dt><dd>sample standard deviation over the seeds: how far single runs lie apart, not a confidence interval of the mean</dd>
+<dt>[low, high]</dt><dd>95 % interval of the mean difference over the seeds that both variants have (paired t)</dd>
+<dt><span class="good">coloured</span></dt><dd>shown at 5 %: the first metric of the summary tested by itself, all others of the stage together (Holm)</dd>`
+}
 <dt>held out</dt><dd>measured by the stage itself, on rows of its data that it does not train on</dd>
 </dl></details>`;
 }
@@ -51,44 +57,29 @@ function tableRow(row: MetricRow, variants: readonly string[], chance: string | 
   const { key, cells } = row;
   const kind = metricKind(key);
   const subject = subjectLabel(key);
-  const best = canBeJudged(row) ? bestOf(key, cells) : [];
-  const reference = cells.get(variants[0]!);
   const arrow =
     kind.better &&
     !row.judgedApart &&
     html` <span class="better" title="${kind.better} is better">${kind.better === 'higher' ? '↑' : '↓'}</span>`;
   return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small title="${metricSubject(key)}">${subject}${chance && `, chance ${chance}`}</small>`}${row.judgedApart && html` <small>· ${kind.judge === 'itself' ? 'each on a scale of its own' : 'each by its own reward model'}</small>`}</th>
-${variants.map((variant) => valueCell(cells.get(variant), key, best.includes(variant)))}
-${variants.slice(1).map((variant) => differenceCell(row, reference, cells.get(variant)))}</tr>`;
+${variants.map((variant) => valueCell(cells.get(variant), key))}
+${variants.slice(1).map((variant) => differenceCell(row, row.differences.get(variant)))}</tr>`;
 }
 
-function valueCell(cell: Cell | undefined, key: string, isBest: boolean): Markup {
+function valueCell(cell: Cell | undefined, key: string): Markup {
   if (!cell) return html`<td class="number missing">not run</td>`;
-  const text = formatSpread(cell.mean, cell.deviation, metricKind(key));
-  return html`<td class="number">${isBest ? html`<strong>${text}</strong>` : text}</td>`;
+  return html`<td class="number">${formatSpread(cell.mean, cell.deviation, metricKind(key))}</td>`;
 }
 
-function differenceCell(row: MetricRow, reference: Cell | undefined, cell: Cell | undefined): Markup {
-  const { key } = row;
-  if (!reference || !cell || row.judgedApart) return html`<td class="number missing">–</td>`;
+function differenceCell({ key, judgedApart }: MetricRow, difference: Difference | undefined): Markup {
+  if (!difference?.seeds || judgedApart) return html`<td class="number missing">–</td>`;
   const kind = metricKind(key);
-  const { value, relative, seeds, seedsBetter } = difference(key, reference, cell);
-  const isGood = value > 0 === (kind.better === 'higher');
-  const judgement = kind.better && canBeJudged(row) && value !== 0 ? (isGood ? ' good' : ' bad') : '';
+  const { mean, interval, relative, seeds, seedsBetter, shown } = difference;
+  const judgement = shown ? (shown === 'better' ? ' good' : ' bad') : '';
   const remarks = [
+    interval && formatInterval(interval, kind),
     relative !== undefined && formatRelative(relative),
-    kind.better && seeds > 1 && value !== 0 && `better in ${seedsBetter} of ${seeds} seeds`,
+    kind.better && seeds > 1 && mean !== 0 && `better in ${seedsBetter} of ${seeds} seeds`,
   ].filter(Boolean);
-  return html`<td class="number${judgement}">${formatDifference(value, kind)}${remarks.map((remark) => html` <small>${remark}</small>`)}</td>`;
-}
-
-/** The variants whose mean is best as it is printed; none where the metric has no direction or all print the same. */
-function bestOf(key: string, cells: ReadonlyMap<string, Cell>): readonly string[] {
-  const kind = metricKind(key);
-  const finite = [...cells].filter(([, { mean }]) => Number.isFinite(mean));
-  if (!kind.better || finite.length < 2) return [];
-  const means = finite.map(([, { mean }]) => mean);
-  const best = kind.better === 'higher' ? Math.max(...means) : Math.min(...means);
-  const leaders = finite.filter(([, { mean }]) => formatMetric(mean, kind) === formatMetric(best, kind));
-  return leaders.length < finite.length ? leaders.map(([variant]) => variant) : [];
+  return html`<td class="number${judgement}">${formatDifference(mean, kind)}${remarks.map((remark) => html` <small>${remark}</small>`)}</td>`;
 }

@@ -2,6 +2,7 @@ import { own } from '../config/own.ts';
 import { metricKind, metricName } from '../evaluation/metrics.ts';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
+import { type Difference, withDifferences } from './differences.ts';
 
 /** A metric of one variant over its seeds. */
 export interface Cell {
@@ -12,21 +13,13 @@ export interface Cell {
   deviation?: number;
 }
 
-/** A variant against the first one. */
-export interface Difference {
-  value: number;
-  /** In units of the reference, where both are positive and the metric is not a share. */
-  relative?: number;
-  /** Seeds that both have, and in how many of them this variant is the better one. */
-  seeds: number;
-  seedsBetter: number;
-}
-
 export interface MetricRow {
   key: string;
   /** Each variant is on the scale of a model of its own, so that their values cannot be compared. */
   judgedApart: boolean;
   cells: ReadonlyMap<string, Cell>;
+  /** By variant, of all but the first. */
+  differences: ReadonlyMap<string, Difference>;
 }
 
 export interface StageComparison {
@@ -56,18 +49,14 @@ export function compareStages(folder: PipelineFolder): StageComparison[] {
     const nodes = folder.nodes.filter((node) => node.stage === stage);
     const own = nodes.filter(({ status }) => status === 'finished').map(ownResult);
     const metrics = metricRows([...folder.results.filter((row) => row.stage === stage), ...own], variants);
-    const rows = metrics.map((row) => ({
+    const apart = metrics.map((row) => ({
       ...row,
       judgedApart: variants.length > 1 && isJudgedApart(row.key, nodes, folder.nodes),
     }));
-    if (rows.length > 0) comparisons.push({ stage, run: nodes[0]?.run ?? stage, rows });
+    const run = nodes[0]?.run ?? stage;
+    if (apart.length > 0) comparisons.push({ stage, run, rows: withDifferences(run, apart, variants) });
   }
   return comparisons;
-}
-
-/** Nothing can be said from one seed, nor from values of different judges. */
-export function canBeJudged({ cells, judgedApart }: MetricRow): boolean {
-  return !judgedApart && [...cells.values()].every(({ bySeed }) => bySeed.size > 1);
 }
 
 /** What a stage measures of itself is by what its nodes read; the rest is by what the stages read that measure. */
@@ -94,7 +83,7 @@ function isShown(key: string, keys: ReadonlySet<string>): boolean {
   return name !== 'tokens' && !(name === 'loss' && keys.has(key.replace(/loss$/, 'perplexity')));
 }
 
-function metricRows(results: readonly ResultRow[], variants: readonly string[]): Omit<MetricRow, 'judgedApart'>[] {
+function metricRows(results: readonly ResultRow[], variants: readonly string[]): Pick<MetricRow, 'key' | 'cells'>[] {
   const keys = new Set(results.flatMap((row) => Object.keys(row.metrics)));
   const shown = [...keys].filter((key) => isShown(key, keys));
   return shown.map((key) => {
@@ -118,20 +107,4 @@ export function spread(values: readonly number[]): { mean: number; deviation?: n
   if (values.length < 2) return { mean };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
-}
-
-export function difference(key: string, reference: Cell, cell: Cell): Difference {
-  const { better, share } = metricKind(key);
-  const shared = [...cell.bySeed].flatMap(([seed, value]) => {
-    const other = reference.bySeed.get(seed);
-    return other === undefined ? [] : [value - other];
-  });
-  const value = cell.mean - reference.mean;
-  const comparable = Number.isFinite(value) && !share && cell.mean > 0 && reference.mean > 0;
-  return {
-    value,
-    ...(comparable && { relative: value / reference.mean }),
-    seeds: shared.length,
-    seedsBetter: shared.filter((change) => (better === 'higher' ? change > 0 : change < 0)).length,
-  };
 }

@@ -24,6 +24,12 @@ export function formatDifference(value: number, kind: MetricKind): string {
   return signed(value, kind.share ? `${(100 * size).toFixed(1)}\u00a0points` : formatNumber(size));
 }
 
+/** `[−1.2, +6.8]` beside a difference, in its unit. */
+export function formatInterval([low, high]: readonly [number, number], kind: MetricKind): string {
+  const bound = (value: number) => formatDifference(value, kind).replace('\u00a0points', '');
+  return `[${bound(low)},\u00a0${bound(high)}]`;
+}
+
 /** A signed difference in per cent of what it is compared with. */
 export const formatRelative = (ratio: number): string => signed(ratio, `${(100 * Math.abs(ratio)).toFixed(1)}\u00a0%`);
 

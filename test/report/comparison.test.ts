@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canBeJudged, compareStages, difference, spread, variantsOf } from '../../src/report/comparison.ts';
+import { compareStages, spread, variantsOf } from '../../src/report/comparison.ts';
 import { summarise } from '../../src/report/summary.ts';
 import type { PipelineFolder, RecordedNode } from '../../src/runs/pipeline-folder.ts';
 import type { ResultRow } from '../../src/runs/results.ts';
@@ -60,14 +60,63 @@ describe('spread', () => {
 });
 
 describe('difference', () => {
+  const change = (data: PipelineFolder, key: string) =>
+    compareStages(data)[0]!
+      .rows.find((one) => one.key === key)!
+      .differences.get('mix')!;
+
   it('counts in how many seeds the variant is better, by the direction of the metric', () => {
-    const [exactMatch, perplexity] = compareStages(three)[0]!.rows;
-    const first = difference('q/exactMatch', exactMatch!.cells.get('pre')!, exactMatch!.cells.get('mix')!);
+    const first = change(three, 'q/exactMatch');
     expect(first).toMatchObject({ seeds: 3, seedsBetter: 2 });
-    expect(first.value).toBeCloseTo(0.04, 12);
+    expect(first.mean).toBeCloseTo(0.04, 12);
     expect(first.relative).toBeUndefined();
-    const second = difference('text/perplexity', perplexity!.cells.get('pre')!, perplexity!.cells.get('mix')!);
-    expect(second).toMatchObject({ seeds: 3, seedsBetter: 2, value: -1, relative: -0.2 });
+    const second = change(three, 'text/perplexity');
+    expect(second).toMatchObject({ seeds: 3, seedsBetter: 2, mean: -1, relative: -0.2 });
+    expect([first.shown, second.shown]).toEqual([undefined, undefined]);
+  });
+
+  it('leaves a seed that one variant lacks out on both sides', () => {
+    const without = folder(three.nodes.slice(0, -1), three.results.slice(0, -1));
+    expect(change(without, 'q/exactMatch').seeds).toBe(2);
+    expect(change(without, 'q/exactMatch').mean).toBeCloseTo((0.1 - 0.02) / 2, 12);
+  });
+
+  /** Ten seeds; `mix` differs by `change` of each metric, and by a hundredth of it from seed to seed. */
+  const ten = (changes: Record<string, number>) =>
+    folder(
+      [],
+      Array.from({ length: 10 }, (_, i) => i + 1).flatMap((seed) => [
+        row('sft', 'pre', seed, Object.fromEntries(Object.keys(changes).map((key) => [key, 1 + seed / 10]))),
+        row(
+          'sft',
+          'mix',
+          seed,
+          Object.fromEntries(Object.entries(changes).map(([key, by]) => [key, 1 + seed / 10 + by + noise(seed)])),
+        ),
+      ]),
+    );
+  const noise = (seed: number) => 0.02 * (seed % 2 === 0 ? 1 : -1);
+
+  it('is shown where the seeds agree, as better or worse by the direction of the metric', () => {
+    const nodes = ['pre', 'mix'].map((variant) => node('sft', variant, 1));
+    const data = { ...ten({ 'q/exactMatch': 0.1, 'text/perplexity': 0.1, 'q/chance': 0.1 }), nodes };
+    expect(['q/exactMatch', 'text/perplexity', 'q/chance'].map((key) => change(data, key).shown)).toEqual([
+      'better',
+      'worse',
+      undefined,
+    ]);
+  });
+
+  it('of metrics that are not the first is tested with all others of the stage together', () => {
+    const nodes = ['pre', 'mix'].map((variant) => node('sft', variant, 1));
+    // t = 2.85 of 10 seeds: p = 0.019, times five tests not below 0.05.
+    const small = 0.019;
+    const some = { 'q/exactMatch': small, 'a/accuracy': small };
+    const many = { ...some, 'b/accuracy': 0, 'c/accuracy': 0, 'd/accuracy': 0, 'e/accuracy': 0 };
+    const shown = (changes: Record<string, number>) =>
+      ['q/exactMatch', 'a/accuracy'].map((key) => change({ ...ten(changes), nodes }, key).shown);
+    expect(shown(some)).toEqual(['better', 'better']);
+    expect(shown(many)).toEqual(['better', undefined]);
   });
 });
 
@@ -97,11 +146,18 @@ describe('compareStages', () => {
 });
 
 describe('summarise', () => {
-  it('says who is ahead, by how much, and over how many seeds', () => {
+  it('says what the seeds show, with intervals, and how many would show what these do not', () => {
     expect(sentences(three)).toEqual([
-      'After sft, mix is ahead on exact match (q), 88.0 ± 5.3 % against 84.0 ± 4.0 % for pre, and on perplexity (text), 4.00 ± 0.00 against 5.00 ± 1.00 for pre.',
-      'Values are means over 3 seeds ± the standard deviation over the seeds, which is not a confidence interval.',
+      'After sft, no difference between mix and pre is shown on exact match (q) (+4.0 points [−10.9, +18.9], 3 seeds; to show one of this size takes about 26); no difference between mix and pre is shown on perplexity (text) (−1.00 [−3.48, +1.48], 3 seeds; to show one of this size takes about 13).',
+      'In brackets: 95 % intervals of the mean difference over the seeds that both variants have (paired t). The first metric of a stage is tested at 5 % by itself, all others of the stage together (Holm).',
     ]);
+    const clear = three.results.map((one) => ({
+      ...one,
+      metrics: { 'q/exactMatch': one.metrics['q/exactMatch']! + (one.variant === 'mix' ? 1 : 0) },
+    }));
+    expect(sentences(folder(three.nodes, clear))[0]).toMatch(
+      /^After sft, mix is ahead of pre on exact match \(q\) \(\+104\.0 points \[.*\], 3 seeds\)\.$/,
+    );
   });
 
   it('makes no statement from one seed', () => {
@@ -112,7 +168,7 @@ describe('summarise', () => {
     ]);
   });
 
-  it('names those that lead together, and those that cannot be compared', () => {
+  it('compares each variant with the first one, and names those that cannot be compared', () => {
     const seeds = [1, 2];
     const nodes = seeds.flatMap((seed) => ['pre', 'mix', 'post'].map((variant) => node('sft', variant, seed)));
     const rows = seeds.flatMap((seed) => [
@@ -121,7 +177,7 @@ describe('summarise', () => {
       row('sft', 'post', seed, { 'q/accuracy': 0.5, 'text/perplexity': Number.NaN }),
     ]);
     expect(sentences(folder(nodes, rows))[0]).toMatch(
-      /^After sft, pre and mix are ahead on accuracy \(q\), 100.0 .* against 50.0 .* for post; perplexity \(text\) is .* for post and cannot be compared.$/,
+      /^After sft, no difference between mix and pre is shown on accuracy \(q\) \(.*\); post is behind pre on accuracy \(q\) \(−50\.0 points .*\); perplexity \(text\) is .* for post and cannot be compared\.$/,
     );
   });
 
@@ -153,7 +209,9 @@ describe('summarise', () => {
     it('are kept apart where each variant has a reward model of its own, and margins always', () => {
       const own = judged((variant) => variant);
       expect(apart(own)).toEqual(['q/modelWinRate', 'held out/reward', 'held out/margin']);
-      expect(own.rows.filter(canBeJudged).map(({ key }) => key)).toEqual(['q/winRate']);
+      expect(own.rows.filter(({ differences }) => differences.get('mix')?.shown).map(({ key }) => key)).toEqual([
+        'q/winRate',
+      ]);
     });
 
     it('are compared where one reward model judges all', () => {

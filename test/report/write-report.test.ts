@@ -111,7 +111,7 @@ describe('writeReport', () => {
     const page = await reportOf(folder);
     expect(unbalanced(page)).toEqual([]);
     const text = textOf(page);
-    expect(text).toContain('± the standard deviation over the seeds, which is not a confidence interval');
+    expect(text).toContain('95 % intervals of the mean difference over the seeds that both variants have');
     expect(text).toMatch(/better in [0-3] of 3 seeds/);
     expect(text).toContain('sft/post/seed-3 broken off step 120 out of memory <here> 120 of 240');
     expect(text).toContain('dpo/post/seed-3 not run –');

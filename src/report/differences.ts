@@ -1,0 +1,83 @@
+import { metricKind, metricName } from '../evaluation/metrics.ts';
+import { holm, type PairedDifference, pairedDifference } from '../evaluation/paired-difference.ts';
+import type { Cell, MetricRow } from './comparison.ts';
+
+/** A variant against the first one, over the seeds that both have. */
+export interface Difference extends PairedDifference {
+  /** `mean` in units of the reference, where both are positive and the metric is not a share. */
+  relative?: number;
+  /** In how many seeds this variant is the better one. */
+  seedsBetter: number;
+  /**
+   * What the seeds show at 5 %; nothing where the metric has no direction or each variant has a judge of its own. The
+   * first metric of a stage is tested by itself, all others of the stage together (Holm).
+   */
+  shown?: 'better' | 'worse';
+}
+
+type Undecided = Omit<MetricRow, 'differences'>;
+
+/** Adds the differences from the first variant, and what the seeds show of them. */
+export function withDifferences(run: string, rows: readonly Undecided[], variants: readonly string[]): MetricRow[] {
+  const [reference, ...others] = variants;
+  const differences = rows.map(({ key, cells }) => {
+    const first = cells.get(reference!);
+    const found = others.flatMap((variant) => {
+      const cell = cells.get(variant);
+      return first && cell ? [[variant, difference(key, first, cell)] as const] : [];
+    });
+    return new Map<string, Difference>(found);
+  });
+  const primary = headlineRows(run, rows)[0];
+  const tests = rows.flatMap((row, i) =>
+    row.judgedApart || !metricKind(row.key).better ? [] : [...differences[i]!.values()].map((of) => ({ row, of })),
+  );
+  for (const family of [tests.filter(({ row }) => row === primary), tests.filter(({ row }) => row !== primary)]) {
+    const able = family.filter(({ of }) => of.p !== undefined);
+    const adjusted = holm(able.map(({ of }) => of.p!));
+    for (const [i, { row, of }] of able.entries()) {
+      const isHigher = of.mean > 0;
+      if (adjusted[i]! < 0.05) of.shown = isHigher === (metricKind(row.key).better === 'higher') ? 'better' : 'worse';
+    }
+  }
+  return rows.map((row, i) => ({ ...row, differences: differences[i]! }));
+}
+
+function difference(key: string, reference: Cell, cell: Cell): Difference {
+  const { better, share } = metricKind(key);
+  const found = pairedDifference(reference.bySeed, cell.bySeed);
+  const shared = [...cell.bySeed].flatMap(([seed, value]) => {
+    const other = reference.bySeed.get(seed);
+    return other === undefined ? [] : [{ other, change: value - other }];
+  });
+  const base = shared.reduce((sum, { other }) => sum + other, 0) / shared.length;
+  const comparable = Number.isFinite(found.mean) && !share && base > 0 && base + found.mean > 0;
+  return {
+    ...found,
+    ...(comparable && { relative: found.mean / base }),
+    seedsBetter: shared.filter(({ change }) => (better === 'higher' ? change > 0 : change < 0)).length,
+  };
+}
+
+const fromRewards = ['exactMatch', 'winRate', 'held out/reward'];
+
+/** What a reader wants to know first, by the kind of stage. */
+const headlines: Readonly<Record<string, readonly string[]>> = {
+  pretrain: ['perplexity', 'exactMatch', 'accuracy', 'loss'],
+  dpo: ['held out/accuracy', 'preferenceAccuracy', 'exactMatch', 'perplexity'],
+  ppo: fromRewards,
+  rloo: fromRewards,
+  grpo: fromRewards,
+};
+const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
+
+/** The two metrics of a stage that matter most, of those that can be compared; the first is the primary one. */
+export function headlineRows<Row extends Undecided>(run: string, rows: readonly Row[]): Row[] {
+  const names = Object.hasOwn(headlines, run) ? headlines[run]! : otherHeadlines;
+  const isNamed = (key: string, name: string) => key === name || metricName(key) === name;
+  return names
+    .flatMap(
+      (name) => rows.find(({ key, cells, judgedApart }) => isNamed(key, name) && cells.size > 0 && !judgedApart) ?? [],
+    )
+    .slice(0, 2);
+}
