@@ -6,10 +6,11 @@ export interface PairedDifference {
   seeds: number;
   /** Mean of the differences of the seeds. */
   mean: number;
-  /** Sample standard deviation of these differences, and the 95 % interval of their mean (paired t); for two seeds up. */
+  /** Sample standard deviation of these differences; absent for one seed. */
   deviation?: number;
+  /** The 95 % interval of the mean (paired t); absent for one seed. */
   interval?: readonly [low: number, high: number];
-  /** Of a difference at least as large where there is none (paired t, two-sided). */
+  /** Probability of a mean at least as large where there is no difference (paired t, two-sided). */
   p?: number;
 }
 

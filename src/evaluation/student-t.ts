@@ -7,7 +7,7 @@ export function twoSidedP(t: number, freedom: number): number {
   return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
 }
 
-/** The t that P(T ≤ t) = `probability` holds for, of 0.5 or more. */
+/** The t for which P(T ≤ t) is `probability`, 0.5 or more. */
 export function quantile(probability: number, freedom: number): number {
   const tail = 2 * (1 - probability);
   let [low, high] = [0, 1];
@@ -20,7 +20,7 @@ export function quantile(probability: number, freedom: number): number {
   return high;
 }
 
-/** I_x(a, b), by Lentz's method for its continued fraction (Abramowitz and Stegun 1964, 26.5.8), which favours small x. */
+/** I_x(a, b), by Lentz's method for its continued fraction (Abramowitz and Stegun 1964, 26.5.8), best for small x. */
 function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;

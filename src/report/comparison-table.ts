@@ -1,6 +1,6 @@
 import { metricKind, metricName, metricSubject, subjectLabel } from '../evaluation/metrics.ts';
-import type { Cell, MetricRow, StageComparison } from './comparison.ts';
-import type { Difference } from './differences.ts';
+import type { StageComparison } from './comparison.ts';
+import type { Cell, Difference, MetricRow } from './differences.ts';
 import { formatDifference, formatInterval, formatMetric, formatRelative, formatSpread } from './format.ts';
 import { html, type Markup } from './html.ts';
 

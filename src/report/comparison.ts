@@ -2,25 +2,7 @@ import { own } from '../config/own.ts';
 import { metricKind, metricName } from '../evaluation/metrics.ts';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
-import { type Difference, withDifferences } from './differences.ts';
-
-/** A metric of one variant over its seeds. */
-export interface Cell {
-  /** By seed; a seed that was not run is absent. */
-  bySeed: ReadonlyMap<number, number>;
-  mean: number;
-  /** Sample standard deviation over the seeds; absent for one seed. */
-  deviation?: number;
-}
-
-export interface MetricRow {
-  key: string;
-  /** Each variant is on the scale of a model of its own, so that their values cannot be compared. */
-  judgedApart: boolean;
-  cells: ReadonlyMap<string, Cell>;
-  /** By variant, of all but the first. */
-  differences: ReadonlyMap<string, Difference>;
-}
+import { type Cell, type MetricRow, withDifferences } from './differences.ts';
 
 export interface StageComparison {
   stage: string;

@@ -1,6 +1,14 @@
 import { metricKind, metricName } from '../evaluation/metrics.ts';
 import { holm, type PairedDifference, pairedDifference } from '../evaluation/paired-difference.ts';
-import type { Cell, MetricRow } from './comparison.ts';
+
+/** A metric of one variant over its seeds. */
+export interface Cell {
+  /** By seed; a seed that was not run is absent. */
+  bySeed: ReadonlyMap<number, number>;
+  mean: number;
+  /** Sample standard deviation over the seeds; absent for one seed. */
+  deviation?: number;
+}
 
 /** A variant against the first one, over the seeds that both have. */
 export interface Difference extends PairedDifference {
@@ -13,6 +21,15 @@ export interface Difference extends PairedDifference {
    * first metric of a stage is tested by itself, all others of the stage together (Holm).
    */
   shown?: 'better' | 'worse';
+}
+
+export interface MetricRow {
+  key: string;
+  /** Each variant is on the scale of a model of its own, so that their values cannot be compared. */
+  judgedApart: boolean;
+  cells: ReadonlyMap<string, Cell>;
+  /** By variant, of all but the first. */
+  differences: ReadonlyMap<string, Difference>;
 }
 
 type Undecided = Omit<MetricRow, 'differences'>;

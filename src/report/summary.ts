@@ -1,8 +1,8 @@
 import { type MetricKind, metricKind, subjectLabel } from '../evaluation/metrics.ts';
 import { seedsNeeded } from '../evaluation/paired-difference.ts';
 import type { RecordedNode } from '../runs/pipeline-folder.ts';
-import type { MetricRow, StageComparison } from './comparison.ts';
-import { type Difference, headlineRows } from './differences.ts';
+import type { StageComparison } from './comparison.ts';
+import { type Difference, headlineRows, type MetricRow } from './differences.ts';
 import { formatDifference, formatInterval, formatMetric, formatSpread } from './format.ts';
 
 /**

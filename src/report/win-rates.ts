@@ -1,5 +1,6 @@
 import { metricSubject, subjectLabel } from '../evaluation/metrics.ts';
-import type { Cell, StageComparison } from './comparison.ts';
+import type { StageComparison } from './comparison.ts';
+import type { Cell } from './differences.ts';
 import { formatMetric } from './format.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 
