@@ -57,6 +57,17 @@ export const rows = {
       assert.deepEqual(metrics, { 'poems.jsonl/letters': 15 });
     },
   },
+  'an analysis of depth': {
+    files: ['src/analysis/toy.ts'],
+    lines: { 'src/analysis/index.ts': [imported('outlier'), ['analyses = {', 'analyses = { outlier,']] },
+    async works({ at, saved }) {
+      const { analyze } = await at('analysis/analyze.js');
+      const sequence = { tokens: Int32Array.of(1, 2, 3), trained: Uint8Array.of(0, 1, 1) };
+      const { outlier, streamRms } = await analyze(await saved('analysed', {}), [sequence]);
+      assert.equal(outlier.length, 3);
+      assert.ok(outlier.every((largest, depth) => largest > streamRms[depth]));
+    },
+  },
   'a model family': {
     files: ['src/model/families/toy.ts'],
     lines: { 'src/model/families/index.ts': [imported('toyFamily'), ['= [llama', '= [toyFamily, llama']] },

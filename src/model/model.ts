@@ -94,16 +94,14 @@ export function scoreHeadOf(model: Model): Tensor {
   return parameter(model, 'score.weight');
 }
 
-/**
- * Hidden states after the final norm, [rows, hidden]. `visit` sees the residual stream: the embedding, then each layer.
- */
-export function hiddenStates(model: Model, input: ModelInput, visit?: (stream: Tensor) => void): Tensor {
+/** Hidden states after the final norm, [rows, hidden]. */
+export function hiddenStates(model: Model, input: ModelInput, stream: StreamOptions = {}): Tensor {
   const layout = sequenceLayout(model.backend, input.positions, input.segments);
   const attend: SelfAttention = (x, { qkv, o }, shape, _, norm) => selfAttention(x, qkv, o, layout, shape, norm);
   const kept = [layout.positionsTensor, layout.segmentsTensor];
   return decoder(model, fromHost(model.backend, input.tokens), attend, {
+    ...stream,
     kept,
-    visit,
     identities: identitiesFor(model),
   });
 }
@@ -117,11 +115,17 @@ export type SelfAttention = (
   norm?: Norm,
 ) => Tensor;
 
-export interface DecoderOptions {
+/** The residual stream, for those who look into it. */
+export interface StreamOptions {
+  /** Where it begins, [rows, hidden]: the embedding of the tokens where it is left out. */
+  from?: Tensor;
+  /** Sees it where it begins and after each layer. */
+  visit?: (stream: Tensor) => void;
+}
+
+export interface DecoderOptions extends StreamOptions {
   /** What `attend` uses besides what it is given. */
   kept?: readonly Tensor[];
-  /** Sees the residual stream: the embedding, then each layer. */
-  visit?: ((stream: Tensor) => void) | undefined;
   /** The residual stream after a layer in one operation, where there is one for that layer. No gradient. */
   wholeLayer?: (stream: Tensor, weights: LayerWeights, layer: number) => Tensor | undefined;
   /** What `identitiesFor` gives for the model. */
@@ -146,10 +150,10 @@ export function residualStream(
   model: Model,
   tokens: Tensor,
   attend: SelfAttention,
-  { kept = [], visit, wholeLayer, identities }: DecoderOptions = {},
+  { from = gather(embeddingOf(model), tokens), visit, kept = [], wholeLayer, identities }: DecoderOptions = {},
 ): Tensor {
   const used = [...kept, ...Object.values<Tensor>({ ...identities })];
-  let stream = gather(embeddingOf(model), tokens);
+  let stream = from;
   visit?.(stream);
   for (const [index, layer] of model.layers.entries()) {
     stream =

@@ -4,7 +4,7 @@ import { notFinite } from '../errors.ts';
 import { headOf, hiddenStates, type Model } from '../model/model.ts';
 import { backwardFromCrossEntropy, crossEntropy } from '../tensor/fused/cross-entropy.ts';
 import { scope } from '../tensor/scope.ts';
-import type { Optimizer } from './optimizer.ts';
+import type { Gradients } from './optimizer.ts';
 import { gradientOf } from './window.ts';
 
 /** The micro-batches of the next optimiser step; the last ones of an epoch may be short or missing. */
@@ -21,17 +21,17 @@ export function nextMicroBatches<Row>(
 
 /**
  * Cross-entropy of an accumulation window, divided by the trained tokens of the whole window, so that (8 × 1) and
- * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient, times `scale`, to the optimiser's.
+ * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient, times `scale`, to `gradients`.
  */
 export async function languageModelLoss(
-  optimizer: Optimizer,
+  gradients: Gradients,
   microBatches: readonly (readonly Sequence[])[],
   scale = 1,
 ): Promise<{ loss: number; trainedTokens: number; tokens: number }> {
-  const { model } = optimizer;
+  const { model } = gradients;
   const sequences = microBatches.flat();
   const trainedTokens = sequences.reduce((sum, sequence) => sum + trainedTokensOf(sequence), 0);
-  const { loss } = await gradientOf(optimizer, microBatches, (rows, tape) => {
+  const { loss } = await gradientOf(gradients, microBatches, (rows, tape) => {
     const batch = packSequences(rows);
     const weights = new Float32Array(batch.targets.length).fill(scale / trainedTokens);
     const hidden = tape.record(() => hiddenStates(model, batch));

@@ -7,11 +7,8 @@ import { type UpdateOptions, warmupStepsOf } from './options.ts';
 import { alone, type Ranks } from './ranks.ts';
 import { scheduleFactor } from './schedule.ts';
 
-/**
- * What is trained, with its moments and the gradients that the tape adds to; all maps have the same names. After an
- * update the gradients are blank: what they hold counts as zero.
- */
-export interface Optimizer {
+/** What is trained, and the gradients that the tape adds to, under the same names. */
+export interface Gradients {
   /** What runs forward; not all that it computes with has to be trained, nor has all that is trained to be its own. */
   model: Model;
   trainables: ReadonlyMap<string, Trainable>;
@@ -21,43 +18,58 @@ export interface Optimizer {
   step: number;
   /** Layers run again for their gradients: less memory, a third more time. */
   recompute: boolean;
+  gradients: Map<string, Tensor>;
+}
+
+/**
+ * What is trained, with its gradients and moments; all maps have the same names. After an update the gradients are
+ * blank: what they hold counts as zero.
+ */
+export interface Optimizer extends Gradients {
   firstMoments: Map<string, Tensor>;
   secondMoments: Map<string, Tensor>;
-  gradients: Map<string, Tensor>;
   /** [1], Σ of squares of all gradients of the update. */
   sumOfSquares: Tensor;
 }
 
-export interface OptimizerOptions {
+export interface GradientOptions {
   /** All parameters of the model where it is left out. */
   trainables?: ReadonlyMap<string, Trainable>;
   recompute?: boolean;
   ranks?: Ranks | undefined;
 }
 
-/** AdamW from the start: moments and gradients zero. */
-export function newOptimizer(
+/** Gradients of zero, without a way to update what they are of. */
+export function newGradients(
   model: Model,
-  { trainables = trainablesOf(model), recompute = false, ranks = alone }: OptimizerOptions = {},
-): Optimizer {
-  const zeros = (): Map<string, Tensor> =>
-    new Map([...trainables].map(([name, { tensor }]) => [name, filled(model.backend, tensor.shape, 0)]));
+  { trainables = trainablesOf(model), recompute = false, ranks = alone }: GradientOptions = {},
+): Gradients {
+  return { model, trainables, ranks, step: 0, recompute, gradients: zerosFor(model, trainables) };
+}
+
+/** AdamW from the start: moments and gradients zero. */
+export function newOptimizer(model: Model, options: GradientOptions = {}): Optimizer {
+  const gradients = newGradients(model, options);
   return {
-    model,
-    trainables,
-    ranks,
-    step: 0,
-    recompute,
-    firstMoments: zeros(),
-    secondMoments: zeros(),
-    gradients: zeros(),
+    ...gradients,
+    firstMoments: zerosFor(model, gradients.trainables),
+    secondMoments: zerosFor(model, gradients.trainables),
     sumOfSquares: filled(model.backend, [1], 0),
   };
 }
 
+function zerosFor({ backend }: Model, trainables: Gradients['trainables']): Map<string, Tensor> {
+  return new Map([...trainables].map(([name, { tensor }]) => [name, filled(backend, tensor.shape, 0)]));
+}
+
+export function releaseGradients({ gradients }: Gradients): void {
+  for (const tensor of gradients.values()) tensor.release();
+}
+
 export function releaseOptimizer(optimizer: Optimizer): void {
-  for (const tensors of [optimizer.firstMoments, optimizer.secondMoments, optimizer.gradients]) {
-    for (const tensor of tensors.values()) tensor.release();
+  releaseGradients(optimizer);
+  for (const moments of [optimizer.firstMoments, optimizer.secondMoments]) {
+    for (const tensor of moments.values()) tensor.release();
   }
   optimizer.sumOfSquares.release();
 }

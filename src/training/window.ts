@@ -1,14 +1,14 @@
 import { RunError } from '../errors.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Optimizer } from './optimizer.ts';
+import type { Gradients } from './optimizer.ts';
 import { shareOfBatches } from './ranks.ts';
 
 /** What a micro-batch has come to: its part of the window's loss, [1], and tensors whose elements are to be read. */
 export type Pass<Name extends string> = Readonly<Record<'loss' | Name, Tensor>>;
 
 /**
- * Adds the gradient of a window, the rows that one update learns from, to the optimiser's. `pass` takes a micro-batch
+ * Adds the gradient of a window, the rows that one update learns from, to `gradients`. `pass` takes a micro-batch
  * forward and backward on a tape of its own. The window is the whole of it, on every rank, so that what its loss is
  * divided by is known before the first micro-batch; each rank computes the rows of its share.
  *
@@ -17,12 +17,12 @@ export type Pass<Name extends string> = Readonly<Record<'loss' | Name, Tensor>>;
  * @throws RunError where the loss is not finite
  */
 export async function gradientOf<Row, Name extends string = never>(
-  optimizer: Optimizer,
+  gradients: Gradients,
   window: readonly (readonly Row[])[],
   pass: (batch: readonly Row[], tape: Tape) => Pass<Name>,
 ): Promise<{ loss: number } & Record<Name, number[]>> {
-  const { ranks } = optimizer;
-  const passes = shareOfBatches(window, ranks).map((batch) => pass(batch, tapeOf(optimizer)));
+  const { ranks } = gradients;
+  const passes = shareOfBatches(window, ranks).map((batch) => pass(batch, tapeOf(gradients)));
   const own: Record<'loss' | Name, number[]>[] = [];
   for (const tensors of passes) own.push(await readAndRelease(tensors));
   const all = await ranks.gather(own);
@@ -30,7 +30,7 @@ export async function gradientOf<Row, Name extends string = never>(
   const elements = names.map((name) => [name, all.flatMap((values) => values[name])]);
   const loss = all.reduce((sum, values) => sum + values.loss[0]!, 0);
   if (!Number.isFinite(loss)) {
-    throw new RunError(`the loss of step ${optimizer.step + 1} is ${loss}`, {
+    throw new RunError(`the loss of step ${gradients.step + 1} is ${loss}`, {
       hint: 'lower lr, lengthen warmup or set clip; the last saved state is kept',
     });
   }
@@ -51,7 +51,7 @@ export function backwardFromLoss<Name extends string>(tape: Tape, body: () => Pa
 }
 
 /** A recording that adds to the gradients of all that is trained. */
-function tapeOf({ trainables, gradients, recompute }: Optimizer): Tape {
+function tapeOf({ trainables, gradients, recompute }: Gradients): Tape {
   const leaves = new Map([...trainables].map(([name, { tensor }]) => [tensor, gradients.get(name)!]));
   return new Tape(leaves, { recompute });
 }

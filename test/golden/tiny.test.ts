@@ -117,7 +117,9 @@ function tinyConfig(name: Norm, postLayers: number): ModelConfig {
 
 async function residualStreams(model: Model): Promise<HostArray[]> {
   const streams: Tensor[] = [];
-  scope(() => hiddenStates(model, input, (stream) => streams.push(stream.retain())), { adopt: false }).release();
+  scope(() => hiddenStates(model, input, { visit: (stream) => streams.push(stream.retain()) }), {
+    adopt: false,
+  }).release();
   const values = await Promise.all(streams.map((stream) => model.backend.read(stream)));
   for (const stream of streams) stream.release();
   return values;

@@ -1,0 +1,14 @@
+import type { Analysis } from './analysis.ts';
+import { angular } from './angular.ts';
+import { exits } from './exits.ts';
+import { gradients } from './gradients.ts';
+import { removal } from './removal.ts';
+import { streamRms } from './stream-rms.ts';
+
+/** Everything that `analyze` measures, by its key in the result. A new analysis is one file and one line here. */
+export const analyses = { streamRms, angular, removal, exits, gradients };
+
+/** What each analysis has found. */
+export type Findings = {
+  [Name in keyof typeof analyses]: (typeof analyses)[Name] extends Analysis<infer Found> ? Found : never;
+};
