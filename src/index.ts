@@ -1,4 +1,5 @@
 /** The public API: what the command line is made of. */
+export { analyze, type DepthAnalysis } from './analysis/analyze.ts';
 export { type LoadedModel, loadModel, saveModel } from './checkpoint/load-model.ts';
 export { type ModelDirectory, readModelDirectory, writeModelDirectory } from './checkpoint/model-directory.ts';
 export { loadRewardModel, type RewardModel } from './checkpoint/reward-model.ts';

@@ -12,3 +12,19 @@ export const analyses = { streamRms, angular, removal, exits, gradients };
 export type Findings = {
   [Name in keyof typeof analyses]: (typeof analyses)[Name] extends Analysis<infer Found> ? Found : never;
 };
+
+/** A number of the embedding and of each layer, [layers + 1]; undefined where there is none. */
+export interface DepthProfile {
+  label: string;
+  meaning: string;
+  values: readonly (number | undefined)[];
+}
+
+/** One profile of each analysis, for tables and charts. */
+export function profilesOf(findings: Findings): DepthProfile[] {
+  return Object.entries<Analysis<unknown>>(analyses).map(([name, { label, meaning, perLayer }]) => ({
+    label,
+    meaning,
+    values: perLayer(findings[name as keyof Findings]),
+  }));
+}

@@ -1,4 +1,5 @@
 import { type AddCommand, group } from '../command.ts';
+import { addAnalyzeCommand } from './analyze.ts';
 import { addBenchGenerateCommand } from './bench-generate.ts';
 import { addBenchOpsCommand } from './bench-ops.ts';
 import { addBenchTrainCommand } from './bench-train.ts';
@@ -20,6 +21,7 @@ export const commands: readonly AddCommand[] = [
   addCheckCommand,
   addStageCommands,
   addEvaluateCommand,
+  addAnalyzeCommand,
   addScoreCommand,
   addGenerateCommand,
   addInspectCommand,

@@ -1,0 +1,109 @@
+import { Option } from 'commander';
+import { analyze, type DepthAnalysis } from '../../analysis/analyze.ts';
+import { profilesOf } from '../../analysis/index.ts';
+import { sequencesOfIds, sequencesOfText } from '../../analysis/sequences.ts';
+import { loadModel } from '../../checkpoint/load-model.ts';
+import { readModelDirectory } from '../../checkpoint/model-directory.ts';
+import type { Sequence } from '../../data/batch.ts';
+import { RequestError } from '../../errors.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { releaseModel } from '../../model/model.ts';
+import { describeNorm, wiringOf } from '../../model/norm.ts';
+import { openBackend } from '../../tensor/backends/open.ts';
+import { loadTokenizer } from '../../tokenizer/open.ts';
+import type { AddCommand } from '../command.ts';
+import { addMachineOptions, type MachineFlags, machineOf, readableModel } from '../model.ts';
+import { fraction, jsonOption, wholeNumber } from '../options.ts';
+import { print, tell } from '../output.ts';
+import { table } from '../table.ts';
+
+interface AnalyzeFlags extends MachineFlags {
+  text?: string;
+  ids?: string;
+  holdOut: number;
+  window?: number;
+  windows: number;
+  json: boolean;
+}
+
+export const addAnalyzeCommand: AddCommand = (parent, { action }) => {
+  const command = parent
+    .command('analyze')
+    .summary('show how a model uses its depth, layer by layer')
+    .description(
+      'Show how a model uses its depth: for each layer the size and turn of the residual stream, the loss without the ' +
+        'layer and of an exit after it, and the norm of its gradient.',
+    )
+    .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
+    .addOption(new Option('--text <source>', 'text to read: a file, a folder or a dataset').conflicts('ids'))
+    .option('--ids <file>', 'JSON file with a list of rows of token ids, for which no tokenizer is needed')
+    .addOption(
+      new Option('--hold-out <share>', 'share of the text that training held out, which alone is read; 0 = all of it')
+        .argParser(fraction)
+        .default(0)
+        .conflicts('ids'),
+    )
+    .addOption(
+      new Option('--window <number>', "tokens per window of the text (default: 256, or the model's context)")
+        .argParser(wholeNumber(1))
+        .conflicts('ids'),
+    )
+    .addOption(
+      new Option('--windows <number>', 'most windows of the text')
+        .argParser(wholeNumber(1))
+        .default(32)
+        .conflicts('ids'),
+    );
+  addMachineOptions(command)
+    .addOption(jsonOption())
+    .action(action((model: string, flags: AnalyzeFlags) => run(model, flags)));
+};
+
+async function run(path: string, flags: AnalyzeFlags): Promise<number> {
+  const directory = await readableModel(path);
+  const { config } = await readModelDirectory(directory);
+  const sequences = await sequencesFor(directory, config, flags);
+  const { backend, explanation } = await openBackend({ ...machineOf(flags), threads: flags.threads });
+  tell(explanation);
+  try {
+    const { model } = await loadModel(directory, backend);
+    const found = await analyze(model, sequences);
+    releaseModel(model);
+    print(flags.json ? found : describe(found, config), flags.json);
+  } finally {
+    await backend.dispose();
+  }
+  return 0;
+}
+
+async function sequencesFor(directory: string, config: ModelConfig, flags: AnalyzeFlags): Promise<Sequence[]> {
+  const baseDirectory = process.cwd();
+  if (flags.ids !== undefined) return sequencesOfIds(flags.ids, config, baseDirectory);
+  if (flags.text !== undefined) {
+    const tokenizer = await loadTokenizer(directory);
+    return sequencesOfText(flags.text, tokenizer, config, { ...flags, baseDirectory, log: tell });
+  }
+  throw new RequestError({ message: 'give --text or --ids', hint: '--text town/text reads the built-in world' });
+}
+
+function describe(found: DepthAnalysis, config: ModelConfig): string {
+  const { norm, layers } = config;
+  const { all, finalNorm, head } = found.gradients;
+  const columns = profilesOf(found);
+  const rows = Array.from({ length: layers + 1 }, (_, depth) => [
+    depth === 0 ? 'embedding' : `${depth - 1} ${wiringOf(config, depth - 1).kind}`,
+    ...columns.map(({ values }) => inFewDigits(values[depth])),
+  ]);
+  const rest = head === undefined ? '' : `, head ${inFewDigits(head)}`;
+  return [
+    `${norm.name}: ${describeNorm(norm, layers)}`,
+    `loss ${found.loss.toFixed(4)} nats a token over ${found.tokens.toLocaleString('en')} tokens`,
+    `gradient norm of all parameters ${inFewDigits(all)}, final norm ${inFewDigits(finalNorm)}${rest}`,
+    '',
+    table(['layer', ...columns.map(({ label }) => label)], rows),
+    '',
+    ...columns.map(({ label, meaning }) => `${label}: ${meaning}`),
+  ].join('\n');
+}
+
+const inFewDigits = (value: number | undefined): string => (value === undefined ? '' : value.toPrecision(4));

@@ -1,0 +1,96 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { analyze } from '../../src/analysis/analyze.ts';
+import { saveModel } from '../../src/checkpoint/load-model.ts';
+import { writeModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import { initialiseModel } from '../../src/model/initialise.ts';
+import type { Model } from '../../src/model/model.ts';
+import { tensorSource } from '../../src/model/weights.ts';
+import { PortableBackend } from '../../src/tensor/backends/portable.ts';
+import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import { mix } from '../checkpoint/made-models.ts';
+import { mixtune } from '../pipeline/command.ts';
+
+let folder: string;
+let model: Model;
+const backend = new PortableBackend('f32');
+const tokenizer = trainTokenizer(['the cat sat on the mat'], { vocabSize: 270 });
+const config = { ...mix, vocabSize: tokenizer.vocabSize, maxLength: 16 };
+const rows = [
+  [1, 2, 3, 4],
+  [7, 5, 3],
+];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixtune-analyze-'));
+  const make = (name: string) => mkdir(join(folder, name));
+  await Promise.all(['model', 'bare', 'reward'].map(make));
+  model = await initialiseModel(config, backend, 1);
+  await saveModel(join(folder, 'model'), model, { tokenizer });
+  const read = tensorSource(config, model.parameters);
+  await writeModelDirectory(join(folder, 'bare'), { config, read, dtype: 'f32' });
+  const reward = await initialiseModel({ ...config, head: 'score' }, backend, 1);
+  await saveModel(join(folder, 'reward'), reward, { tokenizer });
+  await writeFile(join(folder, 'rows.json'), JSON.stringify(rows));
+  await writeFile(join(folder, 'words.txt'), 'the cat sat on the mat. '.repeat(20));
+  await writeFile(join(folder, 'empty.txt'), '');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const run = (...args: string[]) => mixtune(folder, 'analyze', ...args, '--backend', 'portable');
+
+it('analyses rows of token ids with a model that has no tokenizer', async () => {
+  const { status, stdout, stderr } = await run('bare', '--ids', 'rows.json', '--json');
+  expect(status, stderr).toBe(0);
+  const sequences = rows.map((ids) => ({
+    tokens: Int32Array.from(ids),
+    trained: new Uint8Array(ids.length).fill(1, 1),
+  }));
+  expect(JSON.parse(stdout)).toEqual(await analyze(model, sequences));
+});
+
+it('prints a table that fits a terminal, a line for each layer', async () => {
+  const { status, stdout, stderr } = await run('model', '--text', 'words.txt', '--window', '8', '--windows', '3');
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^mix: Post-LN in the first 2 of 3 layers[^\n]*\nloss 5\.\d+ nats a token over 24 tokens\n/);
+  expect(stdout).toMatch(/\nlayer +stream rms +angle +removal loss +exit loss +gradient norm\nembedding( +\d\S*){3}\n/);
+  for (const layer of ['0 Post-LN', '1 Post-LN', '2 Pre-LN']) {
+    expect(stdout).toMatch(new RegExp(`^${layer}( +\\d\\S*){5}$`, 'm'));
+  }
+  expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+});
+
+describe('refuses in one clear sentence', () => {
+  const ids = ['bare', '--ids', 'ids.json'];
+  const text = ['model', '--text', 'words.txt'];
+  it.each([
+    ['neither', ['bare'], '', 'give --text or --ids'],
+    ['both', [...text, '--ids', 'rows.json'], '', "option '--text <source>' cannot be used with option '--ids <file>'"],
+    ['windows of ids', [...ids, '--windows', '3'], '[[1,2]]', "'--windows <number>' cannot be used with"],
+    ['no such file', ['bare', '--ids', 'none.json'], '', 'none.json: there is no such file'],
+    ['no JSON', ids, '[[1, 2', 'ids.json: is not usable JSON'],
+    ['no list', ids, '{"rows": []}', 'ids.json: holds no list'],
+    ['an empty list', ids, '[]', 'ids.json: holds an empty list'],
+    ['a row of one', ids, '[[1, 2], [3]]', 'ids.json, row 2: a row is a list of at least two token ids'],
+    ['an id that is none', ids, '[[1, 999]]', 'row 1: 999 is no token id of the model, whose vocabulary is 0 to'],
+    ['half an id', ids, '[[1, 0.5]]', 'row 1: 0.5 is no token id'],
+    ['a row too long', ids, JSON.stringify([Array(18).fill(1)]), "17 tokens, but the model's context is 16"],
+    [
+      'a window too long',
+      [...text, '--window', '17'],
+      '',
+      "--window: 17 tokens, but the model's context is 16\n           → hint: set --window to 16",
+    ],
+    ['an empty text', ['model', '--text', 'empty.txt'], '', 'empty.txt'],
+    ['no tokenizer', ['bare', '--text', 'words.txt'], '', 'tokenizer'],
+    ['a reward model', ['reward', '--ids', 'rows.json'], '', 'is a reward model'],
+  ])('%s', async (_, args, written, message) => {
+    await writeFile(join(folder, 'ids.json'), written);
+    const { status, stdout, stderr } = await run(...args);
+    expect(stderr).toContain(message);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('1 problem');
+  });
+});
