@@ -14,7 +14,8 @@ const project = (name: string, include: string[], isolate: boolean, groupOrder: 
   test: { name, include, isolate, sequence: { groupOrder } },
 });
 
-export default defineConfig({
+/** What holds wherever tests of `test` run. */
+export const shared = {
   // What imports the built program where it is a process of its own imports the sources in that of a test.
   resolve: { alias: [{ find: /^\.\.\/\.\.\/dist\/(.*)\.js$/, replacement: join(import.meta.dirname, 'src/$1.ts') }] },
   test: {
@@ -25,8 +26,15 @@ export default defineConfig({
     },
     testTimeout: 120_000,
     hookTimeout: 600_000,
-    pool: 'forks',
+    pool: 'forks' as const,
     maxWorkers: availableParallelism(),
+  },
+};
+
+export default defineConfig({
+  ...shared,
+  test: {
+    ...shared.test,
     projects: [
       project(
         'tests',

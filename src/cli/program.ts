@@ -18,9 +18,7 @@ export async function runCommandLine(
   stages: readonly Stage[],
   executors: Program['executors'] = shippedExecutors,
 ): Promise<number> {
-  // Whoever reads the output (such as `head`) may have enough of it; what is said beside it may be read by nobody.
-  process.stderr.on('error', () => undefined);
-  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
+  listenToOutput();
   let status = 0;
   const program: Program = {
     stages,
@@ -50,6 +48,18 @@ export async function runCommandLine(
     return isAskedForHelp(error) ? 2 : reportFailure(wrongArguments(error, command, argv));
   }
 }
+
+/** Listens once, however many command lines the process runs. */
+function listenToOutput(): void {
+  process.stdout.off('error', endAsUnread).on('error', endAsUnread);
+  process.stderr.off('error', goOnUnread).on('error', goOnUnread);
+}
+
+/** Whoever reads the output, such as `head`, may have enough of it. */
+const endAsUnread = ({ code }: NodeJS.ErrnoException): never => process.exit(code === 'EPIPE' ? 0 : 1);
+
+/** What is said beside it may be read by nobody. */
+const goOnUnread = (): void => undefined;
 
 function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
