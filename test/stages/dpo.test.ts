@@ -269,7 +269,7 @@ describe('a broken run is caught:', () => {
       pairs.map(({ prompt, chosen }) => ({ prompt, chosen, rejected: `${chosen.slice(0, -1)}!` })),
     );
     const sinking = (warnings: readonly string[]) =>
-      warnings.filter((warning) => warning.includes('both answers sink'));
+      warnings.filter((warning) => warning.includes('both answers become unlikely'));
     const { records, warnings } = await trained({ ...options, sinkingSteps: 5 });
     expect(records.slice(-5).every(({ chosenReward }) => chosenReward! < 0)).toBe(true);
     expect(sinking(warnings)).toHaveLength(1);

@@ -186,7 +186,7 @@ describe('what is wrong is said', () => {
     ],
     ['no prompts at all', { data: 'empty.jsonl' }, undefined, 'empty'],
     ['a module that is not there', { rewardFunction: 'nowhere.js' }, undefined, 'cannot be read'],
-    ['a reward model with another tokenizer', {}, 'other-reward', 'another tokenizer'],
+    ['a reward model with another tokenizer', {}, 'other-reward', 'a different tokenizer'],
     ['a language model as reward model', {}, 'start', 'has no score head'],
     ['more minibatches than responses', { minibatches: 5 }, undefined, 'cannot be split into 5 minibatches'],
   ];
