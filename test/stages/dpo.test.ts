@@ -41,7 +41,11 @@ beforeAll(async () => {
   ({ backend } = await openBackend({ precision: 'f32' }));
   const text = pairs.map(({ prompt, chosen, rejected }) => `${prompt} ${chosen} ${rejected}\n`).join('');
   const tokenizer = trainTokenizer([text], { vocabSize: 330 });
-  const config = withPlacement({ ...presetConfig('1m'), vocabSize: tokenizer.vocabSize }, 'mix', { postLayers: 1 });
+  const config = withPlacement(
+    { ...presetConfig('1m'), hiddenSize: 64, intermediateSize: 128, layers: 2, vocabSize: tokenizer.vocabSize },
+    'mix',
+    { postLayers: 1 },
+  );
   const model = await initialiseModel(config, backend, 3);
   await mkdir(join(directory, 'base'));
   await saveModel(join(directory, 'base'), model, { tokenizer });
