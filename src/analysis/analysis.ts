@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Batch, Sequence } from '../data/batch.ts';
 import type { Model } from '../model/model.ts';
 import type { HostArray } from '../tensor/backends/backend.ts';
@@ -19,6 +20,8 @@ export interface Analysis<Found> {
   readonly label: string;
   /** For those who meet it for the first time. */
   readonly meaning: string;
+  /** What it finds, as it is read from a file. */
+  readonly found: z.ZodType<Found>;
   begin(model: Model): RunningAnalysis<Found>;
   /** One number of the embedding and of each layer, [layers + 1]; undefined where there is none. */
   perLayer(found: Found): readonly (number | undefined)[];

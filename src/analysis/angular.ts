@@ -1,23 +1,25 @@
+import { z } from 'zod';
 import type { HostArray } from '../tensor/backends/backend.ts';
 import type { Analysis } from './analysis.ts';
 import { dot, sumOfSquares } from './sums.ts';
 
-/** Mean angular distances between the residual streams after the embedding and after each layer, in units of π. */
-export interface AngularDistances {
-  /** At the last row of each sequence, [layers + 1][layers + 1]. */
-  last: number[][];
-  /** At all rows. */
-  all: number[][];
-}
+const matrix = z.array(z.array(z.number()));
+
+/**
+ * Mean angular distances between the residual streams after the embedding and after each layer, in units of π,
+ * [layers + 1][layers + 1]: at the last row of each sequence, and at all rows.
+ */
+const distances = z.object({ last: matrix, all: matrix });
 
 /**
  * Angular distance arccos(x·y / (‖x‖·‖y‖)) / π between the streams of two depths (Gromov et al. 2024, "The Unreasonable
  * Ineffectiveness of the Deeper Layers", eq. 6): 0 = the same direction, 0.5 = at right angles, as a stream of zeros is
  * taken to be. The cosine is held to [−1, 1]; all is computed in double precision, which small angles need.
  */
-export const angular: Analysis<AngularDistances> = {
+export const angular: Analysis<z.infer<typeof distances>> = {
   label: 'angle',
   meaning: "angular distance between the layer's input and output, in units of π, mean over all tokens",
+  found: distances,
   begin({ config: { layers, hiddenSize } }) {
     const depths = layers + 1;
     const sums = { last: new Float64Array(depths ** 2), all: new Float64Array(depths ** 2) };

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Analysis } from './analysis.ts';
 import { lossFrom } from './loss-from.ts';
 
@@ -9,6 +10,7 @@ import { lossFrom } from './loss-from.ts';
 export const exits: Analysis<{ loss: number[] }> = {
   label: 'exit loss',
   meaning: 'mean cross-entropy of the final norm and head on the stream after the layer',
+  found: z.object({ loss: z.array(z.number()) }),
   begin(model) {
     const sums = new Float64Array(model.config.layers + 1);
     let tokens = 1;

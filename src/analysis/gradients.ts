@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { trainedTokensOf } from '../data/batch.ts';
 import { notFinite } from '../errors.ts';
 import type { Model } from '../model/model.ts';
@@ -10,24 +11,27 @@ import type { Analysis } from './analysis.ts';
 import { sumOfSquares } from './sums.ts';
 
 /** L2 norms of gradients: of all tensors of a layer together, of its matrices, and of each by its name. */
-export type LayerGradients = { all: number; matrices: number } & Record<string, number>;
+const layerGradients = z.object({ all: z.number(), matrices: z.number() }).catchall(z.number());
 
 /** L2 norms of the gradient of the mean cross-entropy. */
-export interface GradientNorms {
+const gradientNorms = z.object({
   /** Of all parameters. */
-  all: number;
-  layers: LayerGradients[];
+  all: z.number(),
+  layers: z.array(layerGradients),
   /** A tied embedding is also the head. */
-  embedding: number;
-  finalNorm: number;
+  embedding: z.number(),
+  finalNorm: z.number(),
   /** Absent where the head is the embedding. */
-  head?: number;
-}
+  head: z.number().optional(),
+});
+
+type GradientNorms = z.infer<typeof gradientNorms>;
 
 /** How strongly the mean cross-entropy in nats a token pulls at each layer. One backward pass. */
 export const gradients: Analysis<GradientNorms> = {
   label: 'gradient norm',
   meaning: "norm of the gradient of the mean cross-entropy by all of the layer's parameters",
+  found: gradientNorms,
   begin(model) {
     const gradients = newGradients(model);
     return {
@@ -68,7 +72,7 @@ function normsOf({ config }: Model, squares: ReadonlyMap<Part, number>): Gradien
   const normOf = (belongs: (part: Part) => boolean): number =>
     Math.sqrt([...squares].reduce((sum, [part, square]) => sum + (belongs(part) ? square : 0), 0));
   const named = (name: string) => normOf((part) => part.name === name);
-  const layers = Array.from({ length: config.layers }, (_, layer): LayerGradients => {
+  const layers = Array.from({ length: config.layers }, (_, layer) => {
     const prefix = `model.layers.${layer}.`;
     const own = [...squares.keys()].filter(({ name }) => name.startsWith(prefix));
     return {

@@ -20,11 +20,10 @@ export interface DepthProfile {
   values: readonly (number | undefined)[];
 }
 
-/** One profile of each analysis, for tables and charts. */
-export function profilesOf(findings: Findings): DepthProfile[] {
-  return Object.entries<Analysis<unknown>>(analyses).map(([name, { label, meaning, perLayer }]) => ({
-    label,
-    meaning,
-    values: perLayer(findings[name as keyof Findings]),
-  }));
+/** One profile of each analysis, for tables and charts; none of what is missing or of another form. */
+export function profilesOf(findings: Readonly<Record<string, unknown>>): DepthProfile[] {
+  return Object.entries<Analysis<unknown>>(analyses).flatMap(([name, { label, meaning, found, perLayer }]) => {
+    const { success, data } = found.safeParse(findings[name]);
+    return success ? [{ label, meaning, values: perLayer(data) }] : [];
+  });
 }

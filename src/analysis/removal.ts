@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Analysis } from './analysis.ts';
 import { lossFrom } from './loss-from.ts';
 
@@ -9,6 +10,7 @@ import { lossFrom } from './loss-from.ts';
 export const removal: Analysis<{ loss: number[] }> = {
   label: 'removal loss',
   meaning: 'mean cross-entropy when this layer alone is taken out',
+  found: z.object({ loss: z.array(z.number()) }),
   begin(model) {
     const sums = new Float64Array(model.config.layers);
     let tokens = 1;

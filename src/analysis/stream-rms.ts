@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Analysis } from './analysis.ts';
 import { sumOfSquares } from './sums.ts';
 
@@ -8,6 +9,7 @@ import { sumOfSquares } from './sums.ts';
 export const streamRms: Analysis<number[]> = {
   label: 'stream rms',
   meaning: 'root mean square of the residual stream after the layer',
+  found: z.array(z.number()),
   begin({ config: { layers, hiddenSize } }) {
     const sums = new Float64Array(layers + 1);
     let rows = 0;

@@ -19,6 +19,8 @@ export type Sample = z.infer<typeof sampleSchema>;
 const measurement = {
   metrics: z.record(z.string(), numberSchema),
   samples: z.array(sampleSchema).default([]),
+  /** How the model uses its depth, by analysis: `src/analysis` says what each is. */
+  analysis: z.record(z.string(), z.unknown()).optional(),
 };
 
 /** What was measured on one model. */

@@ -1,3 +1,4 @@
+import { analyzeStage } from './analyze.ts';
 import { compareStage } from './compare.ts';
 import { dpoStage } from './dpo.ts';
 import { evaluateStage } from './evaluate.ts';
@@ -23,5 +24,6 @@ export const stages: readonly Stage[] = [
   grpoStage,
   evaluateStage,
   compareStage,
+  analyzeStage,
   exportStage,
 ];

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,6 +60,16 @@ it('prints a table that fits a terminal, a line for each layer', async () => {
     expect(stdout).toMatch(new RegExp(`^${layer}( +\\d\\S*){5}$`, 'm'));
   }
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+});
+
+it('leaves as a stage of a pipeline what it prints as a command', async () => {
+  const stage = '{ run: analyze, from: ./model, text: words.txt, window: 8, windows: 3, backend: portable }';
+  await writeFile(join(folder, 'depth.yaml'), `name: depth\nstages:\n  depth: ${stage}\n`);
+  const ended = await mixtune(folder, 'run', 'depth.yaml', '--out', 'run');
+  expect(ended.status, ended.stderr).toBe(0);
+  const results = await readFile(join(folder, 'run/depth/shared/seed-1/final/results.json'), 'utf8');
+  const { stdout } = await run('model', '--text', 'words.txt', '--window', '8', '--windows', '3', '--json');
+  expect(JSON.parse(results)).toEqual({ metrics: {}, samples: [], analysis: JSON.parse(stdout) });
 });
 
 describe('refuses in one clear sentence', () => {

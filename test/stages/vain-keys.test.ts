@@ -107,6 +107,7 @@ const table: Record<string, { required: Keys; rows: Row[] }> = {
   grpo: { required: { from: 'a', data: 'town/prompts' }, rows: reinforcement },
   evaluate: { required: { from: 'a' }, rows: measurement },
   compare: { required: { of: ['a'] }, rows: measurement },
+  analyze: { required: { from: 'a', text: 'town/text' }, rows: [] },
   export: { required: { from: 'a' }, rows: [] },
 };
 

@@ -1,59 +1,44 @@
 import { Option } from 'commander';
+import type { z } from 'zod';
 import { analyze, type DepthAnalysis } from '../../analysis/analyze.ts';
 import { profilesOf } from '../../analysis/index.ts';
 import { sequencesOfIds, sequencesOfText } from '../../analysis/sequences.ts';
 import { loadModel } from '../../checkpoint/load-model.ts';
 import { readModelDirectory } from '../../checkpoint/model-directory.ts';
+import { flagsOf } from '../../config/flags.ts';
+import { schemaKeys } from '../../config/schema-keys.ts';
+import { validate } from '../../config/validate.ts';
 import type { Sequence } from '../../data/batch.ts';
 import { RequestError } from '../../errors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { releaseModel } from '../../model/model.ts';
 import { describeNorm, wiringOf } from '../../model/norm.ts';
+import { type AnalyzeConfig, analyzeStage, windowSchema } from '../../stages/analyze.ts';
 import { openBackend } from '../../tensor/backends/open.ts';
 import { loadTokenizer } from '../../tokenizer/open.ts';
 import type { AddCommand } from '../command.ts';
 import { addMachineOptions, type MachineFlags, machineOf, readableModel } from '../model.ts';
-import { fraction, jsonOption, wholeNumber } from '../options.ts';
+import { jsonOption } from '../options.ts';
 import { print, tell } from '../output.ts';
 import { table } from '../table.ts';
 
-interface AnalyzeFlags extends MachineFlags {
-  text?: string;
+interface AnalyzeFlags extends MachineFlags, Partial<AnalyzeConfig> {
   ids?: string;
-  holdOut: number;
-  window?: number;
-  windows: number;
   json: boolean;
 }
 
 export const addAnalyzeCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('analyze')
-    .summary('show how a model uses its depth, layer by layer')
+    .summary(analyzeStage.summary)
     .description(
       'Show how a model uses its depth: for each layer the size and turn of the residual stream, the loss without the ' +
         'layer and of an exit after it, and the norm of its gradient.',
     )
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
     .addOption(new Option('--text <source>', 'text to read: a file, a folder or a dataset').conflicts('ids'))
-    .option('--ids <file>', 'JSON file with a list of rows of token ids, for which no tokenizer is needed')
-    .addOption(
-      new Option('--hold-out <share>', 'share of the text that training held out, which alone is read; 0 = all of it')
-        .argParser(fraction)
-        .default(0)
-        .conflicts('ids'),
-    )
-    .addOption(
-      new Option('--window <number>', "tokens per window of the text (default: 256, or the model's context)")
-        .argParser(wholeNumber(1))
-        .conflicts('ids'),
-    )
-    .addOption(
-      new Option('--windows <number>', 'most windows of the text')
-        .argParser(wholeNumber(1))
-        .default(32)
-        .conflicts('ids'),
-    );
+    .option('--ids <file>', 'JSON file with a list of rows of token ids, for which no tokenizer is needed');
+  for (const option of schemaKeys(windowSchema).flatMap(flagsOf)) command.addOption(option.conflicts('ids'));
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string, flags: AnalyzeFlags) => run(model, flags)));
@@ -81,15 +66,22 @@ async function sequencesFor(directory: string, config: ModelConfig, flags: Analy
   if (flags.ids !== undefined) return sequencesOfIds(flags.ids, config, baseDirectory);
   if (flags.text !== undefined) {
     const tokenizer = await loadTokenizer(directory);
-    return sequencesOfText(flags.text, tokenizer, config, { ...flags, baseDirectory, log: tell });
+    return sequencesOfText(flags.text, tokenizer, config, { ...windowsOf(flags), baseDirectory, log: tell });
   }
   throw new RequestError({ message: 'give --text or --ids', hint: '--text town/text reads the built-in world' });
+}
+
+/** How much of the text, as the flags say it. */
+function windowsOf({ holdOut, window, windows }: AnalyzeFlags): z.infer<typeof windowSchema> {
+  const { value, problems } = validate(windowSchema, { holdOut, window, windows }, { where: (path) => `--${path[0]}` });
+  if (!value) throw new RequestError(problems);
+  return value;
 }
 
 function describe(found: DepthAnalysis, config: ModelConfig): string {
   const { norm, layers } = config;
   const { all, finalNorm, head } = found.gradients;
-  const columns = profilesOf(found);
+  const columns = profilesOf({ ...found });
   const rows = Array.from({ length: layers + 1 }, (_, depth) => [
     depth === 0 ? 'embedding' : `${depth - 1} ${wiringOf(config, depth - 1).kind}`,
     ...columns.map(({ values }) => inFewDigits(values[depth])),

@@ -32,7 +32,7 @@ interface OwnFlags {
 }
 
 /** Stages that are more useful by themselves with a command of their own. */
-const ownCommands = new Set(['evaluate', 'export']);
+const ownCommands = new Set(['analyze', 'evaluate', 'export']);
 
 /** One command for each stage: its keys as flags, and where it goes. */
 export const addStageCommands: AddCommand = (parent, program) => {

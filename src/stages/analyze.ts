@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { analyze, type DepthAnalysis } from '../analysis/analyze.ts';
+import { sequencesOfText } from '../analysis/sequences.ts';
+import { loadModel } from '../checkpoint/load-model.ts';
+import { readModelDirectory } from '../checkpoint/model-directory.ts';
+import type { Sequence } from '../data/batch.ts';
+import { type Model, releaseModel } from '../model/model.ts';
+import { writeResults } from '../runs/results.ts';
+import { loadTokenizer } from '../tokenizer/open.ts';
+import type { Stage, StepRecord } from './stage.ts';
+
+/** How much of a text is analysed. */
+export const windowSchema = z.strictObject({
+  holdOut: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of the text that training held out, which alone is read; 0 = all of it'),
+  window: z
+    .int()
+    .positive()
+    .optional()
+    .describe("tokens per window; if left out 256, or the model's context where that is shorter"),
+  windows: z.int().positive().default(32).describe('most windows, from the beginning'),
+});
+
+export const analyzeSchema = z.strictObject({
+  from: z.string().describe('model: a stage or a Hugging Face directory'),
+  text: z.string().describe('text to read'),
+  ...windowSchema.shape,
+});
+
+export type AnalyzeConfig = z.infer<typeof analyzeSchema>;
+
+export interface AnalyzeState {
+  model: Model;
+  sequences: readonly Sequence[];
+  found?: DepthAnalysis;
+}
+
+/** Measures how a model uses its depth. */
+export async function* analyzeDepth(
+  _config: AnalyzeConfig,
+  state: AnalyzeState,
+): AsyncGenerator<StepRecord, { tokens: number }> {
+  state.found = await analyze(state.model, state.sequences);
+  yield { step: 1, totalSteps: 1, loss: state.found.loss };
+  return { tokens: state.found.tokens };
+}
+
+export const analyzeStage: Stage<AnalyzeConfig, AnalyzeState> = {
+  name: 'analyze',
+  summary: 'show how a model uses its depth, layer by layer',
+  schema: analyzeSchema,
+  isRandom: false,
+  readsOnOpen: true,
+  inputs: { from: { kind: 'model' } },
+  result: 'measurements',
+  datasets: { text: { use: 'text' } },
+  async open({ text, ...windows }, { inputs, backend, ...run }) {
+    const { directory } = inputs.from![0]!;
+    const { config } = await readModelDirectory(directory);
+    const sequences = await sequencesOfText(text, await loadTokenizer(directory), config, { ...windows, ...run });
+    return { model: (await loadModel(directory, backend)).model, sequences };
+  },
+  run: analyzeDepth,
+  finish: (_config, { found }, directory) =>
+    writeResults(directory, { metrics: {}, samples: [], analysis: { ...found } }),
+  close: ({ model }) => releaseModel(model),
+};
