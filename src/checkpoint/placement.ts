@@ -53,9 +53,12 @@ export function agreedPlacement(
   const numbers = [...metadata].map(([key, value]) => [key, key === 'norm' ? value : Number(value)]);
   const fromMetadata = statedPlacement(Object.fromEntries(numbers), layers, problems);
   const own = ownNames(names, shape);
-  const fromNames = inferPlacement(own, shape, problems);
-  if (!fromNames) return undefined;
-  const words = describeNorm(fromNames, layers);
+  const fitting = fittingChoices(own, shape);
+  if (fitting.length === 0) {
+    problems.push(unknownPlacement(own, shape));
+    return undefined;
+  }
+  const wordsOf = (choice: NormChoice): string => describeNorm(choice, layers);
   for (const [source, claim] of [
     ['config.json', stated],
     ['the metadata of the weights', fromMetadata],
@@ -63,16 +66,38 @@ export function agreedPlacement(
     if (!claim || hasNames(claim, own, shape)) continue;
     problems.push({
       where: 'norm placement',
-      message: `${source} says ${describeNorm(claim, layers)}, but the tensor names are those of ${words}`,
+      message: `${source} says ${wordsOf(claim)}, but the tensor names are those of ${fitting.map(wordsOf).join(' or ')}`,
       hint: 'the same tensor name means a different norm in Pre-LN and in Post-LN; correct `norm` and `post_layers`, or take the right weights',
     });
   }
-  if (!stated && !fromMetadata && fromNames.name !== 'pre') {
-    const others =
-      fromNames.name === 'post' ? '; DeepNorm and OLMo 2 have the same names and compute something else' : '';
-    notes.push(`norm placement: ${words}; inferred from the tensor names, the config does not say${others}`);
+  if (stated && fromMetadata && wordsOf(stated) !== wordsOf(fromMetadata)) {
+    const message = `config.json says ${wordsOf(stated)}, but the metadata of the weights says ${wordsOf(fromMetadata)}`;
+    problems.push({ where: 'norm placement', message, hint: 'take the config.json that belongs to the weights' });
   }
-  return stated ?? fromMetadata ?? fromNames;
+  return stated ?? fromMetadata ?? impliedPlacement(fitting, layers, notes, problems);
+}
+
+/** What is meant where only the names of tensors tell: the Pre-LN of the family's own code, else the one that fits. */
+function impliedPlacement(
+  fitting: readonly NormChoice[],
+  layers: number,
+  notes: string[],
+  problems: Problem[],
+): NormChoice | undefined {
+  const own = fitting.find(({ name }) => name === 'pre');
+  if (own) return own;
+  const words = fitting.map((choice) => describeNorm(choice, layers));
+  if (fitting.length > 1) {
+    const keys = fitting.map(({ name }) => `"norm": "${name}"`).join(' or ');
+    problems.push({
+      where: 'norm placement',
+      message: `the config does not say it, and the tensor names are those of ${words.join(' and of ')}`,
+      hint: `their tensors have the same names and compute something else: add ${keys} to config.json`,
+    });
+    return undefined;
+  }
+  notes.push(`norm placement: ${words[0]}; inferred from the tensor names, the config does not say`);
+  return fitting[0];
 }
 
 /** What is wrong with weights that have other layers than the config says. */
@@ -94,18 +119,28 @@ function otherLayers(names: readonly string[], layers: number): Problem | undefi
   };
 }
 
-/** Of each layer, the names of what could be a placement's and is not there under every one, in one text. */
-function ownNames(names: Iterable<string>, shape: Unplaced): string[] {
+/** The names of what could be a placement's tensors and is not there under every one, sorted, in one text each. */
+interface OwnNames {
+  embedding: string;
+  layers: readonly string[];
+}
+
+function ownNames(names: readonly string[], shape: Unplaced): OwnNames {
+  const embeddingNorms = new Set(placements.map((placement) => embeddingNames(placement, shape)));
   const known = new Set([...wirings(shape).values()].flatMap(partNames));
   const notOwn = namesUnderEvery(shape);
-  const own = Array.from({ length: shape.layers }, (): string[] => []);
+  const layers = Array.from({ length: shape.layers }, (): string[] => []);
   for (const full of names) {
     const [, layer, name] = /^model\.layers\.(\d+)\.(.*)$/.exec(full) ?? [];
     if (name === undefined || notOwn.has(name)) continue;
     const looksLikeOne = /^([a-z_]*layernorm|raw_scaling_factor_\w+|router)\b/.test(name);
-    if (known.has(name) || looksLikeOne) own[Number(layer)]?.push(name);
+    if (known.has(name) || looksLikeOne) layers[Number(layer)]?.push(name);
   }
-  return own.map(inOneText);
+  return { embedding: inOneText(names.filter((name) => embeddingNorms.has(name))), layers: layers.map(inOneText) };
+}
+
+function embeddingNames({ embeddingNorm }: Placement, shape: Unplaced): string {
+  return embeddingNorm?.(shape).name ?? '';
 }
 
 /** Names of the tensors of a layer that do not depend on the placement; layers of a family may differ in them. */
@@ -136,54 +171,45 @@ function wirings(shape: Unplaced): Map<string, Wiring> {
   return found;
 }
 
-/** Are the tensors of every layer those of this placement? */
-function hasNames({ name, settings }: NormChoice, own: readonly string[], shape: Unplaced): boolean {
+/** Are the tensors of the embedding's norm and of every layer those of this placement? */
+function hasNames({ name, settings }: NormChoice, own: OwnNames, shape: Unplaced): boolean {
   const placement = placements.find((candidate) => candidate.name === name)!;
+  if (embeddingNames(placement, shape) !== own.embedding) return false;
   const config = { ...shape, norm: { name, settings } };
   const texts = new Map<string, string>();
-  return own.every((text, layer) => {
+  return own.layers.every((text, layer) => {
     const wiring = placement.wiring(layer, config);
     if (!texts.has(wiring.kind)) texts.set(wiring.kind, inOneText(partNames(wiring)));
     return texts.get(wiring.kind) === text;
   });
 }
 
-/**
- * The listed placement that has exactly these tensors in each layer; of two that do, the one that the other names.
- * @returns undefined where there is none; `problems` then says which layers are at fault
- */
-function inferPlacement(own: readonly string[], shape: Unplaced, problems: Problem[]): NormChoice | undefined {
-  const fitting = placements.flatMap((placement): { placement: Placement; choice: NormChoice }[] => {
-    for (const settings of placement.candidates(shape.layers)) {
-      const choice = { name: placement.name, settings };
-      if (hasNames(choice, own, shape)) return [{ placement, choice }];
+/** Of each listed placement that can have exactly these tensors, the settings with which it has. */
+function fittingChoices(own: OwnNames, shape: Unplaced): NormChoice[] {
+  return placements.flatMap(({ name, candidates }): NormChoice[] => {
+    for (const settings of candidates(shape.layers)) {
+      const choice = { name, settings };
+      if (hasNames(choice, own, shape)) return [choice];
     }
     return [];
   });
-  const meant = fitting.find(
-    ({ placement }) => !fitting.some((other) => other.placement.name === placement.ambiguousWith),
-  );
-  if (!meant) problems.push(unknownPlacement(own, shape));
-  return meant?.choice;
 }
 
-const sandwich = [
-  'input_layernorm',
-  'post_attention_layernorm',
-  'pre_feedforward_layernorm',
-  'post_feedforward_layernorm',
-];
-
-function unknownPlacement(own: readonly string[], shape: Unplaced): Problem {
-  const kinds = new Map([...wirings(shape).values()].map((wiring) => [inOneText(partNames(wiring)), wiring.kind]));
-  const odd = own.findIndex((text) => !kinds.has(text));
-  if (odd >= 0) {
-    const present = own[odd]!.replaceAll('.weight', '').split(' ').filter(Boolean);
-    const isSandwich = inOneText(present) === inOneText(sandwich);
-    const layout = isSandwich ? 'Sandwich-LN, which is not supported' : 'those of no supported placement';
-    return { where: `model.layers.${odd}`, message: `its norms (${present.join(', ') || 'none'}) are ${layout}` };
+function unknownPlacement(own: OwnNames, shape: Unplaced): Problem {
+  const kinds = new Map<string, string>();
+  for (const wiring of wirings(shape).values()) {
+    const text = inOneText(partNames(wiring));
+    if (!kinds.has(text)) kinds.set(text, wiring.kind);
   }
-  const order = own.map((text) => kinds.get(text)!);
+  const odd = own.layers.findIndex((text) => !kinds.has(text));
+  if (odd >= 0) {
+    const present = own.layers[odd]!.replaceAll('.weight', '').split(' ').filter(Boolean).join(', ') || 'none';
+    return { where: `model.layers.${odd}`, message: `its norms (${present}) are those of no supported placement` };
+  }
+  if (fittingChoices({ ...own, embedding: '' }, shape).length > 0) {
+    return { where: own.embedding, message: 'no supported placement of these layers has a norm of the embedding' };
+  }
+  const order = own.layers.map((text) => kinds.get(text)!);
   const turn = order.findIndex((kind, layer) => layer > 0 && kind !== order[layer - 1]);
   const back = order.findIndex((kind, layer) => layer > turn && kind !== order[turn]);
   const last = back < 0 ? turn : back;

@@ -19,6 +19,7 @@ import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { AttentionSteps } from './families/family.ts';
 import { type Layer, type LayerWeights, layerOf, type Projections } from './layer-weights.ts';
+import { embeddingNormPart } from './norm.ts';
 import { modelParameters } from './parameters.ts';
 import type { SubLayer } from './placements/placement.ts';
 
@@ -150,7 +151,7 @@ export function residualStream(
   model: Model,
   tokens: Tensor,
   attend: SelfAttention,
-  { from = gather(embeddingOf(model), tokens), visit, kept = [], wholeLayer, identities }: DecoderOptions = {},
+  { from = embedded(model, tokens), visit, kept = [], wholeLayer, identities }: DecoderOptions = {},
 ): Tensor {
   const used = [...kept, ...Object.values<Tensor>({ ...identities })];
   let stream = from;
@@ -162,6 +163,13 @@ export function residualStream(
     visit?.(stream);
   }
   return stream;
+}
+
+/** The residual stream that the first layer gets: tokens [rows] (i32) → [rows, hidden]. */
+function embedded(model: Model, tokens: Tensor): Tensor {
+  const embedding = gather(embeddingOf(model), tokens);
+  const norm = embeddingNormPart(model.config);
+  return norm ? rmsNorm(embedding, parameter(model, norm.name), model.config.rmsNormEps) : embedding;
 }
 
 function decoderLayer(

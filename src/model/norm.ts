@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ModelConfig, NormChoice } from './config.ts';
+import type { Part } from './part.ts';
 import { placements } from './placements/index.ts';
 import type { Placement, Wiring } from './placements/placement.ts';
 
@@ -13,6 +14,11 @@ export function placementNamed(name: string): Placement {
 /** How layer `layer` (from 0) joins its sub-layers and norms to the residual stream. */
 export function wiringOf(config: ModelConfig, layer: number): Wiring {
   return placementNamed(config.norm.name).wiring(layer, config);
+}
+
+/** The weight of the norm between embedding and first layer, where the placement has one. */
+export function embeddingNormPart(config: ModelConfig): Part | undefined {
+  return placementNamed(config.norm.name).embeddingNorm?.(config);
 }
 
 /** What config.json and the metadata of weights say of the placement: `norm`, its name, and its settings. */

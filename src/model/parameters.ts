@@ -1,12 +1,12 @@
 import type { ModelConfig } from './config.ts';
 import { attentionOf } from './family.ts';
-import { wiringOf } from './norm.ts';
+import { embeddingNormPart, wiringOf } from './norm.ts';
 import { type Part, packedNames } from './part.ts';
 
 /**
  * Every tensor of the model under its full name in a Hugging Face checkpoint, in the order in which they are written:
- * the embedding, of each layer the projections and then what its family and its norm placement add, the final norm and
- * the head.
+ * the embedding and its norm, if it has one, of each layer the projections and then what its family and its norm
+ * placement add, the final norm and the head.
  */
 export function checkpointTensors(config: ModelConfig): Part[] {
   const { vocabSize, hiddenSize: hidden } = config;
@@ -14,6 +14,8 @@ export function checkpointTensors(config: ModelConfig): Part[] {
   const parts: Part[] = [
     { name: 'model.embed_tokens.weight', shape: [vocabSize, hidden], init: 'embedding', decays: true },
   ];
+  const embeddingNorm = embeddingNormPart(config);
+  if (embeddingNorm) parts.push(embeddingNorm);
   for (let layer = 0; layer < config.layers; layer++) {
     for (const part of layerParts(config, layer)) parts.push({ ...part, name: inLayer(layer, part.name) });
   }

@@ -8,7 +8,8 @@ import { RequestError } from '../errors.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { continuations } from '../evaluation/samples.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { initialiseModel } from '../model/initialise.ts';
+import { addingProjections, defaultInitialisation, initialiseModel } from '../model/initialise.ts';
+import type { Model } from '../model/model.ts';
 import { withPlacement } from '../model/norm.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { placements } from '../model/placements/index.ts';
@@ -27,16 +28,19 @@ import {
   saveTrainingState,
   type TrainingState,
 } from '../training/state.ts';
-import type { Stage, StepRecord } from './stage.ts';
+import type { Stage, StageRun, StepRecord } from './stage.ts';
 
 /**
- * The keys of every placement, each with an effect under its own only. They are read by name, so no type needs them.
+ * The keys of every placement, each with an effect under those that have it. They are read by name, so no type needs
+ * them.
  */
 function placementKeys(): object {
-  const ofAll = placements.flatMap(({ name, keys }) =>
-    Object.entries(keys).map(([key, schema]) => [key, (schema as z.ZodType).meta({ condition: oneOf('norm', name) })]),
-  );
-  return Object.fromEntries(ofAll);
+  const schemas = Object.assign({}, ...placements.map(({ keys }) => keys)) as Record<string, z.ZodType>;
+  const conditional = Object.entries(schemas).map(([key, schema]) => {
+    const having = placements.filter(({ keys }) => key in keys).map(({ name }) => name);
+    return [key, schema.meta({ condition: oneOf('norm', ...having) })];
+  });
+  return Object.fromEntries(conditional);
 }
 
 const keys = z.strictObject({
@@ -46,6 +50,10 @@ const keys = z.strictObject({
     .default('pre')
     .describe('norm placement'),
   ...placementKeys(),
+  scaledInit: z
+    .boolean()
+    .optional()
+    .describe('divide the initial output projections of Pre-LN layers by √(2 · layers)'),
   tieWordEmbeddings: z.boolean().default(false).describe('use the embedding matrix as the output head'),
   tokenizer: z.string().describe('tokenizer: a stage or a directory'),
   data: z.string().describe('text to train on'),
@@ -59,9 +67,13 @@ const keys = z.strictObject({
   ...trainingOptions({ epochs: 1, batchSize: 16, lr: 1e-3, warmup: 0.1, weightDecay: 0.1 }),
 });
 
-export const pretrainSchema = keys.superRefine(({ model, norm, ...values }, context) => {
+export const pretrainSchema = keys.superRefine(({ model, norm, scaledInit, ...values }, context) => {
   try {
-    withPlacement(presetConfig(model), norm, values);
+    const config = withPlacement(presetConfig(model), norm, values);
+    if (scaledInit && addingProjections(config).length === 0) {
+      const message = `there is nothing to scale: every sub-layer of norm ${norm} has a norm after it`;
+      context.addIssue({ code: 'custom', path: ['scaledInit'], message });
+    }
   } catch (error) {
     // What is wrong with a key by itself is told by its own schema.
     if (error instanceof z.ZodError) return;
@@ -117,7 +129,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     const data = { rows: windows.length, seed: run.seed, recompute: config.recompute, ranks: run.ranks };
     const training = from
       ? await loadTrainingState(from, run.backend, data, tokenizer)
-      : newTrainingState(await initialiseModel(modelConfig, run.backend, run.seed), data, tokenizer);
+      : newTrainingState(await freshModel(config, modelConfig, run), data, tokenizer);
     return { ...training, windows, heldOut };
   },
   outlook(config, { optimizer, windows }) {
@@ -142,4 +154,8 @@ function modelConfigOf(config: PretrainConfig, { vocabSize }: Tokenizer): ModelC
   const base = presetConfig(model);
   const sized = { ...base, vocabSize, tieWordEmbeddings, maxLength: Math.max(base.maxLength, length) };
   return withPlacement(sized, norm, values);
+}
+
+function freshModel({ scaledInit }: PretrainConfig, config: ModelConfig, { backend, seed }: StageRun): Promise<Model> {
+  return initialiseModel(config, backend, seed, { ...defaultInitialisation(config), scaled: scaledInit });
 }

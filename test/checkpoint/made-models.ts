@@ -26,6 +26,7 @@ export const pre: ModelConfig = {
   norm: { name: 'pre', settings: {} },
 };
 export const mix: ModelConfig = { ...pre, norm: { name: 'mix', settings: { postLayers: 2 } } };
+export const mixReversed: ModelConfig = { ...pre, norm: { name: 'mix-reversed', settings: { postLayers: 2 } } };
 export const post: ModelConfig = { ...pre, norm: { name: 'post', settings: {} } };
 
 /** Reproducible weights under each name. */

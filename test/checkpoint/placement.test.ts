@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
-import { folderWith, mix, post, pre } from './made-models.ts';
+import { folderWith, mix, mixReversed, post, pre } from './made-models.ts';
 
 describe('the placement', () => {
   const named = (config: ModelConfig, json: Record<string, unknown>) =>
@@ -13,8 +13,20 @@ describe('the placement', () => {
     expect(model.notes).toEqual([
       'norm placement: Post-LN in the first 2 of 3 layers, Pre-LN in the rest; inferred from the tensor names, the config does not say',
     ]);
-    expect((await readModelDirectory(await named(post, {}))).notes[0]).toMatch(/all 3 layers.*DeepNorm/);
-    expect((await readModelDirectory(await named(pre, {}))).notes).toEqual([]);
+    const reversed = await readModelDirectory(await named(mixReversed, {}));
+    expect(reversed.config).toEqual(mixReversed);
+    expect(reversed.notes[0]).toMatch(/Pre-LN in the first 1 of 3 layers, Post-LN in the rest; inferred/);
+    const lone = await readModelDirectory(await named(pre, {}));
+    expect(lone.config).toEqual(pre);
+    expect(lone.notes).toEqual([]);
+  });
+
+  test('names that mean several placements are asked for, once, in words', async () => {
+    await expect(readModelDirectory(await named(post, {}))).rejects.toThrow(
+      /tensor names are those of Post-LN in all 3 layers and of DeepNorm in all 3 layers, α = 1\.5651\n.*add "norm": "post" or "norm": "deepnorm" to config\.json/,
+    );
+    const { norm } = (await readModelDirectory(await named(post, { norm: 'deepnorm' }))).config;
+    expect(norm).toEqual({ name: 'deepnorm', settings: { alpha: 6 ** 0.25 } });
   });
 
   test.each<[ModelConfig, Record<string, unknown>, RegExp]>([
@@ -31,7 +43,14 @@ describe('the placement', () => {
     [mix, { norm: 'mix', post_layers: 1 }, /first 1 of 3 layers.*first 2 of 3 layers/],
     [mix, { norm: 'mix', post_layers: 4 }, /post_layers: 4; a whole number from 0 to 3/],
     [mix, { norm: 'mix' }, /post_layers: missing/],
-    [mix, { norm: 'sandwich', post_layers: 2 }, /norm: "sandwich" is not one of pre, post, mix/],
+    [mix, { norm: 'sandwiched' }, /norm: "sandwiched" is not one of pre, post, mix/],
+    [
+      mix,
+      { norm: 'sandwich' },
+      /config\.json says Sandwich-LN in all 3 layers, but the tensor names are those of Post/,
+    ],
+    [post, { norm: 'deepnorm', deepnorm_alpha: -1 }, /deepnorm_alpha: -1; a number above 0 is needed/],
+    [post, { norm: 'deepnorm', deepnorm_alpha: 'x' }, /deepnorm_alpha: "x"; a number above 0 is needed/],
     [post, { norm: 'post', post_layers: 2 }, /post_layers: 2 contradicts norm post, which means 3 of 3/],
   ])('$norm.name tensors under %o are refused', async (config, json, says) => {
     await expect(readModelDirectory(await named(config, json))).rejects.toThrow(says);
@@ -46,8 +65,14 @@ describe('the placement', () => {
     await expect(readModelDirectory(folder)).rejects.toThrow(/metadata of the weights says Post-LN in the first 1/);
   });
 
+  test('metadata of the weights is held against the config where names do not tell', async () => {
+    const folder = await folderWith(pre, { norm: 'pre' }, { metadata: { norm: 'lns' } });
+    await expect(readModelDirectory(folder)).rejects.toThrow(
+      /config\.json says Pre-LN in all 3 layers, but the metadata of the weights says Pre-LN scaled by 1\/√l/,
+    );
+  });
+
   test.each<[string, (name: string) => string[], RegExp]>([
-    ['Sandwich-LN', (name) => sandwich(name), /model\.layers\.0: .*Sandwich-LN, which is not supported/],
     [
       'a layer without norms',
       (name) => (name.includes('.0.') && name.includes('norm') ? [] : [name]),
@@ -59,16 +84,18 @@ describe('the placement', () => {
       /layers\.0: its norms \(.*router\)/,
     ],
     [
-      'Post-LN after Pre-LN',
-      (name) => [name.replace('2.post_attention_', '2.post_feedforward_').replace('2.input_', '2.post_attention_')],
+      'Post-LN before and after Pre-LN',
+      (name) => [
+        name.replace(/([02])\.post_attention_/, '$1.post_feedforward_').replace(/([02])\.input_/, '$1.post_attention_'),
+      ],
       /model\.layers\.2: is Post-LN after the Pre-LN layer 1; no supported placement has that order/,
+    ],
+    [
+      'a norm of the embedding of a Pre-LN model',
+      (name) => (name === 'model.norm.weight' ? [name, 'model.embed_layernorm.weight'] : [name]),
+      /model\.embed_layernorm\.weight: no supported placement of these layers has a norm of the embedding/,
     ],
   ])('%s is refused by its name', async (_, rename, says) => {
     await expect(readModelDirectory(await folderWith(pre, {}, { rename }))).rejects.toThrow(says);
   });
 });
-
-function sandwich(name: string): string[] {
-  if (!name.includes('post_attention_layernorm')) return [name];
-  return ['post_attention', 'pre_feedforward', 'post_feedforward'].map((norm) => name.replace('post_attention', norm));
-}

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ModelConfig } from '../../src/model/config.ts';
-import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
-import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
-import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
+import { headOf, hiddenStates, releaseModel } from '../../src/model/model.ts';
+import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
-import { filled } from '../../src/tensor/scope.ts';
-import { Tape } from '../../src/tensor/tape.ts';
 import { backends, valuesOf } from './backends.ts';
 import { largestDifference, readFixture } from './fixtures.ts';
 import { formulaModel } from './formula.ts';
+import { gradientsOfLoss } from './gradients.ts';
 
 vi.mock(import('../../src/model/families/index.ts'), async (original) => {
   const [{ families }, { toyFamily }] = await Promise.all([original(), import('../model/toy-family.ts')]);
@@ -47,7 +45,7 @@ describe.each(backends)('the toy family gives what transformers gives on $name',
     const { logits, biasGradients } = models[name];
     const ours = await valuesOf(() => linear(hiddenStates(model, input), headOf(model)));
     expect(largestDifference(ours, logits.flat())).toBeLessThan(bound + theirError);
-    const gradients = await gradientsOfLoss(model);
+    const gradients = await gradientsOfLoss(model, tokens);
     expect(Object.keys(biasGradients)).toHaveLength(9);
     for (const [name, expected] of Object.entries(biasGradients)) {
       expect(largestDifference(gradients.get(name)!, expected), name).toBeLessThan(bound + theirError);
@@ -55,22 +53,3 @@ describe.each(backends)('the toy family gives what transformers gives on $name',
     releaseModel(model);
   });
 });
-
-/** Gradients of the mean next-token loss by the names of tensors that are one parameter each. */
-async function gradientsOfLoss(model: Model): Promise<Map<string, HostArray>> {
-  const { backend, parameters } = model;
-  const leaves = new Map([...parameters.values()].map((tensor) => [tensor, filled(backend, tensor.shape, 0)]));
-  const tape = new Tape(leaves);
-  const targets = Int32Array.of(...tokens.subarray(1), -1);
-  const weights = new Float32Array(tokens.length).fill(1 / (tokens.length - 1));
-  const loss = tape.record(() => crossEntropy(hiddenStates(model, input), headOf(model), targets, weights));
-  tape.backward(loss);
-  loss.release();
-  const gradients = new Map<string, HostArray>();
-  for (const [name, tensor] of parameters) {
-    const gradient = leaves.get(tensor)!;
-    gradients.set(name, await backend.read(gradient));
-    gradient.release();
-  }
-  return gradients;
-}

@@ -2,17 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { headOf, hiddenStates, type Model, releaseModel } from '../../src/model/model.ts';
-import { checkpointTensors, modelParameters } from '../../src/model/parameters.ts';
+import { checkpointTensors } from '../../src/model/parameters.ts';
 import type { Backend, HostArray } from '../../src/tensor/backends/backend.ts';
 import { crossEntropy } from '../../src/tensor/fused/cross-entropy.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
 import { tokenLogProbs } from '../../src/tensor/fused/token-log-probs.ts';
-import { filled, scope } from '../../src/tensor/scope.ts';
-import { Tape } from '../../src/tensor/tape.ts';
-import { sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
+import { scope } from '../../src/tensor/scope.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import { backends, valuesOf } from './backends.ts';
 import { fixturePath, largestDifference, readFixture } from './fixtures.ts';
 import { formulaModel } from './formula.ts';
+import { gradientsOfLoss } from './gradients.ts';
 
 interface TinyFixture {
   tokens: number[];
@@ -75,7 +75,7 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
 
     test('gradient of every tensor', async () => {
       const golden = await openSafetensors(fixturePath(`tiny-gradients-${norm}.safetensors`));
-      const gradients = await gradientsOfLoss(model);
+      const gradients = await gradientsOfLoss(model, tokens);
       for (const { name } of checkpointTensors(model.config)) {
         const expected = new Float64Array((await golden.readBytes(name)).buffer);
         expect(largestDifference(gradients.get(name)!, expected), name).toBeLessThan(bound);
@@ -94,25 +94,29 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
   });
 
   test.each([
-    { norm: 'pre', count: 0 },
-    { norm: 'post', count: 3 },
-  ] as const)('mix with $count Post-LN layers is $norm', async ({ norm, count }) => {
-    const logits = [tinyConfig(norm, count), tinyConfig('mix', count)].map((config) => {
+    { mixed: 'mix', postLayers: 0, same: 'pre' },
+    { mixed: 'mix', postLayers: 3, same: 'post' },
+    { mixed: 'mix-reversed', postLayers: 0, same: 'pre' },
+    { mixed: 'mix-reversed', postLayers: 3, same: 'post' },
+  ] as const)('$mixed with $postLayers Post-LN layers is $same to the bit', async ({ mixed, postLayers, same }) => {
+    const [ours, theirs] = [tinyConfig(mixed, postLayers), tinyConfig(same, postLayers)].map(async (config) => {
       const model = formulaModel(config, backend);
-      return valuesOf(() => linear(hiddenStates(model, input), headOf(model)));
+      const logits = await valuesOf(() => linear(hiddenStates(model, input), headOf(model)));
+      const gradients = await gradientsOfLoss(model, tokens);
+      releaseModel(model);
+      return { logits, gradients };
     });
-    const [placed, mixed] = await Promise.all(logits);
-    expect(mixed).toEqual(placed);
+    expect(await ours).toEqual(await theirs);
   });
 });
 
 type Norm = 'pre' | 'post' | 'mix';
 
-function tinyConfig(name: Norm, postLayers: number): ModelConfig {
+function tinyConfig(name: Norm | 'mix-reversed', postLayers: number): ModelConfig {
   const sizes = { vocabSize: 11, hiddenSize: 8, intermediateSize: 12, layers: 3, heads: 2, kvHeads: 2, headDim: 4 };
   const rest = { ropeTheta: 10000, rmsNormEps: 1e-6, maxLength: 16, tieWordEmbeddings: false };
   const family = { name: 'llama', settings: {} };
-  return { ...sizes, ...rest, family, norm: { name, settings: name === 'mix' ? { postLayers } : {} } };
+  return { ...sizes, ...rest, family, norm: { name, settings: name.startsWith('mix') ? { postLayers } : {} } };
 }
 
 async function residualStreams(model: Model): Promise<HostArray[]> {
@@ -123,29 +127,6 @@ async function residualStreams(model: Model): Promise<HostArray[]> {
   const values = await Promise.all(streams.map((stream) => model.backend.read(stream)));
   for (const stream of streams) stream.release();
   return values;
-}
-
-/** Gradients of the mean loss by checkpoint name. */
-async function gradientsOfLoss(model: Model): Promise<Map<string, HostArray>> {
-  const { backend, config } = model;
-  const leaves = new Map([...model.parameters.values()].map((tensor) => [tensor, filled(backend, tensor.shape, 0)]));
-  const tape = new Tape(leaves);
-  const weights = Float32Array.from(targets, () => 0.25);
-  const loss = tape.record(() => crossEntropy(hiddenStates(model, input), headOf(model), targets, weights));
-  tape.backward(loss);
-  loss.release();
-  const gradients = new Map<string, HostArray>();
-  for (const { name, parts } of modelParameters(config)) {
-    const gradient = leaves.get(model.parameters.get(name)!)!;
-    const values = await backend.read(gradient);
-    gradient.release();
-    let offset = 0;
-    for (const part of parts) {
-      gradients.set(part.name, values.subarray(offset, offset + sizeOf(part.shape)));
-      offset += sizeOf(part.shape);
-    }
-  }
-  return gradients;
 }
 
 function dot(a: HostArray, b: HostArray): number {

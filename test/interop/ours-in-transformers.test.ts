@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { writeModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { writeWeights } from '../../src/checkpoint/sharded.ts';
+import { withPlacement } from '../../src/model/norm.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
+import { placements } from '../../src/model/placements/index.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import { python, transformersReleases } from './environment.ts';
 import { inTemporaryFolder, largestDifference, ourReading, randomWeights, tinyConfig, tokens } from './tiny-models.ts';
@@ -21,12 +23,16 @@ interface TheirReading {
 const cases = {
   pre: { config: tinyConfig, dtype: 'f32' },
   mix: { config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 1 } } }, dtype: 'f32' },
-  post: { config: { ...tinyConfig, norm: { name: 'post', settings: {} } }, dtype: 'f32' },
   'pre tied': { config: { ...tinyConfig, tieWordEmbeddings: true }, dtype: 'f32' },
   'mix tied bf16': {
     config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 3 } }, tieWordEmbeddings: true },
     dtype: 'bf16',
   },
+  ...Object.fromEntries(
+    placements
+      .filter(({ name }) => name !== 'pre' && name !== 'mix')
+      .map(({ name }) => [name, { config: withPlacement(tinyConfig, name), dtype: 'f32' as const }]),
+  ),
   'mix with wide heads f16': {
     config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 2 } }, headDim: 16 },
     dtype: 'f16',

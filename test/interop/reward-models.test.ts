@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { writeModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { loadRewardModel } from '../../src/checkpoint/reward-model.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
+import { withPlacement } from '../../src/model/norm.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { rewardScores } from '../../src/training/reward.ts';
 import { python, transformersReleases } from './environment.ts';
@@ -22,7 +23,7 @@ const { backend } = await openBackend({ precision: 'f32' });
 /** Texts of several lengths; one ends with the token that rows of transformers are padded behind. */
 const texts = [tokens, tokens.slice(0, 5), [...tokens, 2], [7]];
 const rewardConfig: ModelConfig = { ...tinyConfig, head: 'score' };
-const cases: ModelConfig[] = [rewardConfig, { ...rewardConfig, norm: { name: 'mix', settings: { postLayers: 1 } } }];
+const cases = ['pre', 'mix', 'lns', 'peri', 'deepnorm'].map((name) => withPlacement(rewardConfig, name));
 
 async function ourScores(directory: string): Promise<number[]> {
   const reward = await loadRewardModel(directory, backend);

@@ -4,15 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadModel } from '../../src/checkpoint/load-model.ts';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
-import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import { generate } from '../../src/generation/generate.ts';
 import { trainablesOf } from '../../src/model/model.ts';
-import { checkpointTensors } from '../../src/model/parameters.ts';
 import { type PretrainConfig, pretrainStage } from '../../src/stages/pretrain.ts';
 import type { StageRun } from '../../src/stages/stage.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
-import { exported, lastLogits, type Trained, trained } from './stage-runs.ts';
+import { exported, lastLogits, type Trained, trained, withoutPlacement } from './stage-runs.ts';
 
 vi.mock(import('../../src/model/placements/index.ts'), async (original) => {
   const [{ placements }, { toyPlacement }] = await Promise.all([original(), import('./toy-placement.ts')]);
@@ -70,13 +68,7 @@ describe.each(['native', 'portable'] as const)(
     test('is stated by the config, and inferred where nothing states it', async () => {
       const stated = await readModelDirectory(whole.final);
       expect(stated.config.norm).toEqual({ name: 'toy', settings: { stride: 3 } });
-      const bare = join(folder, 'bare');
-      await mkdir(bare);
-      const json = JSON.parse(await readFile(join(whole.final, 'config.json'), 'utf8'));
-      await writeFile(join(bare, 'config.json'), JSON.stringify({ ...json, norm: undefined, stride: undefined }));
-      const specs = checkpointTensors(stated.config).map(({ name, shape }) => ({ name, shape, dtype: 'F32' as const }));
-      await writeSafetensors(join(bare, 'model.safetensors'), specs, (name) => stated.read(name));
-      const inferred = await readModelDirectory(bare);
+      const inferred = await readModelDirectory(await withoutPlacement(whole.final, join(folder, 'bare')));
       expect(inferred.config.norm).toEqual(stated.config.norm);
       expect(inferred.notes[0]).toMatch(/scaled sub-layers in one of 3 of 4 layers; inferred from the tensor names/);
     });

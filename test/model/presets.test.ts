@@ -21,12 +21,16 @@ const published: Record<string, number> = {
 };
 
 describe('presets', () => {
-  test.each(Object.entries(published))('%s has %i parameters under every placement', (name, count) => {
-    const config = presetConfig(presetNames.find((preset) => preset === name)!);
-    expect(parameterCount(config)).toBe(count);
-    expect(parameterCount(withPlacement(config, 'post'))).toBe(count);
-    expect(parameterCount(withPlacement(config, 'mix'))).toBe(count);
-  });
+  test.each(Object.entries(published))(
+    '%s has %i parameters under every placement of two norms a layer',
+    (name, count) => {
+      const config = presetConfig(presetNames.find((preset) => preset === name)!);
+      expect(parameterCount(config)).toBe(count);
+      for (const norm of ['post', 'mix', 'mix-reversed', 'lns', 'deepnorm']) {
+        expect(parameterCount(withPlacement(config, norm))).toBe(count);
+      }
+    },
+  );
 
   test('the small presets are about as large as their names say', () => {
     expect(parameterCount(presetConfig('1m')) / 1e6).toBeCloseTo(1, 0);

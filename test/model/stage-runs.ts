@@ -1,6 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
+import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import { headOf, hiddenStates, type Model } from '../../src/model/model.ts';
+import { writtenPlacement } from '../../src/model/norm.ts';
+import { checkpointTensors } from '../../src/model/parameters.ts';
 import { exportStage } from '../../src/stages/export.ts';
 import { pause, type Stage, type StageRun } from '../../src/stages/stage.ts';
 import { linear } from '../../src/tensor/fused/linear.ts';
@@ -50,6 +54,18 @@ export async function exported(model: string, run: StageRun): Promise<string> {
   await mkdir(out);
   await exportStage.finish(config, state, out);
   return out;
+}
+
+/** A copy of a model in which nothing but the names of its tensors tells the placement. */
+export async function withoutPlacement(model: string, copy: string): Promise<string> {
+  const { config, read } = await readModelDirectory(model);
+  await mkdir(copy);
+  const json = JSON.parse(await readFile(join(model, 'config.json'), 'utf8'));
+  const stated = Object.keys(writtenPlacement(config)).map((key) => [key, undefined]);
+  await writeFile(join(copy, 'config.json'), JSON.stringify({ ...json, ...Object.fromEntries(stated) }));
+  const specs = checkpointTensors(config).map(({ name, shape }) => ({ name, shape, dtype: 'F32' as const }));
+  await writeSafetensors(join(copy, 'model.safetensors'), specs, (name) => read(name));
+  return copy;
 }
 
 /** Logits of what follows the last token, computed without a cache. */

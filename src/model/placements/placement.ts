@@ -13,6 +13,8 @@ export interface Wiring<Own extends string = string> {
   readonly kind: string;
   /** Its norms and other tensors of its own, for each sub-layer, by the names that `join` uses. */
   readonly parts: Readonly<Record<'attention' | 'mlp', Readonly<Record<Own, Part>>>>;
+  /** Are outputs of sub-layers added to the residual stream as they are? Scaled initialisation makes those smaller. */
+  readonly addsOutputs?: true;
   /** Factors on the standard deviations that projections begin with. */
   readonly gain?: Readonly<Partial<Record<'v' | 'o' | 'gate' | 'up' | 'down', number>>>;
   /**
@@ -24,7 +26,10 @@ export interface Wiring<Own extends string = string> {
   readonly decodingKernel?: 'pre' | 'post';
 }
 
-/** A norm placement: which wiring each layer of a model has. */
+/**
+ * A norm placement: which wiring each layer of a model has. Several may have the same tensors, such as `pre` and `lns`:
+ * then a file has to say which of them it is, unless it is the Pre-LN of its family.
+ */
 export interface Placement {
   readonly name: string;
   /** For people, as in `Norm placement: …`. */
@@ -39,8 +44,9 @@ export interface Placement {
   read(said: Readonly<Record<string, unknown>>, layers: number): NormSettings;
   /** All settings that a model of so many layers could have: its tensors' names tell which. */
   candidates(layers: number): Iterable<NormSettings>;
-  /** Another placement with the same names, which is meant where only names are known. */
-  readonly ambiguousWith?: string;
+  /** The weight of a norm between the embedding and the first layer, where there is one. */
+  readonly embeddingNorm?: (config: Pick<ModelConfig, 'hiddenSize'>) => Part;
+  /** Layer `layer`, from 0. */
   wiring(layer: number, config: ModelConfig): Wiring;
 }
 

@@ -11,6 +11,7 @@ export const preLn = (config: ModelConfig): Wiring<'norm'> => ({
     attention: { norm: normPart('input_layernorm', config) },
     mlp: { norm: normPart('post_attention_layernorm', config) },
   },
+  addsOutputs: true,
   join: (x, { norm }, f, eps) => add(x, f(x, { weight: norm, eps })),
   decodingKernel: 'pre',
 });
