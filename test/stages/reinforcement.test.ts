@@ -20,6 +20,7 @@ import { openBackend } from '../../src/tensor/backends/open.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 import { rewardScores } from '../../src/training/reward.ts';
+import { thorough } from '../thorough.ts';
 
 const questions = Array.from({ length: 7 }, (_, i) => ({ prompt: `How much is ${i} and ${i}?`, answer: `${2 * i}.` }));
 const text = questions.map(({ prompt, answer }) => `${prompt} ${answer}\n`).join('');
@@ -116,8 +117,12 @@ const cases: [string, () => Promise<Run>][] = [
 ];
 
 describe.each(cases)('%s', (_, open) => {
+  let whole: Awaited<ReturnType<Run['upTo']>>;
+  beforeAll(async () => {
+    whole = await (await open()).upTo(3);
+  });
+
   test('stopped between iterations and resumed, ends with the bits of an uninterrupted run', async () => {
-    const whole = await (await open()).upTo(3);
     const first = await (await open()).upTo(1);
     const second = await (await open()).upTo(3, { from: first.saved });
     expect([...first.records, ...second.records]).toEqual(whole.records);
@@ -126,7 +131,6 @@ describe.each(cases)('%s', (_, open) => {
   });
 
   test('stopped in the middle of an iteration, twice, too', async () => {
-    const whole = await (await open()).upTo(3);
     const inFirst = await (await open()).upTo(1, { pauses: 2 });
     const inSecond = await (await open()).upTo(2, { from: inFirst.saved, pauses: 1 });
     const rest = await (await open()).upTo(3, { from: inSecond.saved });
@@ -137,7 +141,7 @@ describe.each(cases)('%s', (_, open) => {
   });
 
   test('before the first update nothing is clipped, KL is 0, and sampling and training agree', async () => {
-    const [record] = (await (await open()).upTo(1)).records;
+    const [record] = whole.records;
     expect(record!.kl).toBe(0);
     expect(record!.samplingDistance).toBeLessThan(1e-4);
     expect(record!.entropy).toBeGreaterThan(0);
@@ -147,25 +151,29 @@ describe.each(cases)('%s', (_, open) => {
 });
 
 describe('learning', () => {
-  test.each([
+  const learners = [
     ['ppo', ppoStage, { passes: 2, valueLr: 1e-3 }],
     ['rloo', rlooStage, { samplesPerPrompt: 4 }],
     ['grpo', grpoStage, { samplesPerPrompt: 4 }],
-  ] as const)('%s writes more of what is rewarded', async (_, stage, options) => {
-    const run = await opened(stage as Stage<unknown, ReinforcementState>, {
-      ...common,
-      ...options,
-      batchSize: 16,
-      steps: 25,
-      klCoefficient: 0,
-      lr: 2e-3,
-      maxKl: 1000,
-    });
-    const { records } = await run.upTo(25);
-    const meanOf = (from: number, to: number): number =>
-      records.slice(from, to).reduce((sum, { reward }) => sum + reward!, 0) / (to - from);
-    expect(meanOf(20, 25)).toBeGreaterThan(2 * meanOf(0, 5) + 0.2);
-  });
+  ] as const;
+  test.each(thorough ? learners : learners.slice(0, 1))(
+    '%s writes more of what is rewarded',
+    async (_, stage, options) => {
+      const run = await opened(stage as Stage<unknown, ReinforcementState>, {
+        ...common,
+        ...options,
+        batchSize: 16,
+        steps: 25,
+        klCoefficient: 0,
+        lr: 2e-3,
+        maxKl: 1000,
+      });
+      const { records } = await run.upTo(25);
+      const meanOf = (from: number, to: number): number =>
+        records.slice(from, to).reduce((sum, { reward }) => sum + reward!, 0) / (to - from);
+      expect(meanOf(20, 25)).toBeGreaterThan(2 * meanOf(0, 5) + 0.2);
+    },
+  );
 });
 
 describe('what is wrong is said', () => {
@@ -267,7 +275,8 @@ describe('what is wrong is said', () => {
   });
 });
 
-describe('a run that hacks its reward', () => {
+// What the warnings look at is tested in test/training/rollout-checks.test.ts.
+describe.runIf(thorough)('a run that hacks its reward', () => {
   test('is warned of, each sign once: a judge that falls while the reward rises, and entropy that collapses', async () => {
     const options = { data: 'judged.jsonl', verify: 'regex', verifyWeight: 0 };
     const hacking = { klCoefficient: 0, maxKl: 1000, lr: 5e-3, batchSize: 16, samplesPerPrompt: 4, steps: 40 };
