@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
+import { depthSections } from './depth-charts.ts';
 import { formatCount } from './format.ts';
 import { type Fragment, html, Markup } from './html.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
@@ -21,6 +22,7 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
   const comparisons = compareStages(folder);
   const sentences = summarise(comparisons, folder.nodes, variants);
   const title = `${folder.name}: ${titleOf(variants)}`;
+  const depth = depthSections(folder.results, variants);
   const sections: [id: string, heading: string, body: Fragment][] = [
     [
       'results',
@@ -32,6 +34,7 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
       ],
     ],
     ['training', 'Training', stageSections(folder.nodes, variants)],
+    ['depth', 'Depth', depth],
     ['samples', 'Samples', sampleSection(folder, variants)],
     ['runs', 'Runs', runsTable(folder.nodes)],
     ['reproduce', 'Reproduce', reproduceSection(folder, about)],
@@ -52,7 +55,7 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
 <main>
 <h1>${title}</h1>
 <p class="soft">${[startedAt(folder.nodes), backends(folder.nodes)].filter(Boolean).join(' · ')}</p>
-<div class="lead">${sentences.length > 0 ? sentences.map((sentence) => html`<p>${sentence}</p>`) : html`<p>Nothing has been measured yet.</p>`}</div>
+<div class="lead">${sentences.length > 0 ? sentences.map((sentence) => html`<p>${sentence}</p>`) : depth.length === 0 && html`<p>Nothing has been measured yet.</p>`}</div>
 ${variantList(folder.nodes, variants)}
 <nav aria-label="Sections">${shown.map(([id, heading]) => html`<a href="#${id}">${heading}</a>`)}</nav>
 ${shown.map(([id, heading, body]) => html`<section aria-labelledby="${id}"><h2 id="${id}">${heading}</h2>\n${body}</section>\n`)}
