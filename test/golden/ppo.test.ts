@@ -57,14 +57,16 @@ const nearZero = ['policyLoss', 'clipFraction'];
 // Rounded products move ratios over the edge of the clipping, so bfloat16 has no run to be held to.
 describe.each(trainingBackends.filter(({ name }) => !name.includes('bf16')))(
   'golden PPO on $name',
-  ({ open, bound }) => {
+  ({ open, bound, updates }) => {
+    // The placement changes nothing here; one has to do where not even all updates of other runs are made.
+    const models = updates < 10 ? modelNames.slice(1) : modelNames;
     let backend: Backend;
     beforeAll(async () => {
       backend = await open();
     });
     afterAll(() => backend.dispose());
 
-    test.each(cases)(
+    test.each(cases.filter(({ name }) => models.includes(name)))(
       '$setting, $name: five updates of policy and critic on fixed rollouts',
       async ({ setting, name }) => {
         const measured = await ppoRun(await goldenModel(name, backend), fixture.settings[setting]!);
@@ -72,7 +74,7 @@ describe.each(trainingBackends.filter(({ name }) => !name.includes('bf16')))(
       },
     );
 
-    test.each(modelNames)('RLOO, %s: five updates with one ratio for each response', async (name) => {
+    test.each(models)('RLOO, %s: five updates with one ratio for each response', async (name) => {
       expectRun(await rlooRun(await goldenModel(name, backend)), fixture.rloo.runs[name], bound);
     });
   },
