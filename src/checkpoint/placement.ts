@@ -177,11 +177,13 @@ function hasNames({ name, settings }: NormChoice, own: OwnNames, shape: Unplaced
   if (embeddingNames(placement, shape) !== own.embedding) return false;
   const config = { ...shape, norm: { name, settings } };
   const texts = new Map<string, string>();
-  return own.layers.every((text, layer) => {
+  const fits = (layer: number): boolean => {
     const wiring = placement.wiring(layer, config);
     if (!texts.has(wiring.kind)) texts.set(wiring.kind, inOneText(partNames(wiring)));
-    return texts.get(wiring.kind) === text;
-  });
+    return texts.get(wiring.kind) === own.layers[layer];
+  };
+  // Where all layers are the same, every way to mix two kinds fails at the first or the last, however many there are.
+  return fits(own.layers.length - 1) && own.layers.every((_, layer) => fits(layer));
 }
 
 /** Of each listed placement that can have exactly these tensors, the settings with which it has. */
