@@ -2,12 +2,11 @@ import type { AttentionShape } from '../tensor/backends/kernels/self-attention.t
 import type { Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Attention } from './families/family.ts';
-import { attentionOf } from './family.ts';
+import { attentionOf, rotaryOf } from './family.ts';
 import { wiringOf } from './norm.ts';
 import { inLayer } from './parameters.ts';
 import { type Part, packedNames } from './part.ts';
 import type { Wiring } from './placements/placement.ts';
-import { noRotary } from './rotary.ts';
 
 /** The matrices of self-attention: qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. */
 export interface Projections {
@@ -56,7 +55,7 @@ export function layerOf(config: ModelConfig, parameters: ReadonlyMap<string, Ten
   const tensorsOf = (parts: Readonly<Record<string, Part>>): Record<string, Tensor> =>
     Object.fromEntries(Object.entries(parts).map(([key, { name }]) => [key, tensorNamed(name)]));
   const wiring = wiringOf(config, layer);
-  const { rotary, parts, equation } = attentionOf(config, layer);
+  const { parts, equation } = attentionOf(config, layer);
   const { heads, kvHeads, headDim } = config;
   const matrices = { qkv: tensorNamed(packedNames.qkv), o: tensorNamed('self_attn.o_proj.weight') };
   const attention = { ...matrices, own: tensorsOf(parts), equation };
@@ -64,7 +63,7 @@ export function layerOf(config: ModelConfig, parameters: ReadonlyMap<string, Ten
   const own = { attention: tensorsOf(wiring.parts.attention), mlp: tensorsOf(wiring.parts.mlp) };
   const groups = [matrices, attention.own, mlp, own.attention, own.mlp];
   const tensors = groups.flatMap((group) => Object.values<Tensor>({ ...group }));
-  const shape = { heads, kvHeads, headDim, rotary: rotary ?? noRotary(headDim) };
+  const shape = { heads, kvHeads, headDim, rotary: rotaryOf(config, layer) };
   const weights = { attention, mlp, own, shape, wiring };
   return { tensors, weights: () => weights };
 }

@@ -26,19 +26,21 @@ export const toyFamily: Family = {
     const own = { model_type: 'toy', rope_stretch: stretch, no_rope_layers: unrotated };
     return { architectures: [`Toy${headClass(config)}`], ...own, ...writtenSizes(config) };
   },
+  rotary(layer, { headDim, ropeTheta, family }) {
+    const { stretch, unrotated } = family.settings as { stretch: number; unrotated: readonly number[] };
+    const { frequencies, factor } = defaultRotary(headDim, ropeTheta);
+    const slower = { frequencies: frequencies.map((frequency) => frequency / stretch), factor };
+    return unrotated.includes(layer) ? undefined : slower;
+  },
   attention: biasedAttention,
 };
 
-function biasedAttention(layer: number, config: ModelConfig): Attention<'q' | 'k' | 'v'> {
-  const { heads, kvHeads, headDim, family } = config;
-  const { stretch, unrotated } = family.settings as { stretch: number; unrotated: readonly number[] };
-  const { frequencies, factor } = defaultRotary(headDim, config.ropeTheta);
-  const slower = { frequencies: frequencies.map((frequency) => frequency / stretch), factor };
+function biasedAttention(_layer: number, config: ModelConfig): Attention<'q' | 'k' | 'v'> {
+  const { heads, kvHeads, headDim } = config;
   const bias = (of: string, heads: number): Part => {
     return { name: `self_attn.${of}_proj.bias`, shape: [heads * headDim], init: 'zeros', decays: false };
   };
   return {
-    rotary: unrotated.includes(layer) ? undefined : slower,
     parts: { q: bias('q', heads), k: bias('k', kvHeads), v: bias('v', kvHeads) },
     equation: (x, { q, k, v }, { qkv, attend, o }) => o(attend(add(qkv(x), concat([q, k, v], 0)))),
   };

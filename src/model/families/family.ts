@@ -24,8 +24,6 @@ export interface AttentionSteps {
 
 /** Self-attention of one layer, with the tensors that it has besides its projections. */
 export interface Attention<Own extends string = string> {
-  /** How queries and keys turn with their position; undefined where they do not (NoPE, Kazemnejad et al. 2023). */
-  readonly rotary: Rotary | undefined;
   /** Its own tensors, such as biases, by the names that `equation` uses. */
   readonly parts: Readonly<Record<Own, Part>>;
   /**
@@ -49,6 +47,11 @@ export interface Family {
   read(json: Json, problems: Problem[]): Architecture;
   /** The keys by which `read` and transformers know the architecture, `model_type` and `architectures` with them. */
   write(config: ModelConfig): Json;
+  /**
+   * How queries and keys of layer `layer` (from 0) turn with their position; undefined where they do not (NoPE,
+   * Kazemnejad et al. 2023). Not asked for before the sizes of a model are known to be those of its weights.
+   */
+  rotary(layer: number, config: ModelConfig): Rotary | undefined;
   /** Layer `layer`, from 0. */
   attention(layer: number, config: ModelConfig): Attention;
 }

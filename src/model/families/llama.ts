@@ -24,5 +24,6 @@ export const llama: Family = {
     const kind = config.norm.name === 'pre' ? stock : mixln;
     return { ...kind, attention_bias: false, mlp_bias: false, ...writtenSizes(config) };
   },
-  attention: (_layer, { headDim, ropeTheta }) => ({ rotary: defaultRotary(headDim, ropeTheta), parts: {} }),
+  rotary: (_layer, { headDim, ropeTheta }) => defaultRotary(headDim, ropeTheta),
+  attention: () => ({ parts: {} }),
 };

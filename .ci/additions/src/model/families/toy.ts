@@ -10,5 +10,6 @@ export const toyFamily: Family = {
   keys: llamaKeys,
   read: (json, problems) => ({ ...readSizes(json, problems), family: { name: 'toy', settings: {} } }),
   write: (config) => ({ architectures: [`Toy${headClass(config)}`], model_type: 'toy', ...writtenSizes(config) }),
-  attention: () => ({ rotary: undefined, parts: {} }),
+  rotary: () => undefined,
+  attention: () => ({ parts: {} }),
 };
