@@ -7,8 +7,9 @@ import { presetConfig } from '../../src/model/presets.ts';
 import { RandomStream } from '../../src/random.ts';
 import { PortableBackend } from '../../src/tensor/backends/portable.ts';
 import { largestDifference } from '../golden/fixtures.ts';
+import { thorough } from '../thorough.ts';
 
-test('a tensor of more elements than are in memory at once is one sequence of draws', async () => {
+test.runIf(thorough)('a tensor of more elements than are in memory at once is one sequence of draws', async () => {
   const [vocabSize, hiddenSize] = [2 ** 15 + 3, 128];
   const config = { ...presetConfig('1m'), vocabSize, hiddenSize, layers: 1 };
   const backend = new PortableBackend('f32');

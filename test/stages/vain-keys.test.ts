@@ -75,6 +75,8 @@ const table: Record<string, { required: Keys; rows: Row[] }> = {
       ...training,
       ['postLayers', '50%', {}, { norm: 'mix' }],
       ['postLayers', 1, { norm: 'post' }, { norm: 'mix' }],
+      ['postLayers', 1, { norm: 'deepnorm' }, { norm: 'mix-reversed' }],
+      ['alpha', 2, { norm: 'post' }, { norm: 'deepnorm' }],
     ],
   },
   sft: { required: { from: 'a', data: 'town/instructions' }, rows: training },

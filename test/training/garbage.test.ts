@@ -9,6 +9,7 @@ import { createNativeBackend, type NativeBackend } from '../../src/tensor/backen
 import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 import { languageModelLoss } from '../../src/training/language-model.ts';
 import { newOptimizer, releaseOptimizer, update } from '../../src/training/optimizer.ts';
+import { thorough } from '../thorough.ts';
 
 const { available } = await nativeAvailability();
 
@@ -29,7 +30,7 @@ const options = {
 };
 const timedSteps = 100;
 
-describe.runIf(available)('100 training steps', () => {
+describe.runIf(available && thorough)('100 training steps', () => {
   let backend: NativeBackend;
   beforeAll(async () => {
     backend = await createNativeBackend({ precision: 'f32' });
