@@ -5,13 +5,11 @@ import { saveModel } from '../checkpoint/load-model.ts';
 import { paddingIdOf } from '../checkpoint/padding-token.ts';
 import { rewardModelFrom } from '../checkpoint/reward-model.ts';
 import { readSavedJson } from '../checkpoint/saved-json.ts';
-import { aboveZero, given, oneOf } from '../config/conditions.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import type { RewardSource } from '../evaluation/reward-sources.ts';
 import { adaptedCoefficient } from '../losses/adaptive-kl.ts';
 import { explainedVariance } from '../losses/clipped-value.ts';
-import { klKinds } from '../losses/kl.ts';
 import { type Model, scoreHeadOf } from '../model/model.ts';
 import { copyModel } from '../model/weights.ts';
 import {
@@ -35,7 +33,6 @@ import {
   openReinforcement,
   type ReinforcementState,
   reinforcementProblems,
-  reinforcementSchema,
   resultOf,
   saveReinforcement,
 } from '../reinforcement/state.ts';
@@ -64,62 +61,8 @@ import {
   type TrainingState,
 } from '../training/state.ts';
 import { loadValueHead, saveValueHead, withValueHead } from '../training/value-head.ts';
+import { type PpoConfig, ppoSchema } from './ppo-schema.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
-
-export const ppoSchema = reinforcementSchema(
-  {
-    samplesPerPrompt: z.int().positive().default(1).describe('responses to each prompt'),
-    passes: z.int().positive().default(4).describe("passes over an iteration's responses (PPO epochs)"),
-    critic: z
-      .enum(['auto', 'reward', 'policy', 'shared'])
-      .default('auto')
-      .describe(
-        "what the critic starts as: the reward model, the policy's decoder with a new head, or a head on the policy itself; auto = reward if its unscaled rewards are all that is learned from, else policy",
-      ),
-    valueLr: z
-      .number()
-      .positive()
-      .default(9e-6)
-      .describe('peak learning rate of a separate critic')
-      .meta({ condition: oneOf('critic', 'auto', 'reward', 'policy') }),
-    valueWeight: z
-      .number()
-      .positive()
-      .default(0.1)
-      .describe('weight of the value loss on a shared trunk')
-      .meta({ condition: oneOf('critic', 'shared') }),
-    klCoefficient: z
-      .number()
-      .nonnegative()
-      .default(0.05)
-      .describe('weight of the KL to the reference, subtracted from the rewards'),
-    klKind: z
-      .enum(klKinds)
-      .default('k1')
-      .describe("estimator of a token's KL")
-      .meta({ condition: aboveZero('klCoefficient') }),
-    klTarget: z
-      .number()
-      .positive()
-      .optional()
-      .describe('KL to adapt the coefficient to, in nats per response')
-      .meta({ condition: aboveZero('klCoefficient') }),
-    klHorizon: z
-      .number()
-      .positive()
-      .default(10_000)
-      .describe('responses over which the coefficient may change by a factor of e')
-      .meta({ condition: given('klTarget') }),
-    clipRange: z.number().positive().default(0.2).describe('largest distance of the probability ratio from 1'),
-    valueClip: z.number().positive().default(0.2).describe('largest change of a value from its value at sampling time'),
-    gamma: z.number().min(0).max(1).default(1).describe("discount of the next token's reward"),
-    lambda: z.number().min(0).max(1).default(0.95).describe('λ of GAE: 0 trusts the critic, 1 the sampled returns'),
-    whitenRewards: z.boolean().default(false).describe('divide rewards by their standard deviation before GAE'),
-  },
-  ppoPresets,
-);
-
-export type PpoConfig = z.infer<typeof ppoSchema>;
 
 export interface PpoState extends ReinforcementState<PpoExample> {
   /**

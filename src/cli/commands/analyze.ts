@@ -94,6 +94,7 @@ function describe(found: DepthAnalysis, config: ModelConfig): string {
     '',
     table(['layer', ...columns.map(({ label }) => label)], rows),
     '',
+    'layer: counted from 0, as in the names of tensors',
     ...columns.map(({ label, meaning }) => `${label}: ${meaning}`),
   ].join('\n');
 }

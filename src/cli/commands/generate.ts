@@ -28,8 +28,8 @@ export const addGenerateCommand: AddCommand = (parent, { action }) => {
     .command('generate')
     .summary('continue a text or answer a message')
     .description(
-      "Continue a text (--prompt), or answer a message in the model's chat template (--message). Unless flags say how to " +
-        `sample, the model's generation_config.json does; its default is ${describeSampling(usual)}.`,
+      "Continue a text (--prompt), or answer a message in the model's chat template (--message). Sampling options " +
+        `come from flags, else from the model's generation_config.json, else they are ${describeSampling(usual)}.`,
     )
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
     .option('--prompt <text>', 'text to continue')
