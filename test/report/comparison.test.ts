@@ -76,9 +76,16 @@ describe('difference', () => {
   });
 
   it('leaves a seed that one variant lacks out on both sides', () => {
-    const without = folder(three.nodes.slice(0, -1), three.results.slice(0, -1));
-    expect(change(without, 'q/exactMatch').seeds).toBe(2);
-    expect(change(without, 'q/exactMatch').mean).toBeCloseTo((0.1 - 0.02) / 2, 12);
+    const lacking = (variant: string, seed: number) => ({
+      ...three,
+      results: three.results.filter((one) => one.variant !== variant || one.seed !== seed),
+    });
+    const withoutMix = change(lacking('mix', 3), 'q/exactMatch');
+    expect(withoutMix.seeds).toBe(2);
+    expect(withoutMix.mean).toBeCloseTo((0.1 - 0.02) / 2, 12);
+    const withoutPre = change(lacking('pre', 1), 'q/exactMatch');
+    expect(withoutPre.seeds).toBe(2);
+    expect(withoutPre.mean).toBeCloseTo((-0.02 + 0.04) / 2, 12);
   });
 
   /** Ten seeds; `mix` differs by `change` of each metric, and by a hundredth of it from seed to seed. */
