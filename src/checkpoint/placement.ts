@@ -3,7 +3,8 @@ import type { ModelConfig, NormChoice } from '../model/config.ts';
 import { describeNorm } from '../model/norm.ts';
 import { unplacedParts } from '../model/parameters.ts';
 import { placements } from '../model/placements/index.ts';
-import { type Placement, SettingProblem, type Wiring } from '../model/placements/placement.ts';
+import type { Placement, Wiring } from '../model/placements/placement.ts';
+import { SettingProblem } from '../model/setting-problem.ts';
 import { foreignNames } from './foreign-names.ts';
 import type { TensorStore } from './safetensors-reader.ts';
 

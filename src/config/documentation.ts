@@ -9,13 +9,19 @@ export function keysTable(keys: readonly SchemaKey[]): string {
   return ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row} |`)].join('\n');
 }
 
-/** A Markdown table of presets: a row for each key, a column for each preset. */
-export function presetsTable(presets: Presets): string {
+/** A Markdown table of what the values of a key stand for: a row for each value, or for each key that they give. */
+export function presetsTable(key: string, presets: Presets): string {
   const names = Object.keys(presets);
   const keys = [...new Set(names.flatMap((name) => Object.keys(presets[name]!)))];
-  const rows = keys.map((key) => [`\`${key}\``, ...names.map((name) => String(presets[name]![key] ?? ''))]);
-  const head = ['preset', ...names.map((name) => `\`${name}\``)];
-  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n');
+  const code = (text: string): string => `\`${text}\``;
+  const cell = (name: string, key: string): string => String(presets[name]![key] ?? '');
+  const rows =
+    names.length > keys.length
+      ? [[key, ...keys.map(code)], ...names.map((name) => [code(name), ...keys.map((key) => cell(name, key))])]
+      : [[key, ...names.map(code)], ...keys.map((key) => [code(key), ...names.map((name) => cell(name, key))])];
+  return [rows[0]!, rows[0]!.map(() => '---'), ...rows.slice(1)]
+    .map((cells) => `| ${cells.map(escaped).join(' | ')} |`)
+    .join('\n');
 }
 
 /** What a key is for, and when it has an effect. */

@@ -8,10 +8,15 @@ interface Preset {
   vocabSize?: number;
 }
 
-/** Sizes of the Mix-LN authors' configurations (9m to 7b; 250m as in their code), and two small ones. */
+/**
+ * Sizes of the Mix-LN authors' configurations (9m to 7b; 250m as in their code), two small ones, and two that are deep
+ * for their size: what the placement of norms does shows in models of many layers.
+ */
 const presets = {
   '1m': { hiddenSize: 128, intermediateSize: 352, heads: 4, layers: 4, vocabSize: 512 },
   '3m': { hiddenSize: 192, intermediateSize: 512, heads: 6, layers: 6, vocabSize: 512 },
+  'deep-1m': { hiddenSize: 64, intermediateSize: 176, heads: 4, layers: 24, vocabSize: 512 },
+  'deep-5m': { hiddenSize: 128, intermediateSize: 352, heads: 4, layers: 24, vocabSize: 512 },
   '9m': { hiddenSize: 128, intermediateSize: 352, heads: 4, layers: 4 },
   '20m': { hiddenSize: 256, intermediateSize: 688, heads: 4, layers: 4 },
   '35m': { hiddenSize: 384, intermediateSize: 1024, heads: 8, layers: 6 },
@@ -29,6 +34,11 @@ const presets = {
 
 export type PresetName = keyof typeof presets;
 export const presetNames = Object.keys(presets) as [PresetName, ...PresetName[]];
+
+/** The sizes that each preset gives; the vocabulary is that of a tokenizer. */
+export const presetSizes = Object.fromEntries(
+  Object.entries<Preset>(presets).map(([name, { vocabSize: _, ...sizes }]) => [name, sizes]),
+);
 
 /** A preset as a Pre-LN configuration with an untied head and full multi-head attention. */
 export function presetConfig(name: PresetName): ModelConfig {

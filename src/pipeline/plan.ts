@@ -169,7 +169,7 @@ function originsOf({ stage, written, config, paths }: StageVersion, { place }: P
   const inferred = Object.keys(config).filter((key) => !withDefault.includes(key) && config[key] !== undefined);
   return Object.fromEntries([
     ...inferred.map((key) => [key, 'inferred']),
-    ...Object.keys(presetValues(stage.presets, written)).map((key) => [key, `preset ${written.preset}`]),
+    ...Object.keys(presetValues(stage.presets?.preset, written)).map((key) => [key, `preset ${written.preset}`]),
     ...Object.entries(paths).map(([key, path]) => [key, place.origin(path)]),
   ]);
 }

@@ -29,6 +29,6 @@ function stageSection({ name, summary, schema, presets, inputs, datasets }: Stag
     `## ${name}`,
     `${summary}.${reads.length > 0 ? ` ${reads.join('; ')}.` : ''}`,
     keysTable(schemaKeys(schema)),
-    ...(presets ? [presetsTable(presets)] : []),
+    ...Object.entries(presets ?? {}).map(([key, values]) => presetsTable(key, values)),
   ];
 }

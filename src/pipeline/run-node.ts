@@ -246,7 +246,8 @@ async function stopHere(session: Session, reason: StopReason): Promise<NodeEnd> 
 async function finish(session: Session, result: Readonly<Record<string, unknown>>): Promise<NodeEnd> {
   const { cadence, progress } = session;
   const { step } = progress;
-  if (!isDue(cadence.evalEvery, step)) await evaluate(session);
+  // Without a step, what is measured at the start is all that there is.
+  if (step > 0 && !isDue(cadence.evalEvery, step)) await evaluate(session);
   await writeResult(session, { isLastState: !(await goBackToBest(session)) });
   if (!isDue(cadence.sampleEvery, step)) await sample(session);
   if (!session.stage.readsOnOpen) await session.checkReads();

@@ -114,7 +114,7 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   schema: grpoSchema,
   isRandom: true,
   readsOnOpen: true,
-  presets: grpoPresets,
+  presets: { preset: grpoPresets },
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'prompt' }, pretrainData: { use: 'text', optional: true } },

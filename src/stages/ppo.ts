@@ -171,7 +171,7 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   schema: ppoSchema,
   isRandom: true,
   readsOnOpen: true,
-  presets: ppoPresets,
+  presets: { preset: ppoPresets },
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'prompt' }, pretrainData: { use: 'text', optional: true } },

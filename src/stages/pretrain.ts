@@ -13,12 +13,13 @@ import type { Model } from '../model/model.ts';
 import { withPlacement } from '../model/norm.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { placements } from '../model/placements/index.ts';
-import { SettingProblem } from '../model/placements/placement.ts';
-import { presetConfig, presetNames } from '../model/presets.ts';
+import { presetConfig, presetNames, presetSizes } from '../model/presets.ts';
+import { SettingProblem } from '../model/setting-problem.ts';
+import { sizeKeys, withSizes } from '../model/sizes.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
-import { trainingMemory } from '../training/memory.ts';
+import { requireTrainingMemory, trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
 import {
@@ -45,11 +46,18 @@ function placementKeys(): object {
 
 const keys = z.strictObject({
   model: z.enum(presetNames).default('9m').describe("size preset; the vocabulary is the tokenizer's"),
+  ...sizeKeys,
   norm: z
     .enum(placements.map(({ name }) => name))
     .default('pre')
     .describe('norm placement'),
   ...placementKeys(),
+  initStd: z.number().positive().optional().describe('standard deviation of initial linear layers (0.02)'),
+  embeddingStd: z
+    .number()
+    .positive()
+    .optional()
+    .describe('standard deviation of the initial embedding (√0.4; with `tieWordEmbeddings` 0.02)'),
   scaledInit: z
     .boolean()
     .optional()
@@ -65,20 +73,26 @@ const keys = z.strictObject({
     .describe('share of each text, taken from its end, to hold out from training'),
   length: z.int().min(2).default(256).describe('tokens per training window'),
   ...trainingOptions({ epochs: 1, batchSize: 16, lr: 1e-3, warmup: 0.1, weightDecay: 0.1 }),
+  steps: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe('optimizer steps, an alternative to epochs; 0: the model as it is initialised'),
 });
 
-export const pretrainSchema = keys.superRefine(({ model, norm, scaledInit, ...values }, context) => {
+export const pretrainSchema = keys.superRefine((written, context) => {
   try {
-    const config = withPlacement(presetConfig(model), norm, values);
-    if (scaledInit && addingProjections(config).length === 0) {
-      const message = `there is nothing to scale: every sub-layer of norm ${norm} has a norm after it`;
+    const architecture = architectureOf(written);
+    if (written.scaledInit && addingProjections(architecture).length === 0) {
+      const message = `there is nothing to scale: every sub-layer of norm ${written.norm} has a norm after it`;
       context.addIssue({ code: 'custom', path: ['scaledInit'], message });
     }
   } catch (error) {
     // What is wrong with a key by itself is told by its own schema.
     if (error instanceof z.ZodError) return;
     if (!(error instanceof SettingProblem)) throw error;
-    context.addIssue({ code: 'custom', path: [error.key], message: error.message });
+    const { key, message, hint } = error;
+    context.addIssue({ code: 'custom', path: [key], message, params: { hint } });
   }
 });
 
@@ -111,6 +125,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   name: 'pretrain',
   summary: 'train a language model from scratch on text',
   schema: pretrainSchema,
+  presets: { model: presetSizes },
   isRandom: true,
   readsOnOpen: true,
   inputs: { tokenizer: { kind: 'tokenizer' } },
@@ -119,6 +134,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   async open(config, run, from) {
     const tokenizer = await loadTokenizer(run.inputs.tokenizer![0]!.directory);
     const modelConfig = modelConfigOf(config, tokenizer);
+    requireTrainingMemory(modelConfig, run.backend.limits);
     const rows = await openSplits(config.data, 'text', { ...run, holdOut: config.holdOut });
     const windows = encodeText(rows.train, tokenizer, config);
     if (windows.length === 0) {
@@ -149,13 +165,23 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   close: releaseTrainingState,
 };
 
-function modelConfigOf(config: PretrainConfig, { vocabSize }: Tokenizer): ModelConfig {
-  const { model, norm, tieWordEmbeddings, length, ...values } = config;
-  const base = presetConfig(model);
-  const sized = { ...base, vocabSize, tieWordEmbeddings, maxLength: Math.max(base.maxLength, length) };
-  return withPlacement(sized, norm, values);
+/** What the keys say of the architecture, without the vocabulary. @throws SettingProblem */
+function architectureOf({ model, norm, ...values }: z.infer<typeof keys>): ModelConfig {
+  return withPlacement(withSizes(presetConfig(model), values), norm, values);
 }
 
-function freshModel({ scaledInit }: PretrainConfig, config: ModelConfig, { backend, seed }: StageRun): Promise<Model> {
-  return initialiseModel(config, backend, seed, { ...defaultInitialisation(config), scaled: scaledInit });
+function modelConfigOf(config: PretrainConfig, { vocabSize }: Tokenizer): ModelConfig {
+  const { tieWordEmbeddings, length } = config;
+  const architecture = architectureOf(config);
+  return { ...architecture, vocabSize, tieWordEmbeddings, maxLength: Math.max(architecture.maxLength, length) };
+}
+
+function freshModel(
+  { initStd, embeddingStd, scaledInit }: PretrainConfig,
+  config: ModelConfig,
+  { backend, seed }: StageRun,
+): Promise<Model> {
+  const usual = defaultInitialisation(config);
+  const stds = { std: initStd ?? usual.std, embeddingStd: embeddingStd ?? usual.embeddingStd };
+  return initialiseModel(config, backend, seed, { ...stds, scaled: scaledInit });
 }

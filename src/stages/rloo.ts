@@ -105,7 +105,7 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   schema: rlooSchema,
   isRandom: true,
   readsOnOpen: true,
-  presets: rlooPresets,
+  presets: { preset: rlooPresets },
   inputs: { from: { kind: 'model' }, reward: { kind: 'reward model', optional: true } },
   result: 'model',
   datasets: { data: { use: 'prompt' }, pretrainData: { use: 'text', optional: true } },

@@ -97,8 +97,8 @@ export interface Stage<
   isRandom: boolean;
   /** Whether `open` reads all that is ever read; of other stages, files have to stay as they are until the end. */
   readsOnOpen: boolean;
-  /** What the schema's key `preset` can name, where it has one. */
-  presets?: Presets;
+  /** Of a key of the schema, such as `preset`, what each of its values stands for. */
+  presets?: Readonly<Record<string, Presets>>;
   /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
   inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */

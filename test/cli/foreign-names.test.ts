@@ -38,6 +38,8 @@ describe('flags and commands of other tools', () => {
     ['sft', '--max-seq-length', '--max-length'],
     ['sft', '--cutoff_len', '--max-length'],
     ['pretrain', '--block-size', '--length'],
+    ['pretrain', '--num_hidden_layers', '--layers'],
+    ['pretrain', '--d-model', '--hidden-size'],
     ['sft', '--warmup-ratio', '--warmup'],
     ['sft', '--lr-scheduler-type', '--schedule'],
     ['sft', '--eval-steps', '--eval-every'],

@@ -126,7 +126,7 @@ describe.each(stages.map((stage) => ({ ...stage, stage })))('$name', ({ name, sc
   it('has a row for each key that can be given in vain, and no key of its defaults and presets is', () => {
     const conditional = schemaKeys(schema).filter(({ condition }) => condition);
     expect([...new Set(rows.map(([key]) => key))].sort()).toEqual(conditional.map((key) => key.name).sort());
-    for (const preset of Object.keys(stage.presets ?? {})) expect(idle({ preset })).toEqual([]);
+    for (const preset of Object.keys(stage.presets?.preset ?? {})) expect(idle({ preset })).toEqual([]);
     expect(idle({})).toEqual([]);
   });
 

@@ -1,14 +1,12 @@
 import type { Problem } from '../../errors.ts';
 import type { ModelConfig } from '../config.ts';
+import { mostLayers } from '../sizes.ts';
 import type { Architecture } from './family.ts';
 import { ropeTheta } from './rope.ts';
 import { count, flag, type Json, positive } from './values.ts';
 
 /** The architecture as far as all families tell it by the same keys. */
 export type Sizes = Omit<Architecture, 'family'>;
-
-/** A bound on what a broken config can ask for; the deepest published Llama-style models have about 130 layers. */
-const mostLayers = 10_000;
 
 /**
  * Reads sizes, rotary base, eps and tying in the spelling of transformers 4 and 5 alike. What is left out is as in

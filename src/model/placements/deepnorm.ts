@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { rmsNorm } from '../../tensor/fused/rms-norm.ts';
 import { add, mul } from '../../tensor/primitives.ts';
 import type { ModelConfig } from '../config.ts';
-import { type Placement, SettingProblem, type Wiring } from './placement.ts';
+import { SettingProblem } from '../setting-problem.ts';
+import type { Placement, Wiring } from './placement.ts';
 import { postLn } from './post.ts';
 
 /**

@@ -49,14 +49,3 @@ export interface Placement {
   /** Layer `layer`, from 0. */
   wiring(layer: number, config: ModelConfig): Wiring;
 }
-
-/** A setting that was given, by a person or a file, and that cannot be. */
-export class SettingProblem extends Error {
-  /** The key that was given. */
-  readonly key: string;
-
-  constructor(key: string, message: string) {
-    super(message);
-    this.key = key;
-  }
-}

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { NormSettings } from '../config.ts';
-import { SettingProblem } from './placement.ts';
+import { SettingProblem } from '../setting-problem.ts';
 
 const share = z.string().regex(/^\d+(\.\d+)?%$/, 'a number of layers, or a share such as 25%');
 
