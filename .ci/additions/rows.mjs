@@ -46,14 +46,14 @@ export const rows = {
         ['import { winRates }', "import { countLetters } from './toy.ts';\nimport { winRates }"],
         [
           'export const taskKinds = {',
-          "export const taskKinds = {\n  letters: { use: 'text', measure: async (_model, _tokenizer, rows) => ({ letters: countLetters(rows) }) },",
+          "export const taskKinds = {\n  letters: { use: 'text', measure: async (_model, _tokenizer, rows) => ({ metrics: { letters: countLetters(rows) }, metric: 'letters', items: [] }) },",
         ],
       ],
     },
     async works({ at }) {
       const { parseTasks, runTasks } = await at('evaluation/tasks.js');
       const options = { holdOut: 0, rows: 9, baseDirectory: process.cwd() };
-      const metrics = await runTasks(undefined, undefined, parseTasks(['letters:poems.jsonl']), options);
+      const { metrics } = await runTasks(undefined, undefined, parseTasks(['letters:poems.jsonl']), options);
       assert.deepEqual(metrics, { 'poems.jsonl/letters': 15 });
     },
   },

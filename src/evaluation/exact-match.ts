@@ -4,6 +4,7 @@ import { RequestError } from '../errors.ts';
 import { generate } from '../generation/generate.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { answeredItems, type TaskResult } from './task-result.ts';
 
 /** A prompt, what the model made of it, and the right answer where there is one. */
 export interface Answer {
@@ -38,7 +39,7 @@ export async function exactMatch(
   tokenizer: Tokenizer,
   rows: readonly PromptRow[],
   options: { maxNewTokens: number },
-): Promise<number> {
+): Promise<TaskResult> {
   const known = rows.filter(({ answer }) => answer !== undefined);
   if (known.length === 0) {
     const hint = 'give rows an `answer`';
@@ -48,7 +49,9 @@ export async function exactMatch(
     });
   }
   const answers = await answerPrompts(model, tokenizer, known, options);
-  return answers.filter(isRight).length / answers.length;
+  const right = answers.map(isRight);
+  const exactMatch = right.filter(Boolean).length / right.length;
+  return { metrics: { exactMatch }, metric: 'exactMatch', items: answeredItems(right) };
 }
 
 export function isRight({ completion, expected = '' }: Answer): boolean {

@@ -7,12 +7,12 @@ import type { RowOf, Use } from '../data/rows.ts';
 import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { meanLoss } from '../training/language-model.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
 import { exactMatch } from './exact-match.ts';
 import type { Metrics } from './metrics.ts';
 import { multipleChoice } from './multiple-choice.ts';
-import { perplexity } from './perplexity.ts';
+import { perplexity, scoredTexts } from './perplexity.ts';
+import { answeredItems, type ItemResult, type TaskResult } from './task-result.ts';
 import { winRates } from './win-rate.ts';
 
 export interface TaskOptions {
@@ -41,7 +41,8 @@ interface TaskKind<U extends Use = Use> {
   use: U;
   /** Files of these rows are made for measuring: all of them is held out, whatever `holdOut` says. */
   onlyMeasured?: boolean;
-  measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<Metrics>;
+  /** Nothing where it cannot be measured on this model. */
+  measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<TaskResult | undefined>;
 }
 
 const cutHint = ({ config }: Model): string => `set maxLength to ${config.maxLength} at most: longer ones are cut`;
@@ -50,29 +51,26 @@ const cutHint = ({ config }: Model): string => `set maxLength to ${config.maxLen
 export const taskKinds = {
   perplexity: {
     use: 'text',
-    measure: async (model, tokenizer, rows, options) => ({ ...(await perplexity(model, tokenizer, rows, options)) }),
+    measure: perplexity,
   },
   loss: {
     use: 'messages',
     async measure(model, tokenizer, rows, { maxLength }) {
       const { sequences } = encodeConversations(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
       checkSequences(sequences, tokenizer, model.config, cutHint(model));
-      return { loss: (await meanLoss(model, sequences)).loss };
+      const { metrics, metric, items } = await scoredTexts(model, sequences);
+      return { metrics: { loss: metrics.loss! }, metric, items };
     },
   },
   choice: {
     use: 'choice',
     onlyMeasured: true,
-    measure: async (model, tokenizer, rows, { format }) => ({
-      ...(await multipleChoice(model, tokenizer, rows, format)),
-    }),
+    measure: (model, tokenizer, rows, { format }) => multipleChoice(model, tokenizer, rows, format),
   },
   exactMatch: {
     use: 'prompt',
     onlyMeasured: true,
-    async measure(model, tokenizer, rows, options) {
-      return { exactMatch: await exactMatch(model, tokenizer, rows, options) };
-    },
+    measure: exactMatch,
   },
   preference: {
     use: 'preference',
@@ -81,14 +79,20 @@ export const taskKinds = {
       const sides = [pairs.map((pair) => pair.chosen), pairs.map((pair) => pair.rejected)] as const;
       checkSequences(sides.flat(), tokenizer, model.config, cutHint(model));
       const [chosen, rejected] = [await logLikelihoods(model, sides[0]), await logLikelihoods(model, sides[1])];
-      return { preferenceAccuracy: chosen.filter((value, i) => value > rejected[i]!).length / pairs.length };
+      const margins = chosen.map((value, i) => value - rejected[i]!);
+      const items = answeredItems(
+        margins.map((margin) => margin > 0),
+        margins,
+      );
+      const preferenceAccuracy = items.filter(({ correct }) => correct).length / pairs.length;
+      return { metrics: { preferenceAccuracy }, metric: 'preferenceAccuracy', items };
     },
   },
   winRate: {
     use: 'prompt',
     onlyMeasured: true,
     measure: async (model, tokenizer, rows, options) =>
-      options.opponent ? winRates({ model, tokenizer }, options.opponent, rows, options) : {},
+      options.opponent && winRates({ model, tokenizer }, options.opponent, rows, options),
   },
 } satisfies Record<string, TaskKind>;
 
@@ -144,21 +148,32 @@ export function parseTasks(
   return tasks;
 }
 
-/** Runs the tasks on held-out rows; metrics are named `<dataset>/<metric>`. */
+/** The metrics of all tasks, and what each task found row by row. */
+export interface TaskResults {
+  /** Named `<dataset>/<metric>`. */
+  metrics: Metrics;
+  /** `task` is KIND:DATASET, `metric` the one of `metrics` that averages the items. */
+  tasks: { task: string; metric: string; items: ItemResult[] }[];
+}
+
+/** Runs the tasks on held-out rows. */
 export async function runTasks(
   model: Model,
   tokenizer: Tokenizer,
   tasks: readonly Task[],
   options: TaskOptions,
-): Promise<Metrics> {
-  const metrics: Metrics = {};
+): Promise<TaskResults> {
+  const results: TaskResults = { metrics: {}, tasks: [] };
   for (const { kind, source } of tasks) {
     const { use, measure, onlyMeasured } = taskKinds[kind] as TaskKind;
     const rows = await heldOutRows(source, use, onlyMeasured ? { ...options, holdOut: 0 } : options);
-    const found = await measure(model, tokenizer, rows as never[], options).catch(located(`${kind}:${source}`));
-    for (const [name, value] of Object.entries(found)) metrics[`${source}/${name}`] = value;
+    const task = `${kind}:${source}`;
+    const found = await measure(model, tokenizer, rows as never[], options).catch(located(task));
+    if (!found) continue;
+    for (const [name, value] of Object.entries(found.metrics)) results.metrics[`${source}/${name}`] = value;
+    results.tasks.push({ task, metric: `${source}/${found.metric}`, items: found.items });
   }
-  return metrics;
+  return results;
 }
 
 /** The held-out part of a dataset; a file that keeps nothing back is held out as a whole. */

@@ -6,7 +6,9 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { rollOut } from '../training/rollout.ts';
 import type { Completion } from './completion.ts';
 import type { Answer } from './exact-match.ts';
+import type { Metrics } from './metrics.ts';
 import { modelReward, type RewardSource, verifiedReward } from './reward-sources.ts';
+import type { TaskResult } from './task-result.ts';
 
 export interface Player {
   model: Model;
@@ -22,38 +24,41 @@ export interface WinRateOptions {
 /**
  * How often a model's sampled response is better than its opponent's to the same prompt: by the answers of the rows,
  * where all have one (`winRate`, `wins`, `losses`), and by a reward model, where there is one (`modelWinRate` and so
- * on).
+ * on). Items are judged by the answers where they can be.
  */
 export async function winRates(
   player: Player,
   opponent: Player,
   rows: readonly PromptRow[],
   { maxNewTokens, judge }: WinRateOptions,
-): Promise<Record<string, number>> {
+): Promise<TaskResult> {
   const [own, other] = [
     await responses(player, rows, { temperature: 1, maxNewTokens }),
     await responses(opponent, rows, { temperature: 1, maxNewTokens }),
   ];
-  const judgedBy = async ({ rewardsOf }: RewardSource) => winRate(await rewardsOf(own), await rewardsOf(other));
-  const metrics: Record<string, number> = {};
-  if (areVerifiable(rows)) Object.assign(metrics, await judgedBy(verifiedReward('exact', 1)));
-  if (judge) {
-    const { winRate, wins, losses } = await judgedBy(modelReward(judge, 1));
-    Object.assign(metrics, { modelWinRate: winRate, modelWins: wins, modelLosses: losses });
+  const judgedBy = async ({ rewardsOf }: RewardSource) => gameScores(await rewardsOf(own), await rewardsOf(other));
+  const byAnswers = areVerifiable(rows) ? await judgedBy(verifiedReward('exact', 1)) : undefined;
+  const byModel = judge && (await judgedBy(modelReward(judge, 1)));
+  const metrics: Metrics = byAnswers ? winRate(byAnswers) : {};
+  if (byModel) {
+    const { winRate: modelWinRate, wins: modelWins, losses: modelLosses } = winRate(byModel);
+    Object.assign(metrics, { modelWinRate, modelWins, modelLosses });
   }
-  return metrics;
+  const items = (byAnswers ?? byModel ?? []).map((score, item) => ({ item, score }));
+  return { metrics, metric: byAnswers ? 'winRate' : 'modelWinRate', items };
 }
 
 export const areVerifiable = (rows: readonly PromptRow[]): boolean => rows.every(({ answer }) => answer !== undefined);
 
-/** Shares of the prompts on which the first scores higher and lower; in the win rate a tie counts a half. */
-export function winRate(
-  scores: readonly number[],
-  opponents: readonly number[],
-): { winRate: number; wins: number; losses: number } {
-  const share = (isSo: (score: number, opponent: number) => boolean): number =>
-    scores.filter((score, i) => isSo(score, opponents[i]!)).length / scores.length;
-  const [wins, losses] = [share((a, b) => a > b), share((a, b) => a < b)];
+/** 1 where the first is rewarded more, ½ for a tie, 0 for a loss. */
+export function gameScores(rewards: readonly number[], opponents: readonly number[]): number[] {
+  return rewards.map((reward, i) => (1 + Math.sign(reward - opponents[i]!)) / 2);
+}
+
+/** Shares of games won and lost; in the win rate a tie counts a half. */
+export function winRate(scores: readonly number[]): { winRate: number; wins: number; losses: number } {
+  const share = (of: number): number => scores.filter((score) => score === of).length / scores.length;
+  const [wins, losses] = [share(1), share(0)];
   return { winRate: (1 + wins - losses) / 2, wins, losses };
 }
 

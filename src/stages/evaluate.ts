@@ -207,7 +207,7 @@ export async function measure(
   try {
     const { model, tokenizer } = player;
     if (readsPlainText(tasks, config)) sayPrefix(tokenizer, run);
-    const metrics = await runTasks(model, tokenizer, tasks, options);
+    const { metrics } = await runTasks(model, tokenizer, tasks, options);
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
       : [];

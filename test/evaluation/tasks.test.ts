@@ -6,7 +6,7 @@ import type { ChoiceRow } from '../../src/data/rows.ts';
 import { answerPrompts, exactMatch } from '../../src/evaluation/exact-match.ts';
 import { multipleChoice } from '../../src/evaluation/multiple-choice.ts';
 import { perplexity } from '../../src/evaluation/perplexity.ts';
-import { parseTasks, runTasks } from '../../src/evaluation/tasks.ts';
+import { parseTasks, runTasks, type TaskResults } from '../../src/evaluation/tasks.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { readModel } from '../../src/model/weights.ts';
@@ -42,20 +42,19 @@ describe('a tokenizer that puts a token before a text', () => {
       return { tokens, trained: new Uint8Array(tokens.length).fill(1, i === 1 ? 1 : 2) };
     });
     const { loss, tokens } = await meanLoss(model, sequences);
-    expect(await perplexity(model, withBos, texts, { window: 20 })).toEqual({
-      loss,
-      perplexity: Math.exp(loss),
-      tokens,
-    });
-    const without = await perplexity(model, plain, texts, { window: 20 });
-    expect([without.tokens, tokens]).toEqual([9, 9]);
-    expect(without.loss).not.toBeCloseTo(loss, 7);
+    const found = (await perplexity(model, withBos, texts, { window: 20 })).metrics;
+    expect(found.loss).toBeCloseTo(loss, 5);
+    expect(found.perplexity).toBe(Math.exp(found.loss!));
+    const without = (await perplexity(model, plain, texts, { window: 20 })).metrics;
+    expect([without.tokens, found.tokens, tokens]).toEqual([9, 9, 9]);
+    expect(without.loss).not.toBeCloseTo(loss, 5);
   });
 
   test('has it once in a text of many windows', async () => {
-    const { tokens } = await perplexity(model, withBos, [{ text: 'abcdefghijk' }], { window: 4 });
-    expect(tokens).toBe(2 + 3 + 3);
-    expect((await perplexity(model, withBos, [{ text: 'abcdefghijk' }], { window: 4, windows: 1 })).tokens).toBe(2);
+    const texts = [{ text: 'abcdefghijk' }];
+    const { items } = await perplexity(model, withBos, texts, { window: 4 });
+    expect(items.map(({ weight }) => weight)).toEqual([2, 3, 3]);
+    expect((await perplexity(model, withBos, texts, { window: 4, windows: 1 })).metrics.tokens).toBe(2);
   });
 
   test('has it before choices that are asked for plainly, once, and where the chat template says so', () => {
@@ -76,13 +75,15 @@ test('choices are compared by code points, as Python counts characters', async (
   const uniform = await readModel(config, backend, async () => {});
   const row: ChoiceRow = { prompt: [{ role: 'user', content: 'Q' }], choices: ['😀', 'ab'], answer: 1 };
   // Each token has the same probability: −2/1 a code point for " 😀", −3/2 for " ab".
-  const found = await multipleChoice(uniform, plain, [row], 'plain');
-  expect(found).toEqual({ accuracy: 1, accuracyBySum: 0, chance: 0.5 });
+  const { metrics, items } = await multipleChoice(uniform, plain, [row], 'plain');
+  expect(metrics).toEqual({ accuracy: 1, accuracyBySum: 0, chance: 0.5 });
+  const logProb = expect.closeTo(-3 * Math.log(config.vocabSize), 4);
+  expect(items).toEqual([{ item: 0, correct: true, score: 1, logProb }]);
   releaseModel(uniform);
 });
 
 describe('a task', () => {
-  async function run(kind: string, lines: readonly object[], options: object = {}): Promise<Record<string, number>> {
+  async function run(kind: string, lines: readonly object[], options: object = {}): Promise<TaskResults> {
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'rows.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     const chosen = { holdOut: 0, window: 20, maxLength: 40, rows: 10, maxNewTokens: 4, format: 'plain' as const };
@@ -102,7 +103,9 @@ describe('a task', () => {
 
   test('measures exact answers over the rows that have one', async () => {
     const found = await run('exactMatch', [{ prompt: 'Q?' }, { prompt: 'R?', answer: 'never' }]);
-    expect(found).toEqual({ 'rows.jsonl/exactMatch': 0 });
+    expect(found.metrics).toEqual({ 'rows.jsonl/exactMatch': 0 });
+    const items = [{ item: 0, correct: false, score: 0 }];
+    expect(found.tasks).toEqual([{ task: 'exactMatch:rows.jsonl', metric: 'rows.jsonl/exactMatch', items }]);
   });
 
   const long = 'x'.repeat(60);
@@ -135,14 +138,15 @@ test('chance is the mean over questions of different numbers of choices', async 
     answer: 0,
   });
   const rows = [question('a', 'b'), question('a', 'b', 'c', 'd')];
-  expect((await multipleChoice(model, plain, rows, 'plain')).chance).toBe(0.375);
+  expect((await multipleChoice(model, plain, rows, 'plain')).metrics.chance).toBe(0.375);
 });
 
 test('windows of a text follow each other', async () => {
   const windows = ['abcd', 'efgh'].map((text) => ({ tokens: plain.encode(text), trained: Uint8Array.of(0, 1, 1, 1) }));
   const { loss, tokens } = await meanLoss(model, windows);
-  const measured = await perplexity(model, plain, [{ text: 'abcdefgh' }], { window: 4 });
-  expect(measured).toEqual({ loss, perplexity: Math.exp(loss), tokens });
+  const { metrics } = await perplexity(model, plain, [{ text: 'abcdefgh' }], { window: 4 });
+  expect(metrics.loss).toBeCloseTo(loss, 5);
+  expect(metrics.tokens).toBe(tokens);
 });
 
 test('exact match is a share of the rows whose answer is known', async () => {
@@ -155,5 +159,5 @@ test('exact match is a share of the rows whose answer is known', async () => {
     { ...prompts[1]!, answer: 'nothing like it' },
     prompts[2]!,
   ];
-  expect(await exactMatch(model, tokenizer, rows, options)).toBe(0.5);
+  expect((await exactMatch(model, tokenizer, rows, options)).metrics.exactMatch).toBe(0.5);
 });

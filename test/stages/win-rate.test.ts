@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { saveModel } from '../../src/checkpoint/load-model.ts';
 import { rewardModelFrom } from '../../src/checkpoint/reward-model.ts';
-import { winRate } from '../../src/evaluation/win-rate.ts';
+import { gameScores, winRate } from '../../src/evaluation/win-rate.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig } from '../../src/model/presets.ts';
@@ -16,7 +16,7 @@ import { openBackend } from '../../src/tensor/backends/open.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
 
 test('a tie counts a half in the win rate, and nothing in wins and losses', () => {
-  expect(winRate([1, 1, 0, 0.5], [0, 1, 1, 0.25])).toEqual({ winRate: 0.625, wins: 0.5, losses: 0.25 });
+  expect(winRate(gameScores([1, 1, 0, 0.5], [0, 1, 1, 0.25]))).toEqual({ winRate: 0.625, wins: 0.5, losses: 0.25 });
 });
 
 describe('compare', () => {

@@ -1,0 +1,37 @@
+import type { Metrics } from './metrics.ts';
+
+/** What a task found for one row, so that models can be compared row by row. */
+export interface ItemResult {
+  /** Index among the rows that were measured. */
+  item: number;
+  /** Whether the answer is right, where answers are right or wrong. */
+  correct?: boolean;
+  /** What the metric averages: 1 or 0 for a right or wrong answer, 1, ½ or 0 for a win, tie or loss, nats per token. */
+  score?: number;
+  /** Weight of the score in that average: the tokens of a text. 1 if left out. */
+  weight?: number;
+  /** log p in nats: of the right answer or the whole text; of a pair, of the preferred answer minus the other's. */
+  logProb?: number;
+}
+
+export interface TaskResult {
+  metrics: Metrics;
+  /** Name of the metric that averages the items. */
+  metric: string;
+  items: ItemResult[];
+}
+
+/** Items of right and wrong answers. */
+export function answeredItems(correct: readonly boolean[], logProbs?: readonly number[]): ItemResult[] {
+  return correct.map((correct, item) => ({
+    item,
+    correct,
+    score: Number(correct),
+    ...(logProbs && { logProb: logProbs[item]! }),
+  }));
+}
+
+/** Items of texts whose log p is known, averaged over tokens. */
+export function textItems(logProbs: readonly number[], tokens: readonly number[]): ItemResult[] {
+  return logProbs.map((logProb, item) => ({ item, score: -logProb / tokens[item]!, weight: tokens[item]!, logProb }));
+}
