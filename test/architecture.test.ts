@@ -21,7 +21,7 @@ const layers = [
 ];
 
 /** Folders and files of `src/` that import nothing of ours but each other, and that all may import. */
-const foundations = ['config', 'errors.ts', 'files.ts', 'random.ts', 'time-limit.ts', 'visible.ts'];
+const foundations = ['config', 'errors.ts', 'files.ts', 'random.ts', 'statistics', 'time-limit.ts', 'visible.ts'];
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
 

@@ -1,5 +1,6 @@
 import { metricKind, metricName } from '../evaluation/metrics.ts';
-import { holm, type PairedDifference, pairedDifference } from '../evaluation/paired-difference.ts';
+import { holm } from '../statistics/holm.ts';
+import { type PairedDifference, pairedDifference } from '../statistics/paired-difference.ts';
 
 /** A metric of one variant over its seeds. */
 export interface Cell {

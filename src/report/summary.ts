@@ -1,6 +1,6 @@
 import { type MetricKind, metricKind, subjectLabel } from '../evaluation/metrics.ts';
-import { seedsNeeded } from '../evaluation/paired-difference.ts';
 import type { RecordedNode } from '../runs/pipeline-folder.ts';
+import { seedsNeeded } from '../statistics/paired-difference.ts';
 import type { StageComparison } from './comparison.ts';
 import { type Difference, headlineRows, type MetricRow } from './differences.ts';
 import { formatDifference, formatInterval, formatMetric, formatSpread } from './format.ts';

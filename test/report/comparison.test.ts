@@ -181,10 +181,10 @@ describe('summarise', () => {
     const rows = seeds.flatMap((seed) => [
       row('sft', 'pre', seed, { 'q/accuracy': 1, 'text/perplexity': 4 }),
       row('sft', 'mix', seed, { 'q/accuracy': 1, 'text/perplexity': 4 }),
-      row('sft', 'post', seed, { 'q/accuracy': 0.5, 'text/perplexity': Number.NaN }),
+      row('sft', 'post', seed, { 'q/accuracy': 0.5 + seed / 100, 'text/perplexity': Number.NaN }),
     ]);
     expect(sentences(folder(nodes, rows))[0]).toMatch(
-      /^After sft, no difference between mix and pre is shown on accuracy \(q\) \(.*\); post is behind pre on accuracy \(q\) \(−50\.0 points .*\); perplexity \(text\) is .* for post and cannot be compared\.$/,
+      /^After sft, no difference between mix and pre is shown on accuracy \(q\) \(.*\); post is behind pre on accuracy \(q\) \(−48\.5 points .*\); perplexity \(text\) is .* for post and cannot be compared\.$/,
     );
   });
 
@@ -206,7 +206,9 @@ describe('summarise', () => {
       );
       const compare = { ...node('compare', undefined, 1), run: 'compare', inputs: variants.flatMap(of) };
       const rows = seeds.flatMap((seed) =>
-        variants.map((variant, i) => row('ppo', variant, seed, { 'q/winRate': 0.5 + i / 10, 'q/modelWinRate': i / 2 })),
+        variants.map((variant, i) =>
+          row('ppo', variant, seed, { 'q/winRate': 0.5 + (i * (100 + seed)) / 1000, 'q/modelWinRate': i / 2 }),
+        ),
       );
       return compareStages(folder([...rewards, ...ppo, compare], rows)).find(({ stage }) => stage === 'ppo')!;
     };

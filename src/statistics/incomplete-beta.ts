@@ -1,29 +1,11 @@
 /**
- * P(|T| ≥ |t|) of Student's t with `freedom` degrees of freedom: I_x(ν/2, 1/2) with x = ν / (ν + t²) (Abramowitz and
- * Stegun 1964, 26.7.1).
+ * The regularised incomplete beta function I_x(a, b), by Lentz's method for its continued fraction (Abramowitz and
+ * Stegun 1964, 26.5.8).
  */
-export function twoSidedP(t: number, freedom: number): number {
-  if (Number.isNaN(t)) return Number.NaN;
-  return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
-}
-
-/** The t for which P(T ≤ t) is `probability`, 0.5 or more. */
-export function quantile(probability: number, freedom: number): number {
-  const tail = 2 * (1 - probability);
-  let [low, high] = [0, 1];
-  while (twoSidedP(high, freedom) > tail) high *= 2;
-  while (high - low > 1e-12 * high) {
-    const middle = (low + high) / 2;
-    if (twoSidedP(middle, freedom) > tail) low = middle;
-    else high = middle;
-  }
-  return high;
-}
-
-/** I_x(a, b), by Lentz's method for its continued fraction (Abramowitz and Stegun 1964, 26.5.8), best for small x. */
-function incompleteBeta(x: number, a: number, b: number): number {
+export function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
+  // The fraction converges fast for small x.
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
   const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) - logBeta(a, b)) / a;
   let numerator = 1;

@@ -1,6 +1,7 @@
+import { signFlipP } from './sign-flip.ts';
 import { quantile, twoSidedP } from './student-t.ts';
 
-/** What seeds that two variants share say of the difference between them. */
+/** What the seeds that two variants share say of the difference between them. */
 export interface PairedDifference {
   /** Seeds that both have. */
   seeds: number;
@@ -10,8 +11,10 @@ export interface PairedDifference {
   deviation?: number;
   /** The 95 % interval of the mean (paired t); absent for one seed. */
   interval?: readonly [low: number, high: number];
-  /** Probability of a mean at least as large where there is no difference (paired t, two-sided). */
+  /** Probability of a mean at least as far from 0 where there is no difference (paired t, two-sided). */
   p?: number;
+  /** This probability by flipping signs, which assumes no normal distribution. */
+  signFlipP?: number;
 }
 
 /** Pairs values by seed; a seed that one side lacks is left out on both. */
@@ -30,9 +33,21 @@ export function pairedDifference(
   const deviation = Math.sqrt(differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / freedom);
   const error = deviation / Math.sqrt(seeds);
   const margin = quantile(0.975, freedom) * error;
-  // Differences that are all alike: of none at all, nothing is shown; any other has no chance to come about otherwise.
-  const p = error > 0 ? twoSidedP(mean / error, freedom) : mean === 0 ? 1 : 0;
-  return { seeds, mean, deviation, interval: [mean - margin, mean + margin], p };
+  const flipped = signFlipP(differences);
+  // Few seeds may agree to the last item by chance, of which t would make a certainty.
+  const p = isRounding(deviation, mean) ? flipped : twoSidedP(mean / error, freedom);
+  return { seeds, mean, deviation, interval: [mean - margin, mean + margin], p, signFlipP: flipped };
+}
+
+/** Whether differences are all the same, but for rounding. */
+const isRounding = (deviation: number, mean: number): boolean => deviation <= 1e-9 * Math.abs(mean);
+
+/**
+ * Cohen's d_z, the mean of paired differences in units of their standard deviation (Cohen 1988, section 2.3.5); nothing
+ * where they are all the same.
+ */
+export function effectSize({ mean, deviation }: PairedDifference): number | undefined {
+  return deviation === undefined || isRounding(deviation, mean) ? undefined : mean / deviation;
 }
 
 /**
@@ -47,16 +62,4 @@ export function seedsNeeded(mean: number, deviation: number): number {
   let seeds = Math.max(2, Math.ceil((1.96 + 1.2816) ** 2 * ratio));
   while (needed(seeds) > seeds) seeds++;
   return seeds;
-}
-
-/** Holm's adjustment of the p-values of a family of tests (Holm 1979), in their order. */
-export function holm(ps: readonly number[]): number[] {
-  const order = ps.map((_, i) => i).sort((a, b) => ps[a]! - ps[b]!);
-  const adjusted = new Array<number>(ps.length);
-  let largest = 0;
-  for (const [rank, i] of order.entries()) {
-    largest = Math.max(largest, Math.min(1, (ps.length - rank) * ps[i]!));
-    adjusted[i] = largest;
-  }
-  return adjusted;
 }
