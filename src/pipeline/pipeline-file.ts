@@ -10,6 +10,16 @@ const folderName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'a name of up to 100 letters, digits, dots, hyphens and underscores');
 const keys = z.record(z.string(), z.unknown());
 
+/** What a stage of a pipeline can be told besides its own keys and those of the machine. */
+export const stageSchema = z.looseObject({
+  run: z.string().describe('what it runs: one of the stages below'),
+  seed: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('run it once, with this seed, whatever the seeds of the pipeline; what reads it shares the result'),
+});
+
 export const pipelineSchema = z.strictObject({
   name: folderName.describe("name of the run's folder in checkpoints/"),
   description: z.string().optional().describe('one line that says what the pipeline does'),
@@ -23,9 +33,7 @@ export const pipelineSchema = z.strictObject({
     .record(folderName, z.record(z.string(), keys))
     .default({})
     .describe('for each variant and stage, the keys that differ'),
-  stages: z
-    .record(folderName, z.looseObject({ run: z.string() }))
-    .describe('for each stage, what it runs and its keys'),
+  stages: z.record(folderName, stageSchema).describe('for each stage, what it runs and its keys'),
 });
 
 /** Runs of stages that a plan may have; nobody means to train more. */

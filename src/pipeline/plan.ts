@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { presetValues } from '../config/presets.ts';
 import type { Origins } from '../config/resolved.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
+import { type Problem, RequestError } from '../errors.ts';
 import { fileNames } from '../runs/file-names.ts';
 import { formatVersion, type NodeJob, type Reads } from '../runs/node-file.ts';
 import type { PlanFile } from '../runs/plan-file.ts';
@@ -55,8 +56,8 @@ interface Spread {
 
 /**
  * The product of stages, variants and seeds as a graph, each node with its content key. A stage that no variant
- * touches, itself or in what it reads, is there once for all variants (`shared`); likewise for seeds. Everything that
- * can be known to be wrong before work is one RequestError.
+ * touches, itself or in what it reads, is there once for all variants (`shared`); likewise for seeds, of which a stage
+ * may also name one for itself. Everything that can be known to be wrong before work is one RequestError.
  */
 export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promise<Plan> {
   const { versions, order } = await readStages(pipeline, options);
@@ -65,6 +66,7 @@ export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promis
   for (const name of order) {
     const own = versions.filter((version) => version.name === name);
     const spread = spreadOf(own, spreads, pipeline);
+    requireSeeds(own, spreads, pipeline);
     spreads.set(name, spread);
     for (const variant of spread.variants) {
       const version = own.find((candidate) => candidate.variant === variant) ?? own[0]!;
@@ -76,21 +78,45 @@ export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promis
   return plan;
 }
 
-function spreadOf(own: readonly StageVersion[], spreads: ReadonlyMap<string, Spread>, pipeline: Pipeline): Spread {
-  const read = own.flatMap(({ stage, references }) =>
-    Object.keys(references)
-      .filter((key) => !stage.inputs[key]?.many)
-      .flatMap((key) =>
-        references[key]!.flatMap((reference) => ('stage' in reference ? spreads.get(reference.stage)! : [])),
-      ),
-  );
+type Spreads = ReadonlyMap<string, Spread>;
+
+function spreadOf(own: readonly StageVersion[], spreads: Spreads, pipeline: Pipeline): Spread {
+  const read = own.flatMap((version) => stagesRead(version).map(({ name }) => spreads.get(name)!));
   const byVariant =
     own.some(({ variant }) => variant !== undefined) || read.some(({ variants }) => variants[0] !== undefined);
   const bySeed = own.some(({ stage }) => stage.isRandom) || read.some(({ seeds }) => seeds.length > 1);
+  const { seed } = pipeline.stages[own[0]!.name]!;
+  const seeds = bySeed ? pipeline.seeds : pipeline.seeds.slice(0, 1);
   return {
     variants: byVariant ? Object.keys(pipeline.variants) : [undefined],
-    seeds: bySeed ? pipeline.seeds : pipeline.seeds.slice(0, 1),
+    seeds: seed === undefined ? seeds : [seed],
   };
+}
+
+/** The stages of which it reads the result of its own variant and seed, each with the key that names it. */
+function stagesRead({ stage, references }: StageVersion): { key: string; name: string }[] {
+  return Object.entries(references).flatMap(([key, named]) =>
+    stage.inputs[key]?.many
+      ? []
+      : named.flatMap((reference) => ('stage' in reference ? [{ key, name: reference.stage }] : [])),
+  );
+}
+
+/** @throws RequestError where a stage with a seed of its own reads one that has no result of that seed */
+function requireSeeds(own: readonly StageVersion[], spreads: Spreads, { stages, place, file }: Pipeline): void {
+  const { name: reader } = own[0]!;
+  const { seed } = stages[reader]!;
+  if (seed === undefined) return;
+  const path = ['stages', reader, 'seed'];
+  const problems = own.flatMap(stagesRead).flatMap(({ key, name }): Problem[] => {
+    const { seeds } = spreads.get(name)!;
+    if (seeds.length === 1 || seeds.includes(seed)) return [];
+    const line = place.line?.(path);
+    const message = `\`${key}\` reads \`${name}\`, which runs with the seeds ${seeds.join(', ')}`;
+    const hint = `take one of these, or give \`${name}\` a \`seed\` as well`;
+    return [{ where: place.where(path), message, hint, ...(line === undefined ? {} : { line }) }];
+  });
+  if (problems.length > 0) throw new RequestError(problems.slice(0, 1), file);
 }
 
 async function makeNode(

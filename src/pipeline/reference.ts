@@ -2,7 +2,7 @@ import { keysTable, presetsTable } from '../config/documentation.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { machineSchema } from '../runs/machine.ts';
 import type { Stage } from '../stages/stage.ts';
-import { pipelineSchema } from './pipeline-file.ts';
+import { pipelineSchema, stageSchema } from './pipeline-file.ts';
 
 /** Every key that a pipeline and its stages can have, as a Markdown page. */
 export function configReference(stages: readonly Stage[]): string {
@@ -11,9 +11,9 @@ export function configReference(stages: readonly Stage[]): string {
     'Made from the schemas by `npm run docs`; do not edit. Each key of a stage is also a flag of its command: `batchSize` is `--batch-size`.',
     '## Pipeline',
     keysTable(schemaKeys(pipelineSchema)),
-    'A stage has `run` (one of the stages below), the keys of that stage, and those of every stage:',
+    'A stage has the keys of what it runs, and those of every stage:',
     '## Every stage',
-    keysTable(schemaKeys(machineSchema)),
+    keysTable([...schemaKeys(stageSchema), ...schemaKeys(machineSchema)]),
     ...stages.flatMap(stageSection),
   ].join('\n\n')}\n`;
 }

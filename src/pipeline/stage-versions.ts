@@ -147,7 +147,7 @@ function readVersion(
   stage: Stage,
   options: StageOptions,
 ): { version: StageVersion; problems: Problem[] } {
-  const { run: _, ...base } = pipeline.stages[name]!;
+  const { run: _, seed: _seed, ...base } = pipeline.stages[name]!;
   const overrides = (variant === undefined ? undefined : own(pipeline.variants[variant], name)) ?? {};
   const written = { ...base, ...overrides };
   const pathOf = (path: Path): Path =>

@@ -73,6 +73,30 @@ describe('the product of stages, variants and seeds', () => {
     ]);
   });
 
+  it('runs a stage with a seed of its own once, and with it what reads it and draws nothing', async () => {
+    const gold = `${demo}  base: { run: count, seed: 7 }\n  gold: { run: count, seed: 7, from: base }\n`;
+    const { nodes } = await plan(
+      gold.replace('third: { run: count, from: second }', '$&\n  judged: { run: count, from: gold }'),
+    );
+    const ids = nodes.map(({ job }) => job.id);
+    expect(ids.filter((id) => /base|gold/.test(id))).toEqual(['base/shared/seed-7', 'gold/shared/seed-7']);
+    const judged = nodes.filter(({ job }) => job.stage === 'judged');
+    expect(judged.map(({ job, inputs }) => [job.id, inputs])).toEqual([
+      ['judged/shared/seed-1', ['gold/shared/seed-7']],
+      ['judged/shared/seed-2', ['gold/shared/seed-7']],
+    ]);
+    expect(nodes.find(({ job }) => job.stage === 'gold')!.job.config).toEqual({ from: 'base' });
+  });
+
+  it('lets a stage with a seed of its own read a stage of all seeds only where that has this one', async () => {
+    const text = (seed: number) => `${demo}  gold: { run: count, seed: ${seed}, from: first }\n`;
+    const nodes = (await plan(text(2))).nodes.filter(({ job }) => job.stage === 'gold');
+    expect(nodes.map(({ inputs }) => inputs)).toEqual([['first/shared/seed-2']]);
+    await expect(plan(text(7))).rejects.toThrow(
+      'line 11  stages.gold.seed: `from` reads `first`, which runs with the seeds 1, 2',
+    );
+  });
+
   it('needs neither variants nor seeds', async () => {
     const { nodes } = await plan('name: demo\nstages:\n  first: { run: count }\n');
     expect(nodes.map(({ directory }) => directory)).toEqual(['first/shared/seed-1']);
