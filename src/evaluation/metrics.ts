@@ -223,6 +223,10 @@ export const metricName = (key: string): string => key.slice(key.lastIndexOf('/'
 /** The task or dataset in front of the name: `town/questions` of `town/questions/exactMatch`. */
 export const metricSubject = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf('/')));
 
+/** The key of what was measured in play against another variant: `town/questions against pre/winRate`. */
+export const keyAgainst = (key: string, variant: string): string =>
+  `${metricSubject(key)} against ${variant}/${metricName(key)}`;
+
 /** The subject as people call it: of a path, the last part. */
 export function subjectLabel(key: string): string {
   const subject = metricSubject(key);

@@ -240,9 +240,10 @@ async function directoryProblems(
 async function checkProblems(
   pipeline: Pipeline,
   { name, stage, config, paths }: StageVersion,
-  options: StageOptions,
+  { baseDirectory }: StageOptions,
 ): Promise<Problem[]> {
-  const found = (await stage.check?.(config, options)) ?? [];
+  const variants = Object.keys(pipeline.variants);
+  const found = (await stage.check?.(config, { baseDirectory, variants })) ?? [];
   return found.map(({ where = '', message, hint }) =>
     problemAt(pipeline, own(paths, where) ?? ['stages', name, where], message, hint),
   );

@@ -35,6 +35,8 @@ const comparisonSchema = z.object({
       seed: z.number().optional(),
       /** Stage of the model that its win rate is over. */
       against: z.string().optional(),
+      /** Variant whose model after this stage, of the same seed, it has played as well. */
+      againstVariant: z.string().optional(),
       ...measurement,
     }),
   ),

@@ -1,12 +1,20 @@
 import { z } from 'zod';
+import { suggestion } from '../config/suggest.ts';
+import type { Problem } from '../errors.ts';
+import { keyAgainst, type Metrics } from '../evaluation/metrics.ts';
 import type { Task } from '../evaluation/tasks.ts';
 import { type ResultRow, writeResults } from '../runs/results.ts';
-import { measure, measurementOptions, openTasks, taskSources } from './evaluate.ts';
+import { type Measured, measure, measurementOptions, openTasks, taskSources, tasksOf } from './evaluate.ts';
 import type { Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 export const compareSchema = z.strictObject({
   of: z.array(z.string()).min(1).describe('models to compare: stages or Hugging Face directories'),
   ...measurementOptions,
+  againstVariant: z
+    .string()
+    .optional()
+    .describe('variant that the others play too in the task winRate, after the same stage and with the same seed')
+    .meta({ condition: tasksOf('winRate') }),
 });
 
 export type CompareConfig = z.infer<typeof compareSchema>;
@@ -28,12 +36,16 @@ export async function* compare(
     const opponent = opponentOf(input, models, against);
     const judge = ofSameRun(judges, input);
     const measurement = await measure(config, state.tasks, { input, opponent, judge }, run);
+    const rival = rivalOf(input, models, config);
+    if (rival)
+      Object.assign(measurement.metrics, await crossPlay(config, state, { input, opponent: rival, judge }, run));
     const { name: stage, variant, seed } = input;
     state.rows.push({
       stage,
       ...(variant === undefined ? {} : { variant }),
       ...(seed === undefined ? {} : { seed }),
       ...(opponent === undefined ? {} : { against: opponent.name }),
+      ...(rival === undefined ? {} : { againstVariant: rival.variant }),
       ...measurement,
     });
     yield { step: state.rows.length, totalSteps: models.length, ...measurement.metrics };
@@ -52,6 +64,29 @@ function opponentOf(
   return opponent && names.indexOf(opponent.name) < names.indexOf(input.name) ? opponent : undefined;
 }
 
+/** The other variant after the same stage, with the same seed. That variant plays itself, and ties. */
+function rivalOf(
+  { name, seed }: StageInput,
+  models: readonly StageInput[],
+  { againstVariant }: CompareConfig,
+): StageInput | undefined {
+  if (againstVariant === undefined) return undefined;
+  return models.find((model) => model.name === name && model.variant === againstVariant && model.seed === seed);
+}
+
+/** Win rates over another variant, under keys that name it. */
+async function crossPlay(
+  config: CompareConfig,
+  { tasks }: CompareState,
+  measured: Measured,
+  run: StageRun,
+): Promise<Metrics> {
+  const games = tasks.filter(({ kind }) => kind === 'winRate');
+  const { metrics } = await measure({ ...config, prompts: undefined }, games, measured, run);
+  const { variant } = measured.opponent!;
+  return Object.fromEntries(Object.entries(metrics).map(([key, value]) => [keyAgainst(key, variant!), value]));
+}
+
 /** Of several models of a stage, the one of the same variant and seed; what there is one of serves all. */
 function ofSameRun(candidates: readonly StageInput[], { variant, seed }: StageInput): StageInput | undefined {
   const isSame = (own: unknown, other: unknown) => own === undefined || other === undefined || own === other;
@@ -59,6 +94,18 @@ function ofSameRun(candidates: readonly StageInput[], { variant, seed }: StageIn
   return candidates.find(
     (candidate) => isSame(candidate.variant, variant) && (seeds < 2 || isSame(candidate.seed, seed)),
   );
+}
+
+/** A variant to play is an opponent as well. */
+const withOpponent = <C extends CompareConfig>(config: C): C => ({
+  ...config,
+  against: config.against ?? config.againstVariant,
+});
+
+function variantProblems({ againstVariant }: CompareConfig, variants: readonly string[]): Problem[] {
+  if (againstVariant === undefined || variants.includes(againstVariant)) return [];
+  const message = `there is no variant \`${againstVariant}\``;
+  return [{ where: 'againstVariant', message, hint: suggestion(againstVariant, variants) }];
 }
 
 export const compareStage: Stage<CompareConfig, CompareState> = {
@@ -74,8 +121,9 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   },
   result: 'measurements',
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
-  sources: taskSources,
-  open: async (config, run) => ({ tasks: await openTasks(config, run), rows: [] }),
+  sources: (config) => taskSources(withOpponent(config)),
+  check: async (config, { variants }) => variantProblems(config, variants),
+  open: async (config, run) => ({ tasks: await openTasks(withOpponent(config), run), rows: [] }),
   run: compare,
   finish: (_config, { rows }, directory) => writeResults(directory, { rows }),
 };

@@ -16,7 +16,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { DatasetSource, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 /** Where a task of one of these kinds is measured. */
-function tasksOf(...kinds: readonly TaskKindName[]): Condition {
+export function tasksOf(...kinds: readonly TaskKindName[]): Condition {
   const text = kinds.join(', ');
   return {
     keys: ['tasks'],
@@ -201,7 +201,7 @@ export async function measure(
 ): Promise<Measurement> {
   const player = await openPlayer(input, run);
   const other = opponent && (await openPlayer(opponent, run));
-  const rewardModel = judge && (await openJudge(judge, player, run));
+  const rewardModel = judge && (await openJudge(judge, other ? [player, other] : [player], run));
   const { baseDirectory, log } = run;
   const options = { ...config, baseDirectory, log, opponent: other, judge: rewardModel };
   try {
@@ -235,8 +235,8 @@ async function openPlayer({ name, directory }: StageInput, { backend, log }: Sta
   return { model, tokenizer };
 }
 
-/** A judge reads the ids that the players write, so both must mean the same by them. */
-async function openJudge(judge: StageInput, { tokenizer }: Player, { backend }: StageRun): Promise<RewardModel> {
-  await assertSameTokenizer(tokenizer, judge.directory, 'judge');
+/** A judge reads the ids that the players write, so all must mean the same by them. */
+async function openJudge(judge: StageInput, players: readonly Player[], { backend }: StageRun): Promise<RewardModel> {
+  for (const { tokenizer } of players) await assertSameTokenizer(tokenizer, judge.directory, 'judge');
   return loadRewardModel(judge.directory, backend);
 }

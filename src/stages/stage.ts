@@ -115,7 +115,10 @@ export interface Stage<
   /** Config keys that name files of a user's own, such as code, whose content decides the result too. */
   files?: readonly string[];
   /** What is wrong with the config and its files and can be known before anything runs; `where` is a key. */
-  check?(config: Config, run: Pick<StageRun, 'baseDirectory'>): Promise<readonly Problem[]>;
+  check?(
+    config: Config,
+    plan: Pick<StageRun, 'baseDirectory'> & { variants: readonly string[] },
+  ): Promise<readonly Problem[]>;
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
   outlook?(config: Config, state: State): Outlook;

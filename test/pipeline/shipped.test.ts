@@ -68,6 +68,17 @@ describe('what is wrong between stages', () => {
     expect(error).toContain('line 6  stages.other.tasks: missing.txt');
   });
 
+  it('includes a variant that nobody can play', async () => {
+    const variants = 'variants: { pre: { pretrain: { norm: pre } }, mix: { pretrain: { norm: mix } } }\n';
+    const text = `${beginning}  compare: { run: compare, of: [pretrain], tasks: ["winRate:town/questions"], againstVariant: pro }
+${variants}`;
+    await expect(plan(text, 'demo.yaml')).rejects.toThrow(
+      /line 5 {2}stages\.compare\.againstVariant: there is no variant `pro`[\s\S]+did you mean `pre`/,
+    );
+    const { nodes } = await plan(text.replace('pro }', 'mix }'), 'demo.yaml');
+    expect(nodes.at(-1)!.job.id).toBe('compare/shared/seed-1');
+  });
+
   it('includes more Post-LN layers than the model has', async () => {
     await expect(
       plan(beginning, 'demo.yaml', ['stages.pretrain.norm=mix', 'stages.pretrain.postLayers=5']),

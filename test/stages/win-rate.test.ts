@@ -59,7 +59,7 @@ describe('compare', () => {
   async function compared(
     data: string,
     inputs: Record<string, StageInput[]>,
-    more: { prompts?: string } = {},
+    more: { prompts?: string; againstVariant?: string } = {},
   ): Promise<ResultRow[]> {
     const [of, against, judge] = ['of', 'against', 'judge'].map((key) => inputs[key]?.map(({ name }) => name));
     const written = {
@@ -131,6 +131,24 @@ describe('compare', () => {
     const rows = await compared('open.jsonl', { of, against, judge: [input('judge')] });
     for (const { metrics } of rows.slice(4)) expect(metrics['open.jsonl/modelWinRate']).toBe(0.5);
     for (const { metrics } of rows.slice(4)) expect(metrics['open.jsonl/modelWins']).toBe(0);
+  });
+
+  test('lets every variant play one of them after the same stage, with the same seed', async () => {
+    const of = ['sft', 'ppo'].flatMap((name) =>
+      [1, 2].flatMap((seed) =>
+        ['pre', 'mix'].map((variant) => ({ ...input(name, variant === 'pre' ? 'opponent' : 'other'), variant, seed })),
+      ),
+    );
+    // Of seed 2, both variants have the same model.
+    const models = of.map((model) => (model.seed === 2 ? { ...model, directory: join(directory, 'other') } : model));
+    const rows = await compared('open.jsonl', { of: models, judge: [input('judge')] }, { againstVariant: 'pre' });
+    expect(rows.every(({ againstVariant }) => againstVariant === 'pre')).toBe(true);
+    const decided = ({ metrics }: ResultRow): number =>
+      metrics['open.jsonl against pre/modelWins']! + metrics['open.jsonl against pre/modelLosses']!;
+    for (const row of rows) {
+      const expected = row.variant === 'mix' && row.seed === 1 ? 1 : 0;
+      expect(decided(row), `${row.stage} ${row.variant} ${row.seed}`).toBeCloseTo(expected, 12);
+    }
   });
 
   test('says before any work what is missing', async () => {
