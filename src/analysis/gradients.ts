@@ -25,7 +25,7 @@ const gradientNorms = z.object({
   head: z.number().optional(),
 });
 
-type GradientNorms = z.infer<typeof gradientNorms>;
+export type GradientNorms = z.infer<typeof gradientNorms>;
 
 /** How strongly the mean cross-entropy in nats a token pulls at each layer. One backward pass. */
 export const gradients: Analysis<GradientNorms> = {
@@ -39,20 +39,23 @@ export const gradients: Analysis<GradientNorms> = {
         const tokens = sequences.reduce((sum, sequence) => sum + trainedTokensOf(sequence), 0);
         await languageModelLoss(gradients, [sequences], tokens / totalTokens);
       },
-      async result() {
-        return normsOf(model, await squaredNorms(gradients));
-      },
+      result: () => gradientNormsOf(gradients),
       release: () => releaseGradients(gradients),
     };
   },
   perLayer: ({ embedding, layers }) => [embedding, ...layers.map(({ all }) => all)],
 };
 
+/** The norms of gradients of a model's own parameters: after an update, of those that it was made from. */
+export async function gradientNormsOf(gradients: Pick<Gradients, 'model' | 'gradients'>): Promise<GradientNorms> {
+  return normsOf(gradients.model, await squaredNorms(gradients));
+}
+
 /**
  * Σ g² of each tensor of the checkpoint, in double precision: after Post-LN has been trained, gradients of 1e-20 and
  * less, whose squares single precision cannot hold, are what one looks for.
  */
-async function squaredNorms({ model, gradients }: Gradients): Promise<Map<Part, number>> {
+async function squaredNorms({ model, gradients }: Pick<Gradients, 'model' | 'gradients'>): Promise<Map<Part, number>> {
   const squares = new Map<Part, number>();
   for (const { name, parts } of modelParameters(model.config)) {
     const values = await model.backend.read(gradients.get(name)!);

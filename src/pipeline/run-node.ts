@@ -16,6 +16,7 @@ import { openBackend } from '../tensor/backends/open.ts';
 import { cadenceSchema, isDue } from './cadence.ts';
 import { checkEngine } from './engine-check.ts';
 import { asFailure } from './failure.ts';
+import { watchLoss } from './loss-watch.ts';
 import { evaluate, isPatienceOver, measure, measureStart, sample } from './measuring.ts';
 import { tellModelNotes } from './model-notes.ts';
 import { checkReads } from './read-check.ts';
@@ -86,6 +87,7 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
     const session: Session = {
       ...{ job, stage, config, state, run, metrics, stop, warn, checkReads: requireUntouched },
       cadence: cadenceSchema.parse(config),
+      outlook: stage.outlook?.(config, state),
       progress,
       engine,
       startedAt: openedAt - progress.seconds * 1000,
@@ -146,15 +148,15 @@ async function openState(
 const isBelow = (where: string | undefined, { directory }: SavedState) => where?.startsWith(directory);
 
 async function beginLog(session: Session, saved: SavedState | undefined, backend: string): Promise<void> {
-  const { metrics, run, progress, job, warn, config, state } = session;
+  const { metrics, run, progress, job, warn } = session;
   await untilWritten(() => metrics.cut(saved && progress), warn, { waits: shortly });
   if (saved) {
     run.log(`going on from ${saved.directory}`);
     return;
   }
   const { stage, variant, seed } = job;
-  const { steps: totalSteps, bytes: estimatedBytes } = session.stage.outlook?.(config, state) ?? {};
-  const outlook = { totalSteps, estimatedBytes };
+  const { steps: totalSteps, bytes: estimatedBytes, unigramEntropy } = session.outlook ?? {};
+  const outlook = { totalSteps, estimatedBytes, unigramEntropy };
   metrics.append({ type: 'start', step: 0, time: new Date().toISOString(), stage, variant, seed, backend, ...outlook });
 }
 
@@ -172,6 +174,7 @@ async function runToEnd(session: Session): Promise<NodeEnd> {
   if (!session.progress.measured) await measure(session);
   const { stage, config, state, run, stop } = session;
   const steps = stage.run(config, state, run);
+  const watch = await watchLoss(session);
   let result: Readonly<Record<string, unknown>> = {};
   while (!isPatienceOver(session)) {
     const begun = performance.now();
@@ -184,7 +187,10 @@ async function runToEnd(session: Session): Promise<NodeEnd> {
     const seconds = session.progress.pausedSeconds + (performance.now() - begun) / 1000;
     if (next.value !== pause && next.value.step !== session.progress.step + 1) throw notOfStep(session);
     if (next.value === pause) notePause(session, seconds);
-    else recordStep(session, next.value, seconds);
+    else {
+      recordStep(session, next.value, seconds);
+      watch(next.value);
+    }
     await signalsDelivered();
     if (next.value === pause) {
       if (stop.reason) return stopHere(session, stop.reason);

@@ -3,7 +3,7 @@ import type { NodeJob } from '../runs/node-file.ts';
 import type { NodeProgress } from '../runs/progress.ts';
 import type { RecordLog } from '../runs/record-log.ts';
 import type { Engine } from '../runs/states.ts';
-import type { Stage, StageRun } from '../stages/stage.ts';
+import type { Outlook, Stage, StageRun } from '../stages/stage.ts';
 import type { Cadence } from './cadence.ts';
 import type { ReadCheck } from './read-check.ts';
 import type { Stop } from './stop.ts';
@@ -16,6 +16,7 @@ export interface Session {
   state: unknown;
   run: StageRun;
   cadence: Cadence;
+  outlook: Outlook | undefined;
   progress: NodeProgress;
   /** What computes. */
   engine: Engine;

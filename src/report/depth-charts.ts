@@ -1,4 +1,6 @@
+import { recordedDepths } from '../analysis/depth-record.ts';
 import { profilesOf } from '../analysis/index.ts';
+import type { RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
 import { spread } from './comparison.ts';
 import { type Fragment, html, type Markup } from './html.ts';
@@ -55,4 +57,57 @@ function curveOf(profiles: readonly Profile[], name: string, colour: number): Cu
   });
   const points = measured.map(({ depth, mean }): Point => [depth, mean]);
   return { name, colour, mark: 'dots', points, deviations: measured.map(({ deviation }) => deviation) };
+}
+
+/** Steps that are drawn of those whose gradients were recorded, at most. */
+const stepsDrawn = 8;
+
+/** How the gradients of layers change while a stage trains: a chart for each variant, in the mean over its seeds. */
+export function gradientSections(nodes: readonly RecordedNode[], variants: readonly string[]): Fragment[] {
+  return [...new Set(nodes.map(({ stage }) => stage))].flatMap((stage) => {
+    const charts = variants.flatMap((variant, colour) => {
+      const own = nodes.filter((node) => node.stage === stage && (node.variant ?? 'shared') === variant);
+      const curves = gradientCurves(own, { name: variant, colour });
+      return curves.length > 0 ? [gradientChart(variant, curves)] : [];
+    });
+    return charts.length > 0
+      ? [
+          html`<h3>${stage}, while it trains</h3>\n<p class="soft">${numbering}</p>\n<div class="charts">${charts}</div>`,
+        ]
+      : [];
+  });
+}
+
+function gradientChart(variant: string, curves: readonly Curve[]): Markup {
+  return lineChart({
+    title: `Gradient norm, ${variant}`,
+    note: 'dashed: first step, thin: between, dots: last',
+    description: `Norm of the gradient of each layer of ${variant}, ${curves.map(({ detail }) => detail).join(', ')}.`,
+    xLabel: 'layer',
+    curves,
+    kind: { label: 'gradient norm' },
+  });
+}
+
+/** One curve for each step, the first dashed, the last with dots. */
+function gradientCurves(nodes: readonly RecordedNode[], base: Pick<Curve, 'name' | 'colour'>): Curve[] {
+  const recorded = nodes
+    .flatMap(({ steps }) => steps)
+    .map((record) => ({ step: record.step!, norms: recordedDepths(record) }));
+  const steps = [...new Set(recorded.filter(({ norms }) => norms.length > 0).map(({ step }) => step))].sort(
+    (a, b) => a - b,
+  );
+  const drawn = evenly(steps, stepsDrawn);
+  return drawn.map((step, i): Curve => {
+    const own = recorded.filter((record) => record.step === step).map(({ norms }) => norms);
+    const points = own[0]!.map((_, depth): Point => [depth, spread(own.map((norms) => norms[depth]!)).mean]);
+    const mark = i === drawn.length - 1 ? 'dots' : i === 0 ? 'dashed' : 'faint';
+    return { ...base, detail: `step ${step}`, mark, points };
+  });
+}
+
+/** So many of the items at most, evenly spread, the first and the last among them. */
+function evenly<T>(items: readonly T[], most: number): T[] {
+  if (items.length <= most) return [...items];
+  return Array.from({ length: most }, (_, i) => items[Math.round((i * (items.length - 1)) / (most - 1))]!);
 }

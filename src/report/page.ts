@@ -3,11 +3,12 @@ import { cpus, totalmem } from 'node:os';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
-import { depthSections } from './depth-charts.ts';
+import { depthSections, gradientSections } from './depth-charts.ts';
 import { formatCount } from './format.ts';
 import { type Fragment, html, Markup } from './html.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
 import { sampleTables } from './samples.ts';
+import { stabilityNotes } from './stability.ts';
 import { stageCharts } from './stage-charts.ts';
 import { progressCharts } from './stage-progress.ts';
 import { style } from './style.ts';
@@ -22,7 +23,7 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
   const comparisons = compareStages(folder);
   const sentences = summarise(comparisons, folder.nodes, variants);
   const title = `${folder.name}: ${titleOf(variants)}`;
-  const depth = depthSections(folder.results, variants);
+  const depth = [...depthSections(folder.results, variants), ...gradientSections(folder.nodes, variants)];
   const sections: [id: string, heading: string, body: Fragment][] = [
     [
       'results',
@@ -84,7 +85,7 @@ function variantList(nodes: readonly RecordedNode[], variants: readonly string[]
 function stageSections(nodes: readonly RecordedNode[], variants: readonly string[]): Fragment[] {
   return [...new Set(nodes.map(({ stage }) => stage))].flatMap((stage) => {
     const charts = stageCharts(stage, nodes, variants);
-    return charts ? [html`<h3>${stage}</h3>${charts}`] : [];
+    return charts ? [html`<h3>${stage}</h3>${stabilityNotes(stage, nodes, variants)}${charts}`] : [];
   });
 }
 

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { depthRecord } from '../analysis/depth-record.ts';
+import { gradientNormsOf } from '../analysis/gradients.ts';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { oneOf } from '../config/conditions.ts';
 import type { Sequence } from '../data/batch.ts';
@@ -22,6 +24,7 @@ import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/langu
 import { requireTrainingMemory, trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import { unigramEntropy } from '../training/stability.ts';
 import {
   loadTrainingState,
   newTrainingState,
@@ -78,6 +81,12 @@ const keys = z.strictObject({
     .nonnegative()
     .optional()
     .describe('optimizer steps, an alternative to epochs; 0: the model as it is initialised'),
+  recordGradients: z
+    .int()
+    .positive()
+    .optional()
+    .describe("record the norm of each layer's gradient at the first step and after every so many")
+    .meta({ changesResult: false }),
 });
 
 export const pretrainSchema = keys.superRefine((written, context) => {
@@ -116,10 +125,14 @@ export async function* pretrain(
     const microBatches = nextMicroBatches(cursor, windows, config).map((batch) => batch.flat());
     const { loss, tokens } = await languageModelLoss(optimizer, microBatches);
     const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
-    yield { step: optimizer.step, totalSteps, loss, learningRate, gradientNorm, tokens };
+    const norms = isRecorded(optimizer.step, config) ? depthRecord(await gradientNormsOf(optimizer)) : {};
+    yield { step: optimizer.step, totalSteps, loss, learningRate, gradientNorm, tokens, ...norms };
   }
   return { steps: optimizer.step, parameters: parameterCount(optimizer.model.config), windows: windows.length };
 }
+
+const isRecorded = (step: number, { recordGradients }: PretrainConfig): boolean =>
+  recordGradients !== undefined && (step === 1 || step % recordGradients === 0);
 
 export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   name: 'pretrain',
@@ -150,7 +163,8 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   },
   outlook(config, { optimizer, windows }) {
     const tokens = config.batchSize * config.length;
-    return { steps: totalStepsOf(config, windows.length), ...trainingMemory(optimizer.model, { ...config, tokens }) };
+    const memory = trainingMemory(optimizer.model, { ...config, tokens });
+    return { steps: totalStepsOf(config, windows.length), ...memory, unigramEntropy: unigramEntropy(windows.flat()) };
   },
   run: pretrain,
   save: saveTrainingState,

@@ -14,6 +14,7 @@ import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/langu
 import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import { unigramEntropy } from '../training/stability.ts';
 import {
   loadTrainingState,
   newTrainingState,
@@ -84,7 +85,8 @@ export const sftStage: Stage<SftConfig, SftState> = {
   outlook(config, { optimizer, cursor, rows }) {
     const steps = totalStepsOf(config, rows.length);
     const tokens = largestBatch(cursor, rows, config, { steps, tokensOf: (row) => row.tokens.length });
-    return { steps, ...trainingMemory(optimizer.model, { ...config, tokens }) };
+    const memory = trainingMemory(optimizer.model, { ...config, tokens });
+    return { steps, ...memory, unigramEntropy: unigramEntropy(rows) };
   },
   run: sft,
   save: saveTrainingState,

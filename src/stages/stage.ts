@@ -46,6 +46,11 @@ export interface Outlook {
   steps: number;
   /** Of memory at its peak, an estimate; absent where there is none. */
   bytes?: number;
+  /**
+   * Of a stage whose `loss` is the cross-entropy of the next token: the entropy of the trained tokens' frequencies, in
+   * nats, on which a training that fails often stays.
+   */
+  unigramEntropy?: number;
 }
 
 export interface StageInput {

@@ -23,7 +23,7 @@ export interface Gradients {
 
 /**
  * What is trained, with its gradients and moments; all maps have the same names. After an update the gradients are
- * blank: what they hold counts as zero.
+ * blank: what they hold, which is the sum over the ranks that the update was made from, counts as zero.
  */
 export interface Optimizer extends Gradients {
   firstMoments: Map<string, Tensor>;

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import { depthSections } from '../../src/report/depth-charts.ts';
-import { html } from '../../src/report/html.ts';
+import { depthSections, gradientSections } from '../../src/report/depth-charts.ts';
+import { type Fragment, html } from '../../src/report/html.ts';
+import type { RecordedNode } from '../../src/runs/pipeline-folder.ts';
 import type { ResultRow } from '../../src/runs/results.ts';
 
 const layer = (all: number) => ({ all, matrices: all });
@@ -26,12 +27,14 @@ const rows = [
 ];
 
 /** Of each chart its caption, and by curve the values that its tooltip shows. */
-function chartsOf(results: readonly ResultRow[]): { caption: string; text: string }[] {
-  const page = String(html`${depthSections(results, ['pre', 'mix'])}`);
+function chartsIn(sections: readonly Fragment[]): { caption: string; text: string }[] {
+  const page = String(html`${sections}`);
   return [...page.matchAll(/<figure[\s\S]*?<figcaption>(.*?)<\/figcaption>([\s\S]*?)<\/figure>/g)].map(
     ([, caption, text]) => ({ caption: caption!, text: text! }),
   );
 }
+
+const chartsOf = (results: readonly ResultRow[]) => chartsIn(depthSections(results, ['pre', 'mix']));
 
 it('draws a chart of each analysis that can be read, layer by layer, with the mean over the seeds', () => {
   const charts = chartsOf(rows);
@@ -53,4 +56,30 @@ it('draws a chart of each analysis that can be read, layer by layer, with the me
 
 it('draws nothing where nothing was analysed', () => {
   expect(chartsOf(rows.map(({ analysis: _, ...other }) => other))).toEqual([]);
+});
+
+it('draws what training recorded of gradients: a chart for each variant, a curve for each step, means over seeds', () => {
+  const step = (step: number, norms: number[]) => ({
+    ...{ step, 'gradientNorm/embedding': 8, 'gradientNorm/finalNorm': 9 },
+    ...Object.fromEntries(norms.map((norm, layer) => [`gradientNorm/layers.${layer}`, norm])),
+  });
+  const node = (variant: string, steps: object[]) => ({ stage: 'pretrain', variant, steps }) as RecordedNode;
+  const nodes = [
+    node('pre', [step(1, [1, 2]), { step: 2 }, step(3, [3, 4])]),
+    node('pre', [step(1, [2, 4]), { step: 2 }, step(3, [5, 6])]),
+    node('mix', [{ step: 1 }]),
+  ];
+  const [chart, ...others] = chartsIn(gradientSections(nodes, ['pre', 'mix']));
+  expect(others).toEqual([]);
+  expect(chart!.caption).toMatch(/^Gradient norm, pre/);
+  const { curves, stops } = JSON.parse(/json">(.*?)<\/script>/s.exec(chart!.text)![1]!);
+  expect(curves).toEqual([
+    ['pre, step 1', 0],
+    ['pre, step 3', 0],
+  ]);
+  expect(stops.map(([, , values]: unknown[]) => values)).toEqual([
+    ['8', '8'],
+    ['1.50', '4'],
+    ['3', '5'],
+  ]);
 });

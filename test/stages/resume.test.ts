@@ -66,7 +66,15 @@ afterAll(async () => {
 
 describe('stopped twice and resumed, a stage ends with the bits of an uninterrupted run', () => {
   test('pretrain', async () => {
-    const config = { tokenizer: 'start', data: 'text.txt', model: '1m', norm: 'mix', length: 16, ...training };
+    const config = {
+      tokenizer: 'start',
+      data: 'text.txt',
+      model: '1m',
+      norm: 'mix',
+      length: 16,
+      ...training,
+      recordGradients: 2,
+    };
     await expectSameBits(pretrainStage, pretrainStage.schema.parse(config));
   });
 

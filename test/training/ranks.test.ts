@@ -174,6 +174,7 @@ const cases: [string, AnyStage, object][] = [
       batchSize: 3,
       accumulate: 3,
       steps: 2,
+      recordGradients: 1,
       // In float32 AdamW would make a whole step of a gradient that is nothing but rounding.
       epsilon: 1e-3,
     },
