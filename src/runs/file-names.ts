@@ -6,9 +6,10 @@ export const fileNames = {
   log: 'log.txt',
   lock: 'node.lock',
   cache: 'cache',
-  /** The result; in that of a stage that measures, `results`. */
+  /** The result; in that of a stage that measures, `results` and `items`. */
   final: 'final',
   results: 'results.json',
+  items: 'items.jsonl',
 } as const;
 
 /** What lies in the folder of a pipeline beside those of its nodes. */

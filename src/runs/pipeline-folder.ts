@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fileNames } from './file-names.ts';
+import { type ItemRow, readItems } from './items.ts';
 import { readIfThere } from './json-file.ts';
 import { lastWords } from './log-file.ts';
 import { numbersOf } from './numbers.ts';
@@ -40,22 +41,26 @@ export interface PipelineFolder {
   nodes: RecordedNode[];
   /** What nodes have measured on models, where that is what they do. */
   results: ResultRow[];
+  /** What they have found item by item. */
+  items: ItemRow[];
 }
 
 /**
- * Reads `checkpoints/<pipeline>/`: plan.json, and each node's records, config and results.
+ * Reads `checkpoints/<pipeline>/`: plan.json, and each node's records, config, results and items.
  * @throws RequestError where the plan or results are missing or of another form
  */
 export async function readPipelineFolder(directory: string): Promise<PipelineFolder> {
   const plan = await readPlan(directory);
   const nodes: RecordedNode[] = [];
   const results: ResultRow[] = [];
+  const items: ItemRow[] = [];
   for (const node of plan.nodes) {
     const folder = join(directory, node.directory);
     nodes.push(await readNode(node, folder));
     results.push(...(await readResults(folder, node)));
+    for (const item of await readItems(folder, node)) items.push(item);
   }
-  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results };
+  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results, items };
 }
 
 async function readNode(node: PlanNode, folder: string): Promise<RecordedNode> {

@@ -1,10 +1,19 @@
 import { z } from 'zod';
 import { suggestion } from '../config/suggest.ts';
 import type { Problem } from '../errors.ts';
-import { keyAgainst, type Metrics } from '../evaluation/metrics.ts';
+import { keyAgainst } from '../evaluation/metrics.ts';
 import type { Task } from '../evaluation/tasks.ts';
+import { type ItemRow, writeItems } from '../runs/items.ts';
 import { type ResultRow, writeResults } from '../runs/results.ts';
-import { type Measured, measure, measurementOptions, openTasks, taskSources, tasksOf } from './evaluate.ts';
+import {
+  type Findings,
+  type Measured,
+  measure,
+  measurementOptions,
+  openTasks,
+  taskSources,
+  tasksOf,
+} from './evaluate.ts';
 import type { Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
 export const compareSchema = z.strictObject({
@@ -22,6 +31,7 @@ export type CompareConfig = z.infer<typeof compareSchema>;
 export interface CompareState {
   tasks: readonly Task[];
   rows: ResultRow[];
+  items: ItemRow[];
 }
 
 /** Measures the models of all stages, variants and seeds alike. */
@@ -35,20 +45,21 @@ export async function* compare(
   for (const input of models) {
     const opponent = opponentOf(input, models, against);
     const judge = ofSameRun(judges, input);
-    const measurement = await measure(config, state.tasks, { input, opponent, judge }, run);
+    const { items, ...measurement } = await measure(config, state.tasks, { input, opponent, judge }, run);
     const rival = rivalOf(input, models, config);
-    if (rival)
-      Object.assign(measurement.metrics, await crossPlay(config, state, { input, opponent: rival, judge }, run));
+    const played = rival && (await crossPlay(config, state, { input, opponent: rival, judge }, run));
     const { name: stage, variant, seed } = input;
+    const origin = { stage, ...(variant === undefined ? {} : { variant }), ...(seed === undefined ? {} : { seed }) };
+    const metrics = { ...measurement.metrics, ...played?.metrics };
     state.rows.push({
-      stage,
-      ...(variant === undefined ? {} : { variant }),
-      ...(seed === undefined ? {} : { seed }),
-      ...(opponent === undefined ? {} : { against: opponent.name }),
-      ...(rival === undefined ? {} : { againstVariant: rival.variant }),
+      ...origin,
+      ...(opponent && { against: opponent.name }),
+      ...(rival && { againstVariant: rival.variant }),
       ...measurement,
+      metrics,
     });
-    yield { step: state.rows.length, totalSteps: models.length, ...measurement.metrics };
+    for (const item of [...items, ...(played?.items ?? [])]) state.items.push({ ...origin, ...item });
+    yield { step: state.rows.length, totalSteps: models.length, ...metrics };
   }
   return { models: models.length };
 }
@@ -80,11 +91,14 @@ async function crossPlay(
   { tasks }: CompareState,
   measured: Measured,
   run: StageRun,
-): Promise<Metrics> {
+): Promise<Pick<Findings, 'metrics' | 'items'>> {
   const games = tasks.filter(({ kind }) => kind === 'winRate');
-  const { metrics } = await measure({ ...config, prompts: undefined }, games, measured, run);
-  const { variant } = measured.opponent!;
-  return Object.fromEntries(Object.entries(metrics).map(([key, value]) => [keyAgainst(key, variant!), value]));
+  const { metrics, items } = await measure({ ...config, prompts: undefined }, games, measured, run);
+  const named = (key: string): string => keyAgainst(key, measured.opponent!.variant!);
+  return {
+    metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [named(key), value])),
+    items: items.map((item) => ({ ...item, metric: named(item.metric) })),
+  };
 }
 
 /** Of several models of a stage, the one of the same variant and seed; what there is one of serves all. */
@@ -123,7 +137,10 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
   sources: (config) => taskSources(withOpponent(config)),
   check: async (config, { variants }) => variantProblems(config, variants),
-  open: async (config, run) => ({ tasks: await openTasks(withOpponent(config), run), rows: [] }),
+  open: async (config, run) => ({ tasks: await openTasks(withOpponent(config), run), rows: [], items: [] }),
   run: compare,
-  finish: (_config, { rows }, directory) => writeResults(directory, { rows }),
+  async finish(_config, { rows, items }, directory) {
+    await writeResults(directory, { rows });
+    await writeItems(directory, items);
+  },
 };

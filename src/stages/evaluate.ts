@@ -10,6 +10,7 @@ import type { Metrics } from '../evaluation/metrics.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, type TaskKindName, taskKinds } from '../evaluation/tasks.ts';
 import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
+import { type MeasuredItem, writeItems } from '../runs/items.ts';
 import { type Measurement, writeResults } from '../runs/results.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -125,7 +126,7 @@ export type EvaluateConfig = z.infer<typeof evaluateSchema>;
 
 export interface EvaluateState {
   tasks: readonly Task[];
-  measurement?: Measurement;
+  found?: Findings;
 }
 
 /** Measures one model on held-out data. */
@@ -136,9 +137,10 @@ export async function* evaluate(
 ): AsyncGenerator<StepRecord, { metrics: Metrics }> {
   const { from, against, judge } = run.inputs;
   const measured = { input: from![0]!, opponent: against?.[0], judge: judge?.[0] };
-  state.measurement = await measure(config, state.tasks, measured, run);
-  yield { step: 1, totalSteps: 1, ...state.measurement.metrics };
-  return { metrics: state.measurement.metrics };
+  state.found = await measure(config, state.tasks, measured, run);
+  const { metrics } = state.found;
+  yield { step: 1, totalSteps: 1, ...metrics };
+  return { metrics };
 }
 
 export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
@@ -157,7 +159,11 @@ export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   sources: taskSources,
   open: async (config, run) => ({ tasks: await openTasks(config, run) }),
   run: evaluate,
-  finish: (_config, { measurement }, directory) => writeResults(directory, measurement!),
+  async finish(_config, { found }, directory) {
+    const { items, ...measurement } = found!;
+    await writeResults(directory, measurement);
+    await writeItems(directory, items);
+  },
 };
 
 /** The datasets that tasks are measured on. */
@@ -192,13 +198,18 @@ export interface Measured {
   judge?: StageInput | undefined;
 }
 
+/** What was measured, and what each task found item by item. */
+export interface Findings extends Measurement {
+  items: MeasuredItem[];
+}
+
 /** Loads the models, runs the tasks on the one that is measured, and lets it answer the sample prompts. */
 export async function measure(
   config: Omit<EvaluateConfig, 'from'>,
   tasks: readonly Task[],
   { input, opponent, judge }: Measured,
   run: StageRun,
-): Promise<Measurement> {
+): Promise<Findings> {
   const player = await openPlayer(input, run);
   const other = opponent && (await openPlayer(opponent, run));
   const rewardModel = judge && (await openJudge(judge, other ? [player, other] : [player], run));
@@ -207,11 +218,12 @@ export async function measure(
   try {
     const { model, tokenizer } = player;
     if (readsPlainText(tasks, config)) sayPrefix(tokenizer, run);
-    const { metrics } = await runTasks(model, tokenizer, tasks, options);
+    const found = await runTasks(model, tokenizer, tasks, options);
+    const items = found.tasks.flatMap(({ task, metric, items }) => items.map((item) => ({ task, metric, ...item })));
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
       : [];
-    return { metrics, samples: await judgedAnswers(player, prompts, options) };
+    return { metrics: found.metrics, items, samples: await judgedAnswers(player, prompts, options) };
   } finally {
     for (const open of [player, other, rewardModel]) if (open) releaseModel(open.model);
   }

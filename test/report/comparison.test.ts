@@ -34,6 +34,7 @@ const folder = (nodes: RecordedNode[], results: ResultRow[]): PipelineFolder => 
   arguments: [],
   nodes,
   results,
+  items: [],
 });
 const sentences = (data: PipelineFolder) =>
   summarise(compareStages(data), data.nodes, variantsOf(data)).map((text) => text.replaceAll('\u00a0', ' '));

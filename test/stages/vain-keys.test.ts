@@ -108,7 +108,10 @@ const table: Record<string, { required: Keys; rows: Row[] }> = {
   rloo: { required: { from: 'a', data: 'town/prompts' }, rows: reinforcement },
   grpo: { required: { from: 'a', data: 'town/prompts' }, rows: reinforcement },
   evaluate: { required: { from: 'a' }, rows: measurement },
-  compare: { required: { of: ['a'] }, rows: measurement },
+  compare: {
+    required: { of: ['a'] },
+    rows: [...measurement, ['againstVariant', 'pre', { tasks: ['town/text'] }, { tasks: ['winRate:town/questions'] }]],
+  },
   analyze: { required: { from: 'a', text: 'town/text' }, rows: [] },
   export: { required: { from: 'a' }, rows: [] },
 };

@@ -8,6 +8,7 @@ import { gameScores, winRate } from '../../src/evaluation/win-rate.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { releaseModel } from '../../src/model/model.ts';
 import { presetConfig } from '../../src/model/presets.ts';
+import type { ItemRow } from '../../src/runs/items.ts';
 import type { ResultRow } from '../../src/runs/results.ts';
 import { compareStage } from '../../src/stages/compare.ts';
 import type { StageInput } from '../../src/stages/stage.ts';
@@ -74,8 +75,12 @@ describe('compare', () => {
     const run = { backend, seed: 1, directory, baseDirectory: directory, inputs, log: () => {} };
     const state = await compareStage.open(config, run);
     for await (const _ of compareStage.run(config, state, run));
+    items = state.items;
     return state.rows;
   }
+
+  /** Of the last comparison. */
+  let items: ItemRow[];
 
   test('lets the models behind the opponent play it, by the answers and by the judge', async () => {
     const of = ['before', 'opponent', 'other'].map((name) => input(name));
@@ -148,6 +153,12 @@ describe('compare', () => {
     for (const row of rows) {
       const expected = row.variant === 'mix' && row.seed === 1 ? 1 : 0;
       expect(decided(row), `${row.stage} ${row.variant} ${row.seed}`).toBeCloseTo(expected, 12);
+      const key = 'open.jsonl against pre/modelWinRate';
+      const isOfRow = ({ stage, variant, seed, metric }: ItemRow) =>
+        stage === row.stage && variant === row.variant && seed === row.seed && metric === key;
+      const scores = items.filter(isOfRow).map(({ score }) => score!);
+      expect(scores).toHaveLength(12);
+      expect(scores.reduce((sum, score) => sum + score, 0) / 12).toBeCloseTo(row.metrics[key]!, 12);
     }
   });
 
