@@ -23,6 +23,11 @@ export function setOption(): Option {
     .default([]);
 }
 
+export function scaleOption(): Option {
+  const meaning = 'do this share of the work: multiply steps, passes over data, and what is counted in steps';
+  return new Option('--scale <number>', meaning).argParser(positive);
+}
+
 export function jsonOption(): Option {
   return new Option('--json', 'print one JSON document on standard output').default(false);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Condition } from './conditions.ts';
 import { own } from './own.ts';
+import type { Scaling } from './scaling.ts';
 
 /** What a schema says about one of its keys; the only source of flags, help and documentation. */
 export interface SchemaKey {
@@ -17,6 +18,8 @@ export interface SchemaKey {
   condition?: Condition;
   /** Whether another value comes to another result. */
   changesResult: boolean;
+  /** Of a key that measures out work. */
+  scaling?: Scaling;
 }
 
 interface JsonSchema {
@@ -48,9 +51,9 @@ export function schemaKeys(schema: z.ZodType): SchemaKey[] {
 }
 
 const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
-function metaOf(key: z.core.$ZodType | undefined): Pick<SchemaKey, 'condition' | 'changesResult'> {
-  const { condition, changesResult = true } = (key && z.globalRegistry.get(key)) ?? {};
-  return { ...(condition ? { condition } : {}), changesResult };
+function metaOf(key: z.core.$ZodType | undefined): Pick<SchemaKey, 'condition' | 'changesResult' | 'scaling'> {
+  const { condition, changesResult = true, scaling } = (key && z.globalRegistry.get(key)) ?? {};
+  return { ...(condition ? { condition } : {}), changesResult, ...(scaling ? { scaling } : {}) };
 }
 
 /** The keys of an object schema, whatever is done before it is parsed and after. */

@@ -43,6 +43,8 @@ const mostNodes = 10_000;
 export interface Pipeline extends z.infer<typeof pipelineSchema> {
   /** As the person named it, for messages. */
   file: string;
+  /** How much of its work to do: what keys that measure it out, such as `steps`, are multiplied by. */
+  scale?: number;
   /** Where a path of the file is found: for problems, and as the origin of a value. */
   place: Place & { origin(path: Path): string };
 }

@@ -190,13 +190,14 @@ async function makeNode(
 }
 
 /** Keys that were written, those whose values a preset gave, and those that the schema made out of others. */
-function originsOf({ stage, written, config, paths }: StageVersion, { place }: Pipeline): Origins {
+function originsOf({ stage, written, scaled, config, paths }: StageVersion, { place, scale }: Pipeline): Origins {
   const withDefault = schemaKeys(stage.schema).flatMap((key) => (key.default === undefined ? [] : [key.name]));
   const inferred = Object.keys(config).filter((key) => !withDefault.includes(key) && config[key] !== undefined);
   return Object.fromEntries([
     ...inferred.map((key) => [key, 'inferred']),
     ...Object.keys(presetValues(stage.presets?.preset, written)).map((key) => [key, `preset ${written.preset}`]),
     ...Object.entries(paths).map(([key, path]) => [key, place.origin(path)]),
+    ...scaled.map((key) => [key, `--scale ${scale}`]),
   ]);
 }
 

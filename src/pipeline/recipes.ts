@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suggestion } from '../config/suggest.ts';
 import { RequestError } from '../errors.ts';
@@ -9,17 +9,17 @@ const recipeDirectory = fileURLToPath(new URL('../../pipelines/', import.meta.ur
 
 /** Text of a pipeline: a file, or one of the recipes that come with mixtune by its name. */
 export async function readPipelineText(nameOrFile: string): Promise<{ text: string; file: string }> {
-  const shipped = resolve(recipeDirectory, `${basename(nameOrFile, '.yaml')}.yaml`);
-  const isName = /^[\w-]+$/.test(nameOrFile);
-  const path = isName && existsSync(shipped) ? shipped : resolve(nameOrFile);
+  const isName = recipeNames().includes(nameOrFile);
+  const path = isName ? resolve(recipeDirectory, `${nameOrFile}.yaml`) : resolve(nameOrFile);
   const text = await readTextFile(path, { name: nameOrFile });
-  if (text !== undefined) return { text, file: isName ? `pipelines/${basename(path)}` : nameOrFile };
+  if (text !== undefined) return { text, file: isName ? `pipelines/${nameOrFile}.yaml` : nameOrFile };
   const hint = suggestion(nameOrFile, recipeNames());
   throw new RequestError({ where: nameOrFile, message: 'there is no such pipeline', hint });
 }
 
-/** Names of the shipped recipes. */
+/** Names of the shipped recipes; one in a folder is named with it, such as `paper/71m`. */
 export function recipeNames(): string[] {
-  const files = existsSync(recipeDirectory) ? readdirSync(recipeDirectory) : [];
-  return files.filter((file) => file.endsWith('.yaml')).map((file) => basename(file, '.yaml'));
+  const files = existsSync(recipeDirectory) ? readdirSync(recipeDirectory, { recursive: true, encoding: 'utf8' }) : [];
+  const recipes = files.filter((file) => file.endsWith('.yaml'));
+  return recipes.map((file) => file.slice(0, -'.yaml'.length).replaceAll(sep, '/')).sort();
 }

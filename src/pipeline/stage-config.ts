@@ -1,5 +1,6 @@
 import type { Condition, Facts } from '../config/conditions.ts';
 import { own } from '../config/own.ts';
+import { presetValues } from '../config/presets.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
@@ -66,6 +67,17 @@ export function idleKeys(stage: Stage, written: Keys, config: Keys, facts: Facts
     condition && own(written, name) !== undefined && !condition.holds(values, facts) ? [[name, condition]] : [],
   );
   return new Map(idle);
+}
+
+/** What `--scale` makes of keys that measure out work: of those that are given, and of defaults that have an effect. */
+export function scaledKeys({ schema, presets }: Stage, written: Keys, scale: number): Keys {
+  const given = { ...presetValues(presets?.preset, written), ...written };
+  const scaled = schemaKeys(schema).flatMap(({ name, scaling, condition, default: usual }): [string, number][] => {
+    const isUsual = condition?.holds(given, { heldOut: true }) ?? true;
+    const value = given[name] ?? (isUsual ? usual : undefined);
+    return scaling && typeof value === 'number' ? [[name, scaling(value, scale)]] : [];
+  });
+  return Object.fromEntries(scaled.filter(([name, value]) => value !== given[name]));
 }
 
 /** The names or directories that each input key of the stage was given. */

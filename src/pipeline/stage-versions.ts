@@ -10,7 +10,7 @@ import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
 import { inputProblems } from './input-check.ts';
 import type { Pipeline } from './pipeline-file.ts';
-import { datasetsOf, idleKeys, inputValues, resolveStage } from './stage-config.ts';
+import { datasetsOf, idleKeys, inputValues, resolveStage, scaledKeys } from './stage-config.ts';
 import { looksLikePath, userDirectory } from './user-directory.ts';
 
 /** A stage as one variant has it, or as all have it that do not touch it. */
@@ -20,6 +20,8 @@ export interface StageVersion {
   stage: Stage;
   machine: Machine;
   written: Readonly<Record<string, unknown>>;
+  /** Keys whose values `--scale` has made. */
+  scaled: readonly string[];
   /** With defaults. */
   config: Readonly<Record<string, unknown>>;
   /** Path of each written key in the file. */
@@ -149,7 +151,9 @@ function readVersion(
 ): { version: StageVersion; problems: Problem[] } {
   const { run: _, seed: _seed, ...base } = pipeline.stages[name]!;
   const overrides = (variant === undefined ? undefined : own(pipeline.variants[variant], name)) ?? {};
-  const written = { ...base, ...overrides };
+  const unscaled = { ...base, ...overrides };
+  const scaled = pipeline.scale === undefined ? {} : scaledKeys(stage, unscaled, pipeline.scale);
+  const written = { ...unscaled, ...scaled };
   const pathOf = (path: Path): Path =>
     variant !== undefined && Object.hasOwn(overrides, String(path[0]))
       ? ['variants', variant, name, ...path]
@@ -162,7 +166,7 @@ function readVersion(
   const all = [...problems];
   const datasets = datasetsOf(stage, { ...written, ...config });
   if (problems.length === 0) datasets.push(...furtherSources(pipeline, stage, config, pathOf, all));
-  const version = { name, variant, stage, machine, written, config, paths, datasets };
+  const version = { name, variant, stage, machine, written, scaled: Object.keys(scaled), config, paths, datasets };
   const { references, problems: unresolved } = readReferences(version, pipeline, options);
   return { version: { ...version, references }, problems: [...all, ...unresolved] };
 }

@@ -6,6 +6,7 @@ import { loadModel, saveModel } from '../checkpoint/load-model.ts';
 import { numberOrNaN, readSavedJson } from '../checkpoint/saved-json.ts';
 import { given } from '../config/conditions.ts';
 import { type Presets, withPresets } from '../config/presets.ts';
+import { asCount } from '../config/scaling.ts';
 import { loadConversationTokenizer } from '../data/conversation-tokenizer.ts';
 import { cursorSchema } from '../data/cursor.ts';
 import { openPrompts, type Prompts, promptOptions } from '../data/prompts.ts';
@@ -48,7 +49,12 @@ export const reinforcementOptions = {
     .positive()
     .default(50)
     .describe('end the run if the KL to the reference exceeds this, in nats per response'),
-  referenceEvery: z.int().positive().optional().describe('iterations between updates of the reference from the policy'),
+  referenceEvery: z
+    .int()
+    .positive()
+    .optional()
+    .describe('iterations between updates of the reference from the policy')
+    .meta({ scaling: asCount }),
   referenceMix: z
     .number()
     .positive()

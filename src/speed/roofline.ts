@@ -25,7 +25,7 @@ export async function measureRoofline(backend: Backend): Promise<Roofline> {
 }
 
 /** 10⁹ operations a second of x · wᵀ, all three [size, size]; the fastest of several. */
-async function gemmGflops(backend: Backend, size: number): Promise<number> {
+export async function gemmGflops(backend: Backend, size: number): Promise<number> {
   const random = new RandomStream(1, 'gemm');
   const draw = () => Float32Array.from({ length: size * size }, () => random.normal());
   const [x, w] = [fromHost(backend, draw(), [size, size]), fromHost(backend, draw(), [size, size])];

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
 import { type Condition, either, given } from '../config/conditions.ts';
+import { asCount } from '../config/scaling.ts';
 import { describeGivenTemplate } from '../data/conversation-tokenizer.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { assertSameTokenizer } from '../data/same-tokenizer.ts';
@@ -84,7 +85,7 @@ export const measurementOptions = {
     .positive()
     .optional()
     .describe('most windows of the perplexity')
-    .meta({ condition: tasksOf('perplexity') }),
+    .meta({ condition: tasksOf('perplexity'), scaling: asCount }),
   maxLength: z
     .int()
     .min(2)

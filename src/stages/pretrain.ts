@@ -3,6 +3,8 @@ import { depthRecord } from '../analysis/depth-record.ts';
 import { gradientNormsOf } from '../analysis/gradients.ts';
 import { saveModel } from '../checkpoint/load-model.ts';
 import { oneOf } from '../config/conditions.ts';
+import { withPresets } from '../config/presets.ts';
+import { asCount } from '../config/scaling.ts';
 import type { Sequence } from '../data/batch.ts';
 import { openSplits } from '../data/dataset.ts';
 import { encodeText } from '../data/encode.ts';
@@ -18,12 +20,14 @@ import { placements } from '../model/placements/index.ts';
 import { presetConfig, presetNames, presetSizes } from '../model/presets.ts';
 import { SettingProblem } from '../model/setting-problem.ts';
 import { sizeKeys, withSizes } from '../model/sizes.ts';
+import { flopsPerToken } from '../speed/training-speed.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
 import { requireTrainingMemory, trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
 import { totalStepsOf, trainingOptions } from '../training/options.ts';
+import { pretrainPresets } from '../training/pretrain-presets.ts';
 import { unigramEntropy } from '../training/stability.ts';
 import {
   loadTrainingState,
@@ -80,16 +84,17 @@ const keys = z.strictObject({
     .int()
     .nonnegative()
     .optional()
-    .describe('optimizer steps, an alternative to epochs; 0: the model as it is initialised'),
+    .describe('optimizer steps, an alternative to epochs; 0: the model as it is initialised')
+    .meta({ scaling: asCount }),
   recordGradients: z
     .int()
     .positive()
     .optional()
     .describe("record the norm of each layer's gradient at the first step and after every so many")
-    .meta({ changesResult: false }),
+    .meta({ changesResult: false, scaling: asCount }),
 });
 
-export const pretrainSchema = keys.superRefine((written, context) => {
+export const pretrainSchema = withPresets(keys.shape, pretrainPresets).superRefine((written, context) => {
   try {
     const architecture = architectureOf(written);
     if (written.scaledInit && addingProjections(architecture).length === 0) {
@@ -138,7 +143,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
   name: 'pretrain',
   summary: 'train a language model from scratch on text',
   schema: pretrainSchema,
-  presets: { model: presetSizes },
+  presets: { preset: pretrainPresets, model: presetSizes },
   isRandom: true,
   readsOnOpen: true,
   inputs: { tokenizer: { kind: 'tokenizer' } },
@@ -166,6 +171,13 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     const memory = trainingMemory(optimizer.model, { ...config, tokens });
     return { steps: totalStepsOf(config, windows.length), ...memory, unigramEntropy: unigramEntropy(windows.flat()) };
   },
+  work({ steps, ...config }, { tokenizer }) {
+    if (steps === undefined) return undefined;
+    const { vocabSize = presetConfig(config.model).vocabSize } = tokenizer?.[0] ?? {};
+    const tokens = steps * config.batchSize * config.accumulate * config.length;
+    const model = modelConfigOf(config, { vocabSize: Number(vocabSize) });
+    return { tokens, flops: tokens * flopsPerToken(model, config.length) };
+  },
   run: pretrain,
   save: saveTrainingState,
   finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
@@ -180,11 +192,14 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
 };
 
 /** What the keys say of the architecture, without the vocabulary. @throws SettingProblem */
-function architectureOf({ model, norm, ...values }: z.infer<typeof keys>): ModelConfig {
+function architectureOf({ model, norm, ...values }: Omit<z.infer<typeof keys>, 'steps'>): ModelConfig {
   return withPlacement(withSizes(presetConfig(model), values), norm, values);
 }
 
-function modelConfigOf(config: PretrainConfig, { vocabSize }: Tokenizer): ModelConfig {
+function modelConfigOf(
+  config: Omit<PretrainConfig, 'steps'>,
+  { vocabSize }: Pick<Tokenizer, 'vocabSize'>,
+): ModelConfig {
   const { tieWordEmbeddings, length } = config;
   const architecture = architectureOf(config);
   return { ...architecture, vocabSize, tieWordEmbeddings, maxLength: Math.max(architecture.maxLength, length) };

@@ -53,6 +53,14 @@ export interface Outlook {
   unigramEntropy?: number;
 }
 
+/** What there is to compute, before anything is read. */
+export interface Work {
+  /** Tokens that are trained on, forward and backward. */
+  tokens: number;
+  /** Operations of the model's products. */
+  flops: number;
+}
+
 export interface StageInput {
   /** Stage name, or the path for a directory that the user named. */
   name: string;
@@ -127,6 +135,8 @@ export interface Stage<
   /** Reads inputs and data and makes or loads the state; everything wrong with them is a RequestError from here. */
   open(config: Config, run: StageRun, from?: string): Promise<State>;
   outlook?(config: Config, state: State): Outlook;
+  /** What training computes, as far as configs tell: its own and, by input key, those of the stages that it reads. */
+  work?(config: Config, read: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>): Work | undefined;
   run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord | typeof pause, Result>;
   /** Writes the state into an empty directory; absent for stages that are simply run again. */
   save?(state: State, directory: string): Promise<void>;

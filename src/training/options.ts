@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { absent, given, heldOutRows, oneOf } from '../config/conditions.ts';
+import { asAmount, asCount, asWarmup } from '../config/scaling.ts';
 import { scheduleNames } from './schedule.ts';
 
 /** What every training stage can be told, with the defaults that differ from stage to stage. */
@@ -12,13 +13,13 @@ export function trainingOptions(defaults: {
 }) {
   const count = () => z.int().positive();
   return {
-    steps: count().optional().describe('optimizer steps; an alternative to epochs'),
+    steps: count().optional().describe('optimizer steps; an alternative to epochs').meta({ scaling: asCount }),
     epochs: (defaults.epochs === undefined
       ? z.number().positive().optional()
       : z.number().positive().default(defaults.epochs)
     )
       .describe('passes over the data')
-      .meta({ condition: absent('steps') }),
+      .meta({ condition: absent('steps'), scaling: asAmount }),
     batchSize: count().default(defaults.batchSize).describe('rows (windows, pairs or answers) per micro-batch'),
     accumulate: count().default(1).describe('micro-batches per optimizer step'),
     lr: z.number().positive().default(defaults.lr).describe('peak learning rate'),
@@ -27,7 +28,8 @@ export function trainingOptions(defaults: {
       .number()
       .nonnegative()
       .default(defaults.warmup)
-      .describe('warm-up steps; below 1: a share of all steps, rounded up'),
+      .describe('warm-up steps; below 1: a share of all steps, rounded up')
+      .meta({ scaling: asWarmup }),
     minLr: z
       .number()
       .min(0)
@@ -49,13 +51,19 @@ export function trainingOptions(defaults: {
       .describe('recompute layers in the backward pass: less memory for long sequences, steps a third slower')
       .meta({ changesResult: false }),
     clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
-    evalEvery: count().optional().describe('steps between evaluations').meta({ condition: heldOutRows }),
+    evalEvery: count()
+      .optional()
+      .describe('steps between evaluations')
+      .meta({ condition: heldOutRows, scaling: asCount }),
     evalRows: count().default(256).describe('most rows per evaluation').meta({ condition: heldOutRows }),
     sampleEvery: count()
       .optional()
       .describe('steps between samples')
-      .meta({ condition: heldOutRows, changesResult: false }),
-    saveEvery: count().optional().describe('steps between saved states').meta({ changesResult: false }),
+      .meta({ condition: heldOutRows, changesResult: false, scaling: asCount }),
+    saveEvery: count()
+      .optional()
+      .describe('steps between saved states')
+      .meta({ changesResult: false, scaling: asCount }),
     best: z
       .string()
       .optional()

@@ -4,13 +4,14 @@ import type { Contents } from '../../pipeline/contents.ts';
 import type { Plan } from '../../pipeline/plan.ts';
 import { selectNodes } from '../../pipeline/selection.ts';
 import type { AddCommand } from '../command.ts';
-import { jsonOption, setOption } from '../options.ts';
+import { jsonOption, scaleOption, setOption } from '../options.ts';
 import { print } from '../output.ts';
 import { planJson, planOf, planTable } from '../plan-view.ts';
 import { table } from '../table.ts';
 
 interface CheckFlags {
   set: string[];
+  scale?: number;
   out?: string;
   json: boolean;
 }
@@ -30,6 +31,7 @@ export const addCheckCommand: AddCommand = (parent, { stages, action }) => {
     .description('Check a pipeline, its config and its data, and show what would run. Nothing is written.')
     .argument('<pipeline>', 'name of a shipped pipeline, or a YAML file')
     .addOption(setOption())
+    .addOption(scaleOption())
     .option('--out <folder>', 'folder of the results (default: checkpoints/<name of the pipeline>)')
     .addOption(jsonOption())
     .action(

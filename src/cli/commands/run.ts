@@ -9,14 +9,16 @@ import { selectNodes } from '../../pipeline/selection.ts';
 import { firstAvailable } from '../../tensor/backends/open.ts';
 import { type AddCommand, type Program, typed } from '../command.ts';
 import { duration } from '../duration.ts';
-import { jsonOption, setOption, wholeNumber } from '../options.ts';
+import { jsonOption, scaleOption, setOption, wholeNumber } from '../options.ts';
 import { print, tell } from '../output.ts';
+import { effortOf } from '../plan-effort.ts';
 import { planJson, planOf, planTable } from '../plan-view.ts';
 import { openProgress, type Progress } from '../progress.ts';
 import { table } from '../table.ts';
 
 interface RunFlags {
   set: string[];
+  scale?: number;
   only?: string[];
   startAt?: string;
   dryRun: boolean;
@@ -33,6 +35,7 @@ export const addRunCommand: AddCommand = (parent, program) => {
     .description('Run a shipped pipeline by name, or your own file. Finished nodes are not run again.')
     .argument('<pipeline>', 'name of a shipped pipeline, such as quickstart, or a YAML file')
     .addOption(setOption())
+    .addOption(scaleOption())
     .option('--only <stages...>', 'run only these stages')
     .option('--start-at <stage>', 'run this stage and those after it')
     .option('--dry-run', 'check everything and show the plan without running it', false)
@@ -55,7 +58,8 @@ async function run(name: string, flags: RunFlags, program: Program): Promise<num
   const { plan, withoutCompiler } = await planOf(name, flags, stages);
   const statuses = await selectNodes(plan, flags);
   if (flags.dryRun) {
-    print(flags.json ? planJson(plan, statuses) : planTable(plan, statuses), flags.json);
+    const effort = await effortOf(plan);
+    print(flags.json ? planJson(plan, statuses, effort) : planTable(plan, statuses, effort), flags.json);
     return 0;
   }
   // Here, so that whoever waits sees an engine being compiled, which every node would otherwise say to its own log.
