@@ -9,7 +9,7 @@ import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
 import { exactMatch } from './exact-match.ts';
-import type { Metrics } from './metrics.ts';
+import type { MetricName, Metrics } from './metrics.ts';
 import { multipleChoice } from './multiple-choice.ts';
 import { perplexity, scoredTexts } from './perplexity.ts';
 import { answeredItems, type ItemResult, type TaskResult } from './task-result.ts';
@@ -41,6 +41,8 @@ interface TaskKind<U extends Use = Use> {
   use: U;
   /** Files of these rows are made for measuring: all of them is held out, whatever `holdOut` says. */
   onlyMeasured?: boolean;
+  /** What it can find and has a better direction. */
+  finds: readonly MetricName[];
   /** Nothing where it cannot be measured on this model. */
   measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<TaskResult | undefined>;
 }
@@ -51,10 +53,12 @@ const cutHint = ({ config }: Model): string => `set maxLength to ${config.maxLen
 export const taskKinds = {
   perplexity: {
     use: 'text',
+    finds: ['perplexity', 'loss'],
     measure: perplexity,
   },
   loss: {
     use: 'messages',
+    finds: ['loss'],
     async measure(model, tokenizer, rows, { maxLength }) {
       const { sequences } = encodeConversations(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
       checkSequences(sequences, tokenizer, model.config, cutHint(model));
@@ -65,15 +69,18 @@ export const taskKinds = {
   choice: {
     use: 'choice',
     onlyMeasured: true,
+    finds: ['accuracy', 'accuracyBySum'],
     measure: (model, tokenizer, rows, { format }) => multipleChoice(model, tokenizer, rows, format),
   },
   exactMatch: {
     use: 'prompt',
     onlyMeasured: true,
+    finds: ['exactMatch'],
     measure: exactMatch,
   },
   preference: {
     use: 'preference',
+    finds: ['preferenceAccuracy'],
     async measure(model, tokenizer, rows, { maxLength }) {
       const { pairs } = encodePairs(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
       const sides = [pairs.map((pair) => pair.chosen), pairs.map((pair) => pair.rejected)] as const;
@@ -91,6 +98,7 @@ export const taskKinds = {
   winRate: {
     use: 'prompt',
     onlyMeasured: true,
+    finds: ['winRate', 'modelWinRate'],
     measure: async (model, tokenizer, rows, options) =>
       options.opponent && winRates({ model, tokenizer }, options.opponent, rows, options),
   },

@@ -1,32 +1,12 @@
-import { z } from 'zod';
-import { suggestion } from '../config/suggest.ts';
-import type { Problem } from '../errors.ts';
+import { own } from '../config/own.ts';
 import { keyAgainst } from '../evaluation/metrics.ts';
 import type { Task } from '../evaluation/tasks.ts';
 import { type ItemRow, writeItems } from '../runs/items.ts';
 import { type ResultRow, writeResults } from '../runs/results.ts';
-import {
-  type Findings,
-  type Measured,
-  measure,
-  measurementOptions,
-  openTasks,
-  taskSources,
-  tasksOf,
-} from './evaluate.ts';
+import { compareProblems, withOpponent } from './compare-check.ts';
+import { type CompareConfig, compareSchema } from './compare-schema.ts';
+import { type Findings, type Measured, measure, openTasks, taskSources } from './evaluate.ts';
 import type { Stage, StageInput, StageRun, StepRecord } from './stage.ts';
-
-export const compareSchema = z.strictObject({
-  of: z.array(z.string()).min(1).describe('models to compare: stages or Hugging Face directories'),
-  ...measurementOptions,
-  againstVariant: z
-    .string()
-    .optional()
-    .describe('variant that the others play too in the task winRate, after the same stage and with the same seed')
-    .meta({ condition: tasksOf('winRate') }),
-});
-
-export type CompareConfig = z.infer<typeof compareSchema>;
 
 export interface CompareState {
   tasks: readonly Task[];
@@ -50,11 +30,13 @@ export async function* compare(
     const played = rival && (await crossPlay(config, state, { input, opponent: rival, judge }, run));
     const { name: stage, variant, seed } = input;
     const origin = { stage, ...(variant === undefined ? {} : { variant }), ...(seed === undefined ? {} : { seed }) };
+    const primary = own(config.primary, stage);
     const metrics = { ...measurement.metrics, ...played?.metrics };
     state.rows.push({
       ...origin,
       ...(opponent && { against: opponent.name }),
       ...(rival && { againstVariant: rival.variant }),
+      ...(primary !== undefined && { primary }),
       ...measurement,
       metrics,
     });
@@ -110,18 +92,6 @@ function ofSameRun(candidates: readonly StageInput[], { variant, seed }: StageIn
   );
 }
 
-/** A variant to play is an opponent as well. */
-const withOpponent = <C extends CompareConfig>(config: C): C => ({
-  ...config,
-  against: config.against ?? config.againstVariant,
-});
-
-function variantProblems({ againstVariant }: CompareConfig, variants: readonly string[]): Problem[] {
-  if (againstVariant === undefined || variants.includes(againstVariant)) return [];
-  const message = `there is no variant \`${againstVariant}\``;
-  return [{ where: 'againstVariant', message, hint: suggestion(againstVariant, variants) }];
-}
-
 export const compareStage: Stage<CompareConfig, CompareState> = {
   name: 'compare',
   summary: 'measure several models in the same way, for the report',
@@ -136,7 +106,7 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   result: 'measurements',
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
   sources: (config) => taskSources(withOpponent(config)),
-  check: async (config, { variants }) => variantProblems(config, variants),
+  check: async (config, { variants }) => compareProblems(config, variants),
   open: async (config, run) => ({ tasks: await openTasks(withOpponent(config), run), rows: [], items: [] }),
   run: compare,
   async finish(_config, { rows, items }, directory) {

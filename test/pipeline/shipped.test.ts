@@ -79,6 +79,18 @@ ${variants}`;
     expect(nodes.at(-1)!.job.id).toBe('compare/shared/seed-1');
   });
 
+  it('includes a primary metric of a stage that is not compared, or that no task measures', async () => {
+    const text = `${beginning}  compare:
+    run: compare
+    of: [pretrain]
+    tasks: [town/text, town/questions]
+    primary: { sft: town/text/perplexity, pretrain: town/questions/exactmach }
+`;
+    await expect(plan(text, 'demo.yaml')).rejects.toThrow(
+      /line 9 {2}stages\.compare\.primary: `of` does not name `sft`[\s\S]+no task measures `town\/questions\/exactmach`, which is to decide after `pretrain`[\s\S]+did you mean `town\/questions\/exactMatch`/,
+    );
+  });
+
   it('includes more Post-LN layers than the model has', async () => {
     await expect(
       plan(beginning, 'demo.yaml', ['stages.pretrain.norm=mix', 'stages.pretrain.postLayers=5']),
