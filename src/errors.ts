@@ -33,11 +33,17 @@ export class RunError extends Error {
   readonly hint: string | undefined;
   /** True where the stage's state is what it was before the step that failed, so that it can be saved. */
   stateIsWhole: boolean;
+  /** True where training itself came to no end that can be used: the same run would fail again at the same step. */
+  readonly diverged: boolean;
 
-  constructor(message: string, options: { hint?: string; cause?: unknown; stateIsWhole?: boolean } = {}) {
+  constructor(
+    message: string,
+    options: { hint?: string; cause?: unknown; stateIsWhole?: boolean; diverged?: boolean } = {},
+  ) {
     super(message, { cause: options.cause });
     this.hint = options.hint;
     this.stateIsWhole = options.stateIsWhole ?? false;
+    this.diverged = options.diverged ?? (options.cause instanceof RunError && options.cause.diverged);
   }
 }
 
@@ -51,7 +57,7 @@ const shownLength = 4000;
 export function notFinite(what: string): RunError {
   const hint =
     'its weights are damaged, too large for their precision, or were saved after training had diverged: take another checkpoint';
-  return new RunError(`${what} not finite numbers`, { hint });
+  return new RunError(`${what} not finite numbers`, { hint, diverged: true });
 }
 
 /** The text a person sees: a headline with the count, then each problem with its place and hint. */

@@ -2,7 +2,15 @@ import PQueue from 'p-queue';
 import type { ExecutionListener, Executor, NodeOutcome, Running } from './executors/executor.ts';
 import { prepareFolder, type Standing } from './node-folder.ts';
 import type { Plan, PlanNode } from './plan.ts';
+import type { SelectedStatus } from './selection.ts';
 import type { Stop } from './stop.ts';
+
+/** A plan, and what was found in the folder of each node that is to be there in the end, by id. */
+export interface Selected {
+  plan: Plan;
+  /** Nodes that are not in it are taken as they are. */
+  statuses: ReadonlyMap<string, SelectedStatus>;
+}
 
 export interface ExecutionOptions {
   executor: Executor;
@@ -10,25 +18,30 @@ export interface ExecutionOptions {
   /** The nodes that are running; whoever passes on wishes reads it. */
   running: Set<Running>;
   stop: Stop;
-  /** What was found in the folder of each node that is to be there in the end, by id; others are taken as they are. */
-  statuses: ReadonlyMap<string, Standing>;
+  /** Plans again once all trials of a sweep have ended, so that nodes which waited for it have their keys. */
+  again(selected: Selected): Promise<Selected>;
 }
+
+/** What a node begins with: a node that waits for a sweep does not begin. */
+type Begin = Exclude<SelectedStatus, 'undecided'>;
 
 /** Results that can be read: what was not selected was checked to be finished where a selected node reads it. */
 const isThere: ReadonlySet<NodeOutcome['status']> = new Set(['done', 'finished', 'unselected']);
 
 /**
  * Runs the nodes of a plan, each as soon as what it reads is there and no more at once than the executor takes. A node
- * that fails takes only those down that read it.
+ * that fails takes only those down that read it. Returns the plan as it is in the end, and how each node ended.
  */
-export async function execute(plan: Plan, options: ExecutionOptions): Promise<NodeOutcome[]> {
+export async function execute(
+  first: Selected,
+  options: ExecutionOptions,
+): Promise<{ plan: Plan; outcomes: NodeOutcome[] }> {
   const queue = new PQueue({ concurrency: options.executor.limit });
   const outcomes = new Map<string, Promise<NodeOutcome>>();
-  const outcomeOf = async (node: PlanNode): Promise<NodeOutcome> => {
+  const outcomeOf = async (node: PlanNode, status: Begin | undefined): Promise<NodeOutcome> => {
     const { id } = node.job;
-    const status = options.statuses.get(id);
     if (status === undefined) return { id, status: 'unselected' };
-    if (status === 'finished') return { id, status };
+    if (status === 'finished' || status === 'diverged') return { id, status };
     const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
     const missing = inputs.find((input) => !isThere.has(input.status));
     if (missing)
@@ -39,8 +52,44 @@ export async function execute(plan: Plan, options: ExecutionOptions): Promise<No
       };
     return queue.add(() => runNode(node, status, options));
   };
-  for (const node of plan.nodes) outcomes.set(node.job.id, outcomeOf(node));
-  return Promise.all(outcomes.values());
+
+  const decidedBefore = new Set<string>();
+  for (let selected = first; ; selected = await options.again(selected)) {
+    const { plan, statuses } = selected;
+    for (const node of plan.nodes) {
+      const status = statuses.get(node.job.id);
+      if (status !== 'undecided' && !outcomes.has(node.job.id)) outcomes.set(node.job.id, outcomeOf(node, status));
+    }
+    const trying = plan.sweeps.filter(
+      ({ id, trials, decision }) =>
+        decision.status === 'open' && !decidedBefore.has(id) && trials.every(({ job }) => outcomes.has(job.id)),
+    );
+    if (trying.length === 0)
+      return { plan, outcomes: [...(await Promise.all(outcomes.values())), ...undecided(selected)] };
+    const ended = trying.map(async ({ id, trials }) => {
+      for (const { job } of trials) await outcomes.get(job.id);
+      return id;
+    });
+    decidedBefore.add(await Promise.race(ended));
+  }
+}
+
+/** The sweeps that came to no decision, and the nodes that cannot run without one. */
+function undecided({ plan, statuses }: Selected): NodeOutcome[] {
+  const waiting = plan.nodes.filter(({ job }) => statuses.get(job.id) === 'undecided');
+  const failed = plan.sweeps.flatMap(({ id, decision }): NodeOutcome[] =>
+    decision.status === 'failed' && waiting.some(({ awaits }) => awaits.includes(id))
+      ? [{ id, status: 'failed', error: `${decision.message}\n→ hint: ${decision.hint}` }]
+      : [],
+  );
+  const reasonOf = ({ awaits }: PlanNode): string => {
+    const cause = failed.find(({ id }) => awaits.includes(id));
+    return cause ? `${cause.id} failed` : `${awaits[0]} is not decided`;
+  };
+  return [
+    ...failed,
+    ...waiting.map((node): NodeOutcome => ({ id: node.job.id, status: 'skipped', reason: reasonOf(node) })),
+  ];
 }
 
 async function runNode(
@@ -58,7 +107,7 @@ async function runNode(
     listener.started(node);
     const begun = executor.start(node, listener);
     running.add(begun);
-    const outcome = await begun.outcome.finally(() => running.delete(begun));
+    const outcome = asTrial(node, await begun.outcome.finally(() => running.delete(begun)));
     listener.ended(node, outcome);
     return outcome;
   } catch (error) {
@@ -66,4 +115,10 @@ async function runNode(
     listener.ended(node, failed);
     return failed;
   }
+}
+
+/** In a sweep, training that diverges is a result: it decides against the values that were tried. */
+function asTrial({ trial }: PlanNode, outcome: NodeOutcome): NodeOutcome {
+  const { error: _, divergence: reason, ...numbers } = outcome;
+  return trial && reason !== undefined ? { ...numbers, status: 'diverged', reason } : outcome;
 }

@@ -14,7 +14,7 @@ interface Reading {
  * A run neither writes into what it reads nor reads what lies in the folder that it writes: there the one would change
  * the other. Links and other ways to write a path make no difference.
  */
-export async function outputProblems({ nodes, directory }: Plan): Promise<Problem[]> {
+export async function outputProblems({ nodes, directory }: Pick<Plan, 'nodes' | 'directory'>): Promise<Problem[]> {
   const readings = (await Promise.all(nodes.map(readingsOf))).flat();
   const problems = readings.flatMap((reading) => overlapProblem(directory, reading) ?? []);
   return problems.filter(({ message }, i) => problems.findIndex((other) => other.message === message) === i);

@@ -18,6 +18,10 @@ export const stageSchema = z.looseObject({
     .min(0)
     .optional()
     .describe('run it once, with this seed, whatever the seeds of the pipeline; what reads it shares the result'),
+  sweep: z
+    .unknown()
+    .optional()
+    .describe('values of keys that are tried in shorter runs, to choose from; its keys are below'),
 });
 
 export const pipelineSchema = z.strictObject({
@@ -90,6 +94,12 @@ export function parsePipeline(text: string, file: string, set: readonly string[]
   if (nodes <= mostNodes) return { ...validated.value, file, place };
   const message = `stages × variants × seeds are ${nodes.toLocaleString('en')}, and at most ${mostNodes.toLocaleString('en')} can be planned`;
   throw new RequestError({ message }, file);
+}
+
+/** A problem at a path of the pipeline's file. */
+export function problemAt({ place }: Pipeline, path: Path, message: string, hint?: string): Problem {
+  const line = place.line?.(path);
+  return { where: place.where(path), message, ...(line === undefined ? {} : { line }), ...(hint ? { hint } : {}) };
 }
 
 /** `--set` may give a value to any key, but only inside sections, stages and variants that the file has. */

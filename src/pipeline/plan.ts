@@ -2,14 +2,17 @@ import { join } from 'node:path';
 import { presetValues } from '../config/presets.ts';
 import type { Origins } from '../config/resolved.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
-import { type Problem, RequestError } from '../errors.ts';
+import { type Decision, decide } from '../evaluation/sweep-choice.ts';
 import { fileNames } from '../runs/file-names.ts';
 import { formatVersion, type NodeJob, type Reads } from '../runs/node-file.ts';
-import type { PlanFile } from '../runs/plan-file.ts';
+import type { PlanFile, Values } from '../runs/plan-file.ts';
 import type { DatasetSource, Stage, StageInput } from '../stages/stage.ts';
 import { type Contents, contentKey } from './contents.ts';
 import type { Pipeline } from './pipeline-file.ts';
+import { requireSeeds, type Spread, spreadOf } from './spread.ts';
 import { type Reference, readStages, type StageOptions, type StageVersion } from './stage-versions.ts';
+import { folderOf, ruleOf, type Sweep, type SweepPoint } from './sweep.ts';
+import { trialOf } from './trials.ts';
 
 /** One stage for one variant and seed. */
 export interface PlanNode {
@@ -23,14 +26,33 @@ export interface PlanNode {
   /** With defaults. */
   config: Readonly<Record<string, unknown>>;
   origins: Origins;
+  /** The values that are tried, of a run that a sweep consists of. */
+  trial?: Values;
+  /**
+   * Ids of the sweeps that are still to decide what the node, or one that it reads, runs with. Until then one of the
+   * choices stands in for it, and neither its config nor its key say anything.
+   */
+  awaits: string[];
+}
+
+/** A sweep of a stage for one variant. */
+export interface PlannedSweep {
+  /** Folder of its trials below the pipeline's. */
+  id: string;
+  stage: string;
+  variant: string | undefined;
+  sweep: Sweep;
+  trials: PlanNode[];
+  decision: Decision;
 }
 
 export interface Plan {
   pipeline: string;
   /** Absolute folder of the pipeline. */
   directory: string;
-  /** Each node after those that it reads. */
+  /** Each node after those that it reads, with the trials of sweeps that are not decided. */
   nodes: PlanNode[];
+  sweeps: PlannedSweep[];
 }
 
 export interface PlanOptions extends StageOptions {
@@ -39,29 +61,34 @@ export interface PlanOptions extends StageOptions {
 }
 
 /** The plan as plan.json holds it and `--dry-run --json` prints it. */
-export function planDocument({ pipeline, nodes }: Plan): PlanFile {
+export function planDocument({ pipeline, nodes, sweeps }: Plan): PlanFile {
+  const stageNodes = nodes.filter(({ trial }) => !trial);
   return {
     pipeline,
-    nodes: nodes.map(({ job: { id, stage, run, variant, seed, key }, directory, inputs }) => ({
-      ...{ id, stage, run, variant, seed, key, directory, inputs },
+    nodes: stageNodes.map(({ job: { id, stage, run, variant, seed, key }, directory, inputs, awaits }) => ({
+      ...{ id, stage, run, variant, seed, directory, inputs },
+      ...(awaits.length > 0 ? {} : { key }),
+    })),
+    sweeps: sweeps.map(({ id, stage, variant, sweep, trials, decision }) => ({
+      ...{ id, stage, variant, ...ruleOf(sweep), budget: sweep.budget },
+      trials: trials.map(({ job: { id, seed }, directory, trial = {} }) => ({ id, seed, values: trial, directory })),
+      ...(decision.status === 'chosen' ? { chosen: decision.values } : {}),
+      ...(decision.status === 'failed' ? { problem: decision.message } : {}),
     })),
   };
-}
-
-/** How a stage spreads over variants and seeds. */
-interface Spread {
-  variants: readonly (string | undefined)[];
-  seeds: readonly number[];
 }
 
 /**
  * The product of stages, variants and seeds as a graph, each node with its content key. A stage that no variant
  * touches, itself or in what it reads, is there once for all variants (`shared`); likewise for seeds, of which a stage
  * may also name one for itself. Everything that can be known to be wrong before work is one RequestError.
+ *
+ * A stage with a sweep runs with the values that its trials have decided for by what lies in their folders. Until they
+ * have, its nodes and all that read them wait, and once they have, planning again gives these their keys.
  */
 export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promise<Plan> {
   const { versions, order } = await readStages(pipeline, options);
-  const plan: Plan = { pipeline: pipeline.name, directory: options.directory, nodes: [] };
+  const plan: Plan = { pipeline: pipeline.name, directory: options.directory, nodes: [], sweeps: [] };
   const spreads = new Map<string, Spread>();
   for (const name of order) {
     const own = versions.filter((version) => version.name === name);
@@ -69,70 +96,65 @@ export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promis
     requireSeeds(own, spreads, pipeline);
     spreads.set(name, spread);
     for (const variant of spread.variants) {
-      const version = own.find((candidate) => candidate.variant === variant) ?? own[0]!;
+      const touched = own.some((version) => version.variant === variant) ? variant : own[0]!.variant;
+      const versions = own.filter((version) => version.variant === touched).map((version) => ({ ...version, variant }));
+      const make = (version: StageVersion, reader: Reader) => makeNode(version, reader, plan, pipeline, options);
+      const { version, awaits } = await decidedVersion(versions, plan, make);
       for (const seed of spread.seeds) {
-        plan.nodes.push(await makeNode({ ...version, variant }, seed, plan, pipeline, options));
+        const node = await make(version, { variant, seed });
+        plan.nodes.push({ ...node, awaits: [...new Set([...awaits, ...node.awaits])] });
       }
     }
   }
   return plan;
 }
 
-type Spreads = ReadonlyMap<string, Spread>;
-
-function spreadOf(own: readonly StageVersion[], spreads: Spreads, pipeline: Pipeline): Spread {
-  const read = own.flatMap((version) => stagesRead(version).map(({ name }) => spreads.get(name)!));
-  const byVariant =
-    own.some(({ variant }) => variant !== undefined) || read.some(({ variants }) => variants[0] !== undefined);
-  const bySeed = own.some(({ stage }) => stage.isRandom) || read.some(({ seeds }) => seeds.length > 1);
-  const { seed } = pipeline.stages[own[0]!.name]!;
-  const seeds = bySeed ? pipeline.seeds : pipeline.seeds.slice(0, 1);
-  return {
-    variants: byVariant ? Object.keys(pipeline.variants) : [undefined],
-    seeds: seed === undefined ? seeds : [seed],
-  };
-}
-
-/** The stages of which it reads the result of its own variant and seed, each with the key that names it. */
-function stagesRead({ stage, references }: StageVersion): { key: string; name: string }[] {
-  return Object.entries(references).flatMap(([key, named]) =>
-    stage.inputs[key]?.many
-      ? []
-      : named.flatMap((reference) => ('stage' in reference ? [{ key, name: reference.stage }] : [])),
-  );
-}
-
-/** @throws RequestError where a stage with a seed of its own reads one that has no result of that seed */
-function requireSeeds(own: readonly StageVersion[], spreads: Spreads, { stages, place, file }: Pipeline): void {
-  const { name: reader } = own[0]!;
-  const { seed } = stages[reader]!;
-  if (seed === undefined) return;
-  const path = ['stages', reader, 'seed'];
-  const problems = own.flatMap(stagesRead).flatMap(({ key, name }): Problem[] => {
-    const { seeds } = spreads.get(name)!;
-    if (seeds.length === 1 || seeds.includes(seed)) return [];
-    const line = place.line?.(path);
-    const message = `\`${key}\` reads \`${name}\`, which runs with the seeds ${seeds.join(', ')}`;
-    const hint = `take one of these, or give \`${name}\` a \`seed\` as well`;
-    return [{ where: place.where(path), message, hint, ...(line === undefined ? {} : { line }) }];
-  });
-  if (problems.length > 0) throw new RequestError(problems.slice(0, 1), file);
+/**
+ * The version of a stage that its nodes run: the one there is, or the one with the values that its sweep decided for,
+ * whose trials are added to the plan until then.
+ */
+async function decidedVersion(
+  versions: readonly StageVersion[],
+  plan: Plan,
+  make: (version: StageVersion, reader: Reader) => Promise<PlanNode>,
+): Promise<{ version: StageVersion; awaits: string[] }> {
+  const [first] = versions as [StageVersion];
+  const { name, variant, point } = first;
+  if (!point) return { version: first, awaits: [] };
+  const { sweep } = point;
+  const trials: PlanNode[] = [];
+  for (const version of versions.filter((version) => version.point?.isTrial)) {
+    for (const [place, seed] of sweep.seeds.entries()) trials.push(await make(version, { variant, seed, place }));
+  }
+  const isReady = trials.every(({ awaits }) => awaits.length === 0);
+  const decision: Decision = isReady
+    ? decide(await Promise.all(trials.map(({ job, trial = {} }) => trialOf(job, trial, sweep.metric))), ruleOf(sweep))
+    : { status: 'open' };
+  const id = join(name, variant ?? 'shared', 'sweep');
+  plan.sweeps.push({ id, stage: name, variant, sweep, trials, decision });
+  if (decision.status === 'open') plan.nodes.push(...trials);
+  if (decision.status !== 'chosen') return { version: first, awaits: [id] };
+  const isChosen = ({ values, isTrial }: SweepPoint) => !isTrial && values === decision.values;
+  return { version: versions.find((version) => isChosen(version.point!))!, awaits: [] };
 }
 
 async function makeNode(
   version: StageVersion,
-  seed: number,
+  reader: Reader,
   plan: Plan,
   pipeline: Pipeline,
   { baseDirectory, contents }: PlanOptions,
 ): Promise<PlanNode> {
-  const { name, variant, stage, machine, written, config } = version;
-  const directory = join(name, variant ?? 'shared', `seed-${seed}`);
+  const { name, variant, stage, machine, written, config, point } = version;
+  const { seed } = reader;
+  const trial = point?.isTrial ? point.values : undefined;
+  const place = trial ? join('sweep', folderOf(trial)) : '';
+  const directory = join(name, variant ?? 'shared', place, `seed-${seed}`);
   const inputs: Record<string, ResolvedInput[]> = {};
   for (const [key, references] of Object.entries(version.references)) {
-    const reader = stage.inputs[key]?.many ? undefined : { variant, seed };
+    const one = stage.inputs[key]?.many ? undefined : reader;
     inputs[key] = (
-      await Promise.all(references.map((reference) => resolveInput(reference, reader, plan, contents)))
+      await Promise.all(references.map((reference) => resolveInput(reference, one, plan, contents)))
     ).flat();
   }
   const named = Object.values(inputs)
@@ -186,19 +208,35 @@ async function makeNode(
     inputs: [...new Set(ids)],
     config,
     origins: originsOf(version, pipeline),
+    ...(trial ? { trial } : {}),
+    awaits: [...new Set(plan.nodes.flatMap(({ job, awaits }) => (ids.includes(job.id) ? awaits : [])))],
   };
 }
 
 /** Keys that were written, those whose values a preset gave, and those that the schema made out of others. */
-function originsOf({ stage, written, scaled, config, paths }: StageVersion, { place, scale }: Pipeline): Origins {
+function originsOf(
+  { stage, written, scaled, config, paths, point }: StageVersion,
+  { place, scale }: Pipeline,
+): Origins {
   const withDefault = schemaKeys(stage.schema).flatMap((key) => (key.default === undefined ? [] : [key.name]));
   const inferred = Object.keys(config).filter((key) => !withDefault.includes(key) && config[key] !== undefined);
   return Object.fromEntries([
     ...inferred.map((key) => [key, 'inferred']),
     ...Object.keys(presetValues(stage.presets?.preset, written)).map((key) => [key, `preset ${written.preset}`]),
     ...Object.entries(paths).map(([key, path]) => [key, place.origin(path)]),
+    ...Object.keys(point?.values ?? {}).map((key) => [
+      key,
+      `${point?.isTrial ? 'tried' : 'chosen'} by the sweep, ${place.origin(paths[key]!)}`,
+    ]),
     ...scaled.map((key) => [key, `--scale ${scale}`]),
   ]);
+}
+
+/** Who reads: a variant and seed, and of a sweep's seeds the how manyth it is. */
+interface Reader {
+  variant: string | undefined;
+  seed: number;
+  place?: number;
 }
 
 interface ResolvedInput {
@@ -212,16 +250,16 @@ interface ResolvedInput {
 /** What a reference leads to for one reader: every variant and seed of a stage where there is none. */
 async function resolveInput(
   reference: Reference,
-  reader: { variant: string | undefined; seed: number } | undefined,
+  reader: Reader | undefined,
   plan: Plan,
   contents: Contents,
 ): Promise<ResolvedInput[]> {
   if ('directory' in reference) return [{ input: reference, key: await contents.directory(reference.directory) }];
-  const nodes = plan.nodes.filter(({ job }) => job.stage === reference.stage);
-  const seeds = new Set(nodes.map(({ job }) => job.seed));
+  const nodes = plan.nodes.filter(({ job, trial }) => job.stage === reference.stage && !trial);
+  const seeds = [...new Set(nodes.map(({ job }) => job.seed))];
+  const seed = reader && (seeds.includes(reader.seed) ? reader.seed : seeds[(reader.place ?? 0) % seeds.length]);
   const isRead = ({ job }: PlanNode) =>
-    !reader ||
-    ((job.variant === undefined || job.variant === reader.variant) && (seeds.size === 1 || job.seed === reader.seed));
+    !reader || ((job.variant === undefined || job.variant === reader.variant) && job.seed === seed);
   return nodes.filter(isRead).map(({ job: { id, key, stage: name, variant, seed, directory } }) => {
     const input = {
       name,

@@ -3,6 +3,7 @@ import { schemaKeys } from '../config/schema-keys.ts';
 import { machineSchema } from '../runs/machine.ts';
 import type { Stage } from '../stages/stage.ts';
 import { pipelineSchema, stageSchema } from './pipeline-file.ts';
+import { sweepSchema } from './sweep.ts';
 
 /** Every key that a pipeline and its stages can have, as a Markdown page. */
 export function configReference(stages: readonly Stage[]): string {
@@ -14,6 +15,9 @@ export function configReference(stages: readonly Stage[]): string {
     'A stage has the keys of what it runs, and those of every stage:',
     '## Every stage',
     keysTable([...schemaKeys(stageSchema), ...schemaKeys(machineSchema)]),
+    '## Sweep',
+    'The stage is run with each combination of `values`, for each variant by itself, and then with the one that comes out best. `sweep: null` turns it off.',
+    keysTable(schemaKeys(sweepSchema)),
     ...stages.flatMap(stageSection),
   ].join('\n\n')}\n`;
 }

@@ -63,9 +63,12 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
 
 async function recordFailure(session: Pick<Session, 'metrics' | 'warn'>, error: Error): Promise<void> {
   const last = (await readRecords(session.metrics.file)).at(-1);
-  const refused = error instanceof RequestError ? { refused: true } : {};
+  const kind = {
+    ...(error instanceof RequestError && { refused: true }),
+    ...(error instanceof RunError && error.diverged && { diverged: true }),
+  };
   const place = { step: last?.step ?? 0, seconds: last?.seconds ?? 0 };
-  await appendLast(session, { type: 'failed', ...place, message: error.message, ...refused });
+  await appendLast(session, { type: 'failed', ...place, message: error.message, ...kind });
 }
 
 type Opened = NodeRunOptions & Pick<Session, 'job' | 'metrics'>;

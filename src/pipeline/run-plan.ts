@@ -2,14 +2,16 @@ import { WriteError } from '../checkpoint/write-error.ts';
 import { writeReport } from '../report/write-report.ts';
 import type { Warn } from '../runs/log-file.ts';
 import { writePlan } from '../runs/plan-file.ts';
-import { execute } from './execute.ts';
+import { execute, type Selected } from './execute.ts';
 import type { ExecutionListener, Executor, NodeOutcome, Running } from './executors/executor.ts';
-import { requireWritable, type Standing } from './node-folder.ts';
+import { requireWritable } from './node-folder.ts';
 import { type Plan, planDocument } from './plan.ts';
 import { untilWritten } from './retry.ts';
 import { listenForStop, type StopReason, stopStatus } from './stop.ts';
 
 export interface PlanRun {
+  /** As it is in the end, when sweeps are decided. */
+  plan: Plan;
   outcomes: NodeOutcome[];
   seconds: number;
   /** Path of the report, where it could be written. */
@@ -20,7 +22,8 @@ export interface PlanRun {
 }
 
 export interface PlanRunOptions {
-  statuses: ReadonlyMap<string, Standing>;
+  /** Plans again, now that trials of a sweep have ended, and selects anew. */
+  again(selected: Selected): Promise<Selected>;
   executor: Executor;
   /** What followed `mixtune` on the command line. */
   arguments: readonly string[];
@@ -33,10 +36,11 @@ export interface PlanRunOptions {
 }
 
 /** Runs what is not finished, passes on what signals ask for, and writes the report whatever came out. */
-export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<PlanRun> {
-  await requireWritable(plan.directory);
-  const { pipeline, nodes } = planDocument(plan);
-  await writePlan(plan.directory, { pipeline, arguments: [...options.arguments], nodes });
+export async function runPlan(first: Selected, options: PlanRunOptions): Promise<PlanRun> {
+  const { directory } = first.plan;
+  await requireWritable(directory);
+  const write = (plan: Plan) => writePlan(directory, { ...planDocument(plan), arguments: [...options.arguments] });
+  await write(first.plan);
   const begun = performance.now();
   const running = new Set<Running>();
   const stop = listenForStop({
@@ -54,11 +58,17 @@ export async function runPlan(plan: Plan, options: PlanRunOptions): Promise<Plan
     },
   });
   suspendTogether(running);
-  const outcomes = await execute(plan, { ...options, stop, running });
-  const report = await writtenReport(plan.directory, options.warn, () => stop.reason !== undefined);
+  const isHurried = () => stop.reason !== undefined;
+  const again = async (before: Selected): Promise<Selected> => {
+    const selected = await options.again(before);
+    await untilWritten(() => write(selected.plan), options.warn, { isHurried });
+    return selected;
+  };
+  const { plan, outcomes } = await execute(first, { ...options, stop, running, again });
+  const report = await writtenReport(directory, options.warn, isHurried);
   const seconds = (performance.now() - begun) / 1000;
   const status = exitStatusOf(outcomes, stop.reason);
-  return { outcomes, seconds, report, stopped: stop.reason, status: status === 0 && !report ? 1 : status };
+  return { plan, outcomes, seconds, report, stopped: stop.reason, status: status === 0 && !report ? 1 : status };
 }
 
 /** Ctrl-Z suspends this process with the nodes that run on it, and whatever wakes it wakes them too. */

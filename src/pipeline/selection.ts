@@ -7,6 +7,7 @@ import { requireUnlocked } from '../runs/lock.ts';
 import { type Standing, standingOf } from './node-folder.ts';
 import { freeFolder, outputProblems, shown } from './output-check.ts';
 import type { Plan, PlanNode } from './plan.ts';
+import { hasDiverged } from './trials.ts';
 
 export interface Selection {
   /** Run these stages and no others. */
@@ -15,11 +16,19 @@ export interface Selection {
   startAt?: string | undefined;
 }
 
+/** What there is of a node that was selected: nothing that can be known yet where it waits for a sweep. */
+export type SelectedStatus = Standing | 'diverged' | 'undecided';
+
 /**
- * What there is of each node that was selected, by id. @throws RequestError for names that the plan does not have and
- * for results that selected nodes read but that are neither there nor selected.
+ * What there is of each node that was selected, by id; what is `known` of nodes that run by now is taken as it is.
+ * @throws RequestError for names that the plan does not have and for results that selected nodes read but that are
+ * neither there nor selected.
  */
-export async function selectNodes(plan: Plan, selection: Selection): Promise<Map<string, Standing>> {
+export async function selectNodes(
+  plan: Plan,
+  selection: Selection,
+  known?: ReadonlyMap<string, SelectedStatus>,
+): Promise<Map<string, SelectedStatus>> {
   const stages = [...new Set(plan.nodes.map(({ job }) => job.stage))];
   const asked: [string, readonly string[]][] = [
     ['--only', selection.only ?? []],
@@ -36,13 +45,14 @@ export async function selectNodes(plan: Plan, selection: Selection): Promise<Map
 
   const from = selection.startAt === undefined ? 0 : stages.indexOf(selection.startAt);
   const wanted = new Set(stages.slice(from).filter((stage) => selection.only?.includes(stage) ?? true));
-  const statuses = new Map<string, Standing>();
+  const statuses = new Map<string, SelectedStatus>();
   const problems: Problem[] = [];
   for (const node of plan.nodes) {
+    const before = known?.get(node.job.id);
     if (wanted.has(node.job.stage)) {
-      requireUnlocked(node.job.directory);
-      statuses.set(node.job.id, await standingOf(node.job));
-    } else if (isReadBy(node, plan, wanted) && (await standingOf(node.job)) !== 'finished') {
+      if (!known) requireUnlocked(node.job.directory);
+      statuses.set(node.job.id, before && before !== 'undecided' ? before : await statusOf(node));
+    } else if (isReadBy(node, plan, wanted) && (await statusOf(node)) !== 'finished') {
       problems.push({
         where: node.job.id,
         message: 'is read by what was selected, but is not finished with its present config and data',
@@ -52,6 +62,11 @@ export async function selectNodes(plan: Plan, selection: Selection): Promise<Map
   }
   if (problems.length > 0) throw new RequestError(problems, plan.pipeline);
   return statuses;
+}
+
+async function statusOf(node: PlanNode): Promise<SelectedStatus> {
+  if (node.awaits.length > 0) return 'undecided';
+  return node.trial && (await hasDiverged(node.job)) ? 'diverged' : standingOf(node.job);
 }
 
 /** @throws RequestError where the folder of the pipeline holds what it reads, lies in that, or is something else */

@@ -4,6 +4,7 @@ import { presetValues } from '../config/presets.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
+import type { Path } from '../config/yaml-file.ts';
 import type { Problem } from '../errors.ts';
 import { metricKind } from '../evaluation/metrics.ts';
 import { type Machine, machineSchema } from '../runs/machine.ts';
@@ -15,6 +16,17 @@ export interface StageConfig {
   machine: Machine;
   /** With the schema's defaults. */
   config: Keys;
+}
+
+/** A stage, the keys that it was given, and what they come to. */
+export interface StageKeys {
+  stage: Stage;
+  written: Keys;
+  /** With defaults. */
+  config: Keys;
+  /** Path of each written key in the file. */
+  paths: Readonly<Record<string, Path>>;
+  datasets: readonly DatasetSource[];
 }
 
 /** Checks what was written for a stage: its own keys against its schema, the others against the machine's. */

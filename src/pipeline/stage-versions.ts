@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import type { Condition, Facts } from '../config/conditions.ts';
 import { own } from '../config/own.ts';
 import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
@@ -9,26 +8,26 @@ import { type DatasetSource, type Stage, serves } from '../stages/stage.ts';
 import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
 import { inputProblems } from './input-check.ts';
-import type { Pipeline } from './pipeline-file.ts';
-import { datasetsOf, idleKeys, inputValues, resolveStage, scaledKeys } from './stage-config.ts';
+import { type Pipeline, problemAt } from './pipeline-file.ts';
+import { datasetsOf, inputValues, resolveStage, type StageKeys, scaledKeys } from './stage-config.ts';
+import { metricProblems, readSweep, type SweepPoint, sweepPoints, type Written } from './sweep.ts';
 import { looksLikePath, userDirectory } from './user-directory.ts';
+import { hasHeldOut, type Vain, vainKeys, vainProblems } from './vain-keys.ts';
 
-/** A stage as one variant has it, or as all have it that do not touch it. */
-export interface StageVersion {
+/**
+ * A stage as one variant has it, or as all have it that do not touch it. One with a sweep has a version for each
+ * combination of values, and one for a trial of it.
+ */
+export interface StageVersion extends StageKeys {
   name: string;
   variant: string | undefined;
-  stage: Stage;
   machine: Machine;
-  written: Readonly<Record<string, unknown>>;
   /** Keys whose values `--scale` has made. */
   scaled: readonly string[];
-  /** With defaults. */
-  config: Readonly<Record<string, unknown>>;
-  /** Path of each written key in the file. */
-  paths: Readonly<Record<string, Path>>;
-  datasets: readonly DatasetSource[];
   /** By input key. */
   references: Readonly<Record<string, readonly Reference[]>>;
+  /** Of a stage with a sweep. */
+  point?: SweepPoint;
 }
 
 /** What an input key names: a stage of the pipeline, or a directory of the user's. */
@@ -52,13 +51,19 @@ export async function readStages(
     const stage = options.stages.find((candidate) => candidate.name === run);
     if (!stage) continue;
     for (const variant of variantsOf(pipeline, name)) {
-      const read = readVersion(pipeline, name, variant, stage, options);
-      versions.push(read.version);
-      const found = [...read.problems, ...(await dataProblems(pipeline, read.version, options.contents))];
-      const facts = { heldOut: found.length > 0 || (await hasHeldOut(read.version, options.contents)) };
-      vain.push(...vainKeys(read.version, facts));
-      if (found.length === 0) found.push(...(await checkProblems(pipeline, read.version, options)));
-      problems.push(...found, ...(await directoryProblems(pipeline, read.version)));
+      const drafts = draftsOf(pipeline, name, variant, stage);
+      problems.push(...drafts.problems);
+      for (const draft of drafts.drafts) {
+        const read = readVersion(pipeline, name, variant, stage, draft, options);
+        versions.push(read.version);
+        const found = [...read.problems, ...(await dataProblems(pipeline, read.version, options.contents))];
+        const facts = { heldOut: found.length > 0 || (await hasHeldOut(read.version, options.contents)) };
+        vain.push(...vainKeys(read.version, facts));
+        if (found.length === 0) found.push(...(await checkProblems(pipeline, read.version, options)));
+        if (found.length === 0)
+          found.push(...(await decisionProblems(pipeline, read.version, draft, options.contents)));
+        problems.push(...found, ...(await directoryProblems(pipeline, read.version)));
+      }
     }
   }
   problems.push(...vainProblems(pipeline, vain, versions));
@@ -89,52 +94,6 @@ function unknownNames(pipeline: Pipeline, stages: readonly Stage[]): Problem[] {
   return [...runs, ...touched];
 }
 
-/** A key that a version of a stage was given and that has no effect there. */
-interface Vain {
-  version: StageVersion;
-  key: string;
-  condition: Condition;
-}
-
-function vainKeys(version: StageVersion, facts: Facts): Vain[] {
-  const { stage, written, config } = version;
-  if (Object.keys(config).length === 0) return [];
-  return [...idleKeys(stage, written, config, facts)].map(([key, condition]) => ({ version, key, condition }));
-}
-
-/** Whether rows of the stage's data are held out; not looked for where no key asks for them. */
-async function hasHeldOut({ stage, written, config, datasets }: StageVersion, contents: Contents): Promise<boolean> {
-  const data = datasets.find(({ key }) => key === 'data');
-  const counts = (heldOut: boolean): number => idleKeys(stage, written, config, { heldOut }).size;
-  if (!data || counts(true) === counts(false)) return true;
-  return contents.hasHeldOut(data.source, data.use, Number(config.holdOut ?? 0));
-}
-
-/**
- * A key of a stage is in vain where no variant that has it from there makes use of it. It is not refused where
- * something that was written over the stage makes it idle: a variant, or `--set`.
- */
-function vainProblems(pipeline: Pipeline, vain: readonly Vain[], versions: readonly StageVersion[]): Problem[] {
-  const pathIn = ({ paths }: StageVersion, key: string) => paths[key]?.join('.');
-  return vain.flatMap(({ version, key, condition }): Problem[] => {
-    const path = version.paths[key]!;
-    const sharing = versions.filter((other) => pathIn(other, key) === path.join('.'));
-    const isIdle = (other: StageVersion) => vain.some((found) => found.version === other && found.key === key);
-    const layer = layerOf(pipeline, path);
-    const isOverridden = condition.keys.some((other) => layerOf(pipeline, version.paths[other]) > layer);
-    if (isOverridden || !sharing.every(isIdle)) return [];
-    const message = `has no effect ${condition.otherwise(version.config)}`;
-    return [problemAt(pipeline, path, message, `leave it out, or ${condition.remedy}`)];
-  });
-}
-
-/** What is written later counts more: the stage, then the variant, then `--set`. */
-function layerOf({ place }: Pipeline, path: Path | undefined): number {
-  if (path === undefined) return 0;
-  if (place.origin(path) === '--set') return 3;
-  return path[0] === 'variants' ? 2 : 1;
-}
-
 /** The variants that touch a stage, and `undefined` for those that do not, if there are such. */
 function variantsOf(pipeline: Pipeline, stage: string): (string | undefined)[] {
   const all = Object.keys(pipeline.variants);
@@ -142,22 +101,54 @@ function variantsOf(pipeline: Pipeline, stage: string): (string | undefined)[] {
   return touching.length > 0 && touching.length === all.length ? touching : [undefined, ...touching];
 }
 
+type Draft = Written & { point?: SweepPoint };
+
+/** What was written of a stage for a variant: once, or for each combination of values that its sweep tries. */
+function draftsOf(
+  pipeline: Pipeline,
+  name: string,
+  variant: string | undefined,
+  stage: Stage,
+): { drafts: Draft[]; problems: readonly Problem[] } {
+  const { run: _, seed: ownSeed, ...base } = pipeline.stages[name]!;
+  const overrides = (variant === undefined ? undefined : own(pipeline.variants[variant], name)) ?? {};
+  const pathOf = (path: Path): Path =>
+    variant !== undefined && Object.hasOwn(overrides, String(path[0]))
+      ? ['variants', variant, name, ...path]
+      : ['stages', name, ...path];
+  const written = { keys: { ...base, ...overrides }, pathOf };
+  const { sweep, problems } = readSweep(stage, written, ownSeed ?? pipeline.seeds[0]!, pipeline.place);
+  if (sweep) return { drafts: sweepPoints(written, sweep), problems };
+  const { sweep: _off, ...keys } = written.keys as Record<string, unknown>;
+  return { drafts: [{ keys, pathOf }], problems };
+}
+
+/** Whether what is to decide a sweep can be measured. */
+async function decisionProblems(
+  pipeline: Pipeline,
+  { stage, config, datasets }: StageVersion,
+  { point, pathOf }: Draft,
+  contents: Contents,
+): Promise<Problem[]> {
+  if (!point?.isTrial) return [];
+  const found = metricProblems(stage, point.sweep, config);
+  const data = datasets.find(({ key }) => key === 'data');
+  if (data && !(await contents.hasHeldOut(data.source, data.use, Number(config.holdOut ?? 0)))) {
+    found.push({ where: 'metric', message: 'no rows of `data` are held out', hint: 'hold some out with `holdOut`' });
+  }
+  return found.map(({ where = '', message, hint }) => problemAt(pipeline, pathOf(['sweep', where]), message, hint));
+}
+
 function readVersion(
   pipeline: Pipeline,
   name: string,
   variant: string | undefined,
   stage: Stage,
+  { keys: unscaled, pathOf, point }: Draft,
   options: StageOptions,
 ): { version: StageVersion; problems: Problem[] } {
-  const { run: _, seed: _seed, ...base } = pipeline.stages[name]!;
-  const overrides = (variant === undefined ? undefined : own(pipeline.variants[variant], name)) ?? {};
-  const unscaled = { ...base, ...overrides };
   const scaled = pipeline.scale === undefined ? {} : scaledKeys(stage, unscaled, pipeline.scale);
   const written = { ...unscaled, ...scaled };
-  const pathOf = (path: Path): Path =>
-    variant !== undefined && Object.hasOwn(overrides, String(path[0]))
-      ? ['variants', variant, name, ...path]
-      : ['stages', name, ...path];
   const { machine, config, problems } = resolveStage(stage, written, {
     where: (path) => pipeline.place.where(pathOf(path)),
     line: (path) => pipeline.place.line?.(pathOf(path)),
@@ -166,7 +157,8 @@ function readVersion(
   const all = [...problems];
   const datasets = datasetsOf(stage, { ...written, ...config });
   if (problems.length === 0) datasets.push(...furtherSources(pipeline, stage, config, pathOf, all));
-  const version = { name, variant, stage, machine, written, scaled: Object.keys(scaled), config, paths, datasets };
+  const keys = { machine, written, scaled: Object.keys(scaled), config, paths };
+  const version = { name, variant, stage, ...keys, datasets, ...(point ? { point } : {}) };
   const { references, problems: unresolved } = readReferences(version, pipeline, options);
   return { version: { ...version, references }, problems: [...all, ...unresolved] };
 }
@@ -289,11 +281,6 @@ function dependenciesOf(pipeline: Pipeline, versions: readonly StageVersion[]): 
     }
   }
   return dependencies;
-}
-
-function problemAt({ place }: Pipeline, path: Path, message: string, hint?: string): Problem {
-  const line = place.line?.(path);
-  return { where: place.where(path), message, ...(line === undefined ? {} : { line }), ...(hint ? { hint } : {}) };
 }
 
 /** A key that several variants share is told once. */

@@ -6,6 +6,12 @@ import { RequestError } from '../errors.ts';
 import { pipelineFileNames } from './file-names.ts';
 import { readJsonFile } from './json-file.ts';
 
+/** A value of a key that a sweep can try. */
+export const valueSchema = z.union([z.number(), z.boolean(), z.string().max(60)]);
+
+/** By key, the value of each key that a sweep tries. */
+export type Values = Readonly<Record<string, z.infer<typeof valueSchema>>>;
+
 const planSchema = z.object({
   pipeline: z.string(),
   /** What followed `mixtune` on the command line, so that the report can say how to make it again. */
@@ -24,13 +30,39 @@ const planSchema = z.object({
       inputs: z.array(z.string()).default([]),
     }),
   ),
+  sweeps: z
+    .array(
+      z.object({
+        id: z.string(),
+        stage: z.string(),
+        variant: z.string().optional(),
+        metric: z.string(),
+        better: z.enum(['higher', 'lower']),
+        edge: z.enum(['error', 'accept']),
+        /** Keys of the stage that differ in the trials, beside those whose values are tried. */
+        budget: z.record(z.string(), z.unknown()),
+        trials: z.array(
+          z.object({
+            id: z.string(),
+            seed: z.number(),
+            values: z.record(z.string(), valueSchema),
+            directory: z.string(),
+          }),
+        ),
+        /** The values that the stage runs with; absent while they are not decided. */
+        chosen: z.record(z.string(), valueSchema).optional(),
+        /** Why they cannot be decided. */
+        problem: z.string().optional(),
+      }),
+    )
+    .default([]),
 });
 
 /** What plan.json holds, the file by which the folder of a pipeline is known. */
 export type PlanFile = z.infer<typeof planSchema>;
 
 /** Writes plan.json into the folder of a pipeline, which is made where it is missing. */
-export async function writePlan(directory: string, plan: PlanFile): Promise<void> {
+export async function writePlan(directory: string, plan: z.input<typeof planSchema>): Promise<void> {
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(join(directory, pipelineFileNames.plan), `${JSON.stringify(plan, null, 2)}\n`);
 }

@@ -14,12 +14,13 @@ const ended = { step: z.int().nonnegative(), seconds: z.number().default(0) };
 const endingSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('done'), ...ended }),
   z.looseObject({ type: z.literal('stopped'), ...ended, reason: z.string().default('') }),
-  /** `refused`: the request was wrong, and nothing was done. */
+  /** `refused`: the request was wrong, and nothing was done; `diverged`: the same run would fail again. */
   z.looseObject({
     type: z.literal('failed'),
     ...ended,
     message: z.string().default(''),
     refused: z.boolean().optional(),
+    diverged: z.boolean().optional(),
   }),
 ]);
 

@@ -117,6 +117,7 @@ export async function update(optimizer: Optimizer, options: UpdateOptions, total
   if (!Number.isFinite(gradientNorm)) {
     throw new RunError(`the gradient norm of step ${step} is ${gradientNorm}`, {
       hint: 'lower lr, lengthen warmup or set clip; the last saved state is kept',
+      diverged: true,
     });
   }
   return { learningRate, gradientNorm };

@@ -99,6 +99,7 @@ export function assertFinite(
     };
     throw new RunError(`the response to row ${row + 1} has a ${names[broken[0]]} that is not finite`, {
       hint: 'the weights have diverged, or the reward model gives no numbers; lower lr, and go on from an earlier state',
+      diverged: true,
     });
   }
 }
@@ -175,5 +176,6 @@ export function assertKlBelow(kl: number, maxKl: number): void {
   if (kl <= maxKl) return;
   throw new RunError(`KL to the reference is ${kl.toFixed(1)} nats a response, above maxKl ${maxKl}`, {
     hint: 'lower lr or passes, raise klCoefficient or set klTarget; the last saved state is kept',
+    diverged: true,
   });
 }

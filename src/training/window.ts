@@ -32,6 +32,7 @@ export async function gradientOf<Row, Name extends string = never>(
   if (!Number.isFinite(loss)) {
     throw new RunError(`the loss of step ${gradients.step + 1} is ${loss}`, {
       hint: 'lower lr, lengthen warmup or set clip; the last saved state is kept',
+      diverged: true,
     });
   }
   return { ...(Object.fromEntries(elements) as Record<Name, number[]>), loss };

@@ -25,6 +25,8 @@ const keys = {
   nothingHeldOut: z.boolean().default(false).describe('evaluations give nothing'),
   sampleFails: z.boolean().default(false).describe('samples throw'),
   dieAt: z.int().optional().describe('step at which the process is killed'),
+  optimum: z.number().optional().describe('scale with the lowest held-out loss'),
+  divergeAbove: z.number().optional().describe('scale above which training diverges after its first step'),
   evalEvery: z.int().optional().describe('steps between evaluations'),
   sampleEvery: z.int().optional().describe('steps between samples').meta({ changesResult: false }),
   saveEvery: z.int().optional().describe('steps between saved states').meta({ changesResult: false }),
@@ -81,6 +83,7 @@ const count = {
       state.part = 0;
       state.step++;
       if (state.step === config.requestAt) throw new RequestError({ where: 'data', message: 'a row is wrong' });
+      if (config.scale > config.divergeAbove) throw new RunError('the loss is NaN', { diverged: true });
       if (state.step === config.failAt) throw new Error('the counter was told to fail');
       if (state.step === config.dieAt && !existsSync(join(run.directory, 'died.txt'))) {
         writeFileSync(join(run.directory, 'died.txt'), '');
@@ -99,6 +102,7 @@ const count = {
   async evaluate(config, { step, sum }) {
     if (config.nothingHeldOut) return {};
     if (step === config.evalFailAt) throw new Error('nothing can be measured');
+    if (config.optimum !== undefined) return { loss: step === 0 ? 100 : Math.abs(config.scale - config.optimum) };
     const value = config.losses?.[step / config.evalEvery - 1] ?? 1 / step;
     return { loss: value, calibrationError: value, accuracy: value, endRate: 1, sum };
   },

@@ -49,8 +49,7 @@ async function run(text: string, name: string, heard: (record: Step, wish: (reas
   const directory = join(folder, 'out');
   const options = { stages, directory, baseDirectory: folder, contents: contentsBelow(folder) };
   const plan = await makePlan(parsePipeline(`name: demo\nstages:\n${text}`, 'demo.yaml', []), options);
-  const { pipeline, nodes } = planDocument(plan);
-  await writePlan(directory, { pipeline, nodes });
+  await writePlan(directory, planDocument(plan));
   const stop: { reason: StopReason | undefined; isSaveWanted: boolean } = { reason: undefined, isSaveWanted: false };
   const running = new Set<Running>();
   const wish = (reason: StopReason) => {
@@ -66,7 +65,8 @@ async function run(text: string, name: string, heard: (record: Step, wish: (reas
   };
   const executor = executors.find((kind) => kind.name === name)!.open({ command: [], jobs: 2, threads: 1 });
   const statuses = await selectNodes(plan, {});
-  return execute(plan, { executor, listener, running, stop, statuses });
+  const again = () => expect.fail('no sweep waits for its trials');
+  return (await execute({ plan, statuses }, { executor, listener, running, stop, again })).outcomes;
 }
 
 const byStage = (all: readonly { id: string; status: string }[]) =>

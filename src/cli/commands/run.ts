@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { Option } from 'commander';
 import type { NodeOutcome } from '../../pipeline/executors/executor.ts';
-import type { Plan } from '../../pipeline/plan.ts';
+import { planDocument } from '../../pipeline/plan.ts';
 import { recipeNames } from '../../pipeline/recipes.ts';
 import { type PlanRun, runPlan } from '../../pipeline/run-plan.ts';
 import { selectNodes } from '../../pipeline/selection.ts';
@@ -12,7 +12,7 @@ import { duration } from '../duration.ts';
 import { jsonOption, scaleOption, setOption, wholeNumber } from '../options.ts';
 import { print, tell } from '../output.ts';
 import { effortOf } from '../plan-effort.ts';
-import { planJson, planOf, planTable } from '../plan-view.ts';
+import { decisionText, planJson, planOf, planTable } from '../plan-view.ts';
 import { openProgress, type Progress } from '../progress.ts';
 import { table } from '../table.ts';
 
@@ -55,7 +55,7 @@ function executorOption([first, ...others]: Program['executors']): Option {
 
 async function run(name: string, flags: RunFlags, program: Program): Promise<number> {
   const { stages, executors, argv } = program;
-  const { plan, withoutCompiler } = await planOf(name, flags, stages);
+  const { plan, again, withoutCompiler } = await planOf(name, flags, stages);
   const statuses = await selectNodes(plan, flags);
   if (flags.dryRun) {
     const effort = await effortOf(plan);
@@ -75,23 +75,37 @@ async function run(name: string, flags: RunFlags, program: Program): Promise<num
     threads: Math.max(1, Math.floor(availableParallelism() / flags.jobs)),
     command: [...process.execArgv, process.argv[1]!],
   });
-  const done = await runPlan(plan, {
-    statuses,
-    executor,
-    arguments: argv,
-    stopping: (reason) => progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
-    saving: (signal) => progress.say(`${signal}: each running stage finishes its step, saves and continues`),
-    warn: (message) => progress.say(`warning: ${message}`),
-    listener: {
-      keptAside: ({ job }, folder) =>
-        progress.say(`${job.id}: the result of other settings is kept in ${relative('', folder)}`),
-      started: ({ job }) => progress.started(job.id),
-      record: ({ job }, record) => progress.record(job.id, record),
-      warned: ({ job }, message) => progress.say(`${job.id}: warning: ${message}`),
-      ended: ({ job }, outcome) => progress.ended(job.id, outcomeLine(outcome)),
+  const told = new Set(plan.sweeps.filter(({ decision }) => decision.status !== 'open').map(({ id }) => id));
+  const done = await runPlan(
+    { plan, statuses },
+    {
+      async again({ statuses: known }) {
+        const plan = await again();
+        for (const { id, decision } of plan.sweeps) {
+          if (decision.status !== 'chosen' || told.has(id)) continue;
+          told.add(id);
+          progress.say(`${id}: ${decisionText(decision)}`);
+        }
+        return { plan, statuses: await selectNodes(plan, flags, known) };
+      },
+      executor,
+      arguments: argv,
+      stopping: (reason) =>
+        progress.say(`${reason}: each running stage finishes its step and saves; again: end at once`),
+      saving: (signal) => progress.say(`${signal}: each running stage finishes its step, saves and continues`),
+      warn: (message) => progress.say(`warning: ${message}`),
+      listener: {
+        keptAside: ({ job }, folder) =>
+          progress.say(`${job.id}: the result of other settings is kept in ${relative('', folder)}`),
+        started: ({ job }) => progress.started(job.id),
+        record: ({ job }, record) => progress.record(job.id, record),
+        warned: ({ job }, message) => progress.say(`${job.id}: warning: ${message}`),
+        ended: ({ job }, outcome) => progress.ended(job.id, outcomeLine(outcome)),
+      },
     },
-  }).finally(() => progress.close());
-  if (flags.json) print({ pipeline: plan.pipeline, directory: plan.directory, ...summaryOf(done, plan) }, true);
+  ).finally(() => progress.close());
+  for (const outcome of done.outcomes) if (isSweep(outcome, done)) progress.say(outcomeLine(outcome));
+  if (flags.json) print({ pipeline: plan.pipeline, directory: plan.directory, ...summaryOf(done) }, true);
   else print(closing(done), false);
   if (done.status !== 0) tellHowToGoOn(progress, done, argv);
   return done.status;
@@ -112,8 +126,20 @@ function outcomeLine({ id, status, seconds, step, loss, error }: NodeOutcome): s
   return error ? `${line}\n${error.replace(/^/gm, '  | ')}` : line;
 }
 
-function closing({ outcomes, seconds, report }: PlanRun): string {
-  const rows = outcomes.map(({ id, status, seconds: time, step, loss, reason }) => [
+/** A sweep that came to no decision ends like a node. */
+const isSweep = ({ id }: NodeOutcome, { plan }: PlanRun) => plan.sweeps.some((sweep) => sweep.id === id);
+
+/** All trials of a sweep are one row. */
+function closing({ plan, outcomes, seconds, report }: PlanRun): string {
+  const trials = new Set(plan.sweeps.flatMap((sweep) => sweep.trials.map(({ job }) => job.id)));
+  const sweeps = plan.sweeps.flatMap(({ id, decision, ...sweep }) => {
+    if (decision.status === 'failed') return [];
+    const own = outcomes.filter((outcome) => sweep.trials.some(({ job }) => job.id === outcome.id));
+    const time = own.reduce((sum, { seconds = 0 }) => sum + seconds, 0);
+    return [[id, decisionText(decision) ?? 'not decided', time > 0 ? duration(time) : '', '', '']];
+  });
+  const shown = outcomes.filter(({ id, status }) => status === 'failed' || !trials.has(id));
+  const rows = shown.map(({ id, status, seconds: time, step, loss, reason }) => [
     id,
     `${outcomeText[status] ?? status}${reason ? `: ${reason}` : ''}`,
     time === undefined ? '' : duration(time),
@@ -121,16 +147,17 @@ function closing({ outcomes, seconds, report }: PlanRun): string {
     loss === undefined ? '' : loss.toPrecision(4),
   ]);
   const head = ['node', 'status', 'time', 'steps', 'last loss'];
-  return `${table(head, rows)}\n${duration(seconds)} in all. ${report ? `Report: ${relative('', report)}` : 'The report could not be written'}`;
+  return `${table(head, [...sweeps, ...rows])}\n${duration(seconds)} in all. ${report ? `Report: ${relative('', report)}` : 'The report could not be written'}`;
 }
 
-function summaryOf({ outcomes, seconds, report, stopped }: PlanRun, plan: Plan): Record<string, unknown> {
-  const nodes = plan.nodes.map(({ job: { id, key, directory } }) => ({
+function summaryOf({ plan, outcomes, seconds, report, stopped }: PlanRun): Record<string, unknown> {
+  const { nodes, sweeps } = planDocument(plan);
+  const ended = nodes.map(({ id, key, directory }) => ({
     ...outcomes.find((outcome) => outcome.id === id),
     key,
-    directory,
+    directory: join(plan.directory, directory),
   }));
-  return { report, seconds, ...(stopped ? { stopped } : {}), nodes };
+  return { report, seconds, ...(stopped ? { stopped } : {}), nodes: ended, ...(sweeps.length > 0 ? { sweeps } : {}) };
 }
 
 function tellHowToGoOn(progress: Progress, { status, outcomes }: PlanRun, argv: readonly string[]): void {

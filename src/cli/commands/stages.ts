@@ -70,7 +70,7 @@ async function runStage(
   const directory = resolve(out);
   const contents = contentsBelow(baseDirectory);
   const node = await makeSingleNode(stage, values, { stages, directory, baseDirectory, contents, seed });
-  const problems = await outputProblems({ pipeline: stage.name, directory, nodes: [node] });
+  const problems = await outputProblems({ directory, nodes: [node] });
   if (problems.length > 0) throw new RequestError(problems, `mixtune ${stage.name}`);
   const status = await standingOf(node.job);
   if (status === 'finished') {

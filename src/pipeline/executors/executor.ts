@@ -58,9 +58,9 @@ export interface NodeOutcome {
   id: string;
   /**
    * `done`: finished just now; `finished`: it was there before; `unselected`: not asked for; `skipped`: not begun,
-   * because of a stop or of what it reads.
+   * because of a stop or of what it reads; `diverged`: a trial of a sweep that failed in a way that decides against it.
    */
-  status: Extract<RunStatus, 'finished' | 'failed' | 'stopped'> | 'done' | 'unselected' | 'skipped';
+  status: Extract<RunStatus, 'finished' | 'failed' | 'stopped'> | 'done' | 'unselected' | 'skipped' | 'diverged';
   /** What a command that runs this node alone would exit with. */
   exitCode?: number;
   seconds?: number;
@@ -69,6 +69,8 @@ export interface NodeOutcome {
   heldOut?: HeldOut;
   /** Why it failed. */
   error?: string;
-  /** Why it was skipped. */
+  /** Why it failed in a way in which it would fail again. */
+  divergence?: string;
+  /** Why it was skipped, or what made it diverge. */
   reason?: string;
 }

@@ -44,7 +44,12 @@ export async function followNode(
   const outcome = { id, status: ending.type, exitCode: exitCodeOf(ending), seconds, step, loss: last.loss };
   const heldOut = heldOutOf(records);
   const error = [departure.message, await lastWords(directory, shownLines, logStart)].join('\n');
-  return { ...outcome, ...(heldOut ? { heldOut } : {}), ...(ending.type === 'failed' ? { error } : {}) };
+  return {
+    ...outcome,
+    ...(heldOut ? { heldOut } : {}),
+    ...(ending.type === 'failed' ? { error } : {}),
+    ...(ending.type === 'failed' && ending.diverged ? { divergence: ending.message } : {}),
+  };
 }
 
 function endOf(
