@@ -2,7 +2,7 @@ import type { Problem } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { checkpointTensors } from '../model/parameters.ts';
 import { isFloatDtype } from './dtype.ts';
-import type { TensorStore } from './safetensors-reader.ts';
+import type { TensorStore } from './tensor-store.ts';
 
 /** Problems of many layers are one line each; more lines than this say nothing more. */
 const mostLines = 8;

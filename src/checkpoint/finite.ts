@@ -1,5 +1,5 @@
 import { RequestError } from '../errors.ts';
-import type { TensorStore } from './safetensors-reader.ts';
+import type { TensorStore } from './tensor-store.ts';
 
 /**
  * A tensor as float32, in `into` where it is given; from element `from` on where that is given too.

@@ -27,9 +27,9 @@ const layouts: readonly Layout[] = [
     hint: ggufHint,
   },
   {
-    shows: /^pytorch_model.*\.bin(\.index\.json)?$/,
-    says: (name) => `holds pickled weights (${name}), which are not read`,
-    hint: () => pickleHint('pytorch_model*.bin'),
+    shows: /^pytorch_model-\d+-of-\d+\.bin$/,
+    says: (name) => `holds ${name} without pytorch_model.bin.index.json, which says what is in which file`,
+    hint: () => 'download or copy the index too',
   },
   {
     shows: /^consolidated.*\.(pth|safetensors)$|^params\.json$/,
@@ -92,7 +92,7 @@ const otherModels: readonly Layout[] = [
 export function foreignDirectory(directory: string): Problem {
   const names = entries(directory);
   const hasConfig = names.includes('config.json');
-  const weights = names.filter((name) => name.endsWith('.safetensors'));
+  const weights = names.filter((name) => name.endsWith('.safetensors') || name === 'pytorch_model.bin');
   const found = (kinds: readonly Layout[]): Problem | undefined => {
     for (const { shows, says, hint } of kinds) {
       const name = names.find((candidate) => shows.test(candidate));
@@ -138,7 +138,7 @@ export function adapterProblem(directory: string, names: readonly string[] = ent
   if (!names.includes('adapter_config.json')) return undefined;
   const merge =
     "merge it: python -c \"from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('.').merge_and_unload().save_pretrained('merged')\" in that folder, and give merged (with the tokenizer's files)";
-  if (!names.some((name) => name.startsWith('model') && name.endsWith('.safetensors'))) {
+  if (!names.some((name) => /^(model.*\.safetensors|pytorch_model.*\.bin)$/.test(name))) {
     return { message: 'holds an adapter of PEFT (adapter_config.json), not a whole model', hint: merge };
   }
   return {
@@ -167,7 +167,7 @@ function misnamedWeights(weights: readonly string[]): Problem | undefined {
 function noWeights(directory: string): Problem {
   const near = modelsNear(directory).filter((path) => path !== directory);
   const hint = near.length > 0 ? nearHint(near) : 'give the folder that holds config.json and the weights';
-  return { message: 'has neither model.safetensors nor model.safetensors.index.json', hint };
+  return { message: 'has no weights: neither model.safetensors (or its index) nor pytorch_model.bin', hint };
 }
 
 /** How many folders are looked into for a model, at most. */
@@ -211,9 +211,10 @@ function nearHint(near: readonly string[]): string {
 /** What is wrong with a path that was given as a model and is no folder. */
 export function foreignPath(path: string, absolute: string): Problem {
   if (!existsSync(absolute)) return missingPath(path);
-  const format = foreignFormat(headOf(absolute), absolute);
+  const isTorchFile = /^pytorch_model.*\.bin$/.test(basename(absolute));
+  const format = isTorchFile ? undefined : foreignFormat(headOf(absolute), absolute);
   if (format) return { message: `${path} is ${format.name}, not a model directory`, hint: format.hint };
-  if (extname(absolute) === '.safetensors' || basename(absolute) === 'config.json') {
+  if (isTorchFile || extname(absolute) === '.safetensors' || basename(absolute) === 'config.json') {
     const hint = `give its folder, ${dirname(path)}, which must hold config.json and the tokenizer's files too`;
     return { message: `${path} is a file of a model, not a model directory`, hint };
   }

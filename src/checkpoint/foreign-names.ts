@@ -72,7 +72,7 @@ export function foreignNames(names: readonly string[]): Problem | undefined {
   return {
     where: bare,
     message: `names lack \`model.\`${head}, as AutoModel saves a decoder`,
-    hint: `save it from AutoModelForCausalLM; or ${renaming(`k if k in ('lm_head.weight', 'score.weight') else 'model.' + k`)}${tied}`,
+    hint: `${renaming(`k if k in ('lm_head.weight', 'score.weight') else 'model.' + k`)}${tied}`,
   };
 }
 

@@ -1,9 +1,10 @@
 import type { ModelConfig } from '../model/config.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { readModelDirectory } from './model-directory.ts';
-import { elementCount } from './safetensors-header.ts';
-import { openSafetensors, type TensorStore } from './safetensors-reader.ts';
+import { openSafetensors } from './safetensors-reader.ts';
 import { openWeights } from './sharded.ts';
+import { elementCount, type TensorStore } from './tensor-store.ts';
+import { openTorchFile } from './torch/torch-file.ts';
 
 export interface TensorSummary {
   name: string;
@@ -11,7 +12,7 @@ export interface TensorSummary {
   shape: readonly number[];
 }
 
-/** What a safetensors file holds. */
+/** What a file of weights holds. */
 export interface FileInspection {
   parameters: number;
   metadata: Record<string, string>;
@@ -30,7 +31,7 @@ export interface ModelInspection extends FileInspection {
 }
 
 export async function inspectFile(path: string): Promise<FileInspection> {
-  const store = await openSafetensors(path);
+  const store = await (/\.(bin|pt|pth)$/.test(path) ? openTorchFile(path) : openSafetensors(path));
   const parameters = [...store.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return { parameters, ...contentOf(store) };
 }

@@ -20,10 +20,9 @@ import {
 } from './hf-config.ts';
 import { copyCode } from './model-code.ts';
 import { agreedPlacement } from './placement.ts';
-import { elementCount } from './safetensors-header.ts';
-import type { TensorStore } from './safetensors-reader.ts';
 import { openWeights, writeWeights } from './sharded.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
+import { elementCount, type TensorStore } from './tensor-store.ts';
 
 /** A Hugging Face model directory whose config and tensors have been checked against each other. */
 export interface ModelDirectory {

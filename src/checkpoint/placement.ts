@@ -6,7 +6,7 @@ import { placements } from '../model/placements/index.ts';
 import type { Placement, Wiring } from '../model/placements/placement.ts';
 import { SettingProblem } from '../model/setting-problem.ts';
 import { foreignNames } from './foreign-names.ts';
-import type { TensorStore } from './safetensors-reader.ts';
+import type { TensorStore } from './tensor-store.ts';
 
 /** An architecture whose norm placement is not known yet. */
 export type Unplaced = Omit<ModelConfig, 'norm'>;

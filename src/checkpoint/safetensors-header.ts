@@ -1,6 +1,7 @@
 import type { Problem } from '../errors.ts';
 import { type Dtype, dtypeBytes, isDtype } from './dtype.ts';
 import { isJsonObject, jsonStrings, parseStrictJson } from './strict-json.ts';
+import { elementCount, type StoredTensor } from './tensor-store.ts';
 
 /**
  * Longest header that is read, in bytes: room for 150,000 tensors, so that a hostile one costs seconds at most. Hugging
@@ -12,10 +13,7 @@ export const maxHeaderBytes = 20_000_000;
 const mostProblems = 20;
 
 /** A tensor as a safetensors header describes it; `begin` and `end` count bytes from the start of the data. */
-export interface TensorInfo {
-  name: string;
-  dtype: Dtype;
-  shape: readonly number[];
+export interface TensorInfo extends StoredTensor {
   begin: number;
   end: number;
 }
@@ -24,10 +22,6 @@ export interface SafetensorsHeader {
   /** In the order of the data. */
   tensors: Map<string, TensorInfo>;
   metadata: Map<string, string>;
-}
-
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 /**

@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 import { RunError } from '../errors.ts';
 import { requireFreeSpace, writeFileAtomically } from './atomic.ts';
 import { type Dtype, dtypeBytes, encodeFloats, type FloatDtype, isFloatDtype } from './dtype.ts';
-import { buildHeader, elementCount } from './safetensors-header.ts';
+import { buildHeader } from './safetensors-header.ts';
+import { elementCount } from './tensor-store.ts';
 
 /** Elements converted and handed to the operating system at once. */
 const elementsAtOnce = 1 << 22;

@@ -5,32 +5,53 @@ import { readTextFile } from '../files.ts';
 import { requireFreeSpace, writeFileAtomically } from './atomic.ts';
 import { dtypeBytes } from './dtype.ts';
 import { foreignDirectory } from './foreign-directory.ts';
-import { elementCount, maxHeaderBytes, type TensorInfo } from './safetensors-header.ts';
-import { openSafetensors, type TensorStore } from './safetensors-reader.ts';
+import { maxHeaderBytes } from './safetensors-header.ts';
+import { openSafetensors } from './safetensors-reader.ts';
 import { type TensorSpec, writeSafetensors } from './safetensors-writer.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
+import { elementCount, type StoredTensor, type TensorStore } from './tensor-store.ts';
+import { openTorchFile } from './torch/torch-file.ts';
 
-const singleFile = 'model.safetensors';
-const indexFile = 'model.safetensors.index.json';
+/** How transformers stores weights: in one file, or in several with an index that says what is in which. */
+interface Form {
+  single: string;
+  index: string;
+  extension: string;
+  open(path: string): Promise<TensorStore>;
+}
+
+const safetensors: Form = {
+  single: 'model.safetensors',
+  index: 'model.safetensors.index.json',
+  extension: '.safetensors',
+  open: openSafetensors,
+};
+const torchFiles: Form = {
+  single: 'pytorch_model.bin',
+  index: 'pytorch_model.bin.index.json',
+  extension: '.bin',
+  open: openTorchFile,
+};
 
 /** Largest file of a sharded model in bytes, as in Hugging Face's writers. */
 export const shardBytes = 5_000_000_000;
 
 /**
- * The weights of a model directory: `model.safetensors`, or the shards of `model.safetensors.index.json`.
+ * The weights of a model directory: `model.safetensors`, the shards of `model.safetensors.index.json`, or the same of
+ * torch.save.
  * @throws RequestError listing missing and disagreeing shards
  */
 export async function openWeights(directory: string): Promise<TensorStore> {
-  const single = join(directory, singleFile);
-  const index = join(directory, indexFile);
-  const [hasSingle, hasIndex] = await Promise.all([isThere(single), isThere(index)]);
-  if (hasSingle) return openSafetensors(single);
-  if (hasIndex) return openShards(directory, index);
+  for (const form of [safetensors, torchFiles]) {
+    const [single, index] = [join(directory, form.single), join(directory, form.index)];
+    if (await isThere(single)) return form.open(single);
+    if (await isThere(index)) return openShards(directory, index, form);
+  }
   throw new RequestError(foreignDirectory(directory), directory);
 }
 
-async function openShards(directory: string, index: string): Promise<TensorStore> {
-  const shardOf = await readIndex(index);
+async function openShards(directory: string, index: string, form: Form): Promise<TensorStore> {
+  const shardOf = await readIndex(index, form);
   const files = [...new Set(shardOf.values())];
   const missing: string[] = [];
   for (const file of files) if (!(await isThere(join(directory, file)))) missing.push(file);
@@ -42,7 +63,7 @@ async function openShards(directory: string, index: string): Promise<TensorStore
   const shards = new Map<string, TensorStore>();
   for (const file of files) {
     try {
-      shards.set(file, await openSafetensors(join(directory, file)));
+      shards.set(file, await form.open(join(directory, file)));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       problems.push(
@@ -62,7 +83,7 @@ async function openShards(directory: string, index: string): Promise<TensorStore
     }
   }
   if (problems.length > 0) throw new RequestError(problems, index);
-  const tensors = new Map<string, TensorInfo>();
+  const tensors = new Map<string, StoredTensor>();
   for (const [name, file] of shardOf) tensors.set(name, shards.get(file)!.tensors.get(name)!);
   const shard = (name: string): TensorStore => {
     const file = shardOf.get(name);
@@ -79,7 +100,7 @@ async function openShards(directory: string, index: string): Promise<TensorStore
 }
 
 /** Tensor name → file name, from an index whose file names stay inside its directory. */
-async function readIndex(path: string): Promise<Map<string, string>> {
+async function readIndex(path: string, { extension }: Form): Promise<Map<string, string>> {
   const text = (await readTextFile(path, { limit: maxHeaderBytes })) ?? '';
   let json: unknown;
   try {
@@ -90,8 +111,8 @@ async function readIndex(path: string): Promise<Map<string, string>> {
   const map = isJsonObject(json) ? json.weight_map : undefined;
   if (!isJsonObject(map)) throw new RequestError('has no `weight_map` object', path);
   for (const [name, file] of Object.entries(map)) {
-    if (typeof file === 'string' && basename(file) === file && file.endsWith('.safetensors')) continue;
-    const message = `${JSON.stringify(file)} is not the name of a .safetensors file beside the index`;
+    if (typeof file === 'string' && basename(file) === file && file.endsWith(extension)) continue;
+    const message = `${JSON.stringify(file)} is not the name of a ${extension} file beside the index`;
     throw new RequestError({ where: name, message }, path);
   }
   return new Map(Object.entries(map as Record<string, string>));
@@ -109,7 +130,7 @@ export async function writeWeights(
   limit: number = shardBytes,
 ): Promise<void> {
   const shards = splitIntoShards(tensors, limit);
-  if (shards.length === 1) return writeSafetensors(join(directory, singleFile), tensors, read, metadata);
+  if (shards.length === 1) return writeSafetensors(join(directory, safetensors.single), tensors, read, metadata);
   const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
   await requireFreeSpace(directory, total, 'the model');
   const weightMap: [string, string][] = [];
@@ -119,7 +140,7 @@ export async function writeWeights(
     weightMap.push(...shard.map(({ name }): [string, string] => [name, file]));
   }
   const index = { metadata: { total_size: total }, weight_map: Object.fromEntries(weightMap) };
-  await writeFileAtomically(join(directory, indexFile), `${JSON.stringify(index, null, 2)}\n`);
+  await writeFileAtomically(join(directory, safetensors.index), `${JSON.stringify(index, null, 2)}\n`);
 }
 
 /** Consecutive tensors together, each shard at most `limit` bytes unless one tensor alone is larger. */

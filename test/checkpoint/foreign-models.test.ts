@@ -27,8 +27,8 @@ describe('a folder that holds something else', () => {
   test.each<[string[], RegExp]>([
     [['adapter_config.json', 'adapter_model.safetensors'], /an adapter of PEFT .*not a whole model → merge it: python/],
     [['smollm2.Q4_1.gguf'], /a GGUF model \(smollm2\.Q4_1\.gguf\).* → .*f = 'smollm2\.Q4_1\.gguf'/],
-    [['pytorch_model.bin'], /pickled weights \(pytorch_model\.bin\).*torch\.load\(f.*weights_only=True\)/],
-    [['model.pt'], /pickled weights \(model\.pt\)/],
+    [['pytorch_model.bin'], /holds weights but no config\.json/],
+    [['model.pt'], /pickled weights \(model\.pt\).*torch\.load\(f.*weights_only=True\)/],
     [['params.json', 'consolidated.00.pth'], /makers' own code .* → .*convert_llama_weights_to_hf/],
     [['consolidated.safetensors', 'params.json'], /makers' own code/],
     [['model.onnx'], /an ONNX model/],
@@ -58,13 +58,13 @@ describe('a folder that holds something else', () => {
   });
 
   test.each<[string[], RegExp]>([
-    [['pytorch_model-00001-of-00002.bin'], /pickled weights/],
+    [['pytorch_model-00001-of-00002.bin'], /without pytorch_model\.bin\.index\.json/],
     [['model.fp16.safetensors'], /has no model\.safetensors, but model\.fp16\.safetensors/],
     [['model-00001-of-00002.safetensors'], /without model\.safetensors\.index\.json/],
     [['model.gguf'], /a GGUF model/],
     [['model.safetensors.incomplete'], /unfinished download/],
     [['rust_model.ot'], /a model in another form/],
-    [['checkpoint-20/config.json'], /has neither model\.safetensors nor .*\n.*give .*checkpoint-20, which does/],
+    [['checkpoint-20/config.json'], /has no weights: .*\n.*give .*checkpoint-20, which does/],
   ])('beside a config.json: %j', async (files, says) => {
     const folder = await folderOf(...files);
     await writeConfig(folder, pre, {});
@@ -106,19 +106,20 @@ describe('a path that is no folder', () => {
     });
   });
 
-  const files: Record<string, [content: Buffer, says: RegExp]> = {
+  const files: Record<string, [content: Buffer, says: RegExp, inspected?: RegExp]> = {
     'm.gguf': [Buffer.from('GGUF\x03\0\0\0\x10\x01\0\0\0\0\0\0'), /a GGUF file, of llama\.cpp/],
-    'm.bin': [Buffer.from('PK\x03\x04archive/data.pkl'), /a zip archive, as PyTorch/],
+    'm.bin': [Buffer.from('PK\x03\x04archive/data.pkl'), /a zip archive, as PyTorch/, /no end of a zip archive/],
+    'pytorch_model.bin': [Buffer.from('PK\x03\x04archive/data.pkl'), /a file of a model/, /no end of a zip archive/],
     'm.pt': [Buffer.from('\x80\x02}q\x00(X\x01'.padEnd(40), 'latin1'), /a Python pickle/],
     'm.h5': [Buffer.from('\x89HDF\r\n\x1a\n'.padEnd(40), 'latin1'), /an HDF5 file/],
     'model.safetensors': [Buffer.from('version https://git-lfs.github.com/spec/v1\n'), /a Git LFS pointer/],
     'page.safetensors': [Buffer.from('<!DOCTYPE html><html>'), /a web page/],
   };
-  test.each(Object.entries(files))('%s is told by its first bytes', async (name, [content, says]) => {
+  test.each(Object.entries(files))('%s is told by its first bytes', async (name, [content, says, inspected = says]) => {
     const path = join(await temporaryFolder(), name);
     await writeFile(path, content);
     expect(userDirectory(path, 'model', '/').problem!.message).toMatch(says);
-    await expect(inspectFile(path)).rejects.toThrow(says);
+    await expect(inspectFile(path)).rejects.toThrow(inspected);
   });
 
   test('a file of a model, not its folder', async () => {

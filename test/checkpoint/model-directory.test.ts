@@ -150,15 +150,13 @@ describe('weights that are not finite', () => {
 });
 
 describe('files', () => {
-  test('a folder without config.json, without weights, or with a pickle only', async () => {
+  test('a folder without config.json, without weights, or with an empty file of them', async () => {
     const folder = await temporaryFolder();
     await expect(readModelDirectory(folder)).rejects.toThrow(/is empty/);
     await writeConfig(folder, pre, {});
-    await expect(readModelDirectory(folder)).rejects.toThrow(
-      /neither model\.safetensors nor model\.safetensors\.index\.json/,
-    );
+    await expect(readModelDirectory(folder)).rejects.toThrow(/has no weights: neither model\.safetensors/);
     await writeFile(join(folder, 'pytorch_model.bin'), '');
-    await expect(readModelDirectory(folder)).rejects.toThrow(/holds pickled weights \(pytorch_model\.bin\)/);
+    await expect(readModelDirectory(folder)).rejects.toThrow(/pytorch_model\.bin.*\n\n.*no file of torch\.save/);
   });
 
   test.each<[string, RegExp]>([

@@ -32,23 +32,39 @@ async function expectSameModel(directory: string, config: ModelConfig): Promise<
   }
 }
 
-const pickles = {
+const index = `import json; json.dump({'metadata': {}, 'weight_map': {n: f for f in files for n in files[f]}}, open('pytorch_model.bin.index.json', 'w'))`;
+const saved = {
   'in one file': `torch.save(w, 'pytorch_model.bin')`,
-  'in two files': `k = sorted(w); [torch.save({n: w[n] for n in k[i::2]}, f'pytorch_model-0000{i + 1}-of-00002.bin') for i in (0, 1)]`,
+  'by the newest protocol': `torch.save(w, 'pytorch_model.bin', pickle_protocol=5)`,
+  'as parameters of a module': `torch.save({n: torch.nn.Parameter(v) for n, v in w.items()}, 'pytorch_model.bin')`,
+  'as parts of one tensor': `all = torch.cat([v.flatten() for v in w.values()]); at = [0]; torch.save({n: all[at[0]:(at.append(at.pop() + v.numel()) or at[0])].view(v.shape) for n, v in w.items()}, 'pytorch_model.bin')`,
+  'in two files': `k = sorted(w); files = {f'pytorch_model-0000{i + 1}-of-00002.bin': k[i::2] for i in (0, 1)}; [torch.save({n: w[n] for n in files[f]}, f) for f in files]; ${index}`,
   'transposed and shared': `t = {n: v.t().contiguous().t() if v.dim() == 2 else v for n, v in w.items()}; t['lm_head.weight'] = t['model.embed_tokens.weight']; torch.save(t, 'pytorch_model.bin')`,
 };
+const old = `torch.save(w, 'pytorch_model.bin', _use_new_zipfile_serialization=False)`;
 
-test.each(Object.entries(pickles))('the hint for pickled weights keeps a Mix-LN model: %s', (name, save) =>
+/** A Mix-LN model whose weights PyTorch has saved by this statement; `w` is its state dict. */
+async function savedByTorch(folder: string, config: ModelConfig, save: string): Promise<void> {
+  await writeModelDirectory(folder, { config, dtype: 'f32', read: randomWeights(config) });
+  const code = `import torch; from safetensors.torch import load_file; w = load_file('model.safetensors'); ${save}`;
+  await run(interpreter, ['-c', code], { cwd: folder });
+  await rm(join(folder, 'model.safetensors'));
+}
+
+test.each(Object.entries(saved))('weights of torch.save are read as they are: %s', (name, save) =>
   inTemporaryFolder(async (folder) => {
     const config = name.includes('shared') ? { ...mix, tieWordEmbeddings: true } : mix;
-    await writeModelDirectory(folder, { config, dtype: 'f32', read: randomWeights(config) });
-    const code = `import torch; from safetensors.torch import load_file; w = load_file('model.safetensors'); ${save}`;
-    await run(interpreter, ['-c', code], { cwd: folder });
-    await rm(join(folder, 'model.safetensors'));
-    await followHint(folder);
+    await savedByTorch(folder, config, save);
     await expectSameModel(folder, config);
   }),
 );
+
+test('the hint for weights of an old torch.save keeps a Mix-LN model', () =>
+  inTemporaryFolder(async (folder) => {
+    await savedByTorch(folder, mix, old);
+    await followHint(folder);
+    await expectSameModel(folder, mix);
+  }));
 
 test.each<[string, (name: string) => string]>([
   ['torch.compile', (name) => `_orig_mod.${name}`],
