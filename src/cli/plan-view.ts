@@ -31,8 +31,7 @@ export async function planOf(
 export function planTable(plan: Plan, statuses: ReadonlyMap<string, SelectedStatus>, effort?: Effort): string {
   const rowOf = ({ job, inputs, awaits }: PlanNode) => {
     const status = statuses.get(job.id);
-    const text =
-      status === 'undecided' ? `to run once ${awaits.join(' and ')} is decided` : status && statusText[status];
+    const text = status === 'undecided' ? `waits for ${fewOr(awaits, 1, 'sweeps')}` : status && statusText[status];
     return rowWith([job.id, job.run, text ?? 'not selected'], inputs, [job.id], effort);
   };
   const rows = plan.nodes.filter(({ trial }) => !trial).map(rowOf);
@@ -55,8 +54,12 @@ function rowWith(
   const sumOf = (key: 'tokens' | 'seconds') => works.reduce((sum, work) => sum + work[key], 0);
   const [tokens, seconds] = [sumOf('tokens'), sumOf('seconds')];
   const estimate = tokens && seconds ? [rounded(tokens), `about ${roughly(seconds)}`] : ['', ''];
-  return [...cells, ...(effort ? estimate : []), inputs.join(', ')];
+  return [...cells, ...(effort ? estimate : []), fewOr(inputs, 2, 'results')];
 }
+
+/** Names as they are, or, of more than a line of the table holds, how many. */
+const fewOr = (names: readonly string[], most: number, what: string): string =>
+  names.length <= most ? names.join(', ') : `${names.length} ${what}`;
 
 const rounded = (count: number): string =>
   count.toLocaleString('en', { notation: 'compact', maximumSignificantDigits: 3 });

@@ -112,8 +112,8 @@ describe('a sweep', () => {
     expect(summary.nodes.every(({ key }) => key === undefined)).toBe(true);
     const inWords = await counter(folder, 'run', 'demo.yaml', '--dry-run');
     expect(inWords.stdout).toMatch(/train\/a\/sweep +8 × count +8 to run/);
-    expect(inWords.stdout).toMatch(/train\/b\/seed-2 +count +to run once train\/b\/sweep is decided/);
-    expect(inWords.stdout).toMatch(/after\/b\/seed-2 +count +to run once train\/b\/sweep is decided +train\/b\/seed-2/);
+    expect(inWords.stdout).toMatch(/train\/b\/seed-2 +count +waits for train\/b\/sweep/);
+    expect(inWords.stdout).toMatch(/after\/b\/seed-2 +count +waits for train\/b\/sweep +train\/b\/seed-2/);
     expect(existsSync(out)).toBe(false);
     await run(swept, '--only', 'train');
     const later = await counter(folder, 'run', 'demo.yaml', '--dry-run');
