@@ -81,7 +81,7 @@ export function gradientSections(nodes: readonly RecordedNode[], variants: reado
 function gradientChart(variant: string, curves: readonly Curve[]): Markup {
   return lineChart({
     title: `Gradient norm, ${variant}`,
-    note: 'dashed: first step, thin: between, dots: last',
+    note: `from light to dark: ${curves.map(({ detail }) => detail).join(', ')}`,
     description: `Norm of the gradient of each layer of ${variant}, ${curves.map(({ detail }) => detail).join(', ')}.`,
     xLabel: 'layer',
     curves,
@@ -89,7 +89,7 @@ function gradientChart(variant: string, curves: readonly Curve[]): Markup {
   });
 }
 
-/** One curve for each step, the first dashed, the last with dots. */
+/** One curve for each step, the later the darker, the last with dots. */
 function gradientCurves(nodes: readonly RecordedNode[], base: Pick<Curve, 'name' | 'colour'>): Curve[] {
   const recorded = nodes
     .flatMap(({ steps }) => steps)
@@ -101,8 +101,8 @@ function gradientCurves(nodes: readonly RecordedNode[], base: Pick<Curve, 'name'
   return drawn.map((step, i): Curve => {
     const own = recorded.filter((record) => record.step === step).map(({ norms }) => norms);
     const points = own[0]!.map((_, depth): Point => [depth, spread(own.map((norms) => norms[depth]!)).mean]);
-    const mark = i === drawn.length - 1 ? 'dots' : i === 0 ? 'dashed' : 'faint';
-    return { ...base, detail: `step ${step}`, mark, points };
+    const mark = i === drawn.length - 1 ? 'dots' : 'line';
+    return { ...base, detail: `step ${step}`, mark, opacity: 0.25 + (0.75 * (i + 1)) / drawn.length, points };
   });
 }
 

@@ -1,9 +1,21 @@
+/** A drawing that is also a file of its own. */
+export interface Drawing {
+  /** Of the file, without its ending. */
+  name: string;
+  svg: string;
+  /** The values that it shows. */
+  csv: string;
+}
+
 /** Text that is HTML already; everything else is escaped where it is put into a template. */
 export class Markup {
   readonly text: string;
+  /** Those in the text, in its order. */
+  readonly drawings: readonly Drawing[];
 
-  constructor(text: string) {
+  constructor(text: string, drawings: readonly Drawing[] = []) {
     this.text = text;
+    this.drawings = drawings;
   }
 
   toString(): string {
@@ -17,7 +29,15 @@ export type Fragment = Markup | string | number | undefined | false | readonly F
  * A template whose values are escaped unless they are Markup; lists are joined, `undefined` and `false` are nothing.
  */
 export function html(strings: TemplateStringsArray, ...values: readonly Fragment[]): Markup {
-  return new Markup(strings.reduce((text, part, i) => text + render(values[i - 1]) + part));
+  return new Markup(
+    strings.reduce((text, part, i) => text + render(values[i - 1]) + part),
+    values.flatMap(drawingsOf),
+  );
+}
+
+function drawingsOf(value: Fragment): readonly Drawing[] {
+  if (value instanceof Markup) return value.drawings;
+  return Array.isArray(value) ? value.flatMap(drawingsOf) : [];
 }
 
 function render(value: Fragment): string {

@@ -3,12 +3,16 @@ import { GridComponent } from 'echarts/components';
 import { type ECharts, init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import type { MetricKind } from '../evaluation/metrics.ts';
+import { csvText, figure } from './figure.ts';
 import { formatMetric, formatTick } from './format.ts';
-import { type Fragment, html, jsonScript, Markup } from './html.ts';
+import { html, type Markup } from './html.ts';
+import { seriesOf } from './line-series.ts';
+import { placesOf, valueRows } from './line-values.ts';
 
 use([LineSeries, CustomChart, GridComponent, SVGRenderer]);
 
 export type Point = readonly [x: number, y: number];
+export type Range = readonly [lowest: number, highest: number];
 
 /** One line, or one set of joined dots. */
 export interface Curve {
@@ -18,18 +22,24 @@ export interface Curve {
   colour: number;
   /** What sets it apart from others of its name, such as `held out` or its seed; for the tooltip. */
   detail?: string;
-  /** `faint`: many noisy points; `line`: a line; `dashed`: the second of a pair; `dots`: few measurements, joined. */
-  mark: 'faint' | 'line' | 'dashed' | 'dots';
+  /** `faint`: many noisy points; `line`: a line; `light`: the second of a pair; `dots`: few measurements, joined. */
+  mark: 'faint' | 'line' | 'light' | 'dots';
+  /** How strong it is drawn, 0 to 1, in place of what the mark says. */
+  opacity?: number;
   /** Not in the tooltip, because another curve stands for it. */
   background?: boolean;
   /** A value that is not finite is a gap. */
   points: readonly Point[];
   /** Standard deviation of each point over the seeds, drawn as a whisker. */
   deviations?: readonly (number | undefined)[];
+  /** Lowest and highest value of each point over the seeds, drawn as a band. */
+  band?: readonly Range[];
 }
 
 export interface LineChart {
   title: string;
+  /** What it belongs to, such as a stage; for the name of its files. */
+  group?: string;
   /** How to read the marks, where that is not plain. */
   note?: string;
   /** What the picture shows, in a sentence, for those who do not see it. */
@@ -66,25 +76,17 @@ export function lineChart(chart: LineChart): Markup {
     yAxis,
     series: curves.flatMap(seriesOf),
   });
-  const svg = new Markup(drawing.renderToSVGString({ useViewBox: true }));
-  const tooltip = jsonScript(tooltipData(chart, shown, drawing));
+  const svg = drawing.renderToSVGString({ useViewBox: true });
+  const tooltip = tooltipData(chart, shown, drawing);
   drawing.dispose();
-  return html`<figure class="chart">
-<figcaption>${chart.title}${remarks && html` <small>${remarks}</small>`}</figcaption>
-<div class="plot" role="img" aria-label="${chart.description}">${svg}</div>
-<div class="below">${legend(curves)}<span class="axis-name">${chart.xLabel}</span></div>
-${lost > 0 && html`<p class="warning">Not finite, so left out: ${lost} of the values.</p>`}
-${tooltip}
-</figure>`;
-}
-
-/** In HTML, so that it wraps on a narrow screen. */
-function legend(curves: readonly Curve[]): Fragment {
-  const entries = new Map(curves.map(({ name, colour }) => [name, colour]));
-  if (entries.size < 2) return undefined;
-  return html`<ul class="legend">${[...entries].map(
-    ([name, colour]) => html`<li class="c${colour}"><i class="key"></i>${name}</li>`,
-  )}</ul>`;
+  const names = new Map(curves.map(({ name, colour }) => [name, colour]));
+  return figure({
+    ...{ title: chart.title, group: chart.group, remarks, description: chart.description, svg, size, tooltip },
+    legend: [...names].map(([name, colour]) => ({ name, colour })),
+    axisName: chart.xLabel,
+    warning: lost > 0 && html`<p class="warning">Not finite, so left out: ${lost} of the values.</p>`,
+    csv: csvText(valueRows(chart, shown)),
+  });
 }
 
 const axisLook = {
@@ -142,9 +144,9 @@ function valueAxis(curves: readonly Curve[], { share, linear }: MetricKind) {
   };
 }
 
-/** The values that the axis must hold: each point with its whisker. */
-function extremes({ points, deviations }: Curve): number[] {
-  return points.flatMap(([, y], i) => [y - (deviations?.[i] ?? 0), y + (deviations?.[i] ?? 0)]);
+/** The values that the axis must hold: each point with its whisker and its band. */
+function extremes({ points, deviations, band }: Curve): number[] {
+  return points.flatMap(([, y], i) => [y - (deviations?.[i] ?? 0), y + (deviations?.[i] ?? 0), ...(band?.[i] ?? [])]);
 }
 
 /** Round numbers from `low` to `high`: the sparsest set that has four. */
@@ -161,49 +163,10 @@ export function logTicks(low: number, high: number): number[] {
   return candidates.find(({ length }) => length >= 4) ?? candidates.at(-1)!;
 }
 
-function seriesOf(curve: Curve) {
-  const { mark, points } = curve;
-  const color = `var(--c${curve.colour}, var(--text))`;
-  const faint = mark === 'faint';
-  const line = {
-    type: 'line',
-    silent: true,
-    data: points.map(([x, y]) => [x, Number.isFinite(y) ? y : Number.NaN]),
-    sampling: 'lttb',
-    showSymbol: mark === 'dots',
-    symbol: 'circle',
-    symbolSize: 6,
-    itemStyle: { color },
-    lineStyle: { color, width: faint ? 1 : 1.5, opacity: faint ? 0.4 : 1, type: mark === 'dashed' ? [5, 4] : 'solid' },
-  };
-  const spans = points.flatMap(([x, y], i) => {
-    const deviation = curve.deviations?.[i];
-    return deviation !== undefined && Number.isFinite(y + deviation) ? [[x, y - deviation, y + deviation]] : [];
-  });
-  return spans.length > 0 ? [line, whiskers(spans, color)] : [line];
-}
-
-interface Coordinates {
-  value(dimension: number): number;
-  coord(point: readonly number[]): number[];
-}
-
-function whiskers(data: readonly number[][], color: string) {
-  const renderItem = (_: unknown, { value, coord }: Coordinates) => {
-    const [x1, y1] = coord([value(0), value(1)]);
-    const [x2, y2] = coord([value(0), value(2)]);
-    return { type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: color, lineWidth: 1.25 } };
-  };
-  return { type: 'custom', silent: true, clip: true, data, encode: { x: 0, y: [1, 2] }, renderItem };
-}
-
 /** What the script shows: the curves, and at places from left to right in per cent, the heading and a text a curve. */
 function tooltipData({ categories, xLabel, kind }: LineChart, curves: readonly Curve[], drawing: ECharts) {
   const values = curves.map(({ points }) => new Map(points));
-  const xs = [...new Set(values.flatMap((points) => [...points.keys()]))].sort((a, b) => a - b);
-  const dots = new Set(curves.flatMap(({ mark, points }) => (mark === 'dots' ? points.map(([x]) => x) : [])));
-  const stride = Math.ceil(xs.length / tooltipStops);
-  const stops = xs.filter((x, i) => i % stride === 0 || dots.has(x));
+  const stops = placesOf(curves, tooltipStops);
   return {
     curves: curves.map(({ name, detail, colour }) => [[name, detail].filter(Boolean).join(', '), colour]),
     stops: stops.map((x) => [

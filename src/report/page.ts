@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
+import { chartScript } from './chart-script.ts';
 import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
 import { depthSections, gradientSections } from './depth-charts.ts';
 import { formatCount } from './format.ts';
 import { type Fragment, html, Markup } from './html.ts';
+import { palettes } from './palette.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
 import { sampleTables } from './samples.ts';
 import { stabilityNotes } from './stability.ts';
@@ -13,7 +15,6 @@ import { stageCharts } from './stage-charts.ts';
 import { progressCharts } from './stage-progress.ts';
 import { style } from './style.ts';
 import { summarise } from './summary.ts';
-import { tooltipScript } from './tooltip-script.ts';
 import { winRateCharts } from './win-rates.ts';
 
 /** The whole page; what it says of versions and machine is of the process that makes it. */
@@ -53,7 +54,8 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
 <style>${new Markup(style)}</style>
 </head>
 <body>
-<main>
+<a class="skip" href="#main">Skip to the report</a>
+<main id="main">
 <h1>${title}</h1>
 <p class="soft">${[startedAt(folder.nodes), backends(folder.nodes)].filter(Boolean).join(' · ')}</p>
 <div class="lead">${sentences.length > 0 ? sentences.map((sentence) => html`<p>${sentence}</p>`) : depth.length === 0 && html`<p>Nothing has been measured yet.</p>`}</div>
@@ -61,7 +63,8 @@ ${variantList(folder.nodes, variants)}
 <nav aria-label="Sections">${shown.map(([id, heading]) => html`<a href="#${id}">${heading}</a>`)}</nav>
 ${shown.map(([id, heading, body]) => html`<section aria-labelledby="${id}"><h2 id="${id}">${heading}</h2>\n${body}</section>\n`)}
 </main>
-<script>${new Markup(tooltipScript)}</script>
+<script type="application/json" id="palette">${new Markup(JSON.stringify(palettes.light))}</script>
+<script>${new Markup(chartScript)}</script>
 </body>
 </html>
 `;

@@ -5,6 +5,7 @@ import { isJudgedApart, spread } from './comparison.ts';
 import { formatMetric } from './format.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import { type Curve, type LineChart, lineChart, type Point } from './line-chart.ts';
+import { meanOverSeeds } from './seed-mean.ts';
 
 /** Shown at once and in this order; all others are folded away. */
 const mainMetrics = [
@@ -66,28 +67,25 @@ function metricChart(
   const label = pair ? kind.label.replace('chosen', 'chosen and rejected') : kind.label;
   const title = label[0]!.toUpperCase() + label.slice(1);
   const note = [noteOn(curves), scales].filter(Boolean).join('; ');
-  const chart: LineChart = { title, description: describe(title, kind, curves), xLabel: 'step', curves, kind };
+  const description = describe(title, kind, curves);
+  const chart: LineChart = { title, group: nodes[0]!.stage, description, xLabel: 'step', curves, kind };
   return lineChart(note === '' ? chart : { ...chart, note });
 }
 
 type Base = Pick<Curve, 'name' | 'colour'>;
 
-/** Training as thin lines, one a seed; evaluation as dots, the mean over the seeds. */
+/** Training as a line and evaluation as dots; of several seeds the mean, with a band or whiskers over them. */
 function metricCurves(name: string, base: Base, nodes: readonly RecordedNode[]): Curve[] {
   const held = evaluationCurve(name, base, nodes);
   const training = seedCurves(name, base, nodes);
-  const single = training.length === 1;
-  if (held)
-    return [
-      ...(single ? training : training.map(smoothed)).map((curve) => ({
-        ...faint(curve),
-        detail: detailed(curve, 'training'),
-      })),
-      held,
-    ];
-  return training.flatMap((curve) =>
-    single && isNoisy(curve.points) ? [{ ...faint(curve), background: true }, smoothed(curve)] : [smoothed(curve)],
-  );
+  const [first] = training;
+  if (!first) return held ? [held] : [];
+  if (training.length > 1) {
+    const mean: Curve = { ...base, ...meanOverSeeds(training.map(smoothed)), mark: held ? 'light' : 'line' };
+    return held ? [{ ...mean, detail: 'training' }, held] : [mean];
+  }
+  if (held) return [{ ...faint(first), detail: 'training' }, held];
+  return isNoisy(first.points) ? [{ ...faint(first), background: true }, smoothed(first)] : [first];
 }
 
 function pairCurves(
@@ -95,31 +93,32 @@ function pairCurves(
   base: Base,
   nodes: readonly RecordedNode[],
 ): Curve[] {
-  return [
-    ...seedCurves(chosen, base, nodes).map((curve) => ({ ...smoothed(curve), detail: detailed(curve, 'chosen') })),
-    ...seedCurves(rejected, base, nodes).map(
-      (curve): Curve => ({ ...smoothed(curve), detail: detailed(curve, 'rejected'), mark: 'dashed' }),
-    ),
-  ];
+  const side = (name: string, detail: string, mark: Curve['mark']): Curve[] => {
+    const curves = seedCurves(name, base, nodes).map(smoothed);
+    if (curves.length === 0) return [];
+    return [{ ...(curves.length > 1 ? { ...base, ...meanOverSeeds(curves) } : curves[0]!), detail, mark }];
+  };
+  return [...side(chosen, 'chosen', 'line'), ...side(rejected, 'rejected', 'light')];
 }
 
 const faint = (curve: Curve): Curve => ({ ...curve, mark: 'faint' });
 
-const detailed = ({ detail }: Curve, what: string): string => (detail ? `${what}, ${detail}` : what);
-
 function noteOn(curves: readonly Curve[]): string {
   const has = (mark: Curve['mark']) => curves.some((curve) => curve.mark === mark);
-  if (has('dashed')) return 'solid: chosen, dashed: rejected';
-  if (has('dots') && has('faint')) return 'dots: held out, thin: training';
-  if (has('dots')) return 'held out';
-  return has('faint') ? 'moving mean, thin: each step' : '';
+  const marks = () => {
+    if (curves.some(({ detail }) => detail === 'rejected')) return 'strong: chosen, thin: rejected';
+    if (has('dots')) return has('faint') || has('light') ? 'dots: held out, thin: training' : 'held out';
+    return has('faint') ? 'moving mean, thin: each step' : '';
+  };
+  const bands = curves.some(({ band }) => band) ? 'mean of the seeds, band: lowest to highest' : '';
+  const whiskers = curves.some(({ deviations }) => deviations?.some(Number.isFinite));
+  return [marks(), bands, whiskers && 'whiskers: standard deviation'].filter(Boolean).join('; ');
 }
 
 function seedCurves(name: string, base: Base, nodes: readonly RecordedNode[]): Curve[] {
-  return nodes.flatMap(({ steps, seed }): Curve[] => {
+  return nodes.flatMap(({ steps }): Curve[] => {
     const points = pointsOf(steps, name);
-    const detail = nodes.length > 1 && seed !== undefined ? { detail: `seed ${seed}` } : {};
-    return points.length > 0 ? [{ ...base, ...detail, mark: 'line', points }] : [];
+    return points.length > 0 ? [{ ...base, mark: 'line', points }] : [];
   });
 }
 

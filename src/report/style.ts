@@ -1,3 +1,19 @@
+import { customProperties, dashes, palettes, variantColours } from './palette.ts';
+
+const eachColour = (rule: (i: number) => string): string =>
+  Array.from({ length: variantColours }, (_, i) => rule(i)).join('\n');
+
+/** The line of a variant as a background, dashed as in the drawings. */
+function dashed(i: number): string {
+  let at = 0;
+  const stops = dashes[i]!.map((length, part) => {
+    const from = at;
+    at += length;
+    return `${part % 2 === 0 ? `var(--c${i})` : 'transparent'} ${from}px ${at}px`;
+  });
+  return stops.length > 0 ? `repeating-linear-gradient(90deg, ${stops.join(', ')})` : `var(--c${i})`;
+}
+
 /**
  * The report's style sheet: one column of text, charts two abreast where there is room, colours for light, dark and
  * print.
@@ -5,16 +21,10 @@
 export const style = `
 :root {
   color-scheme: light dark;
-  --page: #ffffff; --text: #1c2024; --soft: #5a636d; --rule: #dfe3e8; --panel: #f6f7f9;
-  --good: #18794e; --bad: #b3261e;
-  --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66;
+  ${customProperties(palettes.light)}
 }
 @media (prefers-color-scheme: dark) {
-  :root {
-    --page: #14171a; --text: #e4e7ea; --soft: #9aa4ae; --rule: #30363c; --panel: #1c2024;
-    --good: #4cc38a; --bad: #ff8f85;
-    --c0: #6cb0ff; --c1: #ff9a52; --c2: #45c99c; --c3: #d28be8; --c4: #e0b040; --c5: #ff85ab; --c6: #4fc6d8; --c7: #a8adb4;
-  }
+  :root { ${customProperties(palettes.dark)} }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
@@ -61,18 +71,24 @@ tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .below { display: flex; justify-content: space-between; gap: 12px; padding: 0 2.9% 0 9.6%; }
 .axis-name { margin-left: auto; white-space: nowrap; font-size: 0.75rem; color: var(--soft); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0; padding: 0; font-size: 0.82rem; }
-.key { display: inline-block; width: 18px; margin-right: 7px; vertical-align: 0.25em; border-top: 2px solid var(--text); }
-${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.c${i} .key { border-color: var(--c${i}); }`).join('\n')}
+.key { display: inline-block; width: 22px; height: 3px; margin-right: 7px; vertical-align: 0.2em; background: var(--text); print-color-adjust: exact; }
+${eachColour((i) => `.c${i} .key { background: ${dashed(i)}; }`)}
 .cursor { position: absolute; top: 3.7%; bottom: 10.4%; border-left: 1px solid var(--soft); pointer-events: none; }
 .tooltip { position: absolute; z-index: 1; top: 4px; padding: 6px 10px; border: 1px solid var(--rule); border-radius: 6px; background: var(--page);
   font-size: 0.78rem; line-height: 1.5; white-space: nowrap; pointer-events: none; box-shadow: 0 2px 10px rgb(0 0 0 / 0.15); }
 .tooltip b { float: right; margin-left: 14px; font-variant-numeric: tabular-nums; }
 
+.save { display: flex; justify-content: flex-end; gap: 4px; opacity: 0.75; } .chart:hover .save, .save:focus-within { opacity: 1; }
+.save button { font: inherit; font-size: 0.7rem; padding: 1px 6px; border: 1px solid var(--rule); border-radius: 4px; background: none; color: var(--soft); cursor: pointer; }
+.save button:hover { color: var(--text); border-color: var(--soft); }
+:focus-visible { outline: 2px solid var(--c0); outline-offset: 2px; }
+.skip { position: absolute; left: -100vw; } .skip:focus { left: 16px; top: 8px; padding: 4px 10px; background: var(--page); z-index: 2; }
+
 .wins table { font-size: 0.85rem; } .wins th, .wins td { padding: 5px 10px 5px 0; white-space: nowrap; } .wins .picture { width: 45%; padding-right: 0; }
 .bar { display: flex; gap: 1px; height: 13px; border-radius: 3px; overflow: hidden; } .bar i { flex-basis: 0; }
 .bar .won { background: var(--c0); } .bar .tied { background: var(--rule); }
 .bar .lost { background: repeating-linear-gradient(135deg, var(--soft) 0 2px, transparent 2px 5px); }
-${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `.c${i} .won { background: var(--c${i}); }`).join('\n')}
+${eachColour((i) => `.c${i} .won { background: var(--c${i}); }`)}
 
 .samples { display: grid; gap: 28px; margin: 16px 0; }
 .card { table-layout: fixed; break-inside: avoid; }
@@ -101,9 +117,8 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
 }
 @media print {
   .bar { print-color-adjust: exact; }
-  :root { color-scheme: light; --page: #fff; --text: #000; --soft: #444; --rule: #ccc; --panel: #f4f4f4; --good: #18794e; --bad: #b3261e;
-    --c0: #1f6fd6; --c1: #d9540b; --c2: #148060; --c3: #9a3fb5; --c4: #a86b00; --c5: #c2255c; --c6: #0b7f91; --c7: #5c5f66; }
-  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; } .plot text { font-size: 14px !important; }
+  :root { color-scheme: light; ${customProperties({ ...palettes.light, text: '#000', soft: '#444', rule: '#ccc' })} }
+  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav, .save, .skip { display: none; } .plot text { font-size: 14px !important; }
   .charts { grid-template-columns: 1fr 1fr; gap: 18px 24px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .scroll { overflow: visible; }
 }
 `;

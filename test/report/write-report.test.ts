@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,12 +53,35 @@ describe('writeReport', () => {
   it('writes one well-formed page that needs no other file', async () => {
     await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
     const page = await reportOf(folder);
-    expect(await readdir(join(folder, 'report'))).toEqual(['index.html']);
+    expect(await readdir(join(folder, 'report'))).toEqual(['charts', 'index.html']);
     expect(unbalanced(page)).toEqual([]);
     expect(page).not.toMatch(/(?:src|href)="(?!#|data:,")/);
-    expect(page.replace(/ xmlns(:xlink)?="[^"]*"/g, '')).not.toMatch(/url\((?!#)|@import|https?:/);
+    expect(page.replace(/ xmlns(:xlink)?=\\?"[^"]*"/g, '')).not.toMatch(/url\((?!#)|@import|https?:/);
     const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('writes each chart as a drawing that needs no style sheet, and as the values that it shows', async () => {
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1, 2] });
+    await mkdir(join(folder, 'report/charts'), { recursive: true });
+    await writeFile(join(folder, 'report/charts/of-an-older-report.svg'), '');
+    const page = await reportOf(folder);
+    const files = await readdir(join(folder, 'report/charts'));
+    const drawings = files.filter((file) => file.endsWith('.svg'));
+    expect(drawings).toContain('pretrain-loss.svg');
+    expect(files).not.toContain('of-an-older-report.svg');
+    expect(drawings).toHaveLength(page.match(/<div class="plot"/g)!.length);
+    for (const file of drawings) {
+      const svg = await readFile(join(folder, 'report/charts', file), 'utf8');
+      expect(unbalanced(svg.replace(/<(\w+)([^>]*)\/>/g, '<$1$2></$1>'))).toEqual([]);
+      expect(svg).not.toContain('var(');
+      expect(svg).toMatch(/>pre<.*>mix</);
+    }
+    const rows = (await readFile(join(folder, 'report/charts/pretrain-loss.csv'), 'utf8')).trimEnd().split('\n');
+    const columns = ['training', 'training: lowest', 'training: highest', 'held out', 'held out: deviation'];
+    const of = (variant: string) => columns.map((column) => `"${variant}, ${column}"`);
+    expect(rows[0]).toBe(['step', ...of('pre'), ...of('mix')].join(','));
+    expect(rows.at(-1)).toMatch(/^600(,\d\.\d+){10}$/);
   });
 
   it('shows results, curves, samples, nodes, configs and the command', async () => {
