@@ -3,8 +3,9 @@ import { profilesOf } from '../analysis/index.ts';
 import type { RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
 import { spread } from './comparison.ts';
+import type { Curve, Point } from './curve.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import { type Curve, lineChart, type Point } from './line-chart.ts';
+import { lineChart } from './line-chart.ts';
 
 const numbering = 'Layers are counted from 1; 0 is the embedding.';
 

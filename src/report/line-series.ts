@@ -1,4 +1,4 @@
-import type { Curve, Point, Range } from './line-chart.ts';
+import type { Curve, Point, Range } from './curve.ts';
 import { dashes, symbols } from './palette.ts';
 
 /** What the library draws of a curve: its band, its line, its whiskers. */
@@ -39,7 +39,7 @@ interface Coordinates {
   coord(point: readonly number[]): number[];
 }
 
-/** From point to point, the area between the lowest and the highest value; where one is not finite it is interrupted. */
+/** The area between the lowest and the highest values, interrupted where one is not finite. */
 function bandOf(points: readonly Point[], band: readonly Range[], color: string) {
   const data = points.map(([x], i): Area => [x, ...band[i]!]);
   const isWhole = ([, lowest, highest]: Area) => Number.isFinite(lowest) && Number.isFinite(highest);

@@ -1,4 +1,4 @@
-import type { Curve, LineChart } from './line-chart.ts';
+import type { Curve, LineChart } from './curve.ts';
 
 /** Rows of a file of values; all steps are in the metrics.jsonl of a node. */
 const mostRows = 1000;

@@ -1,9 +1,9 @@
-import type { Curve, Point, Range } from './line-chart.ts';
+import type { Curve, Point, Range } from './curve.ts';
 
 /** Places at which a mean is drawn, at most: two pixels of a chart. */
 const mostPlaces = 220;
 
-/** The mean over curves of several seeds, and from the lowest to the highest of them; of many steps, of runs of steps. */
+/** The mean over curves of several seeds, with the lowest and the highest; of many steps, of runs of them. */
 export function meanOverSeeds(curves: readonly Pick<Curve, 'points'>[]): { points: Point[]; band: Range[] } {
   const steps = [...new Set(curves.flatMap(({ points }) => points.map(([x]) => x)))].sort((a, b) => a - b);
   const run = Math.ceil(steps.length / mostPlaces);

@@ -2,9 +2,10 @@ import { type MetricKind, metricKind } from '../evaluation/metrics.ts';
 import type { NumericRecord, RecordedNode } from '../runs/pipeline-folder.ts';
 import { counters } from '../runs/records.ts';
 import { isJudgedApart, spread } from './comparison.ts';
+import type { Curve, LineChart, Point } from './curve.ts';
 import { formatMetric } from './format.ts';
 import { type Fragment, html, type Markup } from './html.ts';
-import { type Curve, type LineChart, lineChart, type Point } from './line-chart.ts';
+import { lineChart } from './line-chart.ts';
 import { meanOverSeeds } from './seed-mean.ts';
 
 /** Shown at once and in this order; all others are folded away. */

@@ -1,7 +1,8 @@
 import { metricKind, metricName, subjectLabel } from '../evaluation/metrics.ts';
 import type { StageComparison } from './comparison.ts';
+import type { Curve, Point } from './curve.ts';
 import { type Fragment, html } from './html.ts';
-import { type Curve, lineChart, type Point } from './line-chart.ts';
+import { lineChart } from './line-chart.ts';
 
 const followed = new Set(['perplexity', 'exactMatch', 'accuracy', 'preferenceAccuracy']);
 

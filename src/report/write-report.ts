@@ -8,7 +8,8 @@ import type { Drawing } from './html.ts';
 
 /**
  * Writes `report/index.html` into a pipeline's folder from what its nodes have left there and returns the file's path.
- * The page needs nothing but itself; each of its charts also lies in `report/charts/`, as SVG and as CSV. Unfinished nodes are shown as such; without a plan.json it is a RequestError.
+ * The page needs nothing but itself; each of its charts also lies in `report/charts/`, as SVG and as CSV. Unfinished
+ * nodes are shown as such; without a plan.json it is a RequestError.
  */
 export async function writeReport(pipelineDirectory: string): Promise<string> {
   const folder = await readPipelineFolder(pipelineDirectory);

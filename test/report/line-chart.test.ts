@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Curve, type LineChart, lineChart, logTicks } from '../../src/report/line-chart.ts';
+import type { Curve, LineChart } from '../../src/report/curve.ts';
+import { lineChart, logTicks } from '../../src/report/line-chart.ts';
 
 const chart = (values: readonly number[], over: Partial<LineChart> = {}, curve: Partial<Curve> = {}): LineChart => ({
   title: 'Loss',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Point } from '../../src/report/line-chart.ts';
+import type { Point } from '../../src/report/curve.ts';
 import { meanOverSeeds } from '../../src/report/seed-mean.ts';
 
 it('is the mean over the seeds that have a step, with the lowest and the highest', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Point } from '../../src/report/line-chart.ts';
+import type { Point } from '../../src/report/curve.ts';
 import { movingMean } from '../../src/report/stage-charts.ts';
 
 describe('movingMean', () => {
