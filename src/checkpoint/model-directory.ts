@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Problem, RequestError } from '../errors.ts';
 import { readTextFile } from '../files.ts';
@@ -39,11 +40,22 @@ export interface ModelDirectory {
   read(name: string, into?: Float32Array, from?: number): Promise<Float32Array>;
 }
 
+/** How the norm placement of a model is settled whose files do not state it. */
+export interface PlacementOptions {
+  /** The placement's name, as a person says it. */
+  norm?: string | undefined;
+  /** Refuse the model where the names of its tensors leave a choice, instead of guessing. */
+  certain?: boolean;
+}
+
 /**
  * Reads the config and the tensor list of a model directory; the tensors themselves are read by `read`.
  * @throws RequestError listing everything unsupported, missing, unexpected, misshapen or contradictory
  */
-export async function readModelDirectory(directory: string): Promise<ModelDirectory> {
+export async function readModelDirectory(
+  directory: string,
+  { norm: said, certain }: PlacementOptions = {},
+): Promise<ModelDirectory> {
   const problems: Problem[] = [];
   const configPath = join(directory, 'config.json');
   const adapter = adapterProblem(directory);
@@ -53,7 +65,8 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
   if (!parsed) throw new RequestError(problems, configPath);
   const weights = await openWeights(directory);
   const { notes } = parsed;
-  const norm = agreedPlacement(parsed.norm, weights, parsed.shape, notes, problems);
+  const isPlain = parsed.extra.modelType !== 'mixln' && !existsSync(join(directory, trainerState));
+  const norm = agreedPlacement({ stated: parsed.norm, said, isPlain, certain }, weights, parsed.shape, notes, problems);
   if (!norm) throw new RequestError(problems, directory);
   const config: ModelConfig = { ...parsed.shape, norm };
   checkTensors(config, weights, problems);
@@ -67,6 +80,12 @@ export async function readModelDirectory(directory: string): Promise<ModelDirect
     read: (name, into, from) => readFinite(weights, name, into, from),
   };
 }
+
+/**
+ * What the trainer of the authors of Mix-LN and LayerNorm Scaling leaves beside models of every placement, each with a
+ * config.json as of a plain Llama.
+ */
+const trainerState = 'training_state.json';
 
 async function readJson(path: string, whenMissing?: Record<string, unknown>): Promise<Record<string, unknown>> {
   const text = await readTextFile(path);

@@ -36,15 +36,28 @@ export function statedPlacement(
   }
 }
 
-/** The placement that config, metadata and tensor names agree on. */
+/** What decides the placement beside the names of tensors. */
+export interface PlacementClues {
+  /** What config.json states. */
+  stated: NormChoice | undefined;
+  /** What a person says of a model whose files do not state it: a placement's name. */
+  said?: string | undefined;
+  /** Are the files those of a plain model of its family, which is Pre-LN where nothing else is stated? */
+  isPlain: boolean;
+  /** Is it an error where the files leave a choice? Else one is guessed. */
+  certain?: boolean | undefined;
+}
+
+/** The placement that config, metadata and tensor names agree on; what is inferred or guessed is a note. */
 export function agreedPlacement(
-  stated: NormChoice | undefined,
-  { tensors, metadata }: TensorStore,
+  clues: PlacementClues,
+  { tensors, metadata }: Pick<TensorStore, 'tensors' | 'metadata'>,
   shape: Unplaced,
   notes: string[],
   problems: Problem[],
 ): NormChoice | undefined {
   const { layers } = shape;
+  const { stated, said } = clues;
   const names = [...tensors.keys()];
   const foreign = foreignNames(names) ?? otherLayers(names, layers);
   if (foreign) {
@@ -60,45 +73,57 @@ export function agreedPlacement(
     return undefined;
   }
   const wordsOf = (choice: NormChoice): string => describeNorm(choice, layers);
+  const refuse = (message: string, hint: string): void => {
+    problems.push({ where: 'norm placement', message, hint });
+  };
   for (const [source, claim] of [
     ['config.json', stated],
     ['the metadata of the weights', fromMetadata],
   ] as const) {
     if (!claim || hasNames(claim, own, shape)) continue;
-    problems.push({
-      where: 'norm placement',
-      message: `${source} says ${wordsOf(claim)}, but the tensor names are those of ${fitting.map(wordsOf).join(' or ')}`,
-      hint: 'the same tensor name means a different norm in Pre-LN and in Post-LN; correct `norm` and `post_layers`, or take the right weights',
-    });
+    refuse(
+      `${source} says ${wordsOf(claim)}, but the tensor names are those of ${fitting.map(wordsOf).join(' or ')}`,
+      'the same tensor name means a different norm in Pre-LN and in Post-LN; correct `norm` and `post_layers`, or take the right weights',
+    );
   }
   if (stated && fromMetadata && wordsOf(stated) !== wordsOf(fromMetadata)) {
-    const message = `config.json says ${wordsOf(stated)}, but the metadata of the weights says ${wordsOf(fromMetadata)}`;
-    problems.push({ where: 'norm placement', message, hint: 'take the config.json that belongs to the weights' });
+    refuse(
+      `config.json says ${wordsOf(stated)}, but the metadata of the weights says ${wordsOf(fromMetadata)}`,
+      'take the config.json that belongs to the weights',
+    );
   }
-  return stated ?? fromMetadata ?? impliedPlacement(fitting, layers, notes, problems);
+  const known = stated ?? fromMetadata ?? fitting.find(({ name }) => name === said);
+  if (said !== undefined && known?.name !== said) {
+    const others = known ? `the files say ${known.name}` : `the tensors are those of ${listed(fitting, 'or')}`;
+    refuse(`${said} was given, but ${others}`, 'leave it out, or give what the model was trained with');
+  }
+  return known ?? impliedPlacement(fitting, clues, layers, notes, problems);
 }
 
-/** What is meant where only the names of tensors tell: the Pre-LN of the family's own code, else the one that fits. */
+/** What is meant where only the names of tensors tell: what alone has them, else the most usual that has. */
 function impliedPlacement(
   fitting: readonly NormChoice[],
+  { isPlain, certain }: PlacementClues,
   layers: number,
   notes: string[],
   problems: Problem[],
-): NormChoice | undefined {
-  const own = fitting.find(({ name }) => name === 'pre');
-  if (own) return own;
-  const words = fitting.map((choice) => describeNorm(choice, layers));
-  if (fitting.length > 1) {
-    const keys = fitting.map(({ name }) => `"norm": "${name}"`).join(' or ');
+): NormChoice {
+  const [first, ...others] = fitting as [NormChoice, ...NormChoice[]];
+  const note = `norm placement: ${first.name} (${describeNorm(first, layers)})`;
+  if (others.length === 0) notes.push(`${note}, from the tensor names`);
+  else if (isPlain && first.name === 'pre') notes.push(`${note}, as in every model of this type that states none`);
+  else if (certain) {
     problems.push({
       where: 'norm placement',
-      message: `the config does not say it, and the tensor names are those of ${words.join(' and of ')}`,
-      hint: `their tensors have the same names and compute something else: add ${keys} to config.json`,
+      message: `the files do not say whether it is ${listed(fitting, 'or')}, whose tensors have the same names`,
+      hint: `say it once, and it is written down: mixtune export MODEL --norm ${fitting.map(({ name }) => name).join('|')} --dtype f32 --out NEW, and go on from NEW; or add "norm" to config.json`,
     });
-    return undefined;
-  }
-  notes.push(`norm placement: ${words[0]}; inferred from the tensor names, the config does not say`);
-  return fitting[0];
+  } else notes.push(`${note}, a guess: the tensors of ${listed(others, 'and')} have the same names`);
+  return first;
+}
+
+function listed(choices: readonly NormChoice[], word: 'and' | 'or'): string {
+  return choices.map(({ name }) => name).join(` ${word} `);
 }
 
 /** What is wrong with weights that have other layers than the config says. */

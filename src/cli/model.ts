@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadModel } from '../checkpoint/load-model.ts';
-import { readModelDirectory } from '../checkpoint/model-directory.ts';
+import { type PlacementOptions, readModelDirectory } from '../checkpoint/model-directory.ts';
 import { flagsOf } from '../config/flags.ts';
 import { schemaKeys } from '../config/schema-keys.ts';
 import { validate } from '../config/validate.ts';
@@ -40,9 +40,9 @@ export function modelDirectory(path: string): string {
 }
 
 /** A model directory that a person named, after its files were checked; notes on them go to standard error. */
-export async function readableModel(path: string): Promise<string> {
+export async function readableModel(path: string, placement: PlacementOptions = {}): Promise<string> {
   const directory = modelDirectory(path);
-  const { notes } = await readModelDirectory(directory);
+  const { notes } = await readModelDirectory(directory, placement);
   for (const note of notes) tell(note);
   return directory;
 }

@@ -1,4 +1,4 @@
-import { readModelDirectory } from '../checkpoint/model-directory.ts';
+import { type PlacementOptions, readModelDirectory } from '../checkpoint/model-directory.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { chatRenderer } from '../data/template.ts';
 import { type Problem, RequestError } from '../errors.ts';
@@ -12,7 +12,7 @@ import { loadTokenizer } from '../tokenizer/open.ts';
  */
 export async function inputProblems(
   directory: string,
-  { kind, writesConversations }: { kind: InputKind; writesConversations: boolean },
+  { kind, writesConversations, ...placement }: { kind: InputKind; writesConversations: boolean } & PlacementOptions,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   const gather = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
@@ -24,7 +24,7 @@ export async function inputProblems(
       return undefined;
     }
   };
-  const model = inputKinds[kind].isModel ? await gather(() => readModelDirectory(directory)) : undefined;
+  const model = inputKinds[kind].isModel ? await gather(() => readModelDirectory(directory, placement)) : undefined;
   const tokenizer = await gather(() => loadTokenizer(directory));
   if (tokenizer && model) await gather(() => checkTokenIds([], tokenizer, model.config.vocabSize));
   if (tokenizer && writesConversations) await gather(() => chatRenderer(tokenizer));

@@ -144,7 +144,7 @@ async function openState(
       }
     }
   }
-  await tellModelNotes(stage, run);
+  await tellModelNotes(stage, config, run);
   return { state: await stage.open(config, run) };
 }
 

@@ -4,7 +4,7 @@ import { suggestion } from '../config/suggest.ts';
 import type { Path } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { Machine } from '../runs/machine.ts';
-import { type DatasetSource, type Stage, serves } from '../stages/stage.ts';
+import { type DatasetSource, type Stage, saidPlacement, serves } from '../stages/stage.ts';
 import type { Contents } from './contents.ts';
 import { dependencyOrder } from './graph.ts';
 import { inputProblems } from './input-check.ts';
@@ -217,15 +217,19 @@ function readReferences(
 
 async function directoryProblems(
   pipeline: Pipeline,
-  { name, stage, paths, references }: StageVersion,
+  { name, stage, config, paths, references }: StageVersion,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   const writesConversations = Object.values(stage.datasets).some(({ use }) => use !== 'text');
+  // What is only measured may go by a guess; what is trained or written down may not.
+  const certain = stage.result !== 'measurements';
   for (const [key, named] of Object.entries(references)) {
     for (const reference of named) {
       if (!('directory' in reference)) continue;
       const path = own(paths, key) ?? ['stages', name, key];
-      const found = await inputProblems(reference.directory, { kind: stage.inputs[key]!.kind, writesConversations });
+      const input = stage.inputs[key]!;
+      const placement = { norm: saidPlacement(input, config), certain };
+      const found = await inputProblems(reference.directory, { kind: input.kind, writesConversations, ...placement });
       problems.push(...found.map(({ message, hint }) => problemAt(pipeline, path, message, hint)));
     }
   }

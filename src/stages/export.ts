@@ -2,12 +2,17 @@ import { constants, copyFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readModelDirectory, writeModelDirectory } from '../checkpoint/model-directory.ts';
+import { placements } from '../model/placements/index.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Stage, StepRecord } from './stage.ts';
 
 export const exportSchema = z.strictObject({
   from: z.string().describe('model: a stage or a Hugging Face directory'),
   dtype: z.enum(['f32', 'bf16', 'f16']).default('bf16').describe('number format of the written weights'),
+  norm: z
+    .enum(placements.map(({ name }) => name))
+    .optional()
+    .describe('norm placement of a model whose files do not say which it is'),
 });
 
 export type ExportConfig = z.infer<typeof exportSchema>;
@@ -28,13 +33,13 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
   schema: exportSchema,
   isRandom: false,
   readsOnOpen: false,
-  inputs: { from: { kind: 'model' } },
+  inputs: { from: { kind: 'model', placement: 'norm' } },
   result: 'model',
   datasets: {},
   open: async (_config, { inputs }) => ({ source: inputs.from![0]!.directory }),
   run: exportModel,
-  async finish({ dtype }, { source }, directory) {
-    const { config, extra, read } = await readModelDirectory(source);
+  async finish({ dtype, norm }, { source }, directory) {
+    const { config, extra, read } = await readModelDirectory(source, { norm, certain: true });
     const tokenizer = await loadTokenizer(source);
     const { generationConfig } = tokenizer;
     await writeModelDirectory(directory, { ...extra, config, read, dtype, tokenizer, generationConfig });

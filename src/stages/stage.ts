@@ -79,6 +79,20 @@ export const inputKinds = {
 
 export type InputKind = keyof typeof inputKinds;
 
+export interface Input {
+  kind: InputKind;
+  /** Is every variant's result wanted at once? */
+  many?: boolean;
+  optional?: boolean;
+  /** The key that says the norm placement of a model whose files do not. */
+  placement?: string;
+}
+
+/** The norm placement that a stage's config says of the models that an input names. */
+export function saidPlacement({ placement }: Input, config: unknown): string | undefined {
+  return placement === undefined ? undefined : (config as Record<string, string | undefined>)[placement];
+}
+
 export type ResultKind = InputKind | 'measurements';
 
 /** Whether what a stage makes can be read where an input of this kind is wanted. */
@@ -112,8 +126,8 @@ export interface Stage<
   readsOnOpen: boolean;
   /** Of a key of the schema, such as `preset`, what each of its values stands for. */
   presets?: Readonly<Record<string, Presets>>;
-  /** Config keys that name stages or model directories, and whether every variant's result is wanted at once. */
-  inputs: Readonly<Record<string, { kind: InputKind; many?: boolean; optional?: boolean }>>;
+  /** Config keys that name stages or model directories. */
+  inputs: Readonly<Record<string, Input>>;
   /** What the finished directory is for those that read it. A model brings its tokenizer along. */
   result: ResultKind;
   /**

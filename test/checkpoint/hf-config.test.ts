@@ -114,7 +114,13 @@ describe('config.json', () => {
   });
 
   test('what a person may expect of the config and nothing reads is told', async () => {
-    const json = { embedding_multiplier: 12, qk_norm: false, attention_dropout: 0.1, auto_map: { AutoModel: 'm.M' } };
+    const json = {
+      norm: 'pre',
+      embedding_multiplier: 12,
+      qk_norm: false,
+      attention_dropout: 0.1,
+      auto_map: { AutoModel: 'm.M' },
+    };
     expect((await readModelDirectory(await folderWith(pre, json))).notes).toEqual([
       'config.json: embedding_multiplier: no such key exists for a Llama, so it has no effect',
       'config.json: attention_dropout is 0.1; mixtune does not use dropout',

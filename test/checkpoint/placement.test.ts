@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
@@ -11,22 +13,52 @@ describe('the placement', () => {
     const model = await readModelDirectory(await named(mix, {}));
     expect(model.config).toEqual(mix);
     expect(model.notes).toEqual([
-      'norm placement: Post-LN in the first 2 of 3 layers, Pre-LN in the rest; inferred from the tensor names, the config does not say',
+      'norm placement: mix (Post-LN in the first 2 of 3 layers, Pre-LN in the rest), from the tensor names',
     ]);
     const reversed = await readModelDirectory(await named(mixReversed, {}));
     expect(reversed.config).toEqual(mixReversed);
-    expect(reversed.notes[0]).toMatch(/Pre-LN in the first 1 of 3 layers, Post-LN in the rest; inferred/);
-    const lone = await readModelDirectory(await named(pre, {}));
-    expect(lone.config).toEqual(pre);
-    expect(lone.notes).toEqual([]);
+    expect(reversed.notes[0]).toMatch(
+      /mix-reversed \(Pre-LN in the first 1 of 3 layers, Post-LN in the rest\), from the/,
+    );
   });
 
-  test('names that mean several placements are asked for, once, in words', async () => {
-    await expect(readModelDirectory(await named(post, {}))).rejects.toThrow(
-      /tensor names are those of Post-LN in all 3 layers and of DeepNorm in all 3 layers, α = 1\.5651\n.*add "norm": "post" or "norm": "deepnorm" to config\.json/,
+  test('names that mean several placements are guessed and said, or asked for where a guess will not do', async () => {
+    const folder = await named(post, {});
+    const guess = await readModelDirectory(folder);
+    expect(guess.config).toEqual(post);
+    expect(guess.notes).toEqual([
+      'norm placement: post (Post-LN in all 3 layers), a guess: the tensors of deepnorm have the same names',
+    ]);
+    await expect(readModelDirectory(folder, { certain: true })).rejects.toThrow(
+      /the files do not say whether it is post or deepnorm.*\n.*mixtune export MODEL --norm post\|deepnorm /,
     );
-    const { norm } = (await readModelDirectory(await named(post, { norm: 'deepnorm' }))).config;
-    expect(norm).toEqual({ name: 'deepnorm', settings: { alpha: 6 ** 0.25 } });
+    const deepnorm = { name: 'deepnorm', settings: { alpha: 6 ** 0.25 } };
+    const said = await readModelDirectory(folder, { norm: 'deepnorm', certain: true });
+    expect(said.config.norm).toEqual(deepnorm);
+    expect(said.notes).toEqual([]);
+    expect((await readModelDirectory(await named(post, { norm: 'deepnorm' }))).config.norm).toEqual(deepnorm);
+  });
+
+  test("a plain Llama is Pre-LN, and says so; beside a trainer's state it may be LNS", async () => {
+    const folder = await named(pre, {});
+    const plain = await readModelDirectory(folder, { certain: true });
+    expect(plain.config).toEqual(pre);
+    expect(plain.notes).toEqual([
+      'norm placement: pre (Pre-LN in all 3 layers), as in every model of this type that states none',
+    ]);
+    await writeFile(join(folder, 'training_state.json'), '{"global_step": 10000}');
+    expect((await readModelDirectory(folder)).notes[0]).toContain('a guess: the tensors of lns have the same names');
+    await expect(readModelDirectory(folder, { certain: true })).rejects.toThrow(/whether it is pre or lns/);
+    expect((await readModelDirectory(folder, { norm: 'lns', certain: true })).config.norm.name).toBe('lns');
+  });
+
+  test('what is said of a model must not contradict its files', async () => {
+    await expect(readModelDirectory(await named(mix, {}), { norm: 'pre' })).rejects.toThrow(
+      /pre was given, but the tensors are those of mix/,
+    );
+    await expect(readModelDirectory(await named(post, { norm: 'deepnorm' }), { norm: 'post' })).rejects.toThrow(
+      /post was given, but the files say deepnorm/,
+    );
   });
 
   test.each<[ModelConfig, Record<string, unknown>, RegExp]>([

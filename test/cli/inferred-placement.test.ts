@@ -7,7 +7,7 @@ import { openSafetensors } from '../../src/checkpoint/safetensors-reader.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
-import { mix, weightsOf } from '../checkpoint/made-models.ts';
+import { mix, post, weightsOf } from '../checkpoint/made-models.ts';
 import { mixtune } from '../pipeline/command.ts';
 
 /**
@@ -15,7 +15,7 @@ import { mixtune } from '../pipeline/command.ts';
  * placement.
  */
 let folder: string;
-const guess = 'norm placement: Post-LN in the first 2 of 3 layers, Pre-LN in the rest; inferred from the tensor names';
+const guess = 'norm placement: mix (Post-LN in the first 2 of 3 layers, Pre-LN in the rest), from the tensor names';
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixtune-inferred-'));
@@ -23,6 +23,7 @@ beforeAll(async () => {
   const config: ModelConfig = { ...mix, vocabSize: tokenizer.vocabSize, maxLength: 512 };
   await writeUnsaid('model', config);
   await writeUnsaid('scorer', { ...config, head: 'score' });
+  await writeUnsaid('post', { ...config, norm: post.norm });
   await writeFile(join(folder, 'rows.json'), JSON.stringify([{ instruction: 'Say hi.', input: '', output: 'Hi.' }]));
   await writeFile(join(folder, 'words.txt'), 'the cat sat on the mat and the dog sat on the log. '.repeat(20));
 
@@ -58,6 +59,19 @@ it.each([
   const { status, stdout, stderr } = await mixtune(folder, ...args);
   expect(stdout + stderr).toContain(guess);
   expect(status, stderr).toBe(0);
+});
+
+it('what names leave open is asked for once before anything is trained, and never after it was said', async () => {
+  const out = await mixtune(folder, 'sft', '--from', 'post', '--data', 'rows.json', '--steps', '1', '--out', 'none');
+  expect(out.status).toBe(2);
+  expect(out.stderr).toMatch(/--from.*the files do not say whether it is post or deepnorm(.|\n)*--norm post\|deepnorm/);
+  const exported = await mixtune(folder, 'export', 'post', '--norm', 'deepnorm', '--dtype', 'f32', '--out', 'said');
+  expect(exported.status, exported.stderr).toBe(0);
+  const json = JSON.parse(await readFile(join(folder, 'said', 'config.json'), 'utf8'));
+  expect(json).toMatchObject({ model_type: 'mixln', norm: 'deepnorm', deepnorm_alpha: 6 ** 0.25 });
+  expect((await mixtune(folder, 'inspect', 'said')).stdout).not.toContain('guess');
+  const read = await mixtune(folder, 'generate', 'post', '--prompt', 'the', '--max-new-tokens', '1');
+  expect(read.stderr).toContain('norm placement: post (Post-LN in all 3 layers), a guess:');
 });
 
 it('an export takes the terms of the model along, and nothing else that is not read', async () => {

@@ -70,7 +70,7 @@ describe.each(['native', 'portable'] as const)(
       expect(stated.config.norm).toEqual({ name: 'toy', settings: { stride: 3 } });
       const inferred = await readModelDirectory(await withoutPlacement(whole.final, join(folder, 'bare')));
       expect(inferred.config.norm).toEqual(stated.config.norm);
-      expect(inferred.notes[0]).toMatch(/scaled sub-layers in one of 3 of 4 layers; inferred from the tensor names/);
+      expect(inferred.notes[0]).toMatch(/toy \(scaled sub-layers in one of 3 of 4 layers\), from the tensor names/);
     });
 
     test('exports', async () => {

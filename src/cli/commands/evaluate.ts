@@ -35,7 +35,7 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
   log(explanation);
   try {
     const run = { backend, baseDirectory: process.cwd(), log, seed: 1, directory: process.cwd(), inputs };
-    await tellModelNotes(evaluateStage, run);
+    await tellModelNotes(evaluateStage, config, run);
     const tasks = await openTasks(config, run);
     const measured = { input: inputs.from![0]!, opponent: inputs.against?.[0], judge: inputs.judge?.[0] };
     const { metrics, samples } = await measure(config, tasks, measured, run);

@@ -11,14 +11,14 @@ import { readableModel } from '../model.ts';
 import { jsonOption } from '../options.ts';
 import { print } from '../output.ts';
 
-interface ExportFlags extends Pick<ExportConfig, 'dtype'> {
+interface ExportFlags extends Pick<ExportConfig, 'dtype' | 'norm'> {
   out: string;
   json: boolean;
 }
 
 /** `export` by itself: the model directory is exactly `--out`. */
 export const addExportCommand: AddCommand = (parent, { action }) => {
-  const { dtype } = exportSchema.shape;
+  const { dtype, norm } = exportSchema.shape;
   parent
     .command('export')
     .summary(exportStage.summary)
@@ -26,10 +26,11 @@ export const addExportCommand: AddCommand = (parent, { action }) => {
     .argument('<model>', 'Hugging Face directory, or the folder of a finished run')
     .requiredOption('--out <folder>', 'directory to write; it must not exist yet')
     .addOption(new Option('--dtype <type>', dtype.description).choices(dtype.unwrap().options).default('bf16'))
+    .addOption(new Option('--norm <placement>', norm.description).choices(norm.unwrap().options))
     .addOption(jsonOption())
     .action(
-      action(async (model: string, { out, dtype, json }: ExportFlags) => {
-        const source = await readableModel(model);
+      action(async (model: string, { out, dtype, norm, json }: ExportFlags) => {
+        const source = await readableModel(model, { norm, certain: true });
         const directory = resolve(out);
         if (existsSync(directory) && readdirSync(directory).length > 0) {
           throw new RequestError({ where: '--out', message: `${out} exists and is not empty`, hint: 'choose another' });
@@ -38,7 +39,7 @@ export const addExportCommand: AddCommand = (parent, { action }) => {
         if (problem) throw new RequestError(problem, 'mixtune export');
         await requireWritable(directory);
         await writeDirectoryAtomically(directory, (temporary) =>
-          exportStage.finish({ from: model, dtype }, { source }, temporary),
+          exportStage.finish({ from: model, dtype, norm }, { source }, temporary),
         );
         print(json ? { directory, dtype } : directory, json);
         return 0;
