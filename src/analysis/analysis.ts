@@ -22,8 +22,9 @@ export interface Analysis<Found> {
   readonly meaning: string;
   /** What it finds, as it is read from a file. */
   readonly found: z.ZodType<Found>;
-  begin(model: Model): RunningAnalysis<Found>;
-  /** One number of the embedding and of each layer, [layers + 1]; undefined where there is none. */
+  /** `base` has the same tensors as the model; it is for analyses that compare the two, and may be left out. */
+  begin(model: Model, base: Model | undefined): RunningAnalysis<Found>;
+  /** One number of the embedding and of each layer, [layers + 1], undefined where there is none; [] for no numbers. */
   perLayer(found: Found): readonly (number | undefined)[];
 }
 

@@ -2,8 +2,9 @@ import { groupsOfTokens, packSequences, type Sequence, trainedTokensOf } from '.
 import { hiddenStates, type Model } from '../model/model.ts';
 import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Analysis, ForwardPass } from './analysis.ts';
+import type { Analysis, ForwardPass, RunningAnalysis } from './analysis.ts';
 import { analyses, type Findings } from './index.ts';
+import { beginPruning, type Prunings } from './pruning.ts';
 
 /** How a model uses its depth, on some text. */
 export interface DepthAnalysis extends Findings {
@@ -13,6 +14,14 @@ export interface DepthAnalysis extends Findings {
   tokens: number;
   /** Mean cross-entropy in nats a token. */
   loss: number;
+  pruning: Prunings;
+}
+
+export interface AnalyzeOptions {
+  /** A model with the same tensors, such as the one that this one was trained from. */
+  base?: Model | undefined;
+  /** Tokens in a pass. */
+  rowsAtOnce?: number;
 }
 
 /** Of the residual streams at a time; the activations that gradients need are some ten times as many. */
@@ -22,35 +31,51 @@ const rowsInMemory = ({ config: { layers, hiddenSize } }: Model): number =>
   Math.floor(streamElements / ((layers + 1) * hiddenSize));
 
 /**
- * Runs all analyses on the sequences, some `rowsAtOnce` tokens in a pass. In forward passes that takes about 1.1 for
- * the streams, 3 for the gradients and (layers + 1) / 2 for the removals; exits take the head once a layer.
+ * Runs all analyses on the sequences. In forward passes that takes about 1.1 for the streams, 3 for the gradients, each
+ * (layers + 1) / 2 for removing and for exchanging layers, no more for pruning them, and 1.5 for the entropy of
+ * attention; exits take the head once a layer.
  */
 export async function analyze(
   model: Model,
   sequences: readonly Sequence[],
-  rowsAtOnce = rowsInMemory(model),
+  { base, rowsAtOnce = rowsInMemory(model) }: AnalyzeOptions = {},
 ): Promise<DepthAnalysis> {
   const { norm } = model.config;
+  const placement = { norm: norm.name, ...norm.settings };
   const tokens = sequences.reduce((sum, sequence) => sum + trainedTokensOf(sequence), 0);
   const running = Object.entries<Analysis<unknown>>(analyses).map(
-    ([name, analysis]) => [name, analysis.begin(model)] as const,
+    ([name, analysis]) => [name, analysis.begin(model, base)] as const,
   );
   try {
-    for (const group of groupsOfTokens(sequences, rowsAtOnce, (sequence) => sequence.tokens.length)) {
-      const pass = await forward(model, group, tokens);
-      try {
-        for (const [, analysis] of running) await analysis.add(pass);
-      } finally {
-        for (const { tensor } of pass.streams) tensor.release();
-      }
-    }
+    const seenBy = (all: readonly RunningAnalysis<unknown>[]) =>
+      showPasses(model, sequences, { rowsAtOnce, tokens }, all);
+    await seenBy(running.map(([, analysis]) => analysis));
     const found = [];
     for (const [name, analysis] of running) found.push([name, await analysis.result()]);
     const findings = Object.fromEntries(found) as Findings;
-    const placement = { norm: norm.name, ...norm.settings };
-    return { placement, tokens, loss: findings.exits.loss.at(-1)!, ...findings };
+    const pruning = beginPruning(model, findings);
+    await seenBy([pruning]);
+    const loss = findings.exits.loss.at(-1)!;
+    return { placement, tokens, loss, ...findings, pruning: await pruning.result() };
   } finally {
     for (const [, analysis] of running) analysis.release?.();
+  }
+}
+
+/** Sends the sequences through the model, some at a time, and shows each pass to all analyses. */
+async function showPasses(
+  model: Model,
+  sequences: readonly Sequence[],
+  { rowsAtOnce, tokens }: { rowsAtOnce: number; tokens: number },
+  analyses: readonly RunningAnalysis<unknown>[],
+): Promise<void> {
+  for (const group of groupsOfTokens(sequences, rowsAtOnce, (sequence) => sequence.tokens.length)) {
+    const pass = await forward(model, group, tokens);
+    try {
+      for (const analysis of analyses) await analysis.add(pass);
+    } finally {
+      for (const { tensor } of pass.streams) tensor.release();
+    }
   }
 }
 

@@ -1,9 +1,9 @@
-import type { GradientNorms } from './gradients.ts';
+import type { ByDepth } from './by-depth.ts';
 
 const prefix = 'gradientNorm/';
 
 /** Norms of gradients by depth as numbers of a record: `gradientNorm/embedding`, `gradientNorm/layers.0` and so on. */
-export function depthRecord({ embedding, layers, finalNorm, head }: GradientNorms): Record<string, number> {
+export function depthRecord({ embedding, layers, finalNorm, head }: ByDepth): Record<string, number> {
   const entries: (readonly [name: string, norm: number])[] = [
     ['embedding', embedding],
     ...layers.map(({ all }, layer) => [`layers.${layer}`, all] as const),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Analysis } from './analysis.ts';
-import { lossFrom } from './loss-from.ts';
+import { lossesOn } from './paths.ts';
 
 /**
  * Mean cross-entropy in nats a token of what the final norm and the head read off the residual stream after the
@@ -12,18 +12,11 @@ export const exits: Analysis<{ loss: number[] }> = {
   meaning: 'mean cross-entropy of the final norm and head on the stream after the layer',
   found: z.object({ loss: z.array(z.number()) }),
   begin(model) {
-    const sums = new Float64Array(model.config.layers + 1);
-    let tokens = 1;
-    return {
-      async add({ streams, batch, totalTokens }) {
-        tokens = totalTokens;
-        for (const [layer, { tensor }] of streams.entries()) {
-          const what = layer === 0 ? 'of the embedding' : `after layer ${layer - 1}`;
-          sums[layer]! += await lossFrom(tensor, [], { model, batch, what });
-        }
-      },
-      result: () => ({ loss: Array.from(sums, (sum) => sum / tokens) }),
+    const depths = Array.from({ length: model.config.layers + 1 }, (_, depth) => depth);
+    const exit = (depth: number) => {
+      return { from: depth, layers: [], what: depth === 0 ? 'of the embedding' : `after layer ${depth - 1}` };
     };
+    return lossesOn(model, depths.map(exit));
   },
   perLayer: ({ loss }) => loss,
 };

@@ -1,12 +1,28 @@
 import type { Analysis } from './analysis.ts';
 import { angular } from './angular.ts';
+import { attentionEntropy } from './attention-entropy.ts';
+import { effectiveRank } from './effective-rank.ts';
+import { exchange } from './exchange.ts';
 import { exits } from './exits.ts';
 import { gradients } from './gradients.ts';
+import { outliers } from './outliers.ts';
 import { removal } from './removal.ts';
 import { streamRms } from './stream-rms.ts';
+import { updates } from './updates.ts';
 
-/** Everything that `analyze` measures, by its key in the result. A new analysis is one file and one line here. */
-export const analyses = { streamRms, angular, removal, exits, gradients };
+/** What `analyze` measures layer by layer, by its key in the result. A new analysis is one file and one line here. */
+export const analyses = {
+  streamRms,
+  angular,
+  effectiveRank,
+  outliers,
+  attentionEntropy,
+  removal,
+  exchange,
+  exits,
+  gradients,
+  updates,
+};
 
 /** What each analysis has found. */
 export type Findings = {
@@ -24,6 +40,7 @@ export interface DepthProfile {
 export function profilesOf(findings: Readonly<Record<string, unknown>>): DepthProfile[] {
   return Object.entries<Analysis<unknown>>(analyses).flatMap(([name, { label, meaning, found, perLayer }]) => {
     const { success, data } = found.safeParse(findings[name]);
-    return success ? [{ label, meaning, values: perLayer(data) }] : [];
+    const values = success ? perLayer(data) : [];
+    return values.length > 0 ? [{ label, meaning, values }] : [];
   });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Analysis } from './analysis.ts';
-import { lossFrom } from './loss-from.ts';
+import { lossesOn } from './paths.ts';
 
 /**
  * Mean cross-entropy in nats a token with each single layer taken out, and nothing trained after it: loss [layers].
@@ -12,19 +12,13 @@ export const removal: Analysis<{ loss: number[] }> = {
   meaning: 'mean cross-entropy when this layer alone is taken out',
   found: z.object({ loss: z.array(z.number()) }),
   begin(model) {
-    const sums = new Float64Array(model.config.layers);
-    let tokens = 1;
-    return {
-      async add({ streams, batch, totalTokens }) {
-        tokens = totalTokens;
-        for (let layer = 0; layer < sums.length; layer++) {
-          const after = model.layers.slice(layer + 1);
-          const what = `without layer ${layer}`;
-          sums[layer]! += await lossFrom(streams[layer]!.tensor, after, { model, batch, what });
-        }
-      },
-      result: () => ({ loss: Array.from(sums, (sum) => sum / tokens) }),
+    const without = (layer: number) => {
+      return { from: layer, layers: model.layers.slice(layer + 1), what: `without layer ${layer}` };
     };
+    return lossesOn(
+      model,
+      model.layers.map((_, layer) => without(layer)),
+    );
   },
   perLayer: ({ loss }) => [undefined, ...loss],
 };

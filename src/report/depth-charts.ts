@@ -1,5 +1,6 @@
 import { recordedDepths } from '../analysis/depth-record.ts';
 import { profilesOf } from '../analysis/index.ts';
+import { prunedLosses } from '../analysis/pruning.ts';
 import type { RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
 import { spread } from './comparison.ts';
@@ -28,20 +29,24 @@ interface Profile {
   label: string;
   meaning: string;
   values: readonly (number | undefined)[];
+  /** What the place of a value is the number of. */
+  xLabel: string;
 }
 
 function depthCharts(rows: readonly ResultRow[], variants: readonly string[]): Markup[] {
-  const profiles = rows.flatMap(({ variant, analysis = {} }) =>
-    profilesOf(analysis).map((profile): Profile => ({ ...profile, variant })),
-  );
+  const profiles = rows.flatMap(({ variant, analysis = {} }): Profile[] => [
+    ...profilesOf(analysis).map((profile) => ({ ...profile, variant, xLabel: 'layer' })),
+    ...prunedLosses(analysis.pruning).map((losses) => ({ ...losses, variant, xLabel: 'layers taken out' })),
+  ]);
   return [...new Set(profiles.map(({ label }) => label))].map((label) => {
     const own = profiles.filter((profile) => profile.label === label);
+    const { meaning, xLabel } = own[0]!;
     const title = label[0]!.toUpperCase() + label.slice(1);
     return lineChart({
       title,
-      note: own[0]!.meaning,
-      description: `${title} of each layer, ${variants.join(' and ')}: ${own[0]!.meaning}.`,
-      xLabel: 'layer',
+      note: meaning,
+      description: `${title} by ${xLabel}, ${variants.join(' and ')}: ${meaning}.`,
+      xLabel,
       curves: variants.map((name, colour) => curveOf(own, name, colour)),
       kind: { label },
     });

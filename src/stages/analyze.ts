@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { analyze, type DepthAnalysis } from '../analysis/analyze.ts';
 import { sequencesOfText } from '../analysis/sequences.ts';
+import { requireSameTensors } from '../analysis/updates.ts';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import type { Sequence } from '../data/batch.ts';
@@ -28,6 +29,10 @@ export const windowSchema = z.strictObject({
 export const analyzeSchema = z.strictObject({
   from: z.string().describe('model: a stage or a Hugging Face directory'),
   text: z.string().describe('text to read'),
+  base: z
+    .string()
+    .optional()
+    .describe('model whose weights are compared, such as the one that `from` was trained from'),
   ...windowSchema.shape,
 });
 
@@ -35,6 +40,7 @@ export type AnalyzeConfig = z.infer<typeof analyzeSchema>;
 
 export interface AnalyzeState {
   model: Model;
+  base: Model | undefined;
   sequences: readonly Sequence[];
   found?: DepthAnalysis;
 }
@@ -44,7 +50,7 @@ export async function* analyzeDepth(
   _config: AnalyzeConfig,
   state: AnalyzeState,
 ): AsyncGenerator<StepRecord, { tokens: number }> {
-  state.found = await analyze(state.model, state.sequences);
+  state.found = await analyze(state.model, state.sequences, { base: state.base });
   yield { step: 1, totalSteps: 1, loss: state.found.loss };
   return { tokens: state.found.tokens };
 }
@@ -55,17 +61,23 @@ export const analyzeStage: Stage<AnalyzeConfig, AnalyzeState> = {
   schema: analyzeSchema,
   isRandom: false,
   readsOnOpen: true,
-  inputs: { from: { kind: 'model' } },
+  inputs: { from: { kind: 'model' }, base: { kind: 'model', optional: true } },
   result: 'measurements',
   datasets: { text: { use: 'text' } },
-  async open({ text, ...windows }, { inputs, backend, ...run }) {
+  async open({ text, from: _, base: __, ...windows }, { inputs, backend, ...run }) {
     const { directory } = inputs.from![0]!;
     const { config } = await readModelDirectory(directory);
+    const [base] = inputs.base ?? [];
+    if (base) requireSameTensors(config, (await readModelDirectory(base.directory)).config, 'base');
     const sequences = await sequencesOfText(text, await loadTokenizer(directory), config, { ...windows, ...run });
-    return { model: (await loadModel(directory, backend)).model, sequences };
+    const load = async (from: string) => (await loadModel(from, backend)).model;
+    return { model: await load(directory), base: base && (await load(base.directory)), sequences };
   },
   run: analyzeDepth,
   finish: (_config, { found }, directory) =>
     writeResults(directory, { metrics: {}, samples: [], analysis: { ...found } }),
-  close: ({ model }) => releaseModel(model),
+  close({ model, base }) {
+    releaseModel(model);
+    if (base) releaseModel(base);
+  },
 };

@@ -26,11 +26,14 @@ const rows = [
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixtune-analyze-'));
   const make = (name: string) => mkdir(join(folder, name));
-  await Promise.all(['model', 'bare', 'reward'].map(make));
+  await Promise.all(['model', 'bare', 'other', 'smaller', 'reward'].map(make));
   model = await initialiseModel(config, backend, 1);
   await saveModel(join(folder, 'model'), model, { tokenizer });
   const read = tensorSource(config, model.parameters);
   await writeModelDirectory(join(folder, 'bare'), { config, read, dtype: 'f32' });
+  await saveModel(join(folder, 'other'), await initialiseModel(config, backend, 2), { tokenizer });
+  const smaller = await initialiseModel({ ...config, intermediateSize: 8 }, backend, 1);
+  await saveModel(join(folder, 'smaller'), smaller, { tokenizer });
   const reward = await initialiseModel({ ...config, head: 'score' }, backend, 1);
   await saveModel(join(folder, 'reward'), reward, { tokenizer });
   await writeFile(join(folder, 'rows.json'), JSON.stringify(rows));
@@ -55,11 +58,29 @@ it('prints a table that fits a terminal, a line for each layer', async () => {
   const { status, stdout, stderr } = await run('model', '--text', 'words.txt', '--window', '8', '--windows', '3');
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^mix: Post-LN in the first 2 of 3 layers[^\n]*\nloss 5\.\d+ nats a token over 24 tokens\n/);
-  expect(stdout).toMatch(/\nlayer +stream rms +angle +removal loss +exit loss +gradient norm\nembedding( +\d\S*){3}\n/);
+  expect(stdout).toMatch(/\nlayer +stream rms +angle +rank +kurtosis +attention\nembedding( +\d\S*){3}\n/);
+  expect(stdout).toMatch(/\nlayer +removal loss +exchange loss +exit loss +gradient norm\nembedding( +\d\S*){2}\n/);
   for (const layer of ['0 Post-LN', '1 Post-LN', '2 Pre-LN']) {
     expect(stdout).toMatch(new RegExp(`^${layer}( +\\d\\S*){5}$`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^${layer}( +\\d\\S*){${layer.startsWith('2') ? 3 : 4}}$`, 'm'));
   }
+  expect(stdout).toMatch(
+    /\nout +block +loss +one more +loss\n0( +\d\S*){2}\n1 +[012] +\d\S* +[012] +\d\S*\n2 +[01] to [12] /,
+  );
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+});
+
+it('compares the weights with those of a base', async () => {
+  const options = ['model', '--ids', 'rows.json', '--json', '--base'];
+  const { status, stdout, stderr } = await run(...options, 'other');
+  expect(status, stderr).toBe(0);
+  const { all, layers, head } = JSON.parse(stdout).updates;
+  for (const distance of [all, head, ...layers.map((layer: { q_proj: number }) => layer.q_proj)]) {
+    // Independent draws of one size: √2 on average.
+    expect(distance).toBeCloseTo(Math.SQRT2, 0);
+  }
+  const same = JSON.parse((await run(...options, 'model')).stdout).updates;
+  expect([same.all, same.embedding, same.layers[2].all]).toEqual([0, 0, 0]);
 });
 
 it('leaves as a stage of a pipeline what it prints as a command', async () => {
@@ -95,11 +116,18 @@ describe('refuses in one clear sentence', () => {
     ],
     ['an empty text', ['model', '--text', 'empty.txt'], '', 'empty.txt'],
     ['no tokenizer', ['bare', '--text', 'words.txt'], '', 'tokenizer'],
+    [
+      'a base of another shape',
+      [...text, '--base', 'smaller'],
+      '',
+      /smaller: its weights cannot be subtracted: \S+gate_up_proj.weight is \[16, \d+\] in the base and is \[\d+, \d+\] in the model/,
+    ],
+    ['no base', [...text, '--base', 'none'], '', 'none'],
     ['a reward model', ['reward', '--ids', 'rows.json'], '', 'is a reward model'],
   ])('%s', async (_, args, written, message) => {
     await writeFile(join(folder, 'ids.json'), written);
     const { status, stdout, stderr } = await run(...args);
-    expect(stderr).toContain(message);
+    expect(stderr).toMatch(message);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toContain('1 problem');
   });

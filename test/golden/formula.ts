@@ -4,10 +4,10 @@ import { checkpointTensors, modelParameters } from '../../src/model/parameters.t
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
 
-/** A model with weights by the formula of README.md, in double precision where the backend has it. */
-export function formulaModel(config: ModelConfig, backend: Backend): Model {
+/** Weights by the formula of README.md, p from `first` on; in double precision where the backend has it. */
+export function formulaModel(config: ModelConfig, backend: Backend, first = 0): Model {
   const model = emptyModel(config, backend);
-  const index = new Map(checkpointTensors(config).map(({ name }, p) => [name, p]));
+  const index = new Map(checkpointTensors(config).map(({ name }, p) => [name, first + p]));
   for (const { name, parts } of modelParameters(config)) {
     const values = parts.flatMap((part) => {
       const p = index.get(part.name)!;

@@ -22,9 +22,9 @@ POST_LAYERS = {"pre": 0, "mix": 1, "post": 3}
 NUMPY_LOSSES = {"pre": 2.1007758329, "mix": 2.0113335074, "post": 2.0088854644}
 
 
-def parameters_by_formula(config):
+def parameters_by_formula(config, first=0):
     parameters = {}
-    for p, (name, shape) in enumerate(parameter_shapes(config).items()):
+    for p, (name, shape) in enumerate(parameter_shapes(config).items(), first):
         k = torch.arange(math.prod(shape), dtype=torch.float64)
         values = 0.2 * torch.sin(1.3 * k + 0.7 * p + 0.1) if len(shape) == 2 else 1 + 0.05 * torch.cos(0.9 * k + 0.4 * p)
         parameters[name] = values.view(shape).requires_grad_()

@@ -17,6 +17,10 @@ const row = (variant: string, seed: number, losses: number[], norms: number[]): 
     // As an older or newer version may have it.
     angular: { all: 'unknown' },
     entropy: [1, 2],
+    pruning: {
+      byAngle: { first: [0, 1, 0], loss: [1, 2, losses[0]!] },
+      byLoss: { order: [1, 0], loss: [1, 3, losses[0]!] },
+    },
   },
 });
 
@@ -38,7 +42,9 @@ const chartsOf = (results: readonly ResultRow[]) => chartsIn(depthSections(resul
 
 it('draws a chart of each analysis that can be read, layer by layer, with the mean over the seeds', () => {
   const charts = chartsOf(rows);
-  expect(charts.map(({ caption }) => caption.replace(/ <small.*/, ''))).toEqual(['Removal loss', 'Gradient norm']);
+  expect(charts.map(({ caption }) => caption.replace(/ <small.*/, ''))).toEqual([
+    ...['Removal loss', 'Gradient norm', 'Loss without a block', 'Loss without single layers'],
+  ]);
   const values = charts.map(({ text }) => JSON.parse(/json">(.*?)<\/script>/s.exec(text)![1]!).stops);
   const shown = values.map((stops) => stops.map(([, layer, found]: unknown[]) => [layer, found]));
   expect(shown).toEqual([
@@ -51,6 +57,11 @@ it('draws a chart of each analysis that can be read, layer by layer, with the me
       ['layer 1', ['0.750', '0.625']],
       ['layer 2', ['0.500', '0.875']],
     ],
+    ...['2', '3'].map((second) => [
+      ['layers taken out 0', ['1', '1']],
+      ['layers taken out 1', [second, second]],
+      ['layers taken out 2', ['4.25', '4.25']],
+    ]),
   ]);
 });
 

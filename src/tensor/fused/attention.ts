@@ -64,17 +64,29 @@ export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionS
   requireShape('attention', 'qkv', qkv, [rows, (heads + 2 * kvHeads) * headDim]);
   requireLayoutOf('attention', layout, rows);
   resultShape(qkv.backend, 'attention', [heads, rows, rows]);
-  const tables = rotaryTables(qkv.backend, layout.positions, shape.rotary);
-  const part = (first: number, count: number): Tensor =>
-    reshape(slice(qkv, 1, first * headDim, count * headDim), [rows, count, headDim]);
-
-  const q = transpose(applyRotary(part(0, heads), tables), [1, 0, 2]);
-  const k = repeatHeads(transpose(applyRotary(part(heads, kvHeads), tables), [1, 0, 2]), heads);
-  const v = repeatHeads(transpose(part(heads + kvHeads, kvHeads), [1, 0, 2]), heads);
-
+  const { q, k, v } = rotatedHeads(qkv, layout.positions, shape);
   const scores = mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(headDim));
   const weights = softmax(where(causalMask(qkv.backend, layout), scores, -1e30));
   return reshape(transpose(matmul(weights, v), [1, 0, 2]), [rows, heads * headDim]);
+}
+
+/**
+ * Queries, keys and values of each head, [heads, rows, headDim], out of qkv [rows, (heads + 2·kvHeads)·headDim]:
+ * queries and keys rotated, keys and values repeated for the heads that share them.
+ */
+export function rotatedHeads(
+  qkv: Tensor,
+  positions: Int32Array,
+  { heads, kvHeads, headDim, rotary }: AttentionShape,
+): Record<'q' | 'k' | 'v', Tensor> {
+  const tables = rotaryTables(qkv.backend, positions, rotary);
+  const part = (first: number, count: number): Tensor =>
+    reshape(slice(qkv, 1, first * headDim, count * headDim), [positions.length, count, headDim]);
+  return {
+    q: transpose(applyRotary(part(0, heads), tables), [1, 0, 2]),
+    k: repeatHeads(transpose(applyRotary(part(heads, kvHeads), tables), [1, 0, 2]), heads),
+    v: repeatHeads(transpose(part(heads + kvHeads, kvHeads), [1, 0, 2]), heads),
+  };
 }
 
 /** [1, rows, rows]: 1 where the column's token is in the row's sequence and not after it. */
