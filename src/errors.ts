@@ -12,7 +12,7 @@ export interface Problem {
   hint?: string;
 }
 
-/** The request itself was wrong (config, flags, files). Nothing was started; the command exits with 2. */
+/** The request itself was wrong (config, flags, files) and nothing was started. The command exits with 2. */
 export class RequestError extends Error {
   override readonly name = 'RequestError';
   readonly problems: readonly Problem[];
@@ -27,11 +27,11 @@ export class RequestError extends Error {
   }
 }
 
-/** The run failed after it had started; the command exits with 1. */
+/** The run failed after it had started. The command exits with 1. */
 export class RunError extends Error {
   override readonly name = 'RunError';
   readonly hint: string | undefined;
-  /** True where the stage's state is what it was before the step that failed, so that it can be saved. */
+  /** True if the stage's state is still as it was before the step that failed, so that it can be saved. */
   stateIsWhole: boolean;
   /** True where training itself came to no end that can be used: the same run would fail again at the same step. */
   readonly diverged: boolean;
@@ -47,20 +47,20 @@ export class RunError extends Error {
   }
 }
 
-/** More problems than anybody reads before mending the first. */
+/** Nobody reads more problems than this before fixing the first. */
 const shownProblems = 50;
 
-/** More of one text than anybody reads. */
+/** Characters of a single text; nobody reads more. */
 const shownLength = 4000;
 
-/** A model gave what is no number: `what` says where, with its verb. */
+/** The error for a model that computed NaN or infinity; `what` is subject and verb, such as "the logits are". */
 export function notFinite(what: string): RunError {
   const hint =
-    'its weights are damaged, too large for their precision, or were saved after training had diverged: take another checkpoint';
+    'its weights are damaged, too large for their precision, or saved after training had diverged: use another checkpoint';
   return new RunError(`${what} not finite numbers`, { hint, diverged: true });
 }
 
-/** The text a person sees: a headline with the count, then each problem with its place and hint. */
+/** The text that is printed: a headline with the number of problems, then each problem with its place and hint. */
 export function formatProblems(problems: readonly Problem[], subject?: string): string {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   const lines = [`${count}${subject ? ` in ${shown(subject)}` : ''}, nothing was started`, ''];
@@ -73,7 +73,7 @@ export function formatProblems(problems: readonly Problem[], subject?: string): 
   return lines.join('\n');
 }
 
-/** Lines of a text are indented, so that none of them passes for a problem or a hint of ours. */
+/** Indents the further lines of a text, so that none of them can be mistaken for a problem or a hint of ours. */
 function shown(text: string): string {
   const cut = text.length > shownLength ? `${text.slice(0, shownLength)}…` : text;
   return visible(cut).replaceAll('\n', '\n             ');

@@ -5,10 +5,10 @@ import { type Problem, RequestError } from './errors.ts';
 
 const mebibyte = 2 ** 20;
 
-/** No file that a person writes by hand comes near it. */
+/** In bytes; no file written by hand is nearly as large. */
 export const handWrittenLimit = 16 * mebibyte;
 
-/** What a path leads to; nothing where it leads nowhere, cannot be followed or can be no path. */
+/** Stats of what a path leads to; undefined if there is nothing, it cannot be followed or it is not a valid path. */
 export function statsOf(path: string): Stats | undefined {
   try {
     return statSync(path);
@@ -17,7 +17,10 @@ export function statsOf(path: string): Stats | undefined {
   }
 }
 
-/** Opens a regular file to read it; nothing where there is none. What is no regular file is named, never waited for. */
+/**
+ * Opens a regular file for reading, undefined if it does not exist. `name` is what messages call it.
+ * @throws RequestError if the path cannot be read or is not a regular file; never blocks on a pipe
+ */
 export async function openRegularFile(path: string, name = path): Promise<FileHandle | undefined> {
   // Without O_NONBLOCK, opening a named pipe waits for somebody to write to it.
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error: unknown) => {
@@ -41,19 +44,25 @@ const openFailures: ReadonlyMap<string, string> = new Map([
   ['ENAMETOOLONG', 'cannot be read: the name is too long'],
 ]);
 
-/** The bytes of a regular file of at most `limit` bytes; nothing where there is none. */
+/**
+ * Reads a regular file, undefined if it does not exist. `name` is what messages call it.
+ * @throws RequestError if it cannot be read or is larger than `limit` bytes
+ */
 export async function readRegularFile(path: string, limit: number, name = path): Promise<Buffer | undefined> {
   const handle = await openRegularFile(path, name);
   if (!handle) return undefined;
   const chunks: Buffer[] = [];
-  // The size that a file says it has does not bind it (those in /proc say 0).
+  // The size that stat reports cannot be trusted: it is 0 for files in /proc.
   for await (const chunk of handle.createReadStream({ end: limit })) chunks.push(chunk as Buffer);
   const bytes = Buffer.concat(chunks);
   if (bytes.length <= limit) return bytes;
   throw new RequestError({ where: name, message: `is larger than ${Math.round(limit / mebibyte)} MiB` });
 }
 
-/** The text of a regular file in UTF-8, of at most `limit` bytes; nothing where there is none. */
+/**
+ * Reads a UTF-8 text file, undefined if it does not exist. `name` is what messages call it.
+ * @throws RequestError if it cannot be read, is larger than `limit` bytes or is not UTF-8 text
+ */
 export async function readTextFile(
   path: string,
   { name = path, limit = handWrittenLimit }: { name?: string; limit?: number } = {},
@@ -62,7 +71,10 @@ export async function readTextFile(
   return bytes && decodeText(bytes, name);
 }
 
-/** Text of UTF-8 bytes, without a byte order mark; bytes of anything else are named as what they are. */
+/**
+ * Decodes UTF-8 bytes and drops a byte order mark. `name` is what messages call the file.
+ * @throws RequestError that says what the bytes are if they are not UTF-8 text
+ */
 export function decodeText(bytes: Uint8Array, name: string): string {
   const otherwise = encodingProblem(bytes, name);
   if (otherwise) throw new RequestError(otherwise);
@@ -77,7 +89,7 @@ export function decodeText(bytes: Uint8Array, name: string): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Text whose first bytes are those of UTF-16 or UTF-32. */
+/** A problem if the first bytes look like text in UTF-16 or UTF-32. */
 export function encodingProblem(bytes: Uint8Array, name: string): Problem | undefined {
   const encoding = otherEncoding(bytes);
   if (!encoding) return undefined;
@@ -85,7 +97,7 @@ export function encodingProblem(bytes: Uint8Array, name: string): Problem | unde
   return { where: name, message: `is text in ${encoding}, not in UTF-8`, hint };
 }
 
-/** By its byte order mark, or by where the zeros of its first character stand. */
+/** Recognised by the byte order mark, or by the position of the zero bytes in the first character. */
 function otherEncoding(bytes: Uint8Array): string | undefined {
   const [a, b, c, d] = bytes;
   if (a === 0xff && b === 0xfe) return c === 0 && d === 0 ? 'UTF-32LE' : 'UTF-16LE';
@@ -95,7 +107,7 @@ function otherEncoding(bytes: Uint8Array): string | undefined {
   return a === 0 && b && c === 0 && d ? 'UTF-16BE' : undefined;
 }
 
-/** Files that are taken for text by mistake, by their first bytes. */
+/** Files that are sometimes mistaken for text, by their first bytes. */
 const binaryFormats = [
   ['\x1f\x8b', 'a gzip archive'],
   ['PK\x03\x04', 'a zip archive'],
@@ -119,7 +131,7 @@ const binaryFormats = [
 
 export type BinaryFormat = (typeof binaryFormats)[number][1];
 
-/** What the first bytes of a file say that it is, where that is nothing that can be read as text. */
+/** The binary format that the first bytes of a file belong to, undefined if they belong to none that is known. */
 export function binaryFormatOf(bytes: Uint8Array): BinaryFormat | undefined {
   return binaryFormats.find(([signature]) => startsWith(bytes, Buffer.from(signature, 'latin1')))?.[1];
 }
@@ -128,7 +140,7 @@ function startsWith(bytes: Uint8Array, signature: Uint8Array): boolean {
   return signature.every((byte, index) => bytes[index] === byte);
 }
 
-/** 1-based. A line feed is a byte of its own in UTF-8, so lines can be looked at one by one. */
+/** 1-based. In UTF-8 the byte of a line feed is part of no other character, so each line can be checked by itself. */
 function firstBrokenLine(bytes: Uint8Array): number {
   let line = 1;
   for (let start = 0; ; line++) {

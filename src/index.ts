@@ -1,4 +1,4 @@
-/** The public API: what the command line is made of. */
+/** The public API; the command line is built on the same functions. */
 export { analyze, type DepthAnalysis } from './analysis/analyze.ts';
 export { type LoadedModel, loadModel, saveModel } from './checkpoint/load-model.ts';
 export { type ModelDirectory, readModelDirectory, writeModelDirectory } from './checkpoint/model-directory.ts';

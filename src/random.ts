@@ -1,6 +1,6 @@
 /**
- * Counter-based random numbers: a stream is a name and a seed, a draw is a counter, and the state is one integer.
- * The same (seed, name, counter) gives the same number on every machine, so saving a stream means saving its counter.
+ * Counter-based random numbers. A stream is identified by a seed and a name; its state is the counter of draws. Equal
+ * (seed, name, counter) give equal numbers on every machine, so saving a stream means saving its counter.
  */
 export class RandomStream {
   readonly seed: number;
@@ -34,12 +34,12 @@ export class RandomStream {
     return (high * 67108864 + low) / 9007199254740992;
   }
 
-  /** A whole number in [0, bound). */
+  /** A uniform integer in [0, bound). */
   integer(bound: number): number {
     return Math.floor(this.uniform() * bound);
   }
 
-  /** One element of a non-empty list. */
+  /** A random element of a non-empty list. */
   pick<T>(items: readonly T[]): T {
     return items[this.integer(items.length)] as T;
   }
@@ -69,7 +69,7 @@ function fnv1a(text: string): number {
   return hash >>> 0;
 }
 
-/** Combines two words with the finaliser of MurmurHash3 applied twice. */
+/** Combines two 32-bit words by applying the finaliser of MurmurHash3 twice. */
 function mix(a: number, b: number): number {
   let h = Math.imul(a ^ (b >>> 15), 0x2c1b3c6d) ^ b;
   for (let round = 0; round < 2; round++) {

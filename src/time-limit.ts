@@ -1,6 +1,6 @@
 import { createContext, Script } from 'node:vm';
 
-/** What took longer than it may. */
+/** Something took longer than its time limit. */
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError';
 }
@@ -9,10 +9,10 @@ const context = createContext({ run: undefined });
 const script = new Script('run()');
 
 /**
- * What a function gives, unless it takes longer than `milliseconds`: it is then ended wherever it is, within a regular
- * expression too, which is what this is for. Those of others may backtrack for years, and an engine that cannot would
- * not read them as their authors meant them. Costs about 40 µs.
- * @throws TimeLimitError
+ * Runs a function and returns its result. After `milliseconds` it is interrupted, even inside a regular expression:
+ * patterns that others wrote may backtrack for years, and an engine without backtracking would not interpret all of
+ * them as their authors intended. Costs about 40 µs.
+ * @throws TimeLimitError if the function takes longer
  */
 export function withinTime<T>(milliseconds: number, run: () => T): T {
   context.run = run;

@@ -1,14 +1,15 @@
-/** Characters that a terminal obeys instead of showing them: controls, and what turns the direction of writing. */
+/** Characters that a terminal interprets instead of displaying: control characters and those that change direction. */
 const obeyed = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 
 /**
- * The text with what a terminal would obey written as `\u001b`; line feeds and tabs stay. In JSON, it means the same.
+ * Writes characters that a terminal would interpret as escapes such as `\u001b`; line feeds and tabs stay. JSON keeps
+ * its meaning.
  */
 export function visible(text: string): string {
   return text.replace(obeyed, escaped);
 }
 
-/** The text as `visible` writes it, on one line: a line feed is written as `\u000a` too. */
+/** Writes a text on one line: like `visible`, but a line feed becomes `\u000a`. */
 export function visibleLine(text: string): string {
   return visible(text).replaceAll('\n', escaped);
 }

@@ -11,7 +11,7 @@ export interface Assignment {
   text: string;
 }
 
-/** Reads `--set` arguments; those that are no assignment come back as problems. */
+/** Parses `--set` arguments; those that are not assignments come back as problems. */
 export function parseAssignments(texts: readonly string[]): { assignments: Assignment[]; problems: Problem[] } {
   const assignments: Assignment[] = [];
   const problems: Problem[] = [];
@@ -38,7 +38,7 @@ export function parseAssignments(texts: readonly string[]): { assignments: Assig
   return { assignments, problems };
 }
 
-/** Sets the value at the path inside nested objects and makes the objects on the way; `root` is changed. */
+/** Sets the value at a path inside nested objects, in place, and creates the objects on the way. */
 export function setAt(root: Record<string, unknown>, path: Path, value: unknown): void {
   let target = root;
   for (const step of path.slice(0, -1)) {

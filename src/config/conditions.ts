@@ -1,30 +1,30 @@
 declare module 'zod' {
   interface GlobalMeta {
-    /** Of a key that can be given in vain: when it has an effect. */
+    /** When the key has an effect, if it does not always have one. */
     condition?: Condition | undefined;
-    /** False for a key that decides what is said and kept meanwhile, or how it is computed, and not what comes out. */
+    /** False for a key that only affects how the result is computed, or what is logged and saved along the way. */
     changesResult?: false;
   }
 }
 
 type Keys = Readonly<Record<string, unknown>>;
 
-/** What only the data can tell. */
+/** Facts that are only known once the data has been opened. */
 export interface Facts {
   /** Whether any of the stage's rows are held out. */
   heldOut: boolean;
 }
 
-/** When a key has an effect: what decides whether it is refused, and what help and documentation say of it. */
+/** When a key has an effect. A key given in vain is refused; help and documentation state the condition. */
 export interface Condition {
-  /** Keys that it depends on. */
+  /** Keys that the condition depends on. */
   keys: readonly string[];
-  /** After "only": `with klTarget`. */
+  /** Completes "only …": `with klTarget`. */
   text: string;
   holds(config: Keys, facts: Facts): boolean;
-  /** After "has no effect", where it does not hold: `without klTarget`. */
+  /** Completes "has no effect …" if the condition does not hold: `without klTarget`. */
   otherwise(config: Keys): string;
-  /** What would make it hold: `set klTarget too`. */
+  /** How to make the condition hold: `set klTarget too`. */
   remedy: string;
 }
 
@@ -64,11 +64,11 @@ export const heldOutRows: Condition = {
   keys: [],
   text: 'with held-out rows',
   holds: (_config, { heldOut }) => heldOut,
-  otherwise: () => 'because nothing of `data` is held out',
+  otherwise: () => 'because no rows of `data` are held out',
   remedy: 'set `holdOut`, such as 0.05',
 };
 
-/** One of them, at least. */
+/** Holds if at least one of the two conditions holds. */
 export function either(first: Condition, second: Condition): Condition {
   return {
     keys: [...first.keys, ...second.keys],

@@ -24,7 +24,7 @@ export function presetsTable(key: string, presets: Presets): string {
     .join('\n');
 }
 
-/** What a key is for, and when it has an effect. */
+/** The description of a key, with the condition under which it has an effect. */
 export function meaningOf({ description, condition }: SchemaKey): string {
   return condition ? `${description} (only ${condition.text})` : description;
 }

@@ -10,8 +10,8 @@ export function flagName(key: string): string {
 }
 
 /**
- * Command-line options of a key: a value, a list of values, or `--key` with `--no-key`. Required keys are left to the
- * schema.
+ * The command-line options of a key: one with a value, one with a list of values, or the pair `--key` and `--no-key`.
+ * None is mandatory for commander; the schema checks required keys.
  */
 export function flagsOf(key: SchemaKey): Option[] {
   const name = flagName(key.name);
@@ -24,8 +24,8 @@ export function flagsOf(key: SchemaKey): Option[] {
 }
 
 /**
- * A text with its keys as flags: `onTooLong: drop` as --on-too-long drop, maxLength as --max-length. Without backticks,
- * only names in camel case are keys for certain.
+ * Rewrites the keys in a text as flags: `onTooLong: drop` becomes --on-too-long drop, maxLength becomes --max-length.
+ * Without backticks only names in camel case are rewritten, because other words may not be keys.
  */
 export function inFlags(text: string, keys: readonly string[]): string {
   return text.replace(
@@ -38,14 +38,14 @@ export function inFlags(text: string, keys: readonly string[]): string {
   );
 }
 
-/** Accepts `--learningRate` for `--learning-rate`, as the key is spelt in YAML. */
+/** Rewrites flags that are spelt like the key in YAML: `--learningRate` becomes `--learning-rate`. */
 export function withKebabFlags(argv: readonly string[]): string[] {
   return argv.map((argument) =>
     argument.replace(/^--[a-z]+[A-Z][A-Za-z]*(?==|$)/, (flag) => `--${flagName(flag.slice(2))}`),
   );
 }
 
-/** Origins of values that were given as flags. */
+/** The origins of values that were given as flags, by key. */
 export function flagOrigins(values: Readonly<Record<string, unknown>>): Origins {
   return Object.fromEntries(Object.keys(values).map((key) => [key, `--${flagName(key)}`]));
 }
@@ -57,7 +57,7 @@ function flagValue(key: SchemaKey, text: string, previous: unknown): unknown {
   return Array.isArray(previous) ? [...previous, value] : [value];
 }
 
-/** Items of a list are names and paths much more often than numbers, so only plain numbers are read as such. */
+/** Items of a list are names and paths far more often than numbers, so only plain numbers are parsed as numbers. */
 function listItem(text: string): string | number {
   return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }

@@ -1,12 +1,12 @@
-/** Levels of lists and objects; whatever walks through a value, or writes it in a message, takes stack for each. */
+/** Limit on nested lists and objects, because whatever walks through a value or prints it uses stack for each level. */
 const maxDepth = 256;
 
 const [quote, backslash] = ['"'.charCodeAt(0), '\\'.charCodeAt(0)];
 const [openList, closeList, openObject, closeObject] = ['[', ']', '{', '}'].map((bracket) => bracket.charCodeAt(0));
 
-/** What a text in JSON says. @throws SyntaxError, also where lists and objects are nested too deeply */
+/** Parses JSON. @throws SyntaxError if the text is not JSON, or nests lists and objects too deeply */
 export function parseJson(text: string): unknown {
-  if (isDeep(text)) throw new SyntaxError(`lists and objects inside each other are deeper than ${maxDepth} levels`);
+  if (isDeep(text)) throw new SyntaxError(`lists and objects are nested more than ${maxDepth} levels deep`);
   return JSON.parse(text);
 }
 

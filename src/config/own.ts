@@ -1,5 +1,6 @@
 /**
- * What an object itself has under a name that somebody wrote; `constructor` and whatever else it inherits is not there.
+ * The value of an object's own property; undefined for `constructor` and other inherited names, so a name that a user
+ * wrote is safe.
  */
 export function own<T>(record: Readonly<Record<string, T>> | undefined, name: PropertyKey): T | undefined {
   return record && Object.hasOwn(record, name) ? record[name as string] : undefined;

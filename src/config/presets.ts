@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { own } from './own.ts';
 
-/** By name, the values that a known implementation or paper gives to keys. */
+/** Presets by name: the values that a known implementation or paper uses for some of the keys. */
 export type Presets<Key extends string = string> = Readonly<Record<string, Readonly<Partial<Record<Key, unknown>>>>>;
 
-/** An object schema with a key `preset`, whose values stand in for keys that are not given. */
+/** Adds a key `preset` to an object schema; the values of the chosen preset replace the defaults of keys not given. */
 export function withPresets<Shape extends z.ZodRawShape>(shape: Shape, presets: Presets<keyof Shape & string>) {
   const preset = z
     .enum(Object.keys(presets))
@@ -14,7 +14,7 @@ export function withPresets<Shape extends z.ZodRawShape>(shape: Shape, presets: 
   return z.preprocess((written) => ({ ...Object(written), ...presetValues(presets, written) }), schema);
 }
 
-/** What the preset that `written` names gives to keys that it does not give itself. */
+/** The values of the preset named in `written`, for keys that `written` itself does not set. */
 export function presetValues(presets: Presets | undefined, written: unknown): Readonly<Record<string, unknown>> {
   const keys: Readonly<Record<string, unknown>> = Object(written);
   const name = keys.preset;

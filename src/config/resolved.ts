@@ -5,7 +5,7 @@ import { own } from './own.ts';
 /** Where a value came from: `default`, `pipelines/mine.yaml:14`, `--set`, `--learning-rate`. */
 export type Origins = Readonly<Record<string, string>>;
 
-/** The resolved config as YAML: one key a line, its origin as a comment; a key without an origin is a default. */
+/** The resolved config as YAML: one key per line with its origin as a comment. A key without an origin is a default. */
 export function annotatedYaml(config: Readonly<Record<string, unknown>>, origins: Origins, header: string): string {
   const document = new Document(config);
   document.commentBefore = header

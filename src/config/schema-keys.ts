@@ -3,20 +3,20 @@ import type { Condition } from './conditions.ts';
 import { own } from './own.ts';
 import type { Scaling } from './scaling.ts';
 
-/** What a schema says about one of its keys; the only source of flags, help and documentation. */
+/** What a schema says about one of its keys: the only source of flags, help and documentation. */
 export interface SchemaKey {
   name: string;
   description: string;
   required: boolean;
   default?: unknown;
   kind: 'boolean' | 'number' | 'string' | 'list' | 'other';
-  /** The allowed values, where they can be counted. */
+  /** The allowed values of an enumeration. */
   values?: readonly string[];
-  /** Type as a person reads it: `whole number`, `pre | post | mix`, `number or text`. */
+  /** The type in words: `whole number`, `pre | post | mix`, `number or text`. */
   type: string;
-  /** When it has an effect, where that is not always. */
+  /** When the key has an effect, if it does not always have one. */
   condition?: Condition;
-  /** Whether another value comes to another result. */
+  /** Whether a different value can lead to a different result. */
   changesResult: boolean;
   /** Of a key that measures out work. */
   scaling?: Scaling;
@@ -34,7 +34,7 @@ interface JsonSchema {
   required?: readonly string[];
 }
 
-/** The keys of an object schema in the order in which they were declared. */
+/** The keys of an object schema, in the order of their declaration. */
 export function schemaKeys(schema: z.ZodType): SchemaKey[] {
   const { properties = {}, required = [] } = jsonSchema(schema);
   const shape = shapeOf(schema);
@@ -56,14 +56,14 @@ function metaOf(key: z.core.$ZodType | undefined): Pick<SchemaKey, 'condition' |
   return { ...(condition ? { condition } : {}), changesResult, ...(scaling ? { scaling } : {}) };
 }
 
-/** The keys of an object schema, whatever is done before it is parsed and after. */
+/** The shape of an object schema, also if it is wrapped in preprocessing or transformations. */
 function shapeOf(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> {
   if (schema instanceof z.ZodObject) return schema.shape;
   if (!(schema instanceof z.ZodPipe)) return {};
   return { ...shapeOf(schema.in), ...shapeOf(schema.out) };
 }
 
-/** JSON Schema (draft 2020-12) of what a person writes, before defaults and transformations. */
+/** JSON Schema (draft 2020-12) of the value as a user writes it, before defaults and transformations. */
 export function jsonSchema(schema: z.ZodType): JsonSchema {
   const made =
     jsonSchemas.get(schema) ?? (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
@@ -71,7 +71,7 @@ export function jsonSchema(schema: z.ZodType): JsonSchema {
   return made;
 }
 
-/** Names of the keys at a path inside an object schema; none where the path leads to something else. */
+/** Names of the keys at a path inside an object schema; none if the path does not lead to an object. */
 export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let found: readonly JsonSchema[] = [jsonSchema(schema)];
   for (const step of path)

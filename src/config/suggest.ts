@@ -1,9 +1,9 @@
-/** Nobody chooses from more names, and nobody misspells a longer one. */
+/** Beyond these limits no similar name is searched for: comparing takes time proportional to both. */
 const mostNames = 1000;
 const longestName = 100;
 const shownNames = 30;
 
-/** The candidate nearest to a misspelt word, or nothing where none is near enough to be meant. */
+/** The candidate closest to a misspelt word, undefined if none is close enough. */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   if (word.length > longestName || candidates.length > mostNames) return undefined;
   let best: string | undefined;
@@ -19,7 +19,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** `did you mean …?`, or else what there is to choose from. */
+/** A hint for an unknown name: `did you mean …?`, or the names to choose from if none is similar. */
 export function suggestion(word: string, candidates: readonly string[]): string {
   const near = closest(word, candidates);
   if (near !== undefined) return `did you mean \`${near}\`?`;
@@ -29,7 +29,7 @@ export function suggestion(word: string, candidates: readonly string[]): string 
   return `there is ${shown.join(', ')}${hidden > 0 ? ` and ${hidden} more` : ''}`;
 }
 
-/** Upper case, hyphens and underscores are no difference: `learning-rate` is `learningRate`. */
+/** Ignores case, hyphens and underscores: `learning-rate` is `learningRate`. */
 function simplified(word: string): string {
   return word.replace(/[-_]/g, '').toLowerCase();
 }

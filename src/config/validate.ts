@@ -7,7 +7,7 @@ import type { Path } from './yaml-file.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** How a problem at a path of the validated value is told: its name and its line. */
+/** Where a path of the validated value is in what the user wrote: its name for messages and its line. */
 export interface Place {
   where(path: Path): string;
   line?(path: Path): number | undefined;
@@ -15,7 +15,7 @@ export interface Place {
 
 export type Validated<T> = { value: T; problems: readonly [] } | { value?: undefined; problems: readonly Problem[] };
 
-/** Parses a value against a schema and turns everything that is wrong into Problems, all at once. */
+/** Parses a value against a schema; all that is wrong with it comes back as problems, at once. */
 export function validate<T>(schema: z.ZodType<T>, value: unknown, place: Place): Validated<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { value: parsed.data, problems: [] };
@@ -52,7 +52,7 @@ function valueAt(root: unknown, path: Path): unknown {
   );
 }
 
-/** A schema's own check may pass `params: { hint }`. */
+/** The `params: { hint }` that a schema's custom check may pass. */
 function hintOf(issue: Issue & { code: 'custom' }): string | undefined {
   const hint: unknown = issue.params?.hint;
   return typeof hint === 'string' ? hint : undefined;

@@ -14,16 +14,16 @@ import { maxDepth, plainValue, tooDeep } from './yaml-value.ts';
 
 export type Path = readonly (string | number)[];
 
-/** A YAML document that still knows where each value stands. */
+/** A YAML document that remembers the line of each value. */
 export interface YamlFile {
-  /** As the person named it, for messages. */
+  /** The file's name as the user gave it, for messages. */
   name: string;
   value: unknown;
-  /** 1-based line of the key at the path, or of its nearest parent that exists. */
+  /** 1-based line of the key at a path, or of its closest existing parent. */
   lineOf(path: Path): number | undefined;
 }
 
-/** Parses YAML 1.2; everything wrong with its syntax and its keys is one RequestError with lines. */
+/** Parses YAML 1.2. @throws RequestError with all problems of syntax and keys, each with its line */
 export function parseYamlFile(text: string, name: string): YamlFile {
   const { document, errors, lineAt } = parseYaml(text, name);
   if (!document) throw new RequestError(errors, name);
@@ -38,8 +38,9 @@ export function parseYamlFile(text: string, name: string): YamlFile {
 }
 
 /**
- * What YAML makes of the text of one value; the text itself where it is not YAML, so that any path can be typed
- * unquoted.
+ * Parses a single value as YAML, or returns the text itself if it is not YAML, so that any path can be typed without
+ * quotes. `where` names the value in messages.
+ * @throws RequestError if the value is YAML that a config may not contain
  */
 export function yamlValue(text: string, where: string): unknown {
   const { document, lineAt } = parseYaml(text, where);
@@ -50,13 +51,13 @@ export function yamlValue(text: string, where: string): unknown {
 }
 
 interface Parsed {
-  /** Absent where there are errors. */
+  /** Absent if there are errors. */
   document?: Document.Parsed;
   errors: Problem[];
   lineAt(offset: number): number;
 }
 
-/** What the `yaml` package composes of a text, once its tokens are known not to be nested too deeply for it. */
+/** Composes a document with the `yaml` package, after checking that its tokens are not nested too deeply for it. */
 function parseYaml(text: string, name: string): Parsed {
   const lineCounter = new LineCounter();
   const lineAt = (offset: number) => lineCounter.linePos(offset).line;
@@ -64,7 +65,7 @@ function parseYaml(text: string, name: string): Parsed {
   if (!tokens) throw new RequestError({ message: tooDeep }, name);
   const deep = tokenBelow(tokens);
   if (deep !== undefined) throw new RequestError({ message: tooDeep, line: lineAt(deep) }, name);
-  // Its own check of keys compares each with all others.
+  // The package's own check for unique keys compares each with all others.
   const composer = new Composer({ uniqueKeys: false });
   const [document, second] = [...composer.compose(tokens, true, text.length)];
   const errors = document!.errors.map(({ message, pos }) => ({ message, line: lineAt(pos[0]) }));
@@ -72,7 +73,7 @@ function parseYaml(text: string, name: string): Parsed {
   return errors.length > 0 ? { errors, lineAt } : { document: document!, errors, lineAt };
 }
 
-/** Nothing where the text is nested so deeply that the parser has no stack left to end what is open. */
+/** Undefined if the text is nested so deeply that the parser runs out of stack. */
 function tokensOf(text: string, lineCounter: LineCounter): CST.Token[] | undefined {
   try {
     return [...new Parser(lineCounter.addNewLine).parse(text)];
@@ -82,7 +83,7 @@ function tokensOf(text: string, lineCounter: LineCounter): CST.Token[] | undefin
   }
 }
 
-/** Where lists and maps are nested more deeply than `maxDepth` for the first time. */
+/** Offset of the first token that is nested more deeply than `maxDepth`. */
 function tokenBelow(tokens: readonly CST.Token[]): number | undefined {
   const waiting = tokens.map((token) => ({ token, depth: 0 }));
   for (let next = waiting.pop(); next; next = waiting.pop()) {
@@ -100,7 +101,7 @@ function tokenBelow(tokens: readonly CST.Token[]): number | undefined {
   return undefined;
 }
 
-/** Offset of the key (in a map) or the item (in a list) that a path leads to, as far as the path exists. */
+/** Finds the offset of the key (in a map) or the item (in a list) at a path, or at as much of the path as exists. */
 function offsets(root: unknown): (path: Path) => number | undefined {
   const keys = new WeakMap<YAMLMap, ReadonlyMap<string, YAMLMap['items'][number]>>();
   const pairOf = (map: YAMLMap, name: string) => {
@@ -124,7 +125,7 @@ function offsets(root: unknown): (path: Path) => number | undefined {
   };
 }
 
-/** Names the file in an error of its values. */
+/** Runs `read` and adds the file's name to its RequestErrors. */
 function inFile<T>(name: string, read: () => T): T {
   try {
     return read();

@@ -1,14 +1,15 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
 import { type Problem, RequestError } from '../errors.ts';
 
-/** Levels of lists and maps that a document may have, those that an alias stands for included. */
+/** How deeply a document may nest lists and maps, aliases expanded. */
 export const maxDepth = 64;
 
-/** Values that all aliases of a document together may stand for. */
+/** How many values the aliases of a document may expand to in total. */
 const maxCopied = 100_000;
 
 /**
- * The plain value of a document of at most `maxDepth` levels; all that YAML allows and a config does not are problems.
+ * The plain value of a document of at most `maxDepth` levels. What YAML allows and a config does not comes back as
+ * problems.
  */
 export function plainValue(
   document: Document.Parsed,
@@ -36,9 +37,9 @@ export function plainValue(
 
   const scalarOf = (node: Node): unknown => {
     const value = isScalar(node) ? node.value : null;
-    // No path and no name may hold it, and whatever is given one fails in words of its own.
+    // No path or name can contain U+0000; functions that are given one fail with unhelpful messages.
     if (typeof value === 'string' && value.includes('\0')) {
-      problems.push({ message: 'a text holds the character U+0000', ...lineOf(node) });
+      problems.push({ message: 'a text contains the character U+0000', ...lineOf(node) });
     }
     return value;
   };
@@ -51,11 +52,11 @@ export function plainValue(
         name === undefined
           ? 'a key must be text'
           : name?.includes('\0')
-            ? 'a key holds the character U+0000'
+            ? 'a key contains the character U+0000'
             : name === '__proto__'
               ? 'the name `__proto__` cannot be used'
               : entries.has(name)
-                ? `key \`${name}\` stands twice`
+                ? `key \`${name}\` appears twice`
                 : undefined;
       if (problem) problems.push({ message: problem, ...lineOf(key) });
       else entries.set(name!, read(value, depth));
@@ -63,19 +64,19 @@ export function plainValue(
     return Object.fromEntries(entries);
   };
 
-  /** A copy, so that a change at one place is none at another. */
+  /** Aliases are copied, so that a change to one does not change the others. */
   const aliased = (node: Node, name: string, depth: number): unknown => {
     const anchor = anchors.get(name);
     if (anchor && !anchor.isOpen) return copyOf(anchor.value, depth, node);
     const message = anchor
-      ? `\`*${name}\` stands inside what it names`
+      ? `\`*${name}\` is inside the value that it refers to`
       : `there is no \`&${name}\` before \`*${name}\``;
     throw new RequestError({ message, ...lineOf(node) });
   };
 
   const copyOf = (value: unknown, depth: number, alias: Node): unknown => {
     if (++copied > maxCopied) {
-      throw new RequestError({ message: `aliases stand for more than ${maxCopied} values`, ...lineOf(alias) });
+      throw new RequestError({ message: `aliases expand to more than ${maxCopied} values`, ...lineOf(alias) });
     }
     if (typeof value !== 'object' || value === null) return value;
     if (depth >= maxDepth) throw new RequestError({ message: tooDeep, ...lineOf(alias) });
@@ -86,4 +87,4 @@ export function plainValue(
   return { value: read(document.contents, 0), problems };
 }
 
-export const tooDeep = `lists and maps inside each other are deeper than ${maxDepth} levels`;
+export const tooDeep = `lists and maps are nested more than ${maxDepth} levels deep`;

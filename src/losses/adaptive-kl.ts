@@ -1,12 +1,12 @@
 export interface KlTarget {
-  /** KL to the reference, of whole responses, that is aimed at. */
+  /** The KL divergence from the reference to aim for, in nats per response. */
   target: number;
-  /** Samples in which a KL of 1.2 × target or more multiplies the coefficient by about e^0.2. */
+  /** Number of samples over which a KL of at least 1.2 × target multiplies the coefficient by about e^0.2. */
   horizon: number;
 }
 
 /**
- * The KL coefficient after a step of `samples` responses of mean KL `kl`: β · (1 + e · samples / horizon), with
+ * The KL coefficient after a step of `samples` responses whose mean KL is `kl`: β · (1 + e · samples / horizon), with
  * e = clip(kl / target − 1, −0.2, 0.2) (Ziegler et al. 2019, arXiv 1909.08593, section 2.2).
  */
 export function adaptedCoefficient(beta: number, kl: number, samples: number, { target, horizon }: KlTarget): number {

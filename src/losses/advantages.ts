@@ -3,16 +3,16 @@ export interface Trajectory {
   rewards: ArrayLike<number>;
   /** V of the state before each step, [steps]. */
   values: ArrayLike<number>;
-  /** What the next value counts: γ, or [steps] with 0 where an episode ends. */
+  /** Discount of the next value: γ for every step, or one number per step ([steps]), 0 where an episode ends. */
   discount: number | ArrayLike<number>;
   lambda: number;
-  /** V after the last step: 0 where the episode ends there. */
+  /** V of the state after the last step; 0 (the default) if the episode ends there. */
   finalValue?: number;
 }
 
 /**
  * Generalised advantage estimation (Schulman et al. 2016, arXiv 1506.02438, eq. 16), from the last step to the first:
- * δ_t = r_t + γ_t · V_{t+1} − V_t, A_t = δ_t + γ_t · λ · A_{t+1}. Returns are A + V: taken before any whitening.
+ * δ_t = r_t + γ_t · V_{t+1} − V_t, A_t = δ_t + γ_t · λ · A_{t+1}. The returns are A + V, with A not yet whitened.
  */
 export function generalisedAdvantages({ rewards, values, discount, lambda, finalValue = 0 }: Trajectory): {
   advantages: Float64Array;

@@ -3,15 +3,15 @@ import { fromHost } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { logSigmoid } from './log-sigmoid.ts';
 
-/** Which score of a list beats which: a pair of indices, and how much the pair counts. */
+/** A pair of indices into a list of scores, the weight of the pair and the margin wanted between the two scores. */
 export interface ScoredPair {
   better: number;
   worse: number;
-  /** By how much the better one is known to be better, on the scale of the scores. */
+  /** How much better the better answer is known to be, on the scale of the scores. */
   margin: number;
   /**
-   * 1 / C(K, 2) for each pair of K ranked answers makes their prompt count once (Ouyang et al. 2022, InstructGPT, eq.
-   * 1).
+   * Weight of the pair in the loss. With 1 / C(K, 2) for each pair of K ranked answers, every prompt counts once
+   * (Ouyang et al. 2022, InstructGPT, eq. 1).
    */
   weight: number;
 }
@@ -19,7 +19,8 @@ export interface ScoredPair {
 /**
  * Σ weight · (−log σ(r_better − r_worse − margin) + c · (r_better + r_worse)²), scores [n] → [1]: the model of Bradley
  * & Terry 1952 with the margin of Llama 2 (Touvron et al. 2023, eq. 2) and the centring of Eisenstein et al. 2023 (eq.
- * 6), which keeps scores near 0, a place that the first term leaves open. c = 0 turns it off; 0.01 is usual.
+ * 6). Centring keeps the scores near 0: the first term only depends on differences, so it fixes no offset. c = 0 turns
+ * centring off; 0.01 is usual.
  */
 export function bradleyTerryLoss(scores: Tensor, pairs: readonly ScoredPair[], centring = 0): Tensor {
   const { backend } = scores;

@@ -2,7 +2,7 @@ import { exp, maximum, mul, neg, sub } from '../tensor/primitives.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { clip } from './clip.ts';
 
-/** How far the ratio may go before its gradient ends; DAPO takes a larger `high` (Yu et al. 2025, eq. 10). */
+/** How far the ratio may move below and above 1 unclipped; DAPO has a larger `high` (Yu et al. 2025, eq. 10). */
 export interface PolicyClip {
   low: number;
   high: number;
@@ -10,7 +10,7 @@ export interface PolicyClip {
 
 /**
  * PPO's clipped surrogate (Schulman et al. 2017, eq. 7) of each token, as a loss: max(−A·ρ, −A·clip(ρ, 1 − low, 1 +
- * high)) with ρ = exp(log π − log π_old). All [tokens]; a gradient reaches `logProbs` only.
+ * high)) with ρ = exp(log π − log π_old). All arguments and the result are [tokens]; only `logProbs` gets a gradient.
  */
 export function clippedPolicyLoss(
   logProbs: Tensor,
@@ -23,7 +23,7 @@ export function clippedPolicyLoss(
   return maximum(mul(loss, clip(ratio, 1 - low, 1 + high)), mul(loss, ratio));
 }
 
-/** Share of the tokens whose gradient the clipping ends: the clipped term is the larger one. */
+/** Fraction of tokens that get no gradient because the clipped term of the loss is the larger one. */
 export function clipFraction(
   logProbs: ArrayLike<number>,
   oldLogProbs: ArrayLike<number>,

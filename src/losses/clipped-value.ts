@@ -4,7 +4,8 @@ import { clip } from './clip.ts';
 
 /**
  * Value loss of each token, ½ · max((v − R)², (clip(v, v_old ± ε) − R)²): the clipping of OpenAI's baselines, as in TRL
- * and lm-human-preferences. All [tokens]; a gradient reaches `values` only. ε = Infinity is the plain squared error.
+ * and lm-human-preferences. All arguments and the result are [tokens]; only `values` gets a gradient. ε = Infinity is
+ * the plain squared error.
  */
 export function clippedValueLoss(values: Tensor, oldValues: Tensor, returns: Tensor, epsilon: number): Tensor {
   const error = square(sub(values, returns));
@@ -13,7 +14,7 @@ export function clippedValueLoss(values: Tensor, oldValues: Tensor, returns: Ten
   return mul(maximum(square(sub(clipped, returns)), error), 0.5);
 }
 
-/** 1 − Var(R − v) / Var(R): 1 is perfect, 0 no better than a constant; not a number where all returns are equal. */
+/** 1 − Var(R − v) / Var(R): 1 is perfect, 0 is no better than a constant. Not finite if all returns are equal. */
 export function explainedVariance(values: ArrayLike<number>, returns: ArrayLike<number>): number {
   const errors = Array.from(returns, (value, i) => value - values[i]!);
   return 1 - spread(errors) / spread(Array.from(returns));

@@ -4,8 +4,8 @@ import type { Tensor } from '../tensor/tensor.ts';
 
 /**
  * Entropy of each row's distribution, −Σ_a p(a) · log p(a) in nats: hidden [rows, H], head [V, H] → [rows]. With
- * shifted logits s and Z = Σ exp(s) it is log Z − Σ exp(s) · s / Z. [rows, V] exists meanwhile: give as many rows as
- * fit.
+ * shifted logits s and Z = Σ exp(s) it is log Z − Σ exp(s) · s / Z. Allocates logits of shape [rows, V], so pass only
+ * as many rows as fit in memory.
  */
 export function tokenEntropies(hidden: Tensor, head: Tensor): Tensor {
   const logits = linear(hidden, head);

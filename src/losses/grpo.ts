@@ -1,14 +1,14 @@
 /**
- * `deviation`: by the standard deviation of the group; `none`: not at all (Dr. GRPO, Liu et al. 2025, arXiv
- * 2503.20783).
+ * What advantages are divided by: `deviation` is the standard deviation of the group, `none` is nothing (Dr. GRPO, Liu
+ * et al. 2025, arXiv 2503.20783).
  */
 export const groupScales = ['deviation', 'none'] as const;
 export type GroupScale = (typeof groupScales)[number];
 
 /**
- * Group-relative advantages of the k ≥ 2 responses to one prompt: (r_i − mean) / (std + 1e-4), std with n − 1 as in TRL
- * (Shao et al. 2024, DeepSeekMath, arXiv 2402.03300, section 4.1). Dividing gives prompts that are nearly always or
- * never answered right the weight of the others; `none` leaves them small.
+ * Group-relative advantages of the k ≥ 2 responses to one prompt: (r_i − mean) / (std + 1e-4), where std divides by
+ * k − 1 as in TRL (Shao et al. 2024, DeepSeekMath, arXiv 2402.03300, section 4.1). The division gives prompts that are
+ * almost always or almost never answered correctly the same weight as the others; with `none` they weigh little.
  */
 export function grpoAdvantages(rewards: ArrayLike<number>, scale: GroupScale = 'deviation'): Float64Array {
   const count = rewards.length;
@@ -21,17 +21,17 @@ export function grpoAdvantages(rewards: ArrayLike<number>, scale: GroupScale = '
 }
 
 /**
- * What a token of a response counts in the loss of a batch:
+ * Weight of a token of a response in the loss of a batch:
  *
  * - `response`: 1 / (responses · its length): each response counts the same (GRPO, eq. 3)
  * - `token`: 1 / tokens of the batch: each token counts the same, so long responses count more (DAPO, arXiv 2503.14476,
  *   eq. 8)
- * - `constant`: 1 / (responses · longest that a response may be): no preference for long wrong answers (Dr. GRPO)
+ * - `constant`: 1 / (responses · maximum response length): no preference for long wrong answers (Dr. GRPO)
  */
 export const tokenWeightings = ['response', 'token', 'constant'] as const;
 export type TokenWeighting = (typeof tokenWeightings)[number];
 
-/** The weight of each token of every response, from the lengths of the responses. */
+/** For each response, the weight of each of its tokens, from the lengths of all responses in tokens. */
 export function tokenWeights(
   lengths: readonly number[],
   weighting: TokenWeighting,

@@ -8,13 +8,13 @@ export type KlKind = (typeof klKinds)[number];
  * Estimates of KL(π‖π_ref) from one sampled token, with Δ = log π − log π_ref (Schulman 2020, "Approximating KL
  * divergence"):
  *
- * - `k1`: Δ, unbiased, of either sign
- * - `k2`: ½ · Δ², biased, small variance (`mse` in TRL 0.7)
+ * - `k1`: Δ, unbiased, positive or negative
+ * - `k2`: ½ · Δ², biased, with small variance (`mse` in TRL 0.7)
  * - `k3`: exp(−Δ) − 1 + Δ, unbiased, never negative
- * - `abs`: |Δ|, no estimate of KL but a penalty with the same zero (TRL 0.7)
+ * - `abs`: |Δ|, not an estimate of the KL but a penalty that is 0 at the same point (TRL 0.7)
  *
- * As a term of a loss: all [tokens], a gradient reaches `logProbs`. The gradient of `k1` is no gradient of the KL: it
- * is for rewards.
+ * A term of a loss: [tokens] twice → [tokens], with a gradient for `logProbs`. The gradient of `k1` does not estimate
+ * the gradient of the KL, so use `k1` in rewards only.
  */
 export function klPenalty(kind: KlKind, logProbs: Tensor, reference: Tensor): Tensor {
   const delta = sub(logProbs, reference);
@@ -37,7 +37,7 @@ const estimates: Record<KlKind, (delta: number) => number> = {
   abs: Math.abs,
 };
 
-/** Estimates of KL(π‖π_ref) of each token on the host, for rewards and records: [tokens] twice → [tokens], in nats. */
+/** Per-token estimates of KL(π‖π_ref) on the host, for rewards and logging: [tokens] twice → [tokens], in nats. */
 export function klEstimates(kind: KlKind, logProbs: ArrayLike<number>, reference: ArrayLike<number>): Float64Array {
   return Float64Array.from(logProbs, (logProb, i) => estimates[kind](logProb - reference[i]!));
 }

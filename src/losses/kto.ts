@@ -4,15 +4,16 @@ import type { Tensor } from '../tensor/tensor.ts';
 
 export interface KtoLoss {
   beta: number;
-  /** λ_D and λ_U: what a wanted and an unwanted answer count. */
+  /** λ_D: weight of a desirable answer. */
   desirableWeight: number;
+  /** λ_U: weight of an undesirable answer. */
   undesirableWeight: number;
 }
 
 /**
- * KTO of each answer, which need not come in pairs: λ_D · (1 − σ(β(Δ − z))) for a wanted one and λ_U · (1 − σ(β(z −
- * Δ))) for an unwanted one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 7).
- * [answers] → [answers]. No gradient goes through z, see `ktoBaseline`.
+ * KTO loss of each answer; answers need not come in pairs. λ_D · (1 − σ(β(Δ − z))) for a desirable answer and
+ * λ_U · (1 − σ(β(z − Δ))) for an undesirable one, with Δ = log π(y) − log π_ref(y) (Ethayarajh et al. 2024, arXiv
+ * 2402.01306, eq. 7). [answers] → [answers]. z is a constant, from `ktoBaseline`.
  */
 export function ktoLoss(
   logRatios: Tensor,
@@ -26,11 +27,11 @@ export function ktoLoss(
     Float64Array.from(desirable, (wanted) => (wanted ? beta : -beta)),
   );
   const weights = Float64Array.from(desirable, (wanted) => (wanted ? desirableWeight : undesirableWeight));
-  // 1 − σ(x) = σ(−x), which keeps its digits.
+  // σ(−x) equals 1 − σ(x) but does not cancel.
   return mul(sigmoid(neg(mul(sub(logRatios, baseline), signs))), fromHost(backend, weights));
 }
 
-/** The mean loss of answers where the policy equals its reference and z is 0: what the first step must show. */
+/** The mean loss when the policy equals its reference and z is 0, which is the expected initial loss. */
 export function untouchedKtoLoss(
   desirable: readonly boolean[],
   { desirableWeight, undesirableWeight }: Omit<KtoLoss, 'beta'>,
@@ -39,7 +40,10 @@ export function untouchedKtoLoss(
   return weights.reduce((total, weight) => total + weight / 2, 0) / weights.length;
 }
 
-/** z: the KL to the reference, estimated on answers to other prompts than their own, [answers]; never below 0. */
+/**
+ * z: the KL divergence from the reference, estimated from the log-probabilities ([answers] each) of answers that are
+ * paired with prompts other than their own; at least 0.
+ */
 export function ktoBaseline(policy: ArrayLike<number>, reference: ArrayLike<number>): number {
   let total = 0;
   for (let i = 0; i < policy.length; i++) total += policy[i]! - reference[i]!;

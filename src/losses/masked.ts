@@ -1,4 +1,4 @@
-/** Mean of the elements whose mask is not 0. */
+/** Mean of the elements whose mask is not 0; NaN if there are none. */
 export function maskedMean(x: ArrayLike<number>, mask: ArrayLike<number>): number {
   let [total, count] = [0, 0];
   for (let i = 0; i < x.length; i++) {
@@ -22,12 +22,14 @@ export function maskedVariance(x: ArrayLike<number>, mask: ArrayLike<number>): n
 }
 
 /**
- * Divides the elements whose mask is not 0 by √(variance + 1e-8); others become 0. What happens to the mean:
+ * Divides the elements whose mask is not 0 by √(variance + 1e-8) and sets the others to 0. `mean` says what happens to
+ * the mean:
  *
- * - `remove`: the result has mean 0, as PPO's advantages have (TRL's `shift_mean=True`)
- * - `keep`: the result has the mean that x had, as whitened rewards have (TRL's `shift_mean=False`)
+ * - `remove`: the result has mean 0, for PPO's advantages (TRL's `shift_mean=True`)
+ * - `keep`: the result has the mean of x, for whitened rewards (TRL's `shift_mean=False`)
  *
- * torchtune's `shift_mean` means the opposite of TRL's. Fewer than two elements have no variance and are an error.
+ * torchtune's `shift_mean` means the opposite of TRL's. Throws if fewer than two elements are unmasked or one of them
+ * is not finite.
  */
 export function whiten(x: ArrayLike<number>, mask: ArrayLike<number>, mean: 'remove' | 'keep'): Float64Array {
   const centre = maskedMean(x, mask);

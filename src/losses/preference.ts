@@ -11,9 +11,9 @@ export type PreferenceLossKind = (typeof preferenceLossKinds)[number];
 export type PairLossKind = Exclude<PreferenceLossKind, 'kto'>;
 
 /**
- * What a loss takes the score of an answer y to be: log π(y), less log π_ref(y) where it has a `reference`, and divided
- * by the tokens of y where it goes `perToken`. IPO does since its authors said so (TRL's `dpo_trainer.py`); the paper
- * is silent.
+ * How each loss scores an answer y: log π(y), minus log π_ref(y) if it uses a `reference`, divided by the number of
+ * tokens of y if `perToken`. The IPO paper does not say whether to divide; its authors recommend it (TRL's
+ * `dpo_trainer.py`).
  */
 export const scoreOf: Readonly<Record<PreferenceLossKind, { reference: boolean; perToken: boolean }>> = {
   dpo: { reference: true, perToken: false },
@@ -27,18 +27,18 @@ export const scoreOf: Readonly<Record<PreferenceLossKind, { reference: boolean; 
 export interface PairLoss {
   loss: PairLossKind;
   /**
-   * How strongly the policy is held to the reference; the scale of the scores (`simpo`); the weight of the term
-   * (`orpo`).
+   * How strongly the policy is held to the reference; for `simpo` the scale of the scores, for `orpo` the weight of the
+   * odds-ratio term.
    */
   beta: number;
-  /** Share of pairs taken to be labelled the wrong way round (cDPO); `dpo` only. */
+  /** Assumed fraction of pairs that are labelled the wrong way round (cDPO); `dpo` only. */
   labelSmoothing: number;
-  /** By how much the chosen answer has to be ahead; `simpo` only. */
+  /** Margin by which the chosen answer should score higher; `simpo` only. */
   gamma: number;
 }
 
 /**
- * Loss of each pair from the scores of its answers, [pairs] twice → [pairs]; h is their difference.
+ * Loss of each pair from the scores of its two answers, [pairs] twice → [pairs]. h is the difference of the scores.
  *
  * - `dpo`: −(1 − ε) · log σ(βh) − ε · log σ(−βh) (Rafailov et al. 2023, eq. 7; ε > 0 is cDPO, Mitchell 2023)
  * - `ipo`: (h − 1/(2β))² (Azar et al. 2023, eq. 17)
@@ -65,8 +65,8 @@ export function pairLoss(chosen: Tensor, rejected: Tensor, { loss, beta, labelSm
 }
 
 /**
- * The loss of a pair where the policy equals its reference: what the first step must show; not known without a
- * reference.
+ * The loss of a pair when the policy equals its reference, which is the expected initial loss; undefined for losses
+ * without a reference.
  */
 export function untouchedLoss({ loss, beta }: Pick<PairLoss, 'loss' | 'beta'>): number | undefined {
   return { dpo: Math.LN2, ipo: 1 / (4 * beta * beta), hinge: 1, orpo: undefined, simpo: undefined }[loss];

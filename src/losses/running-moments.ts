@@ -1,8 +1,8 @@
-/** `none`: not at all; `deviation`: x / std; `standard`: (x − mean) / std, of all scores so far. */
+/** How to scale scores by the moments of all so far: `deviation` is x / std, `standard` is (x − mean) / std. */
 export const scoreScales = ['none', 'deviation', 'standard'] as const;
 export type ScoreScale = (typeof scoreScales)[number];
 
-/** Count, mean and sum of squared distances from the mean of all values so far. */
+/** Count, mean and sum of squared deviations from the mean of all values so far. */
 export interface RunningMoments {
   count: number;
   mean: number;
@@ -11,7 +11,7 @@ export interface RunningMoments {
 
 export const noMoments: RunningMoments = { count: 0, mean: 0, squares: 0 };
 
-/** The moments with further values (Chan et al. 1983, parallel variance): the same as those of all values at once. */
+/** Adds values to the moments (Chan et al. 1983, parallel variance), as if all values had been given at once. */
 export function withValues(moments: RunningMoments, values: readonly number[]): RunningMoments {
   if (values.length === 0) return moments;
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
@@ -26,8 +26,8 @@ export function withValues(moments: RunningMoments, values: readonly number[]): 
 }
 
 /**
- * Scores by the moments of all scores so far, themselves included, std with n − 1, as `use_score_scaling` and
- * `use_score_norm` of TRL 0.7. ε = 1e-8 keeps scores that are all equal finite.
+ * Scales scores by the moments of all scores so far, which must include these; std divides by n − 1, as
+ * `use_score_scaling` and `use_score_norm` of TRL 0.7. ε = 1e-8 keeps the result finite when all scores are equal.
  */
 export function scaledScores(
   scores: readonly number[],

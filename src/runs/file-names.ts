@@ -1,4 +1,4 @@
-/** What lies in the folder of a run; docs/architecture.md has the tree. States are named by `checkpoint/states.ts`. */
+/** Files and folders of a run; docs/architecture.md shows the tree. `checkpoint/states.ts` names the states. */
 export const fileNames = {
   job: 'node.json',
   config: 'config.yaml',
@@ -6,11 +6,11 @@ export const fileNames = {
   log: 'log.txt',
   lock: 'node.lock',
   cache: 'cache',
-  /** The result; in that of a stage that measures, `results` and `items`. */
+  /** The result. For a stage that measures, it contains `results` and `items`. */
   final: 'final',
   results: 'results.json',
   items: 'items.jsonl',
 } as const;
 
-/** What lies in the folder of a pipeline beside those of its nodes. */
+/** Files of a pipeline, next to the folders of its nodes. */
 export const pipelineFileNames = { plan: 'plan.json', report: 'report/index.html' } as const;

@@ -5,7 +5,7 @@ import { followRecords, type MetricsRecord } from './records.ts';
 
 const pollMilliseconds = 200;
 
-/** Passes on what is appended to a node's metrics.jsonl until `ended` settles, to its last line. */
+/** Passes on the records appended to a node's metrics.jsonl until `ended` settles, including the last. */
 export async function follow(
   directory: string,
   ended: Promise<unknown>,

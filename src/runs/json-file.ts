@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { parseJson } from '../config/json.ts';
 import { RequestError } from '../errors.ts';
 
-/** The text of a file, nothing where there is none. */
+/** The text of a file, undefined if it does not exist. @throws RequestError if it cannot be read */
 export function readIfThere(file: string): Promise<string | undefined> {
   return readFile(file, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
@@ -12,8 +12,8 @@ export function readIfThere(file: string): Promise<string | undefined> {
 }
 
 /**
- * The content of a JSON file, nothing where there is none.
- * @throws RequestError where it is of another form than the schema that `schemaOf` chooses by its value
+ * The content of a JSON file, undefined if it does not exist. `schemaOf` chooses the schema by the parsed value.
+ * @throws RequestError if the file is not JSON or does not match the schema
  */
 export async function readJsonFile<T>(
   file: string,

@@ -7,16 +7,16 @@ import { fileNames } from './file-names.ts';
 import { identitySchema, ownIdentity, type ProcessIdentity, whereabouts } from './process-identity.ts';
 
 /**
- * Takes the folder of a node for this process and returns what gives it back, so that no two processes write into it.
- * The lock of a process that is gone counts for nothing.
- * @throws RequestError where another process is at work, or may be
+ * Locks a node's folder for this process, so that no two processes write into it, and returns a function that unlocks
+ * it. The lock of a process that no longer exists is ignored.
+ * @throws RequestError if another process is, or may be, running in the folder
  */
 export function lockNode(directory: string): () => void {
   const file = lockFile(directory);
   const text = `${JSON.stringify(ownIdentity())}\n`;
   removeAbandoned(directory);
   try {
-    // `wx`: of two that come at once, one is refused.
+    // `wx`: if two processes try at once, one of them fails.
     writeFileSync(file, text, { flag: 'wx' });
   } catch (error) {
     requireUnlocked(directory);
@@ -27,18 +27,18 @@ export function lockNode(directory: string): () => void {
   };
 }
 
-/** @throws RequestError where another process is at work in the folder, or may be */
+/** @throws RequestError if another process is, or may be, running in the folder */
 export function requireUnlocked(directory: string): void {
   const holder = holderOf(textOf(lockFile(directory)));
   if (holder) throw occupied(directory, holder);
 }
 
-/** True where another process is at work in the folder, or may be. */
+/** Whether another process is, or may be, running in the folder. */
 export function isLocked(directory: string): boolean {
   return holderOf(textOf(lockFile(directory))) !== undefined;
 }
 
-/** Another process may have taken the folder since it was looked at: then it gets its lock back. */
+/** Another process may lock the folder between the check and the rename; its lock is then put back. */
 function removeAbandoned(directory: string): void {
   const file = lockFile(directory);
   const seen = textOf(file);
@@ -55,7 +55,7 @@ function removeAbandoned(directory: string): void {
   else renameSync(aside, file);
 }
 
-/** The process that a lock names, unless it is gone, or was gone before it had written its lock. */
+/** The process that holds a lock; undefined if it no longer exists, or died before it had written its lock. */
 function holderOf(text: string | undefined): ProcessIdentity | undefined {
   const lock = identitySchema.safeParse(parsed(text)).data;
   return !lock || whereabouts(lock) === 'gone' ? undefined : lock;
@@ -66,7 +66,7 @@ function occupied(directory: string, holder: ProcessIdentity): RequestError {
   if (whereabouts(holder) === 'unknown') {
     return new RequestError({
       where: directory,
-      message: `process ${pid} of ${host} is running in it, or has died there; that cannot be seen from here`,
+      message: `process ${pid} on ${host} is running in it or has died; that cannot be seen from here`,
       hint: `if it is no longer running, delete ${lockFile(directory)}`,
     });
   }

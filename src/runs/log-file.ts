@@ -5,12 +5,12 @@ import { WriteError, writeError } from '../checkpoint/write-error.ts';
 import { visible } from '../visible.ts';
 import { fileNames } from './file-names.ts';
 
-/** Hears what a person should know at once and ends nothing, such as a write that failed. */
+/** Receives warnings: what the user should know at once but what does not end the run, such as a failed write. */
 export type Warn = (message: string) => void;
 
 /**
- * What appends lines with their time to `log.txt`, by path or descriptor. A disk that refuses is told once, and nothing
- * ends.
+ * Returns a function that appends lines with the time to `log.txt`, by path or by an open descriptor. If the disk
+ * refuses them, the user is warned once and the run continues.
  */
 export function openLog(directory: string, warn: Warn, descriptor?: number): (message: string) => void {
   const file = join(directory, fileNames.log);
@@ -29,7 +29,7 @@ export function openLog(directory: string, warn: Warn, descriptor?: number): (me
   };
 }
 
-/** The last lines of a log, of what was written after its first `from` bytes; empty where there is none. */
+/** The last lines of a node's log, ignoring its first `from` bytes; empty if there is no log. */
 export async function lastWords(directory: string, lines: number, from = 0): Promise<string> {
   const bytes = await readFile(join(directory, fileNames.log)).catch(() => Buffer.alloc(0));
   return bytes.subarray(from).toString('utf8').trim().split('\n').slice(-lines).join('\n');

@@ -12,7 +12,7 @@ import { machineSchema } from './machine.ts';
 /** Version of the run folder's format; part of every content key. */
 export const formatVersion = 1;
 
-/** Hashes of what a node reads, as its key was made from them; what other nodes make has a manifest instead. */
+/** Hashes of a node's input data, from which its key was computed; results of other nodes have a manifest instead. */
 const readsSchema = z.strictObject({
   datasets: z.array(z.strictObject({ source: z.string(), use: z.custom<Use>(), hash: z.string() })),
   directories: z.record(z.string(), z.string()),
@@ -31,7 +31,7 @@ const jobSchema = z.strictObject({
   variant: z.string().optional(),
   seed: z.int().nonnegative(),
   key: z.string(),
-  /** As `key`, whatever computes. */
+  /** Like `key`, but independent of backend and precision. */
   work: z.string().optional(),
   /** Absolute folder of this node. */
   directory: z.string(),
@@ -39,7 +39,7 @@ const jobSchema = z.strictObject({
   baseDirectory: z.string(),
   reads: readsSchema.optional(),
   machine: machineSchema,
-  /** As written, before the stage's schema has put its defaults in. */
+  /** As written, without the defaults of the stage's schema. */
   config: z.record(z.string(), z.unknown()),
   inputs: z.record(
     z.string(),
@@ -54,16 +54,16 @@ const jobSchema = z.strictObject({
   ),
 });
 
-/** All that a process needs to run one node; kept in the node's folder as `node.json`. */
+/** Everything that a process needs to run one node; saved in the node's folder as `node.json`. */
 export type NodeJob = z.infer<typeof jobSchema>;
 
-/** Writes the job into its folder, which is made where it is missing. */
+/** Writes the job into its folder, which is created if it does not exist. */
 export async function writeJob(job: NodeJob): Promise<void> {
   await mkdir(job.directory, { recursive: true });
   await writeFileAtomically(join(job.directory, fileNames.job), `${JSON.stringify(job, null, 2)}\n`);
 }
 
-/** @throws RequestError where the file is missing or is no job of this version. */
+/** @throws RequestError if the file does not exist or is not a job of this version */
 export async function readJob(file: string): Promise<NodeJob> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) throw new RequestError({ message: 'there is no such file', where: file });

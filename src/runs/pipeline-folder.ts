@@ -10,17 +10,17 @@ import { endingOf, readRecords } from './records.ts';
 import { type ResultRow, readResults, type Sample, sampleSchema } from './results.ts';
 import { type RunStatus, statusOf } from './status.ts';
 
-/** The numbers of one record of metrics.jsonl, with `step` among them. */
+/** The numbers of one record of metrics.jsonl, including `step`. */
 export type NumericRecord = Readonly<Record<string, number>>;
 
-/** One node of a plan with all that it has left in its folder; of one that has not run, nothing. */
+/** One node of a plan with everything in its folder; the fields of a node that has not run are empty. */
 export interface RecordedNode extends PlanNode {
   status: RunStatus;
-  /** What log.txt ends with, and why it failed, where the node failed or broke off. */
+  /** For a node that failed or broke off, the end of log.txt and the reason. */
   lastWords?: string;
   steps: NumericRecord[];
   evaluations: NumericRecord[];
-  /** The last samples that the node drew while it ran. */
+  /** The last samples that the node generated during its run. */
   samples: Sample[];
   start: Readonly<Record<string, unknown>>;
   done: NumericRecord;
@@ -32,14 +32,14 @@ export interface RecordedNode extends PlanNode {
 
 type PlanNode = PlanFile['nodes'][number];
 
-/** Lines of the log of a node that failed. */
+/** Lines shown from the log of a node that failed. */
 const shownLines = 3;
 
 export interface PipelineFolder {
   name: string;
   arguments: readonly string[];
   nodes: RecordedNode[];
-  /** What nodes have measured on models, where that is what they do. */
+  /** The results of the nodes that measure models. */
   results: ResultRow[];
   /** What they have found item by item. */
   items: ItemRow[];
@@ -47,7 +47,7 @@ export interface PipelineFolder {
 
 /**
  * Reads `checkpoints/<pipeline>/`: plan.json, and each node's records, config, results and items.
- * @throws RequestError where the plan or results are missing or of another form
+ * @throws RequestError if the plan is missing, or the plan or results are not valid
  */
 export async function readPipelineFolder(directory: string): Promise<PipelineFolder> {
   const plan = await readPlan(directory);

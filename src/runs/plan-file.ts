@@ -14,7 +14,7 @@ export type Values = Readonly<Record<string, z.infer<typeof valueSchema>>>;
 
 const planSchema = z.object({
   pipeline: z.string(),
-  /** What followed `mixtune` on the command line, so that the report can say how to make it again. */
+  /** The arguments of `mixtune` on the command line, so that the report can say how to reproduce it. */
   arguments: z.array(z.string()).optional(),
   nodes: z.array(
     z.object({
@@ -24,7 +24,7 @@ const planSchema = z.object({
       variant: z.string().optional(),
       seed: z.number().optional(),
       key: z.string().optional(),
-      /** Below the folder of the pipeline. */
+      /** Relative to the folder of the pipeline. */
       directory: z.string(),
       /** Ids of the nodes whose results this one reads. */
       inputs: z.array(z.string()).default([]),
@@ -58,16 +58,16 @@ const planSchema = z.object({
     .default([]),
 });
 
-/** What plan.json holds, the file by which the folder of a pipeline is known. */
+/** The content of plan.json, the file that marks a folder as a pipeline's. */
 export type PlanFile = z.infer<typeof planSchema>;
 
-/** Writes plan.json into the folder of a pipeline, which is made where it is missing. */
+/** Writes plan.json into the folder of a pipeline, which is created if it does not exist. */
 export async function writePlan(directory: string, plan: z.input<typeof planSchema>): Promise<void> {
   await mkdir(directory, { recursive: true });
   await writeFileAtomically(join(directory, pipelineFileNames.plan), `${JSON.stringify(plan, null, 2)}\n`);
 }
 
-/** @throws RequestError where the folder holds no plan, or one of another form */
+/** @throws RequestError if the folder has no plan, or one that is not valid */
 export async function readPlan(directory: string): Promise<PlanFile> {
   const plan = await readJsonFile(join(directory, pipelineFileNames.plan), () => planSchema);
   if (plan) return plan;

@@ -2,21 +2,21 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 
-/** A process, told from all others that had or will have its number. Only Linux says more than host and number. */
+/** Identifies a process even after its number has been reused. Only on Linux is more known than host and number. */
 export const identitySchema = z.strictObject({
   host: z.string(),
   pid: z.int().positive(),
-  /** Of the machine's start. */
+  /** Id of the machine's current boot. */
   boot: z.string().optional(),
-  /** In which the number counts; each container has one. */
+  /** The PID namespace that the number belongs to; each container has one. */
   namespace: z.string().optional(),
-  /** When it began, in clock ticks since the machine's start. */
+  /** When the process started, in clock ticks since boot. */
   started: z.string().optional(),
 });
 
 export type ProcessIdentity = z.infer<typeof identitySchema>;
 
-/** The namespace of a machine's own processes, by its number in the kernel's sources. */
+/** The machine's initial PID namespace, whose number is a constant in the kernel's sources. */
 const outermost = 'pid:[4026531836]';
 
 export function ownIdentity(): ProcessIdentity {
@@ -29,14 +29,14 @@ export function ownIdentity(): ProcessIdentity {
   return { host: hostname(), pid: process.pid, ...Object.fromEntries(given) };
 }
 
-/** Whether a process still runs; `unknown` where it cannot be seen from here. */
+/** Whether a process is still running; `unknown` if it cannot be seen from here. */
 export function whereabouts(other: ProcessIdentity): 'running' | 'gone' | 'unknown' {
   const own = ownIdentity();
   if (other.host !== own.host) return 'unknown';
   if (differ(other.boot, own.boot)) return 'gone';
-  // A container of the same name is the same one, started again; what runs outside of it cannot be seen.
+  // A container with the same host name is the same one, restarted. What runs outside of it cannot be seen.
   if (differ(other.namespace, own.namespace)) return other.namespace === outermost ? 'unknown' : 'gone';
-  // Where no start is known, this number was given to another process before.
+  // Without a start time, a lock with our own number was written by an earlier process that had it.
   if (!exists(other.pid) || (other.pid === own.pid && other.started === undefined)) return 'gone';
   const status = readlinkSafe('/proc/self') === String(process.pid) ? statusOf(other.pid) : undefined;
   const isZombie = status?.state === 'Z' || status?.state === 'X';
@@ -54,7 +54,7 @@ function exists(pid: number): boolean {
   }
 }
 
-/** State and start of a process by `/proc/PID/stat`, whose second field may hold anything. */
+/** State and start time of a process, from `/proc/PID/stat`, whose second field may contain any characters. */
 function statusOf(pid: number | 'self'): { state: string; started: string } | undefined {
   const text = attempted(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');

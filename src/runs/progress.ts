@@ -2,19 +2,20 @@ import { z } from 'zod';
 
 const count = z.int().nonnegative();
 
-/** What the runner itself must remember over a stop, beside the stage's own state. */
+/** What the runner itself must remember when a run stops and resumes, in addition to the stage's own state. */
 export const progressSchema = z
   .strictObject({
-    /** Steps that are done. */
+    /** Completed steps. */
     step: count,
-    /** Steps in the whole stage, where known. */
+    /** Steps of the whole stage, if known. */
     totalSteps: count.optional(),
-    /** Pauses passed inside the next step, and its working time so far. */
+    /** Pauses passed inside the next step. */
     pauses: count.default(0),
+    /** Working time spent in the next step so far. */
     pausedSeconds: z.number().nonnegative().default(0),
     /** Working time so far. */
     seconds: z.number().nonnegative(),
-    /** False where a stop came between a step and the evaluation or samples that were due after it. */
+    /** False if the run stopped after a step but before the evaluation or samples that were due after it. */
     measured: z.boolean(),
     /** The best evaluation so far. */
     best: z.strictObject({ value: z.number(), step: count }).optional(),

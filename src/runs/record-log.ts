@@ -6,24 +6,24 @@ import { jsonText } from './numbers.ts';
 import type { NodeProgress } from './progress.ts';
 import { isEnding, type MetricsRecord, readRecords } from './records.ts';
 
-/** Where a run goes on: after a step, and what was due there is measured or not. */
+/** Where a run resumes: after which step, and whether the measurements due after it were made. */
 type Place = Pick<NodeProgress, 'step' | 'measured'>;
 
 /** Appends to a metrics.jsonl that no other process writes. */
 export interface RecordLog {
   readonly file: string;
-  /** Appends a record. Where the disk refuses, `warn` hears of it, and the record waits in memory for the next. */
+  /** Appends a record. If the disk refuses it, calls `warn` and keeps the record in memory until the next append. */
   append(record: MetricsRecord): void;
-  /** Writes the records that wait. @throws WriteError */
+  /** Writes the records kept in memory. @throws WriteError */
   flush(): void;
-  /** Makes the log what it was at a place that a run goes on from, empty where there is none. @throws WriteError */
+  /** Restores the log to what it was at the place where a run resumes; empties it without one. @throws WriteError */
   cut(place: Place | undefined): Promise<void>;
 }
 
 export function openRecordLog(file: string, warn: Warn): RecordLog {
-  // A line that a crash cut short is no part of the next.
+  // The next record must not continue a line that a crash cut short.
   let waiting: string[] = isCutShort(file) ? ['\n'] : [];
-  /** Bytes of whole records, to which a failed append is cut back. */
+  /** Bytes of complete records; the file is truncated to this length after a failed append. */
   let whole = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   let isRefused = false;
   const flush = (): void => {
@@ -62,7 +62,7 @@ export function openRecordLog(file: string, warn: Warn): RecordLog {
   };
 }
 
-/** Takes the end off the log of a run that is about to go on. @throws WriteError */
+/** Removes the ending from the log of a run that is about to resume. @throws WriteError */
 export async function forgetEnding(file: string): Promise<void> {
   const records = await readRecords(file);
   if (!records.some(isEnding)) return;
@@ -87,7 +87,7 @@ const newline = 0x0a;
 
 const measurements: ReadonlySet<string> = new Set(['eval', 'sample']);
 
-/** What is measured again or ends anew is not kept. */
+/** Drops endings, and measurements that will be made again. */
 function isBefore(record: MetricsRecord, place: Place): boolean {
   const { type, step } = record;
   if (isEnding(record)) return false;

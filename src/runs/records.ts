@@ -6,7 +6,7 @@ import { linesOf } from '../data/record-splitting.ts';
 
 const recordSchema = z.looseObject({ type: z.string(), step: z.int().nonnegative() });
 
-/** One line of metrics.jsonl; docs/architecture.md has the forms. */
+/** One line of metrics.jsonl; docs/architecture.md describes the types of record. */
 export type MetricsRecord = z.infer<typeof recordSchema>;
 
 const ended = { step: z.int().nonnegative(), seconds: z.number().default(0) };
@@ -24,22 +24,22 @@ const endingSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-/** The last record of a run that ended and could say so. */
+/** The last record of a run that ended and was able to record it. */
 export type Ending = z.infer<typeof endingSchema>;
 
 const endings: ReadonlySet<string> = new Set(endingSchema.options.map(({ shape }) => shape.type.value));
 
 export const isEnding = ({ type }: MetricsRecord): boolean => endings.has(type);
 
-/** How a run ended by its records; nothing where it goes on, or ended without a word. */
+/** How a run ended according to its records; undefined if it is still running or ended without recording it. */
 export function endingOf(records: readonly MetricsRecord[]): Ending | undefined {
   return endingSchema.safeParse(records.at(-1)).data;
 }
 
-/** Counters, not measurements. */
+/** Fields of records that count rather than measure. */
 export const counters: ReadonlySet<string> = new Set(['step', 'totalSteps', 'seconds', 'tokens', 'trainedTokens']);
 
-/** What was measured on held-out rows at first and at last; the numbers alone. */
+/** The first and the last measurements on held-out rows. */
 export interface HeldOut {
   first: Readonly<Record<string, unknown>>;
   last: Readonly<Record<string, unknown>>;
@@ -52,7 +52,7 @@ export function heldOutOf(records: readonly MetricsRecord[]): HeldOut | undefine
   return measured.length === 0 ? undefined : { first: measured[0]!, last: measured.at(-1)! };
 }
 
-/** The records of a log, none where there is no file; a last line that was cut short by a crash is left out. */
+/** The records of a log; none if there is no file. Skips lines that are no records, such as one cut short by a crash. */
 export async function readRecords(file: string): Promise<MetricsRecord[]> {
   const records: MetricsRecord[] = [];
   try {
@@ -66,7 +66,7 @@ export async function readRecords(file: string): Promise<MetricsRecord[]> {
   return records;
 }
 
-/** Follows a log that another process writes: each call returns what was appended since the last. */
+/** Follows a log that another process writes: each call returns the records appended since the previous call. */
 export function followRecords(file: string): () => Promise<MetricsRecord[]> {
   let offset = 0;
   let rest = Buffer.alloc(0);
@@ -92,7 +92,7 @@ export function followRecords(file: string): () => Promise<MetricsRecord[]> {
   };
 }
 
-/** The record of a line, none where it holds none. */
+/** The record of a line, or none if the line is not a record. */
 function recordsOf(line: string | Buffer): MetricsRecord[] {
   try {
     return [recordSchema.parse(parseJson(line.toString('utf8')))];

@@ -5,12 +5,12 @@ import { fileNames } from './file-names.ts';
 import { readJsonFile } from './json-file.ts';
 import { jsonText, numberSchema } from './numbers.ts';
 
-/** A prompt, what the model made of it, and the right answer where there is one. */
+/** A prompt, the model's completion, and the reference answer if there is one. */
 export const sampleSchema = z.object({
   prompt: z.string(),
   completion: z.string(),
   expected: z.string().optional(),
-  /** What the completion is worth: to a reward model, or where the stage learns from rewards. */
+  /** The completion's reward, from a reward model or from the rewards that the stage learns from. */
   reward: numberSchema.optional(),
 });
 
@@ -19,21 +19,21 @@ export type Sample = z.infer<typeof sampleSchema>;
 const measurement = {
   metrics: z.record(z.string(), numberSchema),
   samples: z.array(sampleSchema).default([]),
-  /** How the model uses its depth, by analysis: `src/analysis` says what each is. */
+  /** How the model uses its depth, by name of the analysis; `src/analysis` describes each. */
   analysis: z.record(z.string(), z.unknown()).optional(),
 };
 
-/** What was measured on one model. */
+/** The measurements of one model. */
 const measurementSchema = z.object(measurement);
 
-/** What was measured on several, each with the stage, variant and seed that made it. */
+/** The measurements of several models, each with the stage, variant and seed that produced it. */
 const comparisonSchema = z.object({
   rows: z.array(
     z.object({
       stage: z.string(),
       variant: z.string().optional(),
       seed: z.number().optional(),
-      /** Stage of the model that its win rate is over. */
+      /** Stage of the model that the win rate is measured against. */
       against: z.string().optional(),
       /** Variant whose model after this stage, of the same seed, it has played as well. */
       againstVariant: z.string().optional(),
@@ -48,14 +48,15 @@ export type Measurement = z.infer<typeof measurementSchema>;
 type Comparison = z.infer<typeof comparisonSchema>;
 export type ResultRow = Comparison['rows'][number];
 
-/** Writes results.json into the result of a stage that measures. */
+/** Writes results.json into `final`, the result folder of a stage that measures. */
 export function writeResults(final: string, results: Measurement | Comparison): Promise<void> {
   return writeFile(join(final, fileNames.results), `${jsonText(results, 2)}\n`);
 }
 
 /**
- * The rows of a run's results, none where it has no results.json. The measurement of one model is one row.
- * @throws RequestError where the file is of another form
+ * The rows of a run's results; none if it has no results.json. The measurements of a single model are one row, with the
+ * stage, variant and seed in `own`.
+ * @throws RequestError if the file is not valid
  */
 export async function readResults(
   directory: string,

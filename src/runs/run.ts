@@ -8,25 +8,25 @@ import { readJob } from './node-file.ts';
 import { counters, type MetricsRecord, readRecords } from './records.ts';
 import { type RunStatus, statusOf } from './status.ts';
 
-/** One node as its folder tells it. */
+/** The run of one node, as read from its folder. */
 export interface Run {
-  /** Path below the folder that was listed. */
+  /** Path relative to the folder that was listed. */
   name: string;
   directory: string;
-  /** What ran. */
+  /** Name of the stage that ran. */
   run: string;
   variant?: string;
   seed: number;
   status: RunStatus;
   step: number;
   seconds: number;
-  /** As written, with where and how it computed. */
+  /** The config as written, with backend and precision. */
   config: Readonly<Record<string, unknown>>;
-  /** Last values of what was measured: steps, evaluations under `eval/`, and a comparison's or evaluation's result. */
+  /** The last values of the step records, and of the evaluations with the prefix `eval/`. */
   metrics: Readonly<Record<string, number>>;
 }
 
-/** Every run below a folder, those that were set aside too, in the order of their names. */
+/** All runs below a folder, including those that were set aside, sorted by name. */
 export async function listRuns(folder: string): Promise<Run[]> {
   if (!existsSync(folder)) {
     throw new RequestError({ where: folder, message: 'does not exist', hint: 'runs are written below checkpoints/' });
@@ -38,7 +38,7 @@ export async function listRuns(folder: string): Promise<Run[]> {
   );
 }
 
-/** @throws RequestError where the folder holds no run */
+/** @throws RequestError if the folder does not contain a run */
 export async function readRun(directory: string): Promise<Run> {
   if (!existsSync(join(directory, fileNames.job))) {
     throw new RequestError({
@@ -78,11 +78,12 @@ export interface Difference {
   values: [unknown, unknown];
 }
 
-/** The keys of two configs and the metrics that are not the same. */
+/** The config keys and metrics in which two runs differ. */
 export function differences(a: Run, b: Run): { config: Difference[]; metrics: Difference[] } {
   return { config: unequal(a.config, b.config), metrics: unequal(a.metrics, b.metrics) };
 }
 
+/** The keys whose values differ as JSON, with both values. */
 export function unequal(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): Difference[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
     .filter((name) => JSON.stringify(own(a, name)) !== JSON.stringify(own(b, name)))

@@ -7,23 +7,23 @@ import type { Problem } from '../errors.ts';
 import type { Warn } from './log-file.ts';
 import { type NodeProgress, progressSchema } from './progress.ts';
 
-/** What computed a state; the same steps on another engine, or in another precision, have other bits. */
+/** What computed a state. Another backend or precision gives slightly different numbers for the same steps. */
 export const engineSchema = z.strictObject({ backend: z.string(), precision: z.string() });
 
 export type Engine = z.infer<typeof engineSchema>;
 
-/** What the runner has to remember of a state, in its manifest. */
+/** What the runner saves with a state, in its manifest. */
 const detailsSchema = z.looseObject({ progress: progressSchema, engine: engineSchema.optional() });
 
-/** A saved state of a node, with what the runner itself had to remember. */
+/** A saved state of a node, with what the runner saved with it. */
 export interface SavedState extends z.infer<typeof detailsSchema> {
   directory: string;
 }
 
-/** Newest states to keep; two, so that one which turns out damaged leaves another to go on from. */
+/** How many of the newest states to keep: two, so that there is another if one turns out to be damaged. */
 const kept = 2;
 
-/** Saves a state under its place. */
+/** Saves a state in a folder named after its progress, and returns that folder. */
 export function saveState(
   nodeDirectory: string,
   { progress, engine }: { progress: NodeProgress; engine: Engine },
@@ -37,7 +37,7 @@ export function removeOldStates(nodeDirectory: string, { best }: NodeProgress): 
   return rotateStates(nodeDirectory, kept, best ? [stateName(best)] : []);
 }
 
-/** The states that can be gone on from, newest first; `warn` hears of those that are passed over. */
+/** The states that a run can resume from, newest first; calls `warn` for those that cannot be used. */
 export async function* findStates(nodeDirectory: string, warn: Warn): AsyncGenerator<SavedState> {
   const skip = ({ where, message }: Problem) => warn(`not used: ${where} ${message}`);
   for await (const { directory, place } of wholeStates(nodeDirectory, skip)) {
@@ -51,7 +51,7 @@ export async function* findStates(nodeDirectory: string, warn: Warn): AsyncGener
   }
 }
 
-/** A best state that is not there any more cannot become the result. */
+/** Forgets a best state that no longer exists, because it cannot become the result. */
 async function withKnownBest(nodeDirectory: string, progress: NodeProgress, warn: Warn): Promise<NodeProgress> {
   const { best, ...rest } = progress;
   if (!best || best.step === progress.step) return progress;
@@ -61,12 +61,12 @@ async function withKnownBest(nodeDirectory: string, progress: NodeProgress, warn
   return rest;
 }
 
-/** A finished node needs no state to go on from. */
+/** Removes all states of a node that has finished. */
 export async function removeStates(nodeDirectory: string): Promise<void> {
   await rotateStates(nodeDirectory, 0);
 }
 
-/** Where the state of a step is, once it was saved. */
+/** The folder in which the state after a step is saved. */
 export function stateDirectory(nodeDirectory: string, step: number): string {
   return join(nodeDirectory, stateName({ step }));
 }

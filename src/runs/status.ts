@@ -5,10 +5,10 @@ import { isLocked } from './lock.ts';
 import { endingOf, type MetricsRecord } from './records.ts';
 import { isSealed } from './seal.ts';
 
-/** What the folder of a run says of it. `broken off`: its process ended without a word. */
+/** The status of a run according to its folder. `broken off`: its process ended without recording an ending. */
 export type RunStatus = 'not run' | 'running' | 'finished' | 'stopped' | 'failed' | 'broken off';
 
-/** The status of the run in a folder whose records are these. */
+/** The status of the run in a folder, given its records. */
 export function statusOf(directory: string, records: readonly MetricsRecord[]): RunStatus {
   if (isSealed(directory)) return 'finished';
   if (isLocked(directory)) return 'running';

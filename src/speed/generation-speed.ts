@@ -7,22 +7,22 @@ import type { OperationCost } from '../tensor/backends/backend.ts';
 import { costsSince, costsSoFar } from './operation-costs.ts';
 
 export interface GenerationSpeed {
-  /** New tokens of all sequences in a second of the whole, prompts included. */
+  /** New tokens of all sequences per second of the whole run, prompts included. */
   tokensPerSecond: number;
-  /** Prompt tokens of all sequences in a second, up to the first new token of each. */
+  /** Prompt tokens of all sequences per second, up to the first new token of each. */
   prefillTokensPerSecond: number;
-  /** New tokens of all sequences in a second, after the first of each; undefined where there is no other. */
+  /** New tokens of all sequences per second after the first of each; undefined if there is only one. */
   decodeTokensPerSecond: number | undefined;
   parameters: number;
-  /** Most memory that the process has held. */
+  /** Peak resident memory of the process. */
   peakRssBytes: number;
-  /** Of all timed runs; empty on a backend that does not count. */
+  /** Cost of each operation over all timed runs; empty if the backend does not count. */
   costs: OperationCost[];
 }
 
 /**
- * Times greedy generation from random prompts that all run to the end, after one run that is not counted: the fastest
- * of `rounds` as a whole, to the first new token of each sequence, and from there to the last.
+ * Times greedy generation from random prompts without stop tokens. After a warm-up run, takes the fastest of `rounds`
+ * for the whole run, for the time to the first new token of every sequence, and for the rest.
  */
 export async function generationSpeed(
   model: Model,

@@ -1,12 +1,12 @@
 import type { Backend, OperationCost } from '../tensor/backends/backend.ts';
 import type { Roofline } from './roofline.ts';
 
-/** What each operation has cost so far; empty on a backend that does not count. */
+/** The cost of each operation so far; empty if the backend does not count. */
 export async function costsSoFar(backend: Backend): Promise<OperationCost[]> {
   return (await backend.profile?.()) ?? [];
 }
 
-/** What has been added to the costs `before`, without the operations that were not called. */
+/** The cost of each operation called since `before`. */
 export async function costsSince(before: readonly OperationCost[], backend: Backend): Promise<OperationCost[]> {
   const after = await costsSoFar(backend);
   const added = after.map((cost, i) => ({
@@ -19,17 +19,15 @@ export async function costsSince(before: readonly OperationCost[], backend: Back
   return added.filter(({ calls }) => calls > 0);
 }
 
-/** What one operation cost, and how near that is to what the machine can do. */
+/** The cost of one operation, and how close it comes to the limit of the machine. */
 export interface OperationShare extends OperationCost {
-  /** Share of the seconds of all operations. */
+  /** Fraction of the time of all operations. */
   share: number;
-  /**
-   * Seconds that the roofline asks for at least ÷ seconds taken; undefined where an operation does not count its work.
-   */
+  /** Least time possible by the roofline ÷ time taken; undefined if the operation does not count its work. */
   ofRoofline: number | undefined;
 }
 
-/** The dearest operation first. */
+/** Shares of the operations, the most expensive first. */
 export function operationShares(
   costs: readonly OperationCost[],
   roofline: Omit<Roofline, 'gemmSize'>,
@@ -40,7 +38,7 @@ export function operationShares(
     .sort((a, b) => b.seconds - a.seconds);
 }
 
-/** The least time that work can take on a machine, as a share of the time it took. */
+/** The least time that work can take on a machine, as a fraction of the time it took; undefined for no counted work. */
 export function ofRoofline(
   { flops, bytes, seconds }: { flops: number; bytes: number; seconds: number },
   { gemmGflops, gigabytesPerSecond }: Omit<Roofline, 'gemmSize'>,

@@ -13,13 +13,13 @@ import { Tape } from '../tensor/tape.ts';
 import { type Shape, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { fastest } from './roofline.ts';
 
-/** One operation alone, at one of the shapes that a model has. */
+/** The speed of one operation by itself, at a shape that the model has. */
 export interface OperationSpeed {
   operation: string;
   direction: 'forward' | 'backward';
   seconds: number;
   flops: number;
-  /** Of inputs and outputs in float32, each moved once. */
+  /** Size of inputs and outputs in float32, each moved once. */
   bytes: number;
 }
 
@@ -33,8 +33,8 @@ interface Work {
 }
 
 /**
- * Times the operations of a layer and of the head for `batch` sequences of `length` tokens, each alone: forward without
- * a tape, and what a recorded pass and its backward pass take beyond that.
+ * Times each operation of a layer and of the head by itself, for `batch` sequences of `length` tokens: the forward pass
+ * without a tape, and the backward pass alone after a recorded forward pass.
  */
 export async function operationSpeeds(
   config: ModelConfig,
@@ -63,7 +63,7 @@ export async function operationSpeeds(
     const { operation, flops } = work;
     const bytes = 4 * (read + written);
     speeds.push({ operation, direction: 'forward', seconds: forward, flops, bytes });
-    // Gradients of leaves are added to: read and written.
+    // The backward pass adds to the gradients of leaves, which reads and writes them.
     const backwardBytes = bytes + 8 * read;
     speeds.push({
       operation,
@@ -87,7 +87,7 @@ function worksOf(config: ModelConfig, backend: Backend, batch: number, length: n
 
   const layout = () => sequenceLayout(backend, positions, segments);
   const shape = { heads, kvHeads, headDim, rotary: defaultRotary(headDim, config.ropeTheta) };
-  // Two products over the causal half of the scores forward, five over it backward.
+  // Two products over the causal half of the scores in the forward pass, five in the backward pass.
   const attentionFlops = 2 * rows * length * heads * headDim;
   const projectionFlops = 2 * rows * hidden * (qkv + heads * headDim);
   return [
@@ -146,5 +146,5 @@ function worksOf(config: ModelConfig, backend: Backend, batch: number, length: n
   ];
 }
 
-/** Of products: each operand's gradient is a product as large as the forward one. */
+/** For products: the gradient of each operand is a product as large as the forward one. */
 const forwardAndBackward = (flops: number) => ({ flops, backwardFlops: 2 * flops });

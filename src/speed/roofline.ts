@@ -3,19 +3,19 @@ import type { Backend } from '../tensor/backends/backend.ts';
 import { linear } from '../tensor/fused/linear.ts';
 import { empty, filled, fromHost, scope } from '../tensor/scope.ts';
 
-/** What a machine can do at most, measured (Williams, Waterman and Patterson 2009). */
+/** The measured limits of a machine (Williams, Waterman and Patterson 2009). */
 export interface Roofline {
-  /** Of a matrix product in the backend's precision, in 10⁹ operations a second. */
+  /** Speed of a matrix product in the backend's precision, in 10⁹ operations per second. */
   gemmGflops: number;
   /** Rows and columns of that product. */
   gemmSize: number;
-  /** Of reading two arrays and writing one that are far larger than any cache, in 10⁹ bytes a second. */
+  /** Bandwidth of reading two arrays and writing one, each far larger than any cache, in 10⁹ bytes per second. */
   gigabytesPerSecond: number;
 }
 
 export async function measureRoofline(backend: Backend): Promise<Roofline> {
   const gemmSize = backend.limits.benchmarkSize;
-  // Two arrays of 128 MB where products are of 2048³: far larger than any cache.
+  // With products of 2048³, two arrays of 128 MB: far larger than any cache.
   const length = 8 * gemmSize ** 2;
   return {
     gemmGflops: await gemmGflops(backend, gemmSize),
@@ -24,7 +24,7 @@ export async function measureRoofline(backend: Backend): Promise<Roofline> {
   };
 }
 
-/** 10⁹ operations a second of x · wᵀ, all three [size, size]; the fastest of several. */
+/** Speed of x · wᵀ, all three [size, size], in 10⁹ operations per second: the fastest of several runs. */
 export async function gemmGflops(backend: Backend, size: number): Promise<number> {
   const random = new RandomStream(1, 'gemm');
   const draw = () => Float32Array.from({ length: size * size }, () => random.normal());
@@ -42,8 +42,8 @@ async function gigabytesPerSecond(backend: Backend, length: number): Promise<num
 }
 
 /**
- * Microseconds from asking for an operation to having asked, and to its end, for operations that compute next to
- * nothing.
+ * Overhead of an operation that computes almost nothing, in microseconds: `ask` to enqueue it, `run` until it has
+ * finished.
  */
 export async function dispatchMicroseconds(backend: Backend, count = 20_000): Promise<{ ask: number; run: number }> {
   const x = empty(backend, [1]);
@@ -61,8 +61,8 @@ export async function dispatchMicroseconds(backend: Backend, count = 20_000): Pr
 }
 
 /**
- * Seconds of the fastest of `rounds` runs of what `enqueue` asks for, after one that is not counted. What `prepare`
- * asks for before each is done when its time begins.
+ * Seconds taken by the operations that `enqueue` enqueues: the fastest of `rounds` runs, after a warm-up run. What
+ * `prepare` enqueues before each run has finished when the clock starts.
  */
 export async function fastest<T = void>(
   backend: Backend,

@@ -11,22 +11,22 @@ import { trainingOptions } from '../training/options.ts';
 import { costsSince, costsSoFar } from './operation-costs.ts';
 
 export interface TrainingSpeed {
-  /** Of the fastest step: what else the machine does only ever makes a step slower. */
+  /** Speed of the fastest step, because other load on the machine can only make a step slower. */
   tokensPerSecond: number;
-  /** Model arithmetic of that step in 10⁹ operations a second. */
+  /** Arithmetic of the model in that step, in 10⁹ operations per second. */
   gflops: number;
-  /** Of each timed step. */
+  /** Duration of each timed step. */
   stepSeconds: number[];
   parameters: number;
-  /** Most memory that the process has held. */
+  /** Peak resident memory of the process. */
   peakRssBytes: number;
-  /** Of the timed steps; empty on a backend that does not count. */
+  /** Cost of each operation over the timed steps; empty if the backend does not count. */
   costs: OperationCost[];
 }
 
 /**
- * Times training steps (forward, backward, clipping, AdamW) on random tokens, after one that is not counted. The model
- * is changed by them.
+ * Times training steps (forward, backward, clipping, AdamW) on random tokens, after a warm-up step. The model is
+ * changed.
  */
 export async function trainingSpeed(
   model: Model,
@@ -65,8 +65,8 @@ export async function trainingSpeed(
 }
 
 /**
- * Operations that the model itself asks for, forward and backward, for each token: 6 for each parameter that multiplies
- * activations (the head once, the input embedding not), and 12 · layers · hidden · length for attention.
+ * Operations per token that the model itself requires, forward and backward: 6 for each parameter that multiplies
+ * activations (which counts the head but not the input embedding), and 12 · layers · hidden · length for attention.
  */
 export function flopsPerToken(config: ModelConfig, length: number): number {
   const { vocabSize, hiddenSize, layers, tieWordEmbeddings } = config;

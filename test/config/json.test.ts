@@ -13,6 +13,6 @@ it('reads what is nested as anybody would, brackets in strings aside', () => {
 it.each([nested(257), nested(1_000_000), '['.repeat(1_000_000), '{"a":'.repeat(1_000_000)])(
   'refuses what is nested so deeply that walking through it takes all stack (%#)',
   (text) => {
-    expect(() => parseJson(text)).toThrow('lists and objects inside each other are deeper than 256 levels');
+    expect(() => parseJson(text)).toThrow('lists and objects are nested more than 256 levels deep');
   },
 );

@@ -55,6 +55,6 @@ it('gives defaults to a valid value', () => {
 });
 
 it('refuses broken YAML and repeated keys with their lines', () => {
-  expect(() => parseYamlFile('a: 1\nb: 2\na: 3\n', 'mine.yaml')).toThrow(/line 3: key `a` stands twice/);
+  expect(() => parseYamlFile('a: 1\nb: 2\na: 3\n', 'mine.yaml')).toThrow(/line 3: key `a` appears twice/);
   expect(() => parseYamlFile('a: [1\nb: 2\n', 'mine.yaml')).toThrow(/mine\.yaml/);
 });

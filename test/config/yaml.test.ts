@@ -20,7 +20,7 @@ describe('what YAML allows and a config does not', () => {
     ['keys on one line', '? '.repeat(100_000)],
     ['keys on one line that ends in another', `${'? '.repeat(20_000)}: x`],
   ])('names %s that are too deep', (_, text) => {
-    expect(problemsOf(text)).toContain('line 1: lists and maps inside each other are deeper than 64 levels');
+    expect(problemsOf(text)).toContain('line 1: lists and maps are nested more than 64 levels deep');
   });
 
   it('takes all that is not', () => {
@@ -30,13 +30,13 @@ describe('what YAML allows and a config does not', () => {
 
   it('names aliases that stand for too many values, or for too deep ones', () => {
     const bomb = Array.from({ length: 12 }, (_, i) => `a${i}: &a${i} [${Array(10).fill(i === 0 ? 1 : `*a${i - 1}`)}]`);
-    expect(problemsOf(bomb.join('\n'))).toMatch(/line \d+: aliases stand for more than 100000 values/);
+    expect(problemsOf(bomb.join('\n'))).toMatch(/line \d+: aliases expand to more than 100000 values/);
     const chain = Array.from({ length: 80 }, (_, i) => `a${i}: &a${i} [${i === 0 ? 1 : `*a${i - 1}`}]`);
     expect(problemsOf(chain.join('\n'))).toMatch(/line 6\d: lists and maps inside each other are deeper/);
   });
 
   it('names aliases of what they are part of, and of nothing', () => {
-    expect(problemsOf('a: 1\nb: &b\n  c: [*b]\n')).toContain('line 3: `*b` stands inside what it names');
+    expect(problemsOf('a: 1\nb: &b\n  c: [*b]\n')).toContain('line 3: `*b` is inside the value that it refers to');
     expect(problemsOf('a: *b\nb: &b 1\n')).toContain('line 1: there is no `&b` before `*b`');
   });
 
@@ -47,7 +47,7 @@ describe('what YAML allows and a config does not', () => {
     expect(a).not.toBe(b);
   });
 
-  it('names every key that stands twice, or is none', () => {
+  it('names every key that appears twice or cannot be used', () => {
     expect(problemsOf('a: 1\nb: { x: 1, x: 2 }\na: 2\n')).toMatch(
       /2 problems[\s\S]+line 2: key `x`[\s\S]+line 3: key `a`/,
     );
@@ -56,8 +56,8 @@ describe('what YAML allows and a config does not', () => {
   });
 
   it('names texts and keys that no path could be', () => {
-    expect(problemsOf('a: 1\nb: ["x\\0y"]\n')).toContain('line 2: a text holds the character U+0000');
-    expect(problemsOf('a: 1\n"x\\0y": 1\n')).toContain('line 2: a key holds the character U+0000');
+    expect(problemsOf('a: 1\nb: ["x\\0y"]\n')).toContain('line 2: a text contains the character U+0000');
+    expect(problemsOf('a: 1\n"x\\0y": 1\n')).toContain('line 2: a key contains the character U+0000');
   });
 
   it('names a second document', () => {
@@ -87,7 +87,7 @@ describe('the value of a flag', () => {
     const { problems, assignments } = parseAssignments([`a.b=${deep}`, 'a.c={ __proto__: 1 }', 'a.__proto__.x=1']);
     expect(assignments).toEqual([]);
     expect(problems.map(({ where, message }) => `${where}: ${message}`)).toEqual([
-      '--set a.b: lists and maps inside each other are deeper than 64 levels',
+      '--set a.b: lists and maps are nested more than 64 levels deep',
       '--set a.c: the name `__proto__` cannot be used',
       '--set a.__proto__.x: the name `__proto__` cannot be used',
     ]);

@@ -104,7 +104,7 @@ describe.skipIf(process.platform !== 'linux')('the lock of another process', () 
     for (const pid of [4_194_305, other.pid!, process.pid]) {
       await leave({ ...ownIdentity(), host: 'elsewhere', boot: 'another', pid });
       expect(isLocked(folder)).toBe(true);
-      expect(taken).toThrow(`process ${pid} of elsewhere is running in it, or has died there`);
+      expect(taken).toThrow(`process ${pid} on elsewhere is running in it or has died`);
       expect(taken).toThrow(`if it is no longer running, delete ${file()}`);
     }
   });

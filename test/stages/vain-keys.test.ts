@@ -192,7 +192,7 @@ stages:
     const message = await refusal(`${sft}, evalEvery: 1, best: loss, patience: 1`);
     expect(message).toContain('1 problem in demo.yaml');
     expect(message).toMatch(
-      /stages\.own\.evalEvery: has no effect because nothing of `data` is held out\n.*set `holdOut`/,
+      /stages\.own\.evalEvery: has no effect because no rows of `data` are held out\n.*set `holdOut`/,
     );
     expect(await refusal(`${sft}, evalEvery: 1, best: loss, patience: 1, holdOut: 0.3`)).toBe('');
     expect(await refusal(`${sft}, sampleEvery: 1`)).toContain('stages.own.sampleEvery: has no effect');
