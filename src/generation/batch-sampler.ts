@@ -5,7 +5,7 @@ import { empty, fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { noToken, type Sampling, sampleToken, tokenLogProb } from './sampler.ts';
 
-/** Tokens drawn for some sequences, and where asked for the log-probability of each. */
+/** Tokens drawn for some sequences and, if requested, the log-probability of each. */
 export interface Drawn {
   tokens: HostArray;
   logProbs?: HostArray;
@@ -14,26 +14,26 @@ export interface Drawn {
 /** A draw that may not have happened yet. */
 export interface Draw {
   result: Promise<Drawn>;
-  /** Where the backend draws: the tokens, to be decoded before they are read. */
+  /** If the backend draws: the tokens, which the next step can use before they are read. */
   tokens?: Tensor;
   release(): void;
 }
 
-/** A text, and how it is drawn. */
+/** A text and how its tokens are sampled. */
 export interface SampledText {
   prompt: Int32Array;
   sampling: Sampling;
-  /** Its own. */
+  /** The text's own stream of random numbers. */
   random: RandomStream;
 }
 
-/** Draws the next tokens of sequences that are generated side by side, each in its own way. */
+/** Draws the next tokens of sequences that are generated together, each with its own sampling options. */
 export interface BatchSampler {
-  /** A text begins in this place of the batch. */
+  /** Begins a text in the given place of the batch. */
   begin(sequence: number, text: SampledText): void;
   /**
-   * One token for each row of logits [rows, vocabulary], and with `logProbs` its log-probability at the temperature of
-   * its text, over the whole vocabulary.
+   * Draws one token for each row of logits [rows, vocabulary]; `sequences` [rows] are the places of their texts. With
+   * `logProbs` also gives its log-probability over the whole vocabulary, at the temperature of its text.
    */
   draw(logits: Tensor, sequences: readonly number[], options: { logProbs: boolean }): Draw;
   release(): void;
@@ -49,7 +49,7 @@ export function openSampler(backend: Backend, options: SamplerOptions): BatchSam
   return kernels ? kernelSampler(backend, kernels, options) : hostSampler(options);
 }
 
-/** Reads the logits and draws by the definition. */
+/** Reads the logits and samples on the host, as `sampleToken` defines. */
 function hostSampler({ vocabulary }: SamplerOptions): BatchSampler {
   const texts = new Map<number, SampledText & { seen: Set<number> }>();
   const draw = (all: Float32Array | Float64Array, sequences: readonly number[]): Required<Drawn> => {
@@ -74,7 +74,7 @@ function hostSampler({ vocabulary }: SamplerOptions): BatchSampler {
   };
 }
 
-/** Draws where the logits are; only tokens come back. */
+/** Samples with the backend's kernel, so that only the tokens have to be read. */
 function kernelSampler(
   backend: Backend,
   kernels: SamplingKernels,
@@ -83,7 +83,7 @@ function kernelSampler(
   const texts = new Map<number, SampledText>();
   const samplings = empty(backend, [count, samplingWords], 'i32');
   const words = Math.ceil(vocabulary / 32);
-  /** Made for the first text that penalises repetition. */
+  /** Allocated for the first text with a repetition penalty. */
   let seen: Tensor | undefined;
   return {
     begin(sequence, text) {
@@ -128,7 +128,7 @@ function kernelSampler(
   };
 }
 
-/** The two words of a uniform number for each text that is not greedy, [texts, 2]. */
+/** The two 32-bit words of a uniform random number for each text, [texts, 2]; zeros for greedy ones. */
 function uniforms(texts: readonly SampledText[]): Int32Array {
   const words = new Int32Array(2 * texts.length);
   for (const [i, { sampling, random }] of texts.entries()) {

@@ -7,25 +7,25 @@ import type { WholeRequest } from './request.ts';
 import { noToken } from './sampler.ts';
 import type { TokenStream } from './token-stream.ts';
 
-/** A request, and who reads what it becomes. */
+/** A request and the stream of its tokens. */
 export interface Submitted {
   request: WholeRequest;
   stream: TokenStream;
 }
 
-/** Texts that are decoded together, each in a place of its own. */
+/** Texts that are decoded together, each in its own place. */
 export interface Batch {
-  /** What has a place, closed or not. */
+  /** All texts that have a place, including closed ones. */
   texts(): readonly Submitted[];
-  /** Lets requests in where a place is free or its stream closed, the first of `waiting` first. */
+  /** Moves requests from the front of `waiting` to places that are free or whose stream is closed. */
   admit(waiting: Submitted[]): void;
   /**
-   * Draws one token for each open text: of a new one, with its prompt. A backend that draws by itself is asked for a
-   * step before the tokens of the last one are read, so that it never waits; a text that turns out to have ended has
-   * then been in one step too many, without effect on the others.
+   * Draws one token for each open text; the first step of a text also processes its prompt. If the backend samples by
+   * itself, the next step is enqueued before the tokens of the previous one are read, so that the backend never waits.
+   * A text that turns out to have ended then took part in one step too many, without effect on the others.
    */
   advance(): Promise<void>;
-  /** Waits for a step whose tokens nobody will read. */
+  /** Waits for the step that is under way and discards its tokens. */
   drop(): Promise<void>;
   release(): void;
 }
@@ -33,20 +33,22 @@ export interface Batch {
 /** A text with its place. */
 interface OpenText extends Submitted {
   sequence: number;
-  /** Tokens drawn, read or not; the row that the last one was drawn in. */
+  /** Number of tokens drawn, whether or not they were read. */
   drawn: number;
+  /** Row in which the last token was drawn. */
   row: number;
-  /** Tokens read, and the last of them. */
+  /** Number of tokens read. */
   read: number;
+  /** The last token read. */
   token: number;
 }
 
-/** A step that was asked for; what it has drawn for texts that were closed since is of no use. */
+/** A step that was enqueued. Tokens of texts that have been closed since are ignored. */
 interface Step extends Draw {
   texts: readonly OpenText[];
 }
 
-/** @param capacity tokens that a text may come to hold; memory for `sequences` of them is allocated at once */
+/** @param capacity maximum length of a text in tokens; memory for `sequences` such texts is allocated at once */
 export function openBatch(model: Model, sequences: number, capacity: number): Batch {
   const decoder = openDecoder(model, sequences, capacity);
   const sampler = openSampler(model.backend, { sequences, vocabulary: model.config.vocabSize });
@@ -59,7 +61,7 @@ export function openBatch(model: Model, sequences: number, capacity: number): Ba
     const order = texts.map(({ sequence }) => sequence);
     const draw = sampler.draw(logits, order, { logProbs: texts.some(({ request }) => request.logProbs) });
     logits.release();
-    // Whoever settles the step hears of its failure, but maybe only after Node has called the rejection unhandled.
+    // `settle` reports a failure, but possibly only after Node has declared the rejection unhandled.
     draw.result.catch(() => {});
     for (const [row, text] of texts.entries()) {
       text.drawn++;
@@ -108,7 +110,7 @@ export function openBatch(model: Model, sequences: number, capacity: number): Ba
   };
 }
 
-/** Takes out the first that was not given up. */
+/** Removes and returns the first request that was not cancelled. */
 function nextOpen(waiting: Submitted[]): Submitted | undefined {
   for (;;) {
     const next = waiting.shift();
@@ -118,13 +120,13 @@ function nextOpen(waiting: Submitted[]): Submitted | undefined {
 
 const isOpen = ({ stream, drawn, request }: OpenText): boolean => !stream.isClosed && drawn < request.maxNewTokens;
 
-/** The prompt, then the token that was drawn last: by its row where it was not read yet. */
+/** The prompt at first, then the token drawn last, or a reference to its row if it has not been read yet. */
 function newTokens({ sequence, request: { prompt }, drawn, row, token }: OpenText, isUnread: boolean): NewTokens {
   if (drawn === 0) return { sequence, position: 0, tokens: prompt };
   return { sequence, position: prompt.length + drawn - 1, tokens: [isUnread ? -1 - row : token] };
 }
 
-/** Gives the stream of a text the next token, and closes it where that is the last. */
+/** Pushes the next token to the stream of a text, and closes the stream after the last one. */
 function deliver(text: OpenText, id: number, logProb: number | undefined): void {
   const { stream, request } = text;
   const { stopIds, maxNewTokens, logProbs, name } = request;

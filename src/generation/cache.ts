@@ -4,7 +4,7 @@ import type { SequenceCache } from '../tensor/fused/cached-attention.ts';
 import { empty } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Room for up to `capacity` tokens of each sequence in each layer, for kernels. */
+/** Key and value caches for the decoding kernels: one per layer, with room for `capacity` tokens of each sequence. */
 export function kernelCaches(
   { backend, config }: Model,
   kernels: DecodingKernels,
@@ -17,7 +17,7 @@ export function kernelCaches(
   return Array.from({ length: layers }, () => ({ keys: room(shapes.keys), values: room(shapes.values) }));
 }
 
-/** Room for up to `capacity` tokens of each sequence in each layer, for the composition: by layer and sequence. */
+/** Key and value caches for the composition, by layer and sequence, each with room for `capacity` tokens. */
 export function sequenceCaches({ backend, config }: Model, sequences: number, capacity: number): SequenceCache[][] {
   const { kvHeads, headDim, layers } = config;
   const room = (): Tensor => empty(backend, [capacity, kvHeads, headDim]);

@@ -20,23 +20,23 @@ import { kernelCaches, releaseCaches, sequenceCaches } from './cache.ts';
 /** New tokens of one sequence. */
 export interface NewTokens {
   sequence: number;
-  /** Tokens of the sequence before them, which are in the cache. */
+  /** Number of earlier tokens of the sequence, which are already in the cache. */
   position: number;
-  /** Ids; −1 − r stands for the token that was drawn in row r of a step whose tokens were not read yet. */
+  /** Token ids; −1 − r is the token drawn in row r of the previous step, which has not been read yet. */
   tokens: ArrayLike<number>;
 }
 
-/** A model over the cached keys and values of `sequences` sequences. */
+/** A model with a cache of the keys and values of several sequences. */
 export interface Decoder {
   /**
-   * Puts new tokens through the model and into the cache: logits of what follows each, [news, vocabulary], owned by the
-   * caller.
+   * Runs new tokens through the model and adds them to the cache. `drawn` are the tokens that negative ids refer to.
+   * Returns the logits of the token after each sequence, [news, vocabulary], owned by the caller.
    */
   nextLogits(news: readonly NewTokens[], drawn?: Tensor): Tensor;
   release(): void;
 }
 
-/** @param capacity tokens that a sequence may come to hold; memory for them is allocated at once */
+/** @param capacity maximum length of a sequence in tokens; memory for all sequences is allocated at once */
 export function openDecoder(model: Model, sequences: number, capacity: number): Decoder {
   const { decoding } = model.backend.kernels;
   const identities = identitiesFor(model);
@@ -73,7 +73,7 @@ const stepping =
   };
 
 interface Rows {
-  /** Of each row: its token, its sequence, and its position there. */
+  /** For each row: its token, its sequence, and its position in the sequence. */
   tokens: Int32Array;
   sequences: Int32Array;
   positions: Int32Array;
@@ -97,7 +97,7 @@ function layOut(news: readonly NewTokens[]): Rows {
   return { tokens, sequences, positions, last };
 }
 
-/** What a step means. */
+/** A step composed of primitives: the definition of what the kernels compute. */
 function composedStep(model: Model, caches: readonly (readonly SequenceCache[])[], identities: Identities): Step {
   const { backend } = model;
   return (ids, { sequences, positions, last }) => {
@@ -108,7 +108,7 @@ function composedStep(model: Model, caches: readonly (readonly SequenceCache[])[
   };
 }
 
-/** A step in kernels: one operation for a layer where its wiring has one and its family no equation of its own. */
+/** A step in kernels: one per layer if its wiring has one and its model family has no attention equation of its own. */
 function fusedStep(
   model: Model,
   kernels: DecodingKernels,
@@ -131,7 +131,7 @@ function fusedStep(
       const norms = { attentionNorm: own.attention.norm!, mlpNorm: own.mlp.norm! };
       const weights = { qkv, o, ...mlp, ...norms };
       const postNorm = wiring.decodingKernel === 'post';
-      // Of the last layer's rows only those are needed whose logits are; the others leave their keys and values.
+      // Of the last layer only the rows with logits are needed; of the others only the keys and values.
       const wanted = layer + 1 === config.layers && last.size < ids.size ? last : undefined;
       kernels.layer({ stream, weights, rows, cache: caches[layer]!, shape, eps, postNorm, wanted });
       return stream;

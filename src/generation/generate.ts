@@ -9,28 +9,28 @@ export interface GenerateOptions {
   /** Ids that end a sequence; the end token itself is not part of the result. */
   stopIds: readonly number[];
   sampling?: Sampling;
-  /** Each prompt draws from a stream of its own, so its tokens do not depend on the others. */
+  /** Seed of the random numbers. Each prompt has its own stream of them, so its tokens do not depend on the others. */
   seed?: number;
-  /** Of the prompts among all texts of the seed, which their draws depend on; default 0, 1, … */
+  /** Index of each prompt among all texts of the seed, which selects its random stream; default 0, 1, … */
   indices?: readonly number[];
-  /** Prompts decoded together. */
+  /** Maximum number of prompts decoded together; default 64. */
   batchSize?: number;
-  /** Report the log-probability of each token at the temperature that it was drawn at, over the whole vocabulary. */
+  /** Report the log-probability of each token over the whole vocabulary, at the temperature it was sampled with. */
   logProbs?: boolean;
 }
 
 export interface Generation {
   tokens: Int32Array;
-  /** Of `stopIds` the one that ended the text; undefined where maxNewTokens did. */
+  /** The id of `stopIds` that ended the text; undefined if it reached maxNewTokens. */
   endId: number | undefined;
-  /** Where asked for: of `tokens`, and after them of the token that ended the text. */
+  /** If requested: log-probabilities of `tokens`, followed by that of the token that ended the text. */
   logProbs?: Float64Array;
 }
 
 /**
- * Continues each prompt (token ids, not empty), in a session of its own.
- * @throws RunError where logits are not finite
- * @throws RequestError where a prompt and its new tokens may become longer than the model's context
+ * Continues each prompt (token ids, not empty). Opens a session for them and releases it.
+ * @throws RunError if logits are not finite
+ * @throws RequestError if a prompt and its new tokens may exceed the model's context
  */
 export async function generate(
   model: Model,
@@ -50,19 +50,22 @@ export async function generate(
   }
 }
 
-/** Tokens that the longest text may come to hold. @throws RequestError where the model's context is shorter */
+/**
+ * The maximum length of the texts in tokens, prompts included.
+ * @throws RequestError if it exceeds the model's context
+ */
 export function capacityFor(
   prompts: readonly Int32Array[],
   { maxNewTokens }: Pick<GenerateOptions, 'maxNewTokens'>,
   { config }: Model,
 ): number {
   const lengths = prompts.map(({ length }) => length);
-  const hint = 'lower maxNewTokens, shorten the prompts, or take a model with a longer context';
+  const hint = 'lower maxNewTokens, shorten the prompts, or use a model with a longer context';
   checkContext(lengths, config.maxLength, { newTokens: maxNewTokens, hint });
   return lengths.reduce((a, b) => Math.max(a, b)) + maxNewTokens;
 }
 
-/** Reads a stream to its end. */
+/** Reads a stream of tokens to its end. */
 export async function collect(stream: AsyncIterable<GeneratedToken>): Promise<Generation> {
   const [tokens, logProbs]: [number[], number[]] = [[], []];
   let endId: number | undefined;

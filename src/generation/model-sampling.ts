@@ -1,7 +1,7 @@
 import type { GenerationConfig } from '../tokenizer/generation-config.ts';
 import { greedy, type Sampling, unfiltered } from './sampler.ts';
 
-/** How a model wants to be sampled by its generation_config.json, and nothing where it says nothing of that. */
+/** The sampling options in a model's generation_config.json; undefined if it has none. */
 export function modelSampling(config: GenerationConfig | undefined): Sampling | undefined {
   const { do_sample, temperature, top_k, top_p, min_p, repetition_penalty } = config ?? {};
   const said = [do_sample, temperature, top_k, top_p, min_p, repetition_penalty];
@@ -17,7 +17,7 @@ export function modelSampling(config: GenerationConfig | undefined): Sampling | 
   };
 }
 
-/** Such as "temperature 0.6, top-p 0.9". */
+/** Describes sampling options in words, such as "temperature 0.6, top-p 0.9". */
 export function describeSampling({ repetitionPenalty, temperature, topK, topP, minP }: Sampling): string {
   const parts = temperature === 0 ? ['the likeliest token at each step'] : [`temperature ${temperature}`];
   if (temperature > 0 && topK > 0) parts.push(`top-k ${topK}`);

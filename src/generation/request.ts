@@ -1,48 +1,48 @@
 import { type Problem, RequestError } from '../errors.ts';
 import type { Sampling } from '../tensor/backends/kernels/sampling.ts';
 
-/** A text to be generated. What it becomes depends on this alone, not on what is generated beside it. */
+/** A text to generate. The result depends on the request alone, not on what is generated at the same time. */
 export interface GenerationRequest {
   /** Token ids, not empty. */
   prompt: Int32Array;
-  /** New tokens, at most. */
+  /** Maximum number of new tokens. */
   maxNewTokens: number;
   /** Ids that end the text. */
   stopIds: readonly number[];
   /** Default: greedy. */
   sampling?: Sampling;
-  /** Of the draws, default 0. */
+  /** Seed of the random numbers, default 0. */
   seed?: number;
-  /** Tells texts of one seed apart, default 0: each index has draws of its own. */
+  /** Distinguishes texts with the same seed, default 0: each index has its own random numbers. */
   index?: number;
   /** Report the log-probability of each token. */
   logProbs?: boolean;
-  /** What errors call the prompt, such as `prompt 3`. */
+  /** What error messages call the prompt, such as `prompt 3`. */
   name?: string;
-  /** Gives the text up: no more tokens come. */
+  /** Cancels the request: no more tokens follow. */
   signal?: AbortSignal;
 }
 
 /** A token of a text that is being generated. */
 export interface GeneratedToken {
   id: number;
-  /** Where asked for: at the temperature that it was drawn at, over the whole vocabulary. */
+  /** If requested: log-probability over the whole vocabulary, at the temperature it was sampled with. */
   logProb?: number;
-  /** Why it is the last: it is one of `stopIds`, or the text has `maxNewTokens`. */
+  /** Why it is the last token: it is one of `stopIds`, or the text has reached `maxNewTokens`. */
   end?: 'stop' | 'length';
 }
 
-/** A request with all that it left open. */
+/** A request with the defaults of all options filled in. */
 export type WholeRequest = Required<Omit<GenerationRequest, 'signal'>>;
 
-/** Bounds within which a request has to stay. */
+/** Limits that a request must respect. */
 export interface RequestBounds {
   vocabulary: number;
-  /** Tokens of prompt and new text together. */
+  /** Maximum number of tokens of the prompt and the new text together. */
   capacity: number;
 }
 
-/** What a number has to be. Told by hand: a schema would take longer than a small model's step. */
+/** A condition on a number. Checked by hand, because a schema would take longer than a step of a small model. */
 interface Rule {
   holds(value: number): boolean;
   expected: string;
@@ -57,7 +57,7 @@ const samplingRules: Record<keyof Sampling, Rule> = {
   minP: { holds: (x) => x >= 0 && x <= 1, expected: 'a number from 0 to 1' },
 };
 
-/** @throws RequestError where a request cannot be computed as it is */
+/** @throws RequestError with everything that is wrong with the request */
 export function checkRequest(request: WholeRequest, bounds: RequestBounds): void {
   const { maxNewTokens, seed, index, sampling } = request;
   const problems = [
@@ -83,7 +83,7 @@ function promptProblems(
   if (prompt.length === 0) return [{ message: `${name} is empty`, hint: 'give it a token to begin with' }];
   const unknown = prompt.find((id) => id < 0 || id >= vocabulary);
   if (unknown !== undefined) {
-    const message = `${name} holds token id ${unknown}, but the model has tokens 0 to ${vocabulary - 1}`;
+    const message = `${name} contains token id ${unknown}, but the model has tokens 0 to ${vocabulary - 1}`;
     return [{ message, hint: 'use the tokenizer that the model was trained with' }];
   }
   if (prompt.length + maxNewTokens <= capacity) return [];

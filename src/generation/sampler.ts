@@ -3,17 +3,17 @@ import type { Sampling } from '../tensor/backends/kernels/sampling.ts';
 
 export type { Sampling };
 
-/** What is drawn from logits that are not finite numbers. */
+/** The result of sampling from logits that are not all finite. */
 export const noToken = -1;
 
-/** The model's whole distribution. */
+/** Samples from the model's unmodified distribution. */
 export const unfiltered: Sampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0 };
 export const greedy: Sampling = { ...unfiltered, temperature: 0 };
 
 /**
- * The next token for one row of logits [vocabulary]. This is the definition of sampling; backends may have a kernel for
- * it (`FusedKernels.sampleTokens`). `seen` are the tokens of the text so far, needed where they are penalised. −1 where
- * a logit is not a finite number.
+ * Samples the next token from a row of logits [vocabulary]. This is the definition of sampling; backends may have a
+ * kernel for it (`SamplingKernels`). `seen` are the tokens of the text so far, needed for a repetition penalty. Returns
+ * `noToken` (−1) if a logit is not finite.
  */
 export function sampleToken(
   logits: ArrayLike<number>,
@@ -58,7 +58,7 @@ function penalised(logits: ArrayLike<number>, penalty: number, seen: ReadonlySet
   return changed;
 }
 
-/** From the whole distribution, without sorting it: what reinforcement learning samples, and most of its time. */
+/** Samples from the whole distribution without sorting it, as reinforcement learning does most of the time. */
 function sampleAny(logits: ArrayLike<number>, temperature: number, random: RandomStream): number {
   const largest = logits[argmax(logits)]!;
   const weights = new Float64Array(logits.length);
@@ -72,7 +72,7 @@ function sampleAny(logits: ArrayLike<number>, temperature: number, random: Rando
   return argmax(logits);
 }
 
-/** log softmax(logits / temperature)[token]; greedy decoding has temperature 0 and is read at 1. */
+/** log softmax(logits / temperature)[token], in nats; for greedy decoding, temperature 0, at temperature 1. */
 export function tokenLogProb(logits: ArrayLike<number>, token: number, temperature: number): number {
   const scale = 1 / (temperature || 1);
   const largest = logits[argmax(logits)]!;

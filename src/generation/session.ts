@@ -6,38 +6,39 @@ import { greedy } from './sampler.ts';
 import { TokenStream } from './token-stream.ts';
 
 export interface SessionOptions {
-  /** Texts that are decoded together; further requests wait. */
+  /** Maximum number of texts decoded together; further requests wait. */
   sequences: number;
-  /** Tokens that a text may come to hold, its prompt included; keys and values of all are allocated at once. */
+  /** Maximum length of a text in tokens, prompt included; the keys and values of all texts are allocated at once. */
   capacity: number;
 }
 
-/** A model that generates texts for requests, which come and go between its steps. */
+/** Generates texts with one model; requests can be added and cancelled between steps. */
 export interface Session {
   /**
-   * Takes a request. Whoever waits for a token of any request makes the session step, for all that it holds.
-   * @throws RequestError where the request is wrong or needs more than the capacity
+   * Adds a request and returns the stream of its tokens. Waiting for the next token of any stream makes the session
+   * step, which advances all of its requests.
+   * @throws RequestError if the request is not valid or needs more than the capacity
    */
   submit(request: GenerationRequest): TokenStream;
   /**
-   * Lets waiting requests into free places, and draws one token for each text: of a new one, with its prompt. A backend
-   * that draws by itself is one step ahead of the tokens that were read, so that it never waits. Does nothing where
-   * nothing is left to do; where a step is under way, waits for its end.
+   * Moves waiting requests to free places and draws one token for each text; the first step of a text also processes
+   * its prompt. A backend that samples by itself is one step ahead of the tokens that were read, so that it never
+   * waits. If there is nothing to do, does nothing; if a step is under way, waits for it.
    */
   step(): Promise<void>;
-  /** Ends all streams, waits for what is being computed, and gives the memory back. */
+  /** Ends all streams, waits for running computations and frees the memory. */
   release(): Promise<void>;
 }
 
 /**
- * Opens a session, which owns its memory until it is released. The model must stay until then.
- * @throws RequestError where the capacity exceeds the model's context
+ * Opens a session, which owns its memory until it is released. The model must not be released before.
+ * @throws RequestError if the capacity exceeds the model's context
  */
 export function openSession(model: Model, { sequences, capacity }: SessionOptions): Session {
   const { maxLength, vocabSize: vocabulary } = model.config;
   if (capacity > maxLength) {
-    const message = `a session for texts of ${capacity} tokens was asked for, but the model's context is ${maxLength}`;
-    throw new RequestError({ message, hint: 'lower the capacity, or take a model with a longer context' });
+    const message = `the session is for texts of up to ${capacity} tokens, but the model's context is ${maxLength}`;
+    throw new RequestError({ message, hint: 'lower the capacity, or use a model with a longer context' });
   }
   const batch = openBatch(model, sequences, capacity);
   const waiting: Submitted[] = [];
@@ -45,7 +46,7 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
   let released: Promise<void> | undefined;
   let isRunning = false;
 
-  /** Ends all streams, after an error with it. */
+  /** Ends all streams, with the error if there was one. */
   const closeAll = async (failure?: { error: unknown }): Promise<void> => {
     for (const { stream } of [...batch.texts(), ...waiting.splice(0)]) stream.close(failure);
     await batch.drop();
@@ -67,7 +68,7 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
   };
   const isAwaited = (): boolean =>
     [batch.texts(), waiting].some((texts) => texts.some(({ stream }) => stream.isAwaited));
-  /** Steps while somebody waits for a token. Requests that are submitted in one go take the first step together. */
+  /** Steps while a token is awaited. Requests submitted in the same tick take part in the first step together. */
   const run = async (): Promise<void> => {
     if (isRunning) return;
     isRunning = true;
@@ -75,7 +76,7 @@ export function openSession(model: Model, { sequences, capacity }: SessionOption
     try {
       while (isAwaited()) await step();
     } catch {
-      // All streams have thrown it.
+      // All streams throw the error.
     } finally {
       isRunning = false;
     }

@@ -13,13 +13,13 @@ export type TextPrompt = string | readonly Message[];
 export interface GeneratedText {
   text: string;
   tokens: number[];
-  /** False where maxNewTokens ended the text. */
+  /** Whether the text ended by itself, rather than at maxNewTokens. */
   ended: boolean;
 }
 
 /**
- * Continues texts and answers conversations; stops at every id that ends a text unless told otherwise.
- * @throws RequestError where a prompt is empty, or has a token that the model does not have
+ * Continues texts and answers conversations. Stops at the tokenizer's `endIds` unless `stopIds` are given.
+ * @throws RequestError if a prompt is empty or too long, or has a token that the model does not have
  */
 export async function generateText(
   model: Model,
@@ -41,9 +41,9 @@ export type StreamOptions = Pick<GenerationRequest, 'maxNewTokens' | 'sampling' 
 };
 
 /**
- * Continues a text or answers a conversation in a session of its own: yields the text in pieces, each as soon as its
- * characters are whole, and returns what `generateText` does.
- * @throws RequestError where the prompt is empty, or has a token that the model does not have
+ * Continues a text or answers a conversation. Yields the text in pieces, each as soon as its characters are complete,
+ * and returns the result that `generateText` would give. Opens a session for the prompt and releases it.
+ * @throws RequestError if the prompt is empty or too long, or has a token that the model does not have
  */
 export async function* streamText(
   model: Model,
@@ -60,7 +60,7 @@ export async function* streamText(
   }
 }
 
-/** Yields what each token of a stream adds to the text, a character with the last of its bytes; returns the text. */
+/** Yields what each token adds to the text, each character once all its bytes are known, and returns the whole text. */
 export async function* textPieces(
   stream: AsyncIterable<GeneratedToken>,
   tokenizer: Pick<Tokenizer, 'decode'>,
@@ -71,7 +71,7 @@ export async function* textPieces(
     ended = end === 'stop';
     if (!ended) tokens.push(id);
     text = decoded(tokens, tokenizer);
-    // U+FFFD at the end stands for a character whose last bytes may still come.
+    // U+FFFD at the end may be a character whose last bytes are yet to come.
     const whole = end ? text : text.replace(/\ufffd+$/, '');
     if (whole === shown || !whole.startsWith(shown)) continue;
     yield whole.slice(shown.length);

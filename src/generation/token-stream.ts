@@ -6,8 +6,8 @@ interface Reader {
 }
 
 /**
- * The tokens of one request as they are made. Leaving the loop over them gives the request up. A stream whose last
- * token has no `end` was given up, or its session was released.
+ * The tokens of one request, as they are generated. Leaving a loop over them cancels the request. If the last token of
+ * a stream has no `end`, the request was cancelled or its session was released.
  */
 export class TokenStream implements AsyncIterableIterator<GeneratedToken, undefined> {
   readonly #tokens: GeneratedToken[] = [];
@@ -19,8 +19,8 @@ export class TokenStream implements AsyncIterableIterator<GeneratedToken, undefi
   #isClosed = false;
 
   /**
-   * @param onRead is called whenever somebody waits for a token
-   * @param signal closes the stream
+   * @param onRead called whenever a reader starts to wait for a token
+   * @param signal closes the stream when aborted
    */
   constructor(onRead: () => void, signal?: AbortSignal) {
     this.#onRead = onRead;
@@ -29,7 +29,7 @@ export class TokenStream implements AsyncIterableIterator<GeneratedToken, undefi
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** True where no more tokens are made. */
+  /** Whether no more tokens will be generated. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -45,7 +45,7 @@ export class TokenStream implements AsyncIterableIterator<GeneratedToken, undefi
     else this.#tokens.push(token);
   }
 
-  /** Tokens that were made can still be read; after them the stream ends, or throws the error. */
+  /** Ends the stream, or makes it throw the error, after the tokens that have not been read yet. */
   close(failure?: { error: unknown }): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

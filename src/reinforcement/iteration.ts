@@ -10,7 +10,7 @@ import type { Iteration, ReinforcementConfig, ReinforcementState } from './state
 
 type Updating = ReinforcementConfig & { passes: number };
 
-/** The iteration that is next or in the middle of its updates, from 1. */
+/** The number, from 1, of the iteration that is under way or comes next. */
 export function iterationNumber(
   { passes, minibatches }: Updating,
   { optimizer, iteration }: ReinforcementState,
@@ -18,7 +18,7 @@ export function iterationNumber(
   return (optimizer.step - (iteration?.updates.length ?? 0)) / (passes * minibatches) + 1;
 }
 
-/** An iteration before its first update; `prepare` makes what is learned from out of what was sampled. */
+/** Starts an iteration: `prepare` turns the sampled experience into the examples that are learned from. */
 export async function beginIteration<Example extends PolicyExample>(
   { experience, metrics, rolloutSeconds }: Sampled,
   prepare: (experience: Sampled['experience']) => Promise<{ examples: Example[]; metrics: Metrics }>,
@@ -35,9 +35,7 @@ export async function beginIteration<Example extends PolicyExample>(
   };
 }
 
-/**
- * The minibatches of an iteration that are still to be learned from, in the order that the seed and its name decide.
- */
+/** The minibatches of an iteration that are left to learn from; seed and name determine their order. */
 export function minibatchesLeft<Example extends PolicyExample>(
   { examples, updates }: Iteration<Example>,
   options: Updating & { seed: number; name: string },
@@ -45,14 +43,14 @@ export function minibatchesLeft<Example extends PolicyExample>(
   return minibatchesOf(examples, options, updates.length);
 }
 
-/** Does one update of an iteration and notes what it reports. */
+/** Runs one update of an iteration and records its metrics and its time. */
 export async function updateIteration(iteration: Iteration, learn: () => Promise<Metrics>): Promise<void> {
   const begun = performance.now();
   iteration.updates.push(await learn());
   iteration.updateSeconds += (performance.now() - begun) / 1000;
 }
 
-/** A policy step whose ratios are checked where it is the first of its iteration. */
+/** Adds the gradient of the policy loss; in the first update of an iteration, checks that all ratios are 1. */
 export async function policyGradient(
   { optimizer, iteration }: ReinforcementState,
   minibatch: readonly PolicyExample[],
@@ -65,7 +63,7 @@ export async function policyGradient(
   return report;
 }
 
-/** Adds the gradient of text, where there is some to mix in, updates the policy, and lets its average follow. */
+/** Adds the gradient of the pre-training text if there is one, then updates the policy and its moving average. */
 export async function updatePolicy(
   config: Updating,
   state: ReinforcementState,
@@ -79,7 +77,7 @@ export async function updatePolicy(
   return { ...mixed, ...report };
 }
 
-/** Closes an iteration: the reference is checked and may follow the policy. Returns what to record. */
+/** Ends an iteration: checks the reference, updates it from the policy if due, and returns the metrics to record. */
 export async function endIteration(
   config: Updating,
   state: ReinforcementState,
@@ -110,13 +108,13 @@ async function moveReference({ referenceMix }: ReinforcementConfig, state: Reinf
   state.isReferenceFresh = referenceMix === 1;
 }
 
-/** Mean of each metric over the updates of an iteration. */
+/** The mean of each metric over the updates of an iteration. */
 function meanMetrics(updates: readonly Metrics[]): Metrics {
   const meanOf = (name: string): number => updates.reduce((sum, update) => sum + update[name]!, 0) / updates.length;
   return Object.fromEntries(Object.keys(updates[0]!).map((name) => [name, meanOf(name)]));
 }
 
-/** Tokens and speeds of an iteration, sampling and updating apart. */
+/** Tokens of an iteration, and the speeds of sampling and updating. */
 function speeds({ examples, rolloutSeconds, updateSeconds }: Iteration, passes: number): Metrics {
   const tokens = examples.reduce((sum, { response }) => sum + response.length, 0);
   return {

@@ -1,12 +1,13 @@
 /**
- * What known implementations and papers use for PPO, by mixtune's keys; where a source is silent, mixtune's own default
- * stands.
+ * The PPO settings of known implementations and papers, by mixtune's keys. Keys that a source does not specify keep
+ * mixtune's defaults.
  *
- * - `trl`: `PPOConfig` of TRL (July 2026); its rewards are taken as they are
+ * - `trl`: `PPOConfig` of TRL (July 2026); it does not whiten rewards
  * - `openrlhf`: the defaults of `openrlhf.cli.train_ppo_ray` (commit 021d1b0)
- * - `instructgpt`: Ouyang et al. 2022 (arXiv 2203.02155), appendix C.4; warm-up there is 10 iterations of 8 updates.
- *   The weight of the text counts where `pretrainData` is given
- * - `lm-human-preferences`: OpenAI's code of Ziegler et al. 2019 as Huang et al. 2024 (arXiv 2403.17031) measured it
+ * - `instructgpt`: Ouyang et al. 2022 (arXiv 2203.02155), appendix C.4; its warm-up is 10 iterations of 8 updates.
+ *   `pretrainWeight` and `pretrainRatio` only have an effect with `pretrainData`
+ * - `lm-human-preferences`: OpenAI's code for Ziegler et al. 2019, with the details given by Huang et al. 2024 (arXiv
+ *   2403.17031)
  */
 export const ppoPresets = {
   trl: {

@@ -12,8 +12,7 @@ import type { Optimizer } from '../training/optimizer.ts';
 import type { ReinforcementRun } from './run.ts';
 
 /**
- * A language-model loss on text beside that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al.
- * 2022).
+ * A language-modelling loss added to that of the policy, so that alignment forgets less (PPO-ptx, Ouyang et al. 2022).
  */
 export const pretrainingMixOptions = {
   pretrainData: z.string().optional().describe('text whose language-modelling loss is added to each update (PPO-ptx)'),
@@ -45,7 +44,10 @@ export interface PretrainingMix {
   cursor: DataCursor;
 }
 
-/** The windows of the text that the config names, if it names one; `from` is where a saved state was. */
+/**
+ * The windows of the text that the config names, undefined if it names none; `from` is the position of a saved state.
+ * @throws RequestError if windows are longer than the model's context, or the text has nothing to predict
+ */
 export async function openPretrainingMix(
   { pretrainData, pretrainLength }: MixConfig,
   run: ReinforcementRun,
@@ -54,7 +56,7 @@ export async function openPretrainingMix(
   if (pretrainData === undefined) return undefined;
   const { maxLength } = model.config;
   if (pretrainLength > maxLength) {
-    const message = `windows of ${pretrainLength} tokens, but the model takes ${maxLength}`;
+    const message = `windows have ${pretrainLength} tokens, but the model's context is ${maxLength}`;
     throw new RequestError({ where: 'pretrainLength', message });
   }
   const { train } = await openSplits(pretrainData, 'text', { ...run, holdOut: 0 });
@@ -63,16 +65,18 @@ export async function openPretrainingMix(
     const message = `there is nothing to predict: none of ${train.length} texts has two tokens`;
     throw new RequestError({ where: pretrainData, message });
   }
-  run.log(`${pretrainData}: ${windows.length} windows of text beside the prompts`);
+  run.log(`${pretrainData}: ${windows.length} windows of text in addition to the prompts`);
   const cursor = new DataCursor(windows.length, run.seed);
   if (from) cursor.restore(from);
   return { windows, cursor };
 }
 
-/** Tokens in a pass. */
+/** Tokens per forward and backward pass. */
 const tokensAtOnce = 8192;
 
-/** Loss of the next windows, without its weight. Adds the weighted gradient to the optimiser's. */
+/**
+ * Adds the weighted gradient of the next windows to the optimiser's gradients; returns their unweighted loss in nats.
+ */
 export async function pretrainingStep(
   optimizer: Optimizer,
   { windows, cursor }: PretrainingMix,

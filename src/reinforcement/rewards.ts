@@ -22,7 +22,7 @@ import type { ReinforcementRun } from './run.ts';
 
 const weight = (of: string) => z.number().default(1).describe(`weight of ${of}; 0 = only measured, not learned from`);
 
-/** Where rewards come from, and what is made of their sum. */
+/** Where rewards come from, and how their sum becomes the score of a response. */
 export const rewardOptions = {
   reward: z
     .string()
@@ -75,7 +75,7 @@ export function withRewardFile(written: unknown): unknown {
   };
 }
 
-/** What is wrong with the sources of rewards and can be known before any work; `where` is a key. */
+/** Problems with the sources of rewards that can be detected before any work; `where` is a key. */
 export async function rewardProblems(config: RewardConfig, baseDirectory: string): Promise<Problem[]> {
   const splits = ['train', 'test'] as const;
   const read = splits.map((split) => openDataset(config.data, 'prompt', { baseDirectory, split, allowEmpty: true }));
@@ -105,7 +105,7 @@ export async function rewardProblems(config: RewardConfig, baseDirectory: string
   return problems;
 }
 
-/** Names of the sources that the config has. */
+/** Names of the reward sources in a config. */
 export function sourceNames({ reward, verify, jsonSchema, rewardFunction }: RewardConfig): RewardSource['name'][] {
   const sources: [RewardSource['name'], boolean][] = [
     ['modelReward', reward !== undefined],
@@ -134,7 +134,7 @@ export interface Rewards {
   sources: readonly RewardSource[];
 }
 
-/** Opens the sources that the config names. @throws RequestError where one does not fit the policy or its prompts */
+/** Opens the sources that the config names. @throws RequestError if one does not fit the policy or its prompts */
 export async function openRewards(
   config: RewardConfig,
   { backend, baseDirectory, inputs }: ReinforcementRun,

@@ -23,7 +23,7 @@ import { type RewardConfig, sourceNames } from './rewards.ts';
 import type { ReinforcementRun } from './run.ts';
 import { type ReinforcementConfig, type ReinforcementState, resultOf } from './state.ts';
 
-/** Responses that are rewarded, and what there is to report of them. */
+/** Sampled responses with their rewards, and the metrics to report. */
 export interface Sampled {
   experience: readonly Experience[];
   metrics: Metrics & { kl: number };
@@ -31,10 +31,13 @@ export interface Sampled {
 }
 
 /**
- * Samples `samplesPerPrompt` responses to each of the next prompts, rewards them, and computes their log-probabilities
- * under policy and reference. Checks what must hold before the first update. Where a reward fails, nothing has changed.
+ * Samples `samplesPerPrompt` responses to each of the next prompts, computes their rewards and their log-probabilities
+ * under policy and reference, and checks what must hold before the first update. If a reward fails, the state is left
+ * unchanged.
  *
- * Each rank samples its share, and all have the whole: baselines, whitening, moments and metrics are those of one rank.
+ * Each rank samples its share and then gathers all of them, so baselines, whitening, moments and metrics do not depend
+ * on the number of ranks.
+ * @throws RunError if a reward fails or a check does not hold
  */
 export async function sampleExperience(
   config: ReinforcementConfig & { samplesPerPrompt: number },
@@ -87,14 +90,14 @@ export async function sampleExperience(
   return { experience, metrics, rolloutSeconds };
 }
 
-/** Greedy responses to held-out prompts: their mean reward, what each source gives, lengths and ends. */
+/** Metrics of greedy responses to held-out prompts: rewards in total and by source, length, and how many ended. */
 export async function evaluateResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Metrics> {
   const rows = state.heldOut.slice(0, config.evalRows);
   if (rows.length === 0) return {};
   return responseMetrics(await greedyResponses(config, state, rows));
 }
 
-/** Greedy responses to the first prompts, held-out ones where there are some, and what they are worth. */
+/** Greedy responses to the first prompts, held-out ones first, with their rewards. */
 export async function sampleResponses(config: ReinforcementConfig, state: ReinforcementState): Promise<Sample[]> {
   const rows = [...state.heldOut, ...state.rows].slice(0, sampleCount);
   return (await greedyResponses(config, state, rows)).map(({ row, text, reward }) => {
@@ -117,7 +120,7 @@ interface Rewarded extends Rollout {
   text: string;
   /** Weighted sum of all sources. */
   reward: number;
-  /** What each source gives by itself. */
+  /** Reward of each source, without its weight. */
   sources: Readonly<Record<string, number>>;
 }
 
@@ -139,7 +142,9 @@ async function withRewards(
   }));
 }
 
-/** What is learned from: rewards scaled, then clipped, then less the penalty of a missing end. */
+/**
+ * Adds the scores that are learned from: rewards scaled, then clipped, then reduced by the penalty for no end token.
+ */
 function withScores<R extends Rewarded>(
   rewarded: readonly R[],
   { scoreScale, scoreClip = Number.POSITIVE_INFINITY, missingEosPenalty }: RewardConfig,
@@ -176,12 +181,12 @@ function responseMetrics(rewarded: readonly Rewarded[]): Metrics {
   return { reward: reward.mean, ...Object.fromEntries(bySource), responseLength, endRate };
 }
 
-/** What the responses to held-out prompts are measured by: their reward, and what each source gives. */
+/** Names of the metrics of responses to held-out prompts: rewards in total and by source, length, and end rate. */
 export function responseMetricNames(config: RewardConfig): MetricName[] {
   return ['reward', ...sourceNames(config), 'responseLength', 'endRate'];
 }
 
-/** The entropy of the policy, estimated from the log-probabilities of what it sampled: mean of −log π, nats a token. */
+/** Entropy of the policy, estimated from the tokens it sampled: the mean of −log π, in nats per token. */
 function sampledEntropy(experience: readonly Experience[]): number {
   return -mean(experience.flatMap(({ logProbs }) => [...logProbs]));
 }

@@ -32,7 +32,7 @@ import type { ReinforcementRun } from './run.ts';
 
 const { accumulate, ...training } = trainingOptions({ epochs: 1, batchSize: 32, lr: 3e-6, warmup: 0, weightDecay: 0 });
 
-/** What the stages that learn from their own responses (`ppo`, `rloo`, `grpo`) can be told. */
+/** The options that stages which learn from their own responses (`ppo`, `rloo`, `grpo`) share. */
 export const reinforcementOptions = {
   from: z.string().describe('policy and reference: a stage or a Hugging Face directory'),
   ...promptOptions,
@@ -82,13 +82,13 @@ export const reinforcementOptions = {
 
 export type ReinforcementConfig = z.infer<z.ZodObject<typeof reinforcementOptions>>;
 
-/** How often each response is learned from, and how many there are to a prompt. */
+/** How many responses there are to each prompt, and how often each is learned from. */
 interface Passes {
   samplesPerPrompt: number;
   passes: number;
 }
 
-/** The schema of a stage that learns from its own responses: the keys of all of them, its own, and its presets. */
+/** The schema of a stage that learns from its own responses: the shared keys, the stage's own, and its presets. */
 export function reinforcementSchema<Shape extends z.ZodRawShape>(
   own: Shape,
   presets: Presets<keyof (Shape & typeof reinforcementOptions) & string>,
@@ -96,40 +96,40 @@ export function reinforcementSchema<Shape extends z.ZodRawShape>(
   return z.preprocess(withRewardFile, withPresets({ ...reinforcementOptions, ...own }, presets));
 }
 
-/** An iteration that has begun: what it learns from, and how far it is. */
+/** An iteration under way: its examples and its progress. */
 export interface Iteration<Example extends PolicyExample = PolicyExample> {
   examples: readonly Example[];
-  /** What there is to report of the responses. */
+  /** Metrics of the responses. */
   metrics: Metrics;
-  /** What there is to report of each update that is done. */
+  /** Metrics of each update so far. */
   updates: Metrics[];
   rolloutSeconds: number;
   updateSeconds: number;
 }
 
-/** All that decides what comes next. */
+/** Everything that the rest of the run depends on. */
 export interface ReinforcementState<Example extends PolicyExample = PolicyExample>
   extends TrainingState,
     Prompts,
     Rewards {
-  /** Frozen, but for `referenceEvery`. */
+  /** The reference model; frozen except for `referenceEvery`. */
   reference: Model;
-  /** SHA-256 of its weights as it was opened or last followed the policy. */
+  /** SHA-256 of the reference's weights when it was opened or last updated. */
   referenceChecksum: string;
-  /** True where it is no longer the model that the stage began with. */
+  /** Whether the reference is no longer the model that the stage began with. */
   hasReferenceMoved: boolean;
-  /** True where it has the policy's weights, until the next update. */
+  /** Whether the reference has the policy's weights, which holds until the next update. */
   isReferenceFresh: boolean;
   /** Moving average of the policy's weights. */
   average: Model | undefined;
   pretraining: PretrainingMix | undefined;
-  /** Of all scores so far. */
+  /** Moments of all rewards so far, for `scoreScale`. */
   scoreMoments: RunningMoments;
-  /** What the first iteration was like. */
+  /** Metrics of the first iteration. */
   baseline: Baseline | undefined;
-  /** Causes of drift that were told already. */
+  /** Causes of drift that the user has already been warned of. */
   warned: Set<string>;
-  /** The iteration that is not at its end yet. */
+  /** The iteration under way, if any. */
   iteration: Iteration<Example> | undefined;
 }
 
@@ -138,7 +138,7 @@ export function iterationsOf(config: ReinforcementConfig, prompts: number): numb
   return totalStepsOf({ ...config, accumulate: 1 }, prompts);
 }
 
-/** What is wrong with the config and its files and can be known before any work; `where` is a key. */
+/** Problems with the config and its files that can be detected before any work; `where` is a key. */
 export async function reinforcementProblems(
   config: ReinforcementConfig & Passes,
   { baseDirectory }: Pick<ReinforcementRun, 'baseDirectory'>,
@@ -149,17 +149,17 @@ export async function reinforcementProblems(
 function minibatchProblems({ batchSize, samplesPerPrompt, minibatches }: ReinforcementConfig & Passes): Problem[] {
   const responses = batchSize * samplesPerPrompt;
   if (minibatches <= responses && responses > 1) return [];
-  const message = `${responses} responses an iteration (batchSize × samplesPerPrompt) cannot be split into ${minibatches} minibatches`;
+  const message = `${responses} responses per iteration (batchSize × samplesPerPrompt) cannot be split into ${minibatches} minibatches`;
   return [{ where: 'minibatches', message, hint: 'raise batchSize; an iteration needs two responses or more' }];
 }
 
 const files = { small: 'reinforcement.json', iteration: 'iteration.bin', reference: 'reference', average: 'average' };
 
 const number = z.number();
-/** JSON has `null` for what is not a number, such as the error of a single value. */
+/** JSON has `null` for NaN, such as the standard error of a single value. */
 const estimateSchema = z.strictObject({ mean: numberOrNaN, error: numberOrNaN });
 
-/** What `saveReinforcement` writes beside tensors and the iteration. */
+/** What `saveReinforcement` writes in addition to tensors and the iteration. */
 const savedSchema = z.strictObject({
   hasReferenceMoved: z.boolean(),
   isReferenceFresh: z.boolean(),
@@ -176,7 +176,7 @@ const savedSchema = z.strictObject({
   warned: z.array(z.string()),
 });
 
-/** The iteration that a state was saved in the middle of. @throws RequestError */
+/** The iteration in the middle of which a state was saved, if any. @throws RequestError if the file is not valid */
 async function readIteration<Example extends PolicyExample>(file: string): Promise<Iteration<Example> | undefined> {
   try {
     const saved: unknown = deserialize(await readFile(file));
@@ -185,7 +185,7 @@ async function readIteration<Example extends PolicyExample>(file: string): Promi
     return saved as Iteration<Example>;
   } catch {
     const hint = 'remove its folder to continue from an older state';
-    throw new RequestError({ where: file, message: 'is no iteration that a run has saved', hint });
+    throw new RequestError({ where: file, message: 'is not an iteration that a run has saved', hint });
   }
 }
 
@@ -198,7 +198,10 @@ const iterationSchema = z.looseObject({
   updateSeconds: number.nonnegative(),
 });
 
-/** Reads models, prompts and sources of rewards; everything that is wrong with them is a RequestError. */
+/**
+ * Opens the models, prompts and reward sources of a stage; `from` is the folder of a saved state to resume from.
+ * @throws RequestError if something is wrong with one of them
+ */
 export async function openReinforcement<Example extends PolicyExample>(
   config: ReinforcementConfig & Passes,
   run: ReinforcementRun,
@@ -263,7 +266,7 @@ export async function saveReinforcement(state: ReinforcementState, directory: st
   }
 }
 
-/** The policy that is the result so far. */
+/** The model that would be the result now: the moving average if there is one, else the policy. */
 export const resultOf = ({ average, optimizer }: ReinforcementState): Model => average ?? optimizer.model;
 
 export function closeReinforcement(state: ReinforcementState): void {

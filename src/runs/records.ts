@@ -52,7 +52,7 @@ export function heldOutOf(records: readonly MetricsRecord[]): HeldOut | undefine
   return measured.length === 0 ? undefined : { first: measured[0]!, last: measured.at(-1)! };
 }
 
-/** The records of a log; none if there is no file. Skips lines that are no records, such as one cut short by a crash. */
+/** The records of a log; none if there is no file. Skips lines that are not records, such as one cut off by a crash. */
 export async function readRecords(file: string): Promise<MetricsRecord[]> {
   const records: MetricsRecord[] = [];
   try {

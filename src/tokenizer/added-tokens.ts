@@ -1,6 +1,6 @@
 import type { AddedToken } from './tokenizer-json.ts';
 
-/** A piece of a text: an added token with its id, or plain text. Offsets in UTF-16 units. */
+/** A section of a text: an added token with its id, or plain text. Offsets are in UTF-16 units, `end` is exclusive. */
 export interface Section {
   start: number;
   end: number;
@@ -8,9 +8,9 @@ export interface Section {
 }
 
 /**
- * Cuts added tokens (special ones and words that the vocabulary does not hold) out of a text, as Hugging Face's
- * tokenizers do: first those that the normaliser must not touch, then the others; leftmost first, the longest of those
- * that start at one place.
+ * Returns a function that splits a text at its added tokens (special tokens, and words missing from the vocabulary), as
+ * Hugging Face's tokenizers do: first at tokens that the normaliser must not touch, then at the others. The leftmost
+ * match comes first, and the longest of those that start at the same place.
  */
 export function addedTokenSplitter(tokens: readonly AddedToken[]): (text: string) => Section[] {
   const named = tokens.filter(({ content }) => content !== '');
@@ -56,7 +56,7 @@ function sectionFinder(tokens: readonly AddedToken[]): SectionFinder {
   };
 }
 
-/** `\w` of Rust's regular expressions. */
+/** `\w` as Rust's regular expressions define it. */
 const wordCharacter = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
 const startsWithWord = new RegExp(`^${wordCharacter}`, 'u');
 const endsWithWord = new RegExp(`${wordCharacter}$`, 'u');

@@ -1,26 +1,26 @@
-/** U+FFFF, which is no character: an unknown token does not tell what it stands for. */
+/** U+FFFF, which is not a character: the text of an unknown token is not known. */
 const unknownText = '\uffff';
 export const unknownSurface: Uint8Array = new TextEncoder().encode(unknownText);
 
-/** A character and its place in UTF-16 units. */
+/** A character and its position in UTF-16 units. */
 interface Character {
   text: string;
   start: number;
   end: number;
 }
 
-/** Characters that must agree before the two texts count as in step again. */
+/** How many characters must match before the two texts count as aligned again. */
 const agreement = 3;
-/** Characters that are looked through, in both texts together, before the rest is taken as one stretch. */
+/** How many characters, of both texts together, may be skipped before the rest is treated as one stretch. */
 const longestSkip = 256;
 
 /**
- * The place of each token in a text, from the bytes that the tokens stand for (`surfaces`, in order). Where their
- * concatenation is the text, the offsets are exact. Where a normaliser changed the text, the two are walked through
- * side by side: a space that was put in front has an empty span, letters that differ in case, accent or compatibility
- * form match, marks that were joined to a letter belong to it, other dropped characters to no token, and a stretch that
- * cannot be matched (unknown tokens) is the span of all tokens in it. A token that begins or ends inside a character
- * spans the whole character.
+ * Finds the position of each token in a text from the bytes that the tokens represent (`surfaces`, in order). If their
+ * concatenation is the text, the offsets are exact. If a normaliser changed the text, the two are compared character by
+ * character: a space that was prepended has an empty span; letters that differ only in case, accents or compatibility
+ * form match; marks that were composed with a letter belong to it, other dropped characters to no token; and a stretch
+ * that cannot be matched (unknown tokens) is the span of every token in it. A token that begins or ends inside a
+ * character spans the whole character.
  *
  * Returns [2 · surfaces.length], start and end in UTF-16 units.
  */
@@ -46,7 +46,7 @@ export function alignTokens(text: string, surfaces: readonly Uint8Array[]): Int3
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** The surfaces, each made valid by itself where together they are not UTF-8. */
+/** The surfaces; if their concatenation is not UTF-8, each is made valid by itself. */
 function validPieces(surfaces: readonly Uint8Array[]): readonly Uint8Array[] {
   const bytes = Buffer.concat(surfaces);
   const valid = Buffer.byteLength(decoder.decode(bytes)) === bytes.length;
@@ -66,7 +66,7 @@ function charactersOf(text: string): Character[] {
 
 type Place = { start: number; end: number };
 
-/** For each written character its place in the original. */
+/** The position in the original of each character that the tokens represent. */
 function alignCharacters(written: readonly Character[], original: readonly Character[], length: number): Place[] {
   const places: Place[] = [];
   const startOf = (at: number) => original[at]?.start ?? length;
@@ -100,7 +100,9 @@ function alignCharacters(written: readonly Character[], original: readonly Chara
   return places;
 }
 
-/** How many more spaces stand here than in the original; at the first of them, so those put in front come first. */
+/**
+ * At the first of a run of spaces: how many more there are than in the original. Added ones are taken to come first.
+ */
 function addedSpaces(written: readonly Character[], from: number, original: readonly Character[], at: number): number {
   const atFirst = isSpace(written[from]) && isSpace(original[at]) && !isSpace(written[from - 1]);
   return atFirst ? spacesFrom(written, from) - spacesFrom(original, at) : 0;
@@ -112,7 +114,7 @@ function spacesFrom(characters: readonly Character[], from: number): number {
   return end - from;
 }
 
-/** The fewest characters to skip in both texts until they agree; everything that is left where they never do. */
+/** The fewest characters to skip in both texts until they agree again, or all that are left if they never do. */
 function nextAgreement(
   written: readonly Character[],
   from: number,
@@ -129,7 +131,7 @@ function nextAgreement(
   return [leftWritten, leftOriginal];
 }
 
-/** Whether the characters at the two places match, and those that follow do but for spaces in one of the texts. */
+/** Whether the characters at the two positions match and, apart from spaces in one of the texts, those after them. */
 function agree(written: readonly Character[], from: number, original: readonly Character[], at: number): boolean {
   let matched = 0;
   while (matched < agreement) {
@@ -153,8 +155,8 @@ function same(a: Character | undefined, b: Character | undefined): boolean {
 }
 
 /**
- * A letter without case, accents and compatibility forms; a mark alone stays itself. SentencePiece reads `▁` as a
- * space.
+ * Removes case, accents and compatibility forms from a letter; a lone mark is kept. `▁` is a space, as in
+ * SentencePiece.
  */
 const fold = (character: string): string =>
   character.normalize('NFKD').replace(/\p{M}/gu, '').replace('▁', ' ').toLowerCase() || character;

@@ -6,25 +6,25 @@ import { byteSpans } from './spans.ts';
 import type { Encoding } from './tokenizer.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
 
-/** What distinguishes the kinds of BPE that are run here. */
+/** How the supported kinds of BPE differ. */
 export interface BpeScheme {
-  /** What is put in front of a piece of text (between added tokens) that starts at the given place. */
+  /** The prefix for a piece of text between added tokens that begins at offset `start`. */
   prefix(text: string, start: number): '' | ' ';
-  /** Cuts a piece, prefix included, into words that are merged each by itself; together they are the piece. */
+  /** Splits a piece with its prefix into words, which are merged separately; concatenated they are the piece. */
   words(piece: string): readonly string[];
   /** Ids of a word before any merge. */
   symbols(word: string, ids: ReadonlyMap<string, number>): Int32Array;
-  /** The vocabulary entry that a whole word would be. */
+  /** The vocabulary entry for a whole word. */
   entry(word: string): string;
-  /** The bytes that a vocabulary entry stands for. */
+  /** The bytes that a vocabulary entry represents. */
   bytes(token: string): Uint8Array;
-  /** Whether decoding takes one space away from the front. */
+  /** Whether decoding removes one leading space. */
   stripsSpace: boolean;
 }
 
 interface EncodedWord {
   tokens: Int32Array;
-  /** Start and end of each token in the word, once somebody has asked for them. */
+  /** Start and end of each token in the word, once they were needed. */
   spans: Int32Array | undefined;
 }
 
@@ -32,18 +32,18 @@ const cachedWords = 1 << 16;
 /** Longer words are rare, and would make the cache's size unpredictable. */
 const longestCachedWord = 128;
 
-/** Plain BPE, without the features that `@huggingface/tokenizers` is needed for. */
+/** Whether a model is plain BPE, without dropout, subword prefixes or word suffixes. */
 export function isPlainBpe(model: TokenizerModel): model is BpeModel {
   return model.type === 'BPE' && !model.dropout && !model.continuing_subword_prefix && !model.end_of_word_suffix;
 }
 
-/** BPE with a cache of words: about ten times the speed of the general tokenizer, with exact offsets. */
+/** BPE with a cache of words and exact offsets; about ten times as fast as the general tokenizer. */
 export class BpeCodec implements Codec {
   readonly vocabSize: number;
   readonly #scheme: BpeScheme;
   readonly #ids: Map<string, number>;
   readonly #tokens: (string | undefined)[] = [];
-  /** The bytes of each token; an added token stands for its own text. */
+  /** The bytes of each token; those of an added token are its own text. */
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #special: ReadonlySet<number>;
   readonly #merge: (symbols: Int32Array) => Int32Array;
@@ -134,7 +134,7 @@ export class BpeCodec implements Codec {
     return encoded;
   }
 
-  /** Ids that no token has are left out. */
+  /** Skips ids that belong to no token. */
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false } = {}): string {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < ids.length; i++) {
@@ -155,7 +155,7 @@ export class BpeCodec implements Codec {
   }
 }
 
-/** A slice of a string keeps the whole string alive in V8; a cached word must not keep its document. */
+/** In V8 a slice of a string keeps the whole string alive; a cached word must not do that to its document. */
 function ownCopy(word: string): string {
   return word.length < 13 ? word : Buffer.from(word, 'utf16le').toString('utf16le');
 }

@@ -1,7 +1,7 @@
 import { Heap } from './heap.ts';
 import { leftOf, type Merge, pairKey, rightOf } from './merges.ts';
 
-/** Words of the training text as symbol ids, one after the other, with how often each occurs. */
+/** The distinct words of the training text as concatenated symbol ids, with the number of occurrences of each. */
 interface Words {
   symbols: Int32Array;
   starts: Int32Array;
@@ -18,12 +18,12 @@ interface Candidate {
 }
 
 /**
- * Learns merges as Hugging Face's `BpeTrainer` does, so that the list is the same: the most frequent pair first, of
- * equally frequent ones the pair with the smaller ids. A pair that appears again after it was queued, because two
- * merges give the same token, is queued a second time with only its new words.
+ * Learns merges exactly as Hugging Face's `BpeTrainer` does: the most frequent pair first and, among equally frequent
+ * pairs, the one with the smaller ids. A pair that appears again after it was queued, because two merges produce the
+ * same token, is queued a second time with only its new words.
  *
- * `tokens` are the entries so far, by id (special tokens, then the alphabet); new ones are appended until there are
- * `vocabSize` or no pair is left. Every symbol of every word must be an entry.
+ * `tokens` are the entries so far, by id (special tokens, then the alphabet); new tokens are appended until there are
+ * `vocabSize` or no pairs are left. Every symbol of every word must be an entry.
  */
 export function learnMerges(wordCounts: ReadonlyMap<string, number>, tokens: string[], vocabSize: number): Merge[] {
   const ids = new Map(tokens.map((token, id) => [token, id]));
@@ -67,7 +67,7 @@ function layWords(wordCounts: ReadonlyMap<string, number>, ids: ReadonlyMap<stri
   return { symbols, starts, lengths, counts: Float64Array.from(wordCounts.values()) };
 }
 
-/** Words by pair; each word once per pair. */
+/** The words that contain each pair; a word is listed once per pair. */
 class PairWords extends Map<number, number[]> {
   add(pair: number, word: number): void {
     const words = this.get(pair);
@@ -96,7 +96,7 @@ function queuePairs(found: PairWords, pairCounts: ReadonlyMap<number, number>, q
   }
 }
 
-/** Applies a merge in the given words, in place; returns the pairs that this made. The merged pair keeps its count. */
+/** Applies a merge in the given words, in place; returns the new pairs. The count of the merged pair is not changed. */
 function mergeInWords(
   words: Words,
   where: readonly number[],

@@ -4,9 +4,7 @@ import type { Component } from './components.ts';
 import { digitsThenGpt2Split, gpt2Split, knownSplits, splitWords } from './splitting.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
 
-/**
- * Byte-level BPE as in GPT-2, Llama 3 and SmolLM2. Undefined where the tokenizer.json has any other shape.
- */
+/** Byte-level BPE as in GPT-2, Llama 3 and SmolLM2; undefined if the tokenizer.json describes anything else. */
 export function byteLevelCodec(json: TokenizerJson): BpeCodec | undefined {
   const { model } = json;
   const pattern = wordPattern(json.pre_tokenizer);
@@ -27,7 +25,7 @@ export function byteLevelCodec(json: TokenizerJson): BpeCodec | undefined {
   });
 }
 
-/** The split of the known pre-tokenisers. */
+/** The regular expression that matches the words of a known pre-tokeniser. */
 function wordPattern(preTokenizer: Component | null): RegExp | undefined {
   if (preTokenizer === null) return undefined;
   if (preTokenizer.type === 'ByteLevel') return isByteLevel(preTokenizer, true) ? gpt2Split : undefined;

@@ -7,15 +7,15 @@ import type { TokenizerConfig } from './tokenizer-json.ts';
 export interface ChatTemplate {
   /** Jinja source. */
   source: string;
-  /** The file, and key in it, that it is from. */
+  /** The file and key that it comes from, for messages. */
   place: string;
 }
 
 const file = 'chat_template.jinja';
 
 /**
- * A tokenizer's chat templates by name, `default` being the one that is used; as in transformers files go before the
- * config.
+ * A tokenizer's chat templates by name; the one called `default` is used. As in transformers, template files take
+ * precedence over the config.
  */
 export function chatTemplatesOf(files: TokenizerFiles, config: TokenizerConfig): ReadonlyMap<string, ChatTemplate> {
   const templates = new Map<string, ChatTemplate>();
@@ -32,7 +32,7 @@ export function chatTemplatesOf(files: TokenizerFiles, config: TokenizerConfig):
   return new Map(inConfig.map(({ name, template }) => [name, { source: template, place: `${place}, ${name}` }]));
 }
 
-/** Python keeps a byte order mark, too. */
+/** Keeps a byte order mark, as Python does. */
 function decoded(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -41,7 +41,11 @@ function decoded(bytes: Uint8Array, name: string): string {
   }
 }
 
-/** Writes templates beside a tokenizer's other files, where they hide those of its tokenizer_config.json. */
+/**
+ * Writes templates next to a tokenizer's other files, where they take precedence over those of its
+ * tokenizer_config.json.
+ * @throws RequestError if the name of a template cannot be a file name
+ */
 export async function writeChatTemplates(
   directory: string,
   templates: ReadonlyMap<string, ChatTemplate>,
@@ -53,7 +57,7 @@ export async function writeChatTemplates(
     }
     if (!/^[\w-][\w.-]*$/.test(name)) {
       throw new RequestError({
-        message: `${JSON.stringify(name)} is no name for a chat template`,
+        message: `${JSON.stringify(name)} is not a valid name for a chat template`,
         where: 'tokenizer_config.json',
       });
     }

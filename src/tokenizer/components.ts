@@ -4,10 +4,10 @@ import { z } from 'zod';
 export type Component = z.infer<typeof anyComponent>;
 const anyComponent = z.looseObject({ type: z.string() });
 
-/** Steps within steps that a file may have; real ones have two. */
+/** Limit on nested steps; real files have two levels. */
 const deepest = 16;
 
-/** One component by its `type`, with the fields that it cannot do without; other fields pass through. */
+/** A component with one of the given types and its required fields; other fields pass through. */
 function componentOf(kinds: Readonly<Record<string, z.ZodRawShape>>): z.ZodType<Component> {
   const [first, ...others] = Object.entries(kinds).map(([type, fields]) =>
     z.looseObject({ type: z.literal(type), ...fields }),
@@ -18,7 +18,7 @@ function componentOf(kinds: Readonly<Record<string, z.ZodRawShape>>): z.ZodType<
     .pipe(z.discriminatedUnion('type', [first!, ...others], known));
 }
 
-/** Levels of sequences in sequences, counted without recursion. */
+/** Levels of nested sequences, counted without recursion. */
 function depthOf(component: unknown): number {
   let level = [component];
   for (let depth = 0; ; depth++) {

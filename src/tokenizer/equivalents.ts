@@ -4,9 +4,9 @@ import { gpt2Source } from './splitting.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
 
 /**
- * `@huggingface/tokenizers` gives other ids than the Rust tokenizers for some components. Most can be written with
- * others that it runs alike, as here; the rest is refused.
- * @throws RequestError that names what would give other ids
+ * For some components, `@huggingface/tokenizers` gives other ids than the Rust tokenizers. Most of these are rewritten
+ * here with components for which both agree; the rest are refused.
+ * @throws RequestError that names the components for which ids would differ
  */
 export function withEquivalents(json: TokenizerJson): TokenizerJson {
   const problems = [...modelProblems(json), ...stepsOf(json.pre_tokenizer).flatMap(stepProblems)];
@@ -19,7 +19,7 @@ export function withEquivalents(json: TokenizerJson): TokenizerJson {
       problems.map(({ where, message }) => ({
         where: `tokenizer.json.${where}`,
         message: `${message} is not supported: token ids would differ from those of Hugging Face's tokenizers`,
-        hint: 'take a model with another tokenizer',
+        hint: 'use a model with another tokenizer',
       })),
     );
   }
@@ -69,7 +69,7 @@ const split = (regex: string, behavior = 'Isolated', invert = false): Component 
 });
 
 function likeNormalizer(step: Component): Component[] {
-  // JavaScript lowers a sigma at the end of a word to ς, Rust each character by itself.
+  // JavaScript lowercases a sigma at the end of a word to ς; Rust lowercases each character by itself.
   const sigma = replace({ String: 'Σ' }, 'σ');
   switch (step.type) {
     case 'Lowercase':
@@ -77,7 +77,7 @@ function likeNormalizer(step: Component): Component[] {
     case 'BertNormalizer':
       return step.lowercase === false ? [step] : [sigma, step];
     case 'Strip': {
-      // White space of Rust is Unicode's: with U+0085, without U+FEFF.
+      // Rust's white space is Unicode's: it includes U+0085 but not U+FEFF.
       const left = step.strip_left === false ? [] : [replace({ Regex: `\\A${space}+` }, '')];
       return step.strip_right === false ? left : [...left, replace({ Regex: `${space}+\\z` }, '')];
     }
@@ -107,7 +107,7 @@ function likePreTokenizer(step: Component): Component[] {
   }
 }
 
-/** Neighbouring matches in one piece are one match of the pattern repeated. */
+/** `Contiguous` joins adjacent matches, which is the same as matching the repeated pattern. */
 function likeSplit(step: Component): Component[] {
   const { Regex: regex, String: text } = step.pattern as { Regex?: string; String?: string };
   if (step.behavior !== 'Contiguous') return [step];

@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { RequestError } from '../errors.ts';
 import { readRegularFile } from '../files.ts';
 
-/** Bytes of a file; the largest known tokenizer.json has 33 MB. */
+/** Limit on the size of a file in bytes; the largest known tokenizer.json has 33 MB. */
 const largestFile = 256 * 2 ** 20;
 
 /** A tokenizer's files by name, as bytes. */
 export type TokenizerFiles = ReadonlyMap<string, Uint8Array>;
 
-/** What Hugging Face directories hold for a tokenizer; all but the first are optional. */
+/** The files of a tokenizer in a Hugging Face directory; all but the first are optional. */
 const fileNames = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -22,6 +22,7 @@ const fileNames = [
   'tokenizer.model',
 ] as const;
 
+/** Reads a tokenizer's files. @throws RequestError if there is no tokenizer.json or a file cannot be read */
 export async function readTokenizerFiles(directory: string): Promise<TokenizerFiles> {
   const files = await filesPresent(directory, [...fileNames, ...(await namedTemplates(directory))]);
   if (files.has('tokenizer.json')) return files;
@@ -29,19 +30,19 @@ export async function readTokenizerFiles(directory: string): Promise<TokenizerFi
     message: 'there is no tokenizer.json',
     where: directory,
     hint: files.has('tokenizer.model')
-      ? "it has only SentencePiece's tokenizer.model; save it once with transformers' AutoTokenizer to get a tokenizer.json"
+      ? "it has only SentencePiece's tokenizer.model; save it with transformers' AutoTokenizer to get a tokenizer.json"
       : 'name a directory with a Hugging Face tokenizer, or train one with `mixtune tokenizer`',
   });
 }
 
-/** Files of a model beside the tokenizer that say how its texts end; they are no part of the tokenizer. */
+/** The files of a model in the same directory that say how its texts end; they are not part of the tokenizer. */
 export const readModelSettings = (directory: string): Promise<TokenizerFiles> =>
   filesPresent(directory, ['config.json', 'generation_config.json']);
 
-/** Where chat templates beside the default one lie. */
+/** Folder of the chat templates other than the default one. */
 export const templateFolder = 'additional_chat_templates';
 
-/** Chat templates beside the default one. */
+/** Paths of the chat templates other than the default one. */
 async function namedTemplates(directory: string): Promise<string[]> {
   const names = await readdir(join(directory, templateFolder)).catch(() => []);
   return names

@@ -11,9 +11,10 @@ import type { TokenizerConfig, TokenizerJson } from './tokenizer-json.ts';
 import { unigramCutter } from './unigram.ts';
 
 /**
- * Any other tokenizer.json that `@huggingface/tokenizers` runs as the Rust tokenizers do (SentencePiece-style BPE,
- * Unigram, WordPiece …). Offsets are found afterwards by aligning what each token stands for with the text.
- * @throws RequestError where the ids would be others
+ * Any other tokenizer.json for which `@huggingface/tokenizers` gives the same ids as the Rust tokenizers
+ * (SentencePiece-style BPE, Unigram, WordPiece …). Offsets are found afterwards, by aligning the text of each token
+ * with the input.
+ * @throws RequestError if the ids would differ
  */
 export function generalCodec(json: TokenizerJson, config: TokenizerConfig): Codec {
   const tokenizer = openHuggingFaceTokenizer(json, config);
@@ -64,7 +65,7 @@ function openHuggingFaceTokenizer(json: TokenizerJson, config: TokenizerConfig):
     throw new RequestError({
       message: `cannot be used: ${(error as Error).message}`,
       where: 'tokenizer.json',
-      hint: 'it must be a file that Hugging Face’s tokenizers load; copy it again, or convert the tokenizer with transformers',
+      hint: 'it must be a file that Hugging Face’s tokenizers can load; copy it again, or convert it with transformers',
     });
   }
 }
@@ -75,7 +76,8 @@ interface HuggingFaceEncoding {
 }
 
 /**
- * What the vocabulary does not hold as its UTF-8 bytes, where it holds them all: the library knows that for BPE only.
+ * Encodes tokens missing from the vocabulary as the tokens of their UTF-8 bytes, if it has all of them. The library
+ * does this for BPE only.
  */
 function bytesForUnknown(tokenizer: HuggingFaceTokenizer): (encoding: HuggingFaceEncoding) => number[] {
   return ({ ids, tokens }) =>
@@ -88,7 +90,7 @@ function bytesForUnknown(tokenizer: HuggingFaceTokenizer): (encoding: HuggingFac
     });
 }
 
-/** Whether the file has regular expressions that are not known to match in linear time. */
+/** Whether the file contains regular expressions other than the known ones, which match in linear time. */
 function hasUnknownPattern({ normalizer, pre_tokenizer, decoder }: TokenizerJson): boolean {
   const written = JSON.stringify([normalizer, pre_tokenizer, decoder], (key, value: unknown) =>
     key === 'Regex' && knownSplits.has(value as string) ? undefined : value,
@@ -97,8 +99,8 @@ function hasUnknownPattern({ normalizer, pre_tokenizer, decoder }: TokenizerJson
 }
 
 /**
- * Those of others may try more ways to match than there is time: 10 s and 1 ms a character are more than any other
- * needs.
+ * A regular expression that someone else wrote may backtrack almost forever. Any reasonable one needs less than 10 s
+ * plus 1 ms per character.
  */
 function limited<T>(characters: number, run: () => T): T {
   try {

@@ -6,7 +6,7 @@ import { RequestError } from '../errors.ts';
 const idList = z.union([z.int(), z.array(z.int())]).nullish();
 const amount = z.number().min(0).nullish();
 
-/** The parts of generation_config.json that are looked at here; everything else passes through. */
+/** The parts of generation_config.json that are used; everything else passes through. */
 const generationConfig = z.looseObject({
   eos_token_id: idList,
   do_sample: z.boolean().nullish(),
@@ -20,20 +20,21 @@ export type GenerationConfig = z.infer<typeof generationConfig>;
 
 const modelConfig = z.looseObject({ eos_token_id: idList });
 
-/** Files of a model that say how its texts end and are sampled, where they lie beside its tokenizer. */
+/** What the files of a model next to its tokenizer say about how its texts end and how they are sampled. */
 export interface ModelSettings {
   config?: z.infer<typeof modelConfig> | undefined;
   generationConfig?: GenerationConfig | undefined;
 }
 
-/** Ids that a field of such a file lists. */
+/** The token ids in a field that may hold one id, a list or none. */
 export function idsIn(value: unknown): number[] {
   return [value].flat().filter((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0);
 }
 
 /**
- * Reads them out of config.json and generation_config.json; a file that is no JSON is for the reader of the model to
- * tell.
+ * Parses config.json and generation_config.json. A file that is not JSON is ignored, because loading the model reports
+ * it.
+ * @throws RequestError if a value in them is not valid
  */
 export function parseModelSettings(files: ReadonlyMap<string, Uint8Array>): ModelSettings {
   return {
@@ -50,16 +51,16 @@ function parse<T>(files: ReadonlyMap<string, Uint8Array>, name: string, schema: 
     return undefined;
   }
   const result = schema.safeParse(value);
-  if (result.success) return value as T; // keys in their order, which the schema would change
-  const hint = 'correct the value, or take it out';
+  if (result.success) return value as T; // not `result.data`, which has its keys in another order
+  const hint = 'correct the value or remove it';
   throw new RequestError(
     result.error.issues.map(({ path, message }) => ({ where: [name, ...path].join('.'), message, hint })),
   );
 }
 
 /**
- * Every id that ends a text: those that generation_config.json and config.json list, as transformers stops at, and the
- * tokenizer's own end token.
+ * All ids that end a text: those listed in generation_config.json and config.json, where transformers stops too, and
+ * the tokenizer's own end token.
  */
 export function endIdsOf(
   { config, generationConfig }: { [File in keyof ModelSettings]?: { eos_token_id?: unknown } | undefined },
@@ -69,7 +70,7 @@ export function endIdsOf(
   return [...new Set(eosId === undefined ? listed : [...listed, eosId])];
 }
 
-/** What a trained model's generation_config.json says: all that it said before, and the end token that was trained. */
+/** The generation_config.json of a trained model: as before, with the end token that it was trained with. */
 export function withEndToken(config: GenerationConfig, eosId: number | undefined): GenerationConfig {
   const ids = idsIn(config.eos_token_id);
   if (eosId === undefined || ids.includes(eosId)) return config;

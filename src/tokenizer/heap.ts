@@ -1,4 +1,4 @@
-/** A binary heap: `pop` gives the element that comes before all others. */
+/** A binary heap: `pop` removes and returns the element that comes before all others. */
 export class Heap<T> {
   readonly #before: (a: T, b: T) => boolean;
   readonly #items: T[] = [];

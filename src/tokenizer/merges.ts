@@ -3,7 +3,7 @@ import { Heap } from './heap.ts';
 /** A merge of two symbols into one, by id. */
 export type Merge = readonly [left: number, right: number, result: number];
 
-/** Ids stay below 2²⁴, so a pair of them is an exact number. */
+/** Ids are below 2²⁴, so a pair of them is exact in a double. */
 const pairBase = 2 ** 24;
 
 export const pairKey = (left: number, right: number): number => left * pairBase + right;
@@ -13,9 +13,9 @@ export const rightOf = (pair: number): number => pair % pairBase;
 const ended = -1;
 
 /**
- * Byte-pair encoding of one word (Sennrich et al. 2016): the merge of lowest rank is applied first, the leftmost of
- * equal ones, until none applies. Rank is the place in the list; of a pair listed twice the last place counts, as in
- * Hugging Face's implementation. Time: n log n for n symbols.
+ * Byte-pair encoding of one word (Sennrich et al. 2016): applies the merge of lowest rank, at its leftmost occurrence,
+ * until no merge applies. The rank is the position in the list; if a pair is listed twice, the last position counts, as
+ * in Hugging Face's implementation. Takes O(n log n) for n symbols.
  */
 export function bpeMerger(merges: readonly Merge[]): (symbols: Int32Array) => Int32Array {
   const ranks = new Map(merges.map(([left, right], rank) => [pairKey(left, right), rank]));
@@ -27,7 +27,7 @@ function mergeWord(word: Int32Array, merges: readonly Merge[], ranks: ReadonlyMa
   const length = symbols.length;
   const next = Int32Array.from(symbols, (_, i) => (i + 1 < length ? i + 1 : ended));
   const previous = Int32Array.from(symbols, (_, i) => i - 1);
-  const candidates = new Heap<number>((a, b) => a < b); // rank · length + place
+  const candidates = new Heap<number>((a, b) => a < b); // rank · length + position
   const rankAt = (at: number) => {
     const right = next[at]!;
     return right === ended ? undefined : ranks.get(pairKey(symbols[at]!, symbols[right]!));
@@ -42,7 +42,7 @@ function mergeWord(word: Int32Array, merges: readonly Merge[], ranks: ReadonlyMa
   for (let candidate = candidates.pop(); candidate !== undefined; candidate = candidates.pop()) {
     const at = candidate % length;
     const rank = Math.floor(candidate / length);
-    if (symbols[at] === ended || rankAt(at) !== rank) continue; // its symbols have been merged meanwhile
+    if (symbols[at] === ended || rankAt(at) !== rank) continue; // its symbols have since been merged
     const right = next[at]!;
     symbols[at] = merges[rank]![2];
     symbols[right] = ended;

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import type { Merge } from './merges.ts';
 
-/** Ids stay below it, so that a pair of them is an exact number (`pairKey`) and a table of them can be held. */
+/**
+ * Ids must be below this, so that a pair of them is exact in a double (`pairKey`) and a table of all fits in memory.
+ */
 const idLimit = 2 ** 24;
 
-/** Ids by token. Checked by hand: zod would drop a token called `__proto__`, and take seconds for 200,000. */
+/** Ids by token. Checked by hand: zod would drop a token called `__proto__`, and take seconds for 200,000 tokens. */
 export type Vocabulary = Readonly<Record<string, number>>;
 
 const vocabulary = z.custom<Vocabulary>().superRefine((value, context) => {
@@ -72,7 +74,7 @@ const bpe = z.looseObject({
 });
 export type BpeModel = z.infer<typeof bpe>;
 
-/** The ids of each merge: left, right and result. @throws RequestError where the vocabulary does not hold one */
+/** The ids of each merge: left, right and result. @throws RequestError if one is not in the vocabulary */
 export function mergesById(
   { merges, continuing_subword_prefix: prefix }: BpeModel,
   ids: ReadonlyMap<string, number>,
@@ -85,7 +87,7 @@ export function mergesById(
     const missing = [left, right, whole].find((token) => !ids.has(token));
     throw new RequestError({
       where: `tokenizer.json.model.merges.${index}`,
-      message: `the vocabulary does not hold ${JSON.stringify(missing)} of the merge ${shown(merge)}`,
+      message: `${JSON.stringify(missing)} of the merge ${shown(merge)} is not in the vocabulary`,
       hint: 'vocabulary and merges must come from the same tokenizer; copy the file again',
     });
   });
@@ -101,7 +103,7 @@ const wordPiece = z
   })
   .superRefine(({ vocab, unk_token: token }, context) => {
     if (Object.hasOwn(vocab, token)) return;
-    const message = `the vocabulary does not hold ${JSON.stringify(token)}`;
+    const message = `${JSON.stringify(token)} is not in the vocabulary`;
     context.addIssue({ code: 'custom', continue: false, path: ['unk_token'], message });
   });
 
@@ -142,7 +144,7 @@ const unigram = z
     });
   });
 
-/** Files from before `type` was written are told apart by what they hold. */
+/** Older files have no `type`; it is inferred from their content. */
 function withType(model: unknown): unknown {
   if (typeof model !== 'object' || model === null || 'type' in model) return model;
   const { vocab, merges }: { vocab?: unknown; merges?: unknown } = model;

@@ -23,9 +23,10 @@ import {
 } from './tokenizer-json.ts';
 
 /**
- * Reads a Hugging Face tokenizer from a directory: tokenizer.json, and where present tokenizer_config.json,
- * special_tokens_map.json and chat_template.jinja; of a model beside it, how its texts end.
- * Throws RequestError where a file is missing or broken, or names a token that the vocabulary does not hold.
+ * Reads a Hugging Face tokenizer from a directory: tokenizer.json and, if present, tokenizer_config.json,
+ * special_tokens_map.json and chat templates. If the directory also has a model's config.json or
+ * generation_config.json, reads how its texts end.
+ * @throws RequestError if a file is missing or broken, or names a token that is not in the vocabulary
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const files = await readTokenizerFiles(directory);
@@ -37,7 +38,7 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   }
 }
 
-/** The tokenizer that the files describe. */
+/** The tokenizer that the files describe. @throws RequestError if a file is broken or a token is missing */
 export function openTokenizer(files: TokenizerFiles, settings: ModelSettings = {}): Tokenizer {
   const json = parseTokenizerJson(files.get('tokenizer.json')!);
   const optional = <T>(name: string, parse: (bytes: Uint8Array) => T): T | undefined => {
@@ -78,11 +79,11 @@ function specialId(role: TokenRole, token: SpecialTokensMap[TokenRole], codec: C
   throw new RequestError({
     message: `${JSON.stringify(token)} is not in the vocabulary`,
     where: `tokenizer_config.json.${role}`,
-    hint: 'add it to `added_tokens` of tokenizer.json, or name a token that is there',
+    hint: 'add it to `added_tokens` of tokenizer.json, or name a token that exists',
   });
 }
 
-/** What stands before a text: `add_bos_token` turns it off, or puts BOS where the post-processor has nothing. */
+/** The ids before a text: none if `add_bos_token` is false, BOS if it is true and the post-processor adds nothing. */
 function prefixIdsOf(
   processor: Component | null,
   addBosToken: boolean | null | undefined,
@@ -93,13 +94,13 @@ function prefixIdsOf(
   return prefix.length === 0 && addBosToken && bosId !== undefined ? [bosId] : prefix;
 }
 
-/** Ids that a post-processor puts before a single text. */
+/** The ids that a post-processor adds before a single text. */
 function processorPrefix(processor: Component | null): readonly number[] {
   switch (processor?.type) {
     case 'TemplateProcessing':
       return templatePrefix(processor as unknown as Template);
     case 'Sequence':
-      // A later one goes around what those before it gave.
+      // A later processor wraps the output of the earlier ones.
       return (processor.processors as Component[]).toReversed().flatMap(processorPrefix);
     case 'BertProcessing':
     case 'RobertaProcessing':
@@ -123,7 +124,7 @@ function templatePrefix({ single, special_tokens: tokens }: Template): number[] 
     const where = 'tokenizer.json.post_processor.special_tokens';
     throw new RequestError({
       where,
-      message: `${JSON.stringify(id)}, which texts begin with, is missing`,
+      message: `${JSON.stringify(id)}, with which texts begin, is missing`,
       hint: copyHint,
     });
   });

@@ -2,7 +2,7 @@ import { BpeCodec, isPlainBpe } from './bpe-codec.ts';
 import type { Component } from './components.ts';
 import type { TokenizerJson } from './tokenizer-json.ts';
 
-/** Stands for a space in the vocabulary. */
+/** A space, as written in the vocabulary. */
 const metaspace = '▁';
 
 /** How spaces are treated before BPE. */
@@ -13,9 +13,10 @@ interface Spacing {
 }
 
 /**
- * BPE converted from SentencePiece with byte fallback, as in Llama 2, TinyLlama and Mistral: a space is `▁`, one is put
- * in front, and a character that the vocabulary does not hold becomes its UTF-8 bytes. The text has no words; it is cut
- * before spaces where no merge reaches over such a place. Undefined where the tokenizer.json has any other shape.
+ * BPE converted from SentencePiece with byte fallback, as in Llama 2, TinyLlama and Mistral: a space is `▁`, a space is
+ * prepended, and a character that is not in the vocabulary becomes its UTF-8 bytes. The text is not split into words;
+ * only if no token extends across the start of a space is it cut there. Undefined if the tokenizer.json describes
+ * anything else.
  */
 export function sentencePieceCodec(json: TokenizerJson): BpeCodec | undefined {
   const { model } = json;
@@ -72,7 +73,7 @@ function spacingOf({
     second?.type === 'Replace' &&
     (second.pattern as { String?: string }).String === ' ' &&
     second.content === metaspace &&
-    // The normaliser would put `▁` in front of such a token's own text as well.
+    // The normaliser would also prepend `▁` to the text of a normalised added token.
     added.every(({ normalized, special }) => !(normalized ?? !special));
   return fits ? { prepend: 'always', splits: false } : undefined;
 }

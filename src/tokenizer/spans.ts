@@ -1,4 +1,4 @@
-/** Start and end, in UTF-16 units, of the character that each byte of a text's UTF-8 form belongs to. */
+/** For each byte of a text in UTF-8, the start and end of its character in UTF-16 units. */
 export interface ByteSpans {
   starts: Int32Array;
   ends: Int32Array;
@@ -19,7 +19,7 @@ export function byteSpans(text: string): ByteSpans {
   return { starts: Int32Array.from(starts), ends: Int32Array.from(ends) };
 }
 
-/** Lone surrogates count as the replacement character that encoders write for them: three bytes. */
+/** A lone surrogate counts as three bytes, because encoders replace it with U+FFFD. */
 function utf8Length(codePoint: number): number {
   if (codePoint < 0x80) return 1;
   if (codePoint < 0x800) return 2;

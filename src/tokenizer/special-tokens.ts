@@ -8,7 +8,9 @@ export const specialTokens = {
   assistant: '<|assistant|>',
 } as const;
 
-/** Jinja chat template of those tokenizers: a role token, the content, an end token. */
+/**
+ * Jinja chat template of the tokenizers that mixtune trains: for each message a role token, its content, an end token.
+ */
 export const defaultChatTemplate =
   "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";

@@ -1,7 +1,7 @@
 import { bytesOf } from './byte-alphabet.ts';
 import type { Component } from './components.ts';
 
-/** The bytes that a vocabulary entry stands for in a text, apart from spaces that a decoder adds or takes away. */
+/** The bytes that a vocabulary entry represents in a text, apart from spaces that a decoder adds or removes. */
 export function tokenSurface(token: string, decoder: Component | null): Uint8Array {
   const steps = decoderSteps(decoder);
   if (steps.some(({ type }) => type === 'ByteLevel')) return bytesOf(token);

@@ -17,7 +17,7 @@ const addedToken = z.looseObject({
 });
 export type AddedToken = z.infer<typeof addedToken>;
 
-/** The parts of a tokenizer.json that are looked at here; everything else passes through. */
+/** The parts of a tokenizer.json that are used; everything else passes through. */
 const tokenizerJson = z
   .looseObject({
     added_tokens: z.array(addedToken).default([]),
@@ -37,7 +37,7 @@ const tokenizerJson = z
   });
 export type TokenizerJson = z.infer<typeof tokenizerJson>;
 
-/** The ids that added tokens get where the file is loaded; those written there are only compared with them. */
+/** The ids that Hugging Face's tokenizers give to added tokens; the ids in the file must equal them. */
 function givenIds(added: readonly AddedToken[], model: TokenizerModel): ReadonlyMap<string, number> {
   const known: Vocabulary =
     model.type === 'Unigram' ? Object.fromEntries(model.vocab.map(([token], id) => [token, id])) : model.vocab;
@@ -60,7 +60,7 @@ export const specialTokensMap = z.looseObject({
 });
 export type SpecialTokensMap = z.infer<typeof specialTokensMap>;
 
-/** tokenizer_config.json */
+/** The parts of tokenizer_config.json that are used. */
 const tokenizerConfig = specialTokensMap.extend({
   add_bos_token: z.boolean().nullish(),
   chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),

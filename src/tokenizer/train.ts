@@ -8,18 +8,18 @@ import { gpt2Split, splitWords } from './splitting.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface TrainedTokenizer extends Tokenizer {
-  /** What was asked for; `vocabSize` is smaller where the text ran out of pairs. */
+  /** The vocabulary size that was requested; `vocabSize` is smaller if the text ran out of pairs to merge. */
   readonly requestedVocabSize: number;
   /** The learned merges, in order. */
   readonly merges: readonly (readonly [left: string, right: string])[];
 }
 
 /**
- * Trains a byte-level BPE tokenizer: GPT-2's split, all 256 bytes, special tokens on the ids from 0. The merges are
- * those of Hugging Face's `BpeTrainer(vocab_size, special_tokens, initial_alphabet=ByteLevel.alphabet())`, in the same
- * order. The same texts give the same files. End-of-sequence, padding and the chat template are set where
- * `specialTokens` holds the tokens that they need.
- * Throws RequestError where `vocabSize` is too small or the special tokens are empty or repeated.
+ * Trains a byte-level BPE tokenizer with GPT-2's split, all 256 bytes, and special tokens with the ids from 0. The
+ * merges and their order are those of Hugging Face's `BpeTrainer(vocab_size, special_tokens,
+ * initial_alphabet=ByteLevel.alphabet())`, and the files only depend on the texts. The end-of-sequence token, the
+ * padding token and the chat template are set if `specialTokens` contains the tokens that they need.
+ * @throws RequestError if `vocabSize` is too small, or a special token is empty or repeated
  */
 export function trainTokenizer(
   texts: Iterable<string>,
@@ -49,7 +49,7 @@ function checkRequest(vocabSize: number, specialTokens: readonly string[]): void
   }
   if (specialTokens.includes('') || new Set(specialTokens).size < specialTokens.length) {
     throw new RequestError({
-      message: `${JSON.stringify(specialTokens)} holds an empty or repeated token`,
+      message: `${JSON.stringify(specialTokens)} contains an empty or repeated token`,
       where: 'specialTokens',
       hint: 'name each special token once',
     });
@@ -78,7 +78,7 @@ function tokenizerFiles(
   ]);
 }
 
-/** As the Rust library writes it. */
+/** The content of tokenizer.json, as the Rust library writes it. */
 function tokenizerJson(
   tokens: readonly string[],
   merges: TrainedTokenizer['merges'],
@@ -117,7 +117,7 @@ function tokenizerJson(
   };
 }
 
-/** Without `model_input_names`, transformers would hand `token_type_ids` to models that know none. */
+/** Without `model_input_names`, transformers would pass `token_type_ids` to models that do not accept them. */
 function tokenizerConfig(specialTokens: readonly string[]): object {
   const { end, pad, system, user, assistant } = defaultSpecialTokens;
   const has = (...needed: string[]) => needed.every((token) => specialTokens.includes(token));

@@ -1,4 +1,4 @@
-/** How much less likely than the least likely piece an unknown character is, as in SentencePiece. */
+/** Score of an unknown character: this much below that of the least likely piece, as in SentencePiece. */
 const unknownPenalty = 10;
 
 interface Node {
@@ -8,9 +8,10 @@ interface Node {
 }
 
 /**
- * Cuts a text into the likeliest sequence of pieces (Kudo 2018), by dynamic programming over the places of the text; a
- * character that no piece begins with stands alone. Of equally likely ways the first found counts, and sums are rounded
- * in the order of the Rust tokenizers, since that decides between them: three spaces are one and two, or two and one.
+ * Returns a function that splits a text into the most likely sequence of pieces (Kudo 2018), by dynamic programming
+ * over its positions. A character that is not a piece becomes an unknown piece. Among equally likely splits the first
+ * one found is taken, and scores are added in the order of the Rust tokenizers, because rounding decides between splits
+ * such as one and two spaces or two and one.
  */
 export function unigramCutter(
   vocabulary: readonly (readonly [piece: string, score: number])[],
@@ -35,7 +36,7 @@ export function unigramCutter(
     scores[0] = 0;
     const offer = (start: number, end: number, score: number): void => {
       const candidate = score + scores[start]!;
-      if (candidate <= scores[end]!) return; // NaN: nothing ends there yet
+      if (candidate <= scores[end]!) return; // NaN: no piece ends there yet
       scores[end] = candidate;
       starts[end] = start;
     };

@@ -28,11 +28,11 @@ describe('what YAML allows and a config does not', () => {
     expect(JSON.stringify(parseYamlFile(text, 'mine.yaml').value)).toHaveLength('{"a":1}'.length + 120);
   });
 
-  it('names aliases that stand for too many values, or for too deep ones', () => {
+  it('names aliases that expand to too many values, or to deeply nested ones', () => {
     const bomb = Array.from({ length: 12 }, (_, i) => `a${i}: &a${i} [${Array(10).fill(i === 0 ? 1 : `*a${i - 1}`)}]`);
     expect(problemsOf(bomb.join('\n'))).toMatch(/line \d+: aliases expand to more than 100000 values/);
     const chain = Array.from({ length: 80 }, (_, i) => `a${i}: &a${i} [${i === 0 ? 1 : `*a${i - 1}`}]`);
-    expect(problemsOf(chain.join('\n'))).toMatch(/line 6\d: lists and maps inside each other are deeper/);
+    expect(problemsOf(chain.join('\n'))).toMatch(/line 6\d: lists and maps are nested more than/);
   });
 
   it('names aliases of what they are part of, and of nothing', () => {

@@ -66,5 +66,5 @@ test('files go before the config, named ones are kept, and a name that leaves th
   expect(said).toEqual([]);
   expect(Object.fromEntries(templates)).toEqual({ default: '\ufeff{{ 3 }}', tool_use: '{{ 2 }}' });
   const hostile = await tokenizerWith([{ name: '../../x', template: '' }]);
-  await expect(saved(hostile)).rejects.toThrow('"../../x" is no name for a chat template');
+  await expect(saved(hostile)).rejects.toThrow('"../../x" is not a valid name for a chat template');
 });

@@ -129,7 +129,7 @@ describe('of two that come at once', () => {
       if (name === 'write') writeFileSync(file(), rival());
       return undefined;
     };
-    expect(() => lockNode(folder)).toThrow('of elsewhere is running in it');
+    expect(() => lockNode(folder)).toThrow('on elsewhere is running in it');
     expect(await readFile(file(), 'utf8')).toBe(rival());
   });
 
@@ -141,7 +141,7 @@ describe('of two that come at once', () => {
       if (name === 'rename' && renames++ === 0) writeFileSync(file(), rival());
       return undefined;
     };
-    expect(() => lockNode(folder)).toThrow('of elsewhere is running in it');
+    expect(() => lockNode(folder)).toThrow('on elsewhere is running in it');
     expect(await readFile(file(), 'utf8')).toBe(rival());
     expect(await readdir(folder)).toEqual(['node.lock']);
   });

@@ -167,7 +167,7 @@ describe('errors name the file and what to do', () => {
     expect(await refusal()).toMatch(/tokenizer_config\.json: is not JSON/);
   });
 
-  test('an end-of-sequence token that the vocabulary does not hold', async () => {
+  test('an end-of-sequence token that is not in the vocabulary', async () => {
     await change('tokenizer_config.json', { eos_token: '</s>' });
     expect(await refusal()).toMatch(/eos_token: "<\/s>" is not in the vocabulary/);
   });
@@ -185,8 +185,8 @@ describe('errors name the file and what to do', () => {
   test.each<[string, (json: Json) => Json, RegExp]>([
     ['merges of numbers', withMerge(1), /model\.merges\.0: found 1, expected two tokens/],
     ['a merge of three', withMerge('a b c'), /model\.merges\.0: found "a b c", expected two tokens/],
-    ['a merge of an unknown token', withMerge(['a', 'zzz']), /model\.merges\.0: the vocabulary does not hold "zzz" of/],
-    ['a merge whose result is unknown', withMerge(['z', 'q']), /model\.merges\.0: .*does not hold "zq"/],
+    ['a merge of an unknown token', withMerge(['a', 'zzz']), /model\.merges\.0: "zzz" of .* is not in the vocabulary/],
+    ['a merge whose result is unknown', withMerge(['z', 'q']), /model\.merges\.0: "zq" of .* is not in the vocabulary/],
     ['no merges', withModel(() => ({ merges: undefined })), /model\.merges: expected a list of merges/],
     ['no vocabulary', withModel(() => ({ vocab: undefined })), /model\.vocab: expected tokens with their ids/],
     ['ids that are no numbers', withVocab({ a: '97' }), /model\.vocab: token "a": found "97", expected a whole number/],
@@ -232,7 +232,7 @@ describe('errors name the file and what to do', () => {
       () => ({
         post_processor: { type: 'TemplateProcessing', single: [bos('constructor'), sequence], special_tokens: {} },
       }),
-      /special_tokens: "constructor", which texts begin with, is missing/,
+      /special_tokens: "constructor", with which texts begin, is missing/,
     ],
     [
       'an unknown token of Unigram',
