@@ -6,32 +6,34 @@ export interface Estimate {
   error: number;
 }
 
-/** What an iteration was like; the first one is what later ones are compared with. */
+/** Metrics of an iteration; those of the first are the baseline for later ones. */
 export interface Baseline {
-  /** nats a token */
+  /** In nats per token. */
   entropy: number;
+  /** In tokens. */
   responseLength: number;
   reward: Estimate;
-  /** Of each source of rewards by itself, also of those that only judge. */
+  /** Mean reward of each source, including those with weight 0. */
   sources: Readonly<Record<string, Estimate>>;
 }
 
+/** The mean of some values and its standard error. */
 export function estimateOf(values: readonly number[]): Estimate {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const variance = values.reduce((total, value) => total + (value - mean) ** 2, 0) / Math.max(1, values.length - 1);
   return { mean, error: Math.sqrt(variance / values.length) };
 }
 
-/** Standard errors by which a mean has to change before the change counts. */
+/** How many standard errors a mean must change by to count as changed. */
 const clearly = 3;
 
-/** How clearly a mean has changed: the difference in standard errors of the difference. */
+/** The change of a mean, in standard errors of the difference. */
 function change(first: Estimate, now: Estimate): number {
   const difference = now.mean - first.mean;
   return difference === 0 ? 0 : difference / Math.hypot(first.error, now.error);
 }
 
-/** Sentences about what has drifted since the first iteration; by cause, so that each is said once. */
+/** Warnings about what has drifted since the first iteration, by cause, so that the caller can give each only once. */
 export function driftWarnings(first: Baseline, now: Baseline & { endRate: number }): Map<string, string> {
   const warnings = new Map<string, string>();
   const isBetterRewarded = change(first.reward, now.reward) > clearly;
@@ -39,7 +41,7 @@ export function driftWarnings(first: Baseline, now: Baseline & { endRate: number
   if (now.entropy < 0.1 * first.entropy) {
     warnings.set(
       'entropy',
-      `entropy has fallen from ${shown(first.entropy)} to ${shown(now.entropy)} nats a token: the policy hardly explores; raise klCoefficient, entropyCoefficient or temperature`,
+      `entropy has fallen from ${shown(first.entropy)} to ${shown(now.entropy)} nats per token: the policy hardly explores; raise klCoefficient, entropyCoefficient or temperature`,
     );
   }
   const lengthened = now.responseLength / first.responseLength;

@@ -7,17 +7,17 @@ import { RandomStream } from '../random.ts';
 import { ofEachResponse, responseLogProbs } from './responses.ts';
 import type { Rollout } from './rollout.ts';
 
-/** A rollout and what is known of it before the first update. All arrays are [tokens] of the response. */
+/** A rollout with what is known before the first update. All arrays are [tokens] of the response. */
 export interface Experience extends Rollout {
-  /** log π of the policy that sampled it, computed as the updates will compute it. */
+  /** log π of the policy that sampled it, computed in the same way as in the updates. */
   logProbs: Float64Array;
-  /** log π_ref of the frozen reference, computed in the same way. */
+  /** log π_ref of the reference, computed in the same way. */
   reference: Float64Array;
-  /** Of the whole response. */
+  /** Score of the whole response. */
   score: number;
 }
 
-/** What a policy update learns from. */
+/** An example for updates of the policy. */
 export interface PolicyExample extends Rollout {
   logProbs: Float64Array;
   reference: Float64Array;
@@ -25,14 +25,15 @@ export interface PolicyExample extends Rollout {
   advantages: Float64Array;
 }
 
-/** What a critic update learns from. */
+/** An example for updates of the critic. */
 export interface ValueExample extends Rollout {
-  /** V before the first update. */
+  /** V before the first update, [tokens]. */
   values: Float64Array;
+  /** [tokens] */
   returns: Float64Array;
 }
 
-/** log-probabilities of all responses under the policy and the reference, at the temperature of sampling. */
+/** Adds the log-probabilities of all responses under policy and reference, at the temperature of sampling. */
 export async function withLogProbs<R extends Rollout>(
   rollouts: readonly R[],
   policy: Model,
@@ -45,11 +46,11 @@ export async function withLogProbs<R extends Rollout>(
   return rollouts.map((rollout, i) => ({ ...rollout, logProbs: logProbs[i]!, reference: referenced[i]! }));
 }
 
-/** What policy and critic learn from in PPO. */
+/** An example for updates of policy and critic in PPO. */
 export interface PpoExample extends Experience, PolicyExample, ValueExample {
-  /** KL everywhere, the score on the last token. */
+  /** Reward of each token: the KL penalty everywhere, plus the score on the last token. */
   rewards: Float64Array;
-  /** The rewards that GAE sees: `rewards`, whitened if `whitenRewards` is set. */
+  /** The rewards that GAE uses: `rewards`, whitened if `whitenRewards` is set. */
   learnedRewards: Float64Array;
 }
 
@@ -62,8 +63,9 @@ export interface AdvantageOptions {
 }
 
 /**
- * PPO's advantages: rewards of tokens (KL everywhere, the score on the last), GAE, returns, and then the advantages of
- * the whole iteration whitened to mean 0.
+ * Adds PPO's advantages and returns: computes the reward of each token (the KL penalty everywhere, plus the score on
+ * the last token), applies GAE, and whitens the advantages of the whole iteration to mean 0. `values` are [tokens] for
+ * each response.
  */
 export function withAdvantages(
   experience: readonly Experience[],
@@ -90,8 +92,8 @@ export function withAdvantages(
 }
 
 /**
- * Advantages from the responses to the same prompt, which stand together, `samples` of each. All tokens of a response
- * have the same.
+ * Adds advantages computed from the rewards of the responses to the same prompt, which are `samples` consecutive ones.
+ * All tokens of a response have the same advantage.
  */
 export function withGroupAdvantages(
   experience: readonly Experience[],
@@ -106,7 +108,7 @@ export function withGroupAdvantages(
   });
 }
 
-/** Share of the groups whose responses all have the same score, so that nothing can be learned from them. */
+/** Fraction of the groups whose responses all have the same score, so that there is nothing to learn from them. */
 export function equalGroups(experience: readonly Pick<Experience, 'score'>[], samples: number): number {
   const firsts = experience.filter((_, i) => i % samples === 0);
   const equal = firsts.filter(({ score }, group) =>
@@ -125,14 +127,14 @@ function whitenTogether(parts: readonly Float64Array[], mean: 'remove' | 'keep')
   });
 }
 
-/** KL(π‖π_ref) of each response, Σ over its tokens: the k1 estimate, of either sign. */
+/** KL(π‖π_ref) of each response in nats: the sum of the k1 estimates of its tokens, positive or negative. */
 export function responseKls(experience: readonly Pick<Experience, 'logProbs' | 'reference'>[]): number[] {
   return experience.map(({ logProbs, reference }) => klEstimates('k1', logProbs, reference).reduce((a, b) => a + b, 0));
 }
 
 /**
- * The examples in a new order for each pass, cut into `minibatches` parts that differ by one in size at most; the first
- * `done` of all parts are left out.
+ * Shuffles the examples anew for each pass and splits them into `minibatches` parts, whose sizes differ by at most one.
+ * Skips the first `done` of all parts.
  */
 export function* minibatchesOf<E>(
   examples: readonly E[],

@@ -7,7 +7,7 @@ import { scope } from '../tensor/scope.ts';
 import type { Gradients } from './optimizer.ts';
 import { gradientOf } from './window.ts';
 
-/** The micro-batches of the next optimiser step; the last ones of an epoch may be short or missing. */
+/** The micro-batches of the next optimiser step; at the end of an epoch there may be fewer or shorter ones. */
 export function nextMicroBatches<Row>(
   cursor: DataCursor,
   rows: readonly Row[],
@@ -20,8 +20,9 @@ export function nextMicroBatches<Row>(
 }
 
 /**
- * Cross-entropy of an accumulation window, divided by the trained tokens of the whole window, so that (8 × 1) and
- * (2 × 4) are the same step whatever the lengths of the rows. Adds its gradient, times `scale`, to `gradients`.
+ * Mean cross-entropy per trained token of an accumulation window, in nats. The divisor is that of the whole window, so
+ * that (batch 8 × 1) and (2 × 4) are the same step whatever the lengths of the rows. Adds the gradient, times `scale`,
+ * to `gradients`.
  */
 export async function languageModelLoss(
   gradients: Gradients,
@@ -44,8 +45,8 @@ export async function languageModelLoss(
 }
 
 /**
- * Mean cross-entropy over all trained tokens of the sequences, `rowsAtOnce` tokens in a pass.
- * @throws RunError where it is not finite
+ * Mean cross-entropy over all trained tokens of the sequences, in nats, with about `rowsAtOnce` tokens per pass.
+ * @throws RunError if it is not finite
  */
 export async function meanLoss(
   model: Model,
@@ -68,7 +69,7 @@ export async function meanLoss(
   return { loss: total / tokens, tokens };
 }
 
-/** Batches of whole sequences in their order, each of at most `rowsAtOnce` rows unless one sequence is longer. */
+/** Packs consecutive sequences into batches of at most `rowsAtOnce` tokens, unless a single sequence is longer. */
 export function* batchesOf(sequences: readonly Sequence[], rowsAtOnce: number): Generator<Batch> {
   for (const group of groupsOfTokens(sequences, rowsAtOnce, ({ tokens }) => tokens.length)) yield packSequences(group);
 }

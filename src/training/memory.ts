@@ -4,13 +4,13 @@ import type { Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import type { Limits } from '../tensor/backends/limits.ts';
 
-/** What a process takes before there is a model: Node, the engine, texts and rows. */
+/** Memory of a process without a model: Node, the engine, texts and rows. */
 const processBytes = 200e6;
 
-/** Of a parameter in training: its weight, its gradient and two moments, all float32. */
+/** Bytes of a parameter in training: its weight, its gradient and two moments, all float32. */
 const parameterBytes = 16;
 
-/** @throws RequestError where these alone are larger than the memory, before any of it is asked for */
+/** Checks, before any memory is allocated, that the parameters' bytes fit into it. @throws RequestError */
 export function requireTrainingMemory(config: ModelConfig, { memory: available }: Pick<Limits, 'memory'>): void {
   const parameters = parameterCount(config);
   const needed = parameterBytes * parameters;
@@ -20,32 +20,32 @@ export function requireTrainingMemory(config: ModelConfig, { memory: available }
   throw new RequestError({
     where: 'model',
     message: `${millions} million parameters, their gradients and moments take ${gigabytes(needed)}, and this machine has ${gigabytes(available)} of memory`,
-    hint: 'take fewer layers or a smaller hiddenSize',
+    hint: 'use fewer layers or a smaller hiddenSize',
   });
 }
 
-/** What a step works with that is not saved: rows of a layer and their gradients, a part of the logits. */
+/** Temporary memory of a step: activations of a layer and their gradients, and a part of the logits. */
 const passingBytes = (tokens: number, { hiddenSize, intermediateSize }: ModelConfig): number =>
   tokens * 4 * (6 * hiddenSize + 2 * intermediateSize);
 
 export interface TrainingMemory {
-  /** Of the largest micro-batch. */
+  /** Tokens of the largest micro-batch. */
   tokens: number;
   recompute: boolean;
-  /** Parameters of models that are there beside the one that is trained, and are only read. */
+  /** Parameters of further models that are not trained. */
   readParameters?: number;
   /** Parameters of a second model that is trained. */
   trainedParameters?: number;
 }
 
 /**
- * Bytes of memory that training takes at its peak, an estimate; nothing for a backend that has no kernels for the
- * sub-layers, and for a family whose attention has an equation of its own:
+ * Estimates the peak memory of training in bytes. There is no estimate for a backend without kernels for the
+ * sub-layers, or for a model family whose attention has its own equation.
  *
- * - a parameter is a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products
- * - a layer keeps for its gradient, of each token, its two inputs in 4 bytes a number, and queries, keys, values, what
- *   attention gives, gate and up as operands; with `recompute` only the inputs
- * - how many bytes a number of an operand takes, the backend says
+ * - A parameter takes a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products.
+ * - For the backward pass a layer keeps, per token, its two inputs with 4 bytes per number, and queries, keys, values,
+ *   attention outputs, gate and up as operands; with `recompute` it keeps only the inputs.
+ * - The backend says how many bytes a number takes in an operand.
  */
 export function trainingMemory(model: Model, memory: TrainingMemory): { bytes?: number } {
   const { backend, config } = model;

@@ -7,39 +7,39 @@ import { type UpdateOptions, warmupStepsOf } from './options.ts';
 import { alone, type Ranks } from './ranks.ts';
 import { scheduleFactor } from './schedule.ts';
 
-/** What is trained, and the gradients that the tape adds to, under the same names. */
+/** The tensors that are trained, and the gradients that the tape adds to, under the same names. */
 export interface Gradients {
-  /** What runs forward; not all that it computes with has to be trained, nor has all that is trained to be its own. */
+  /** The model of the forward pass. It may have weights that are not trained, and trainables need not belong to it. */
   model: Model;
   trainables: ReadonlyMap<string, Trainable>;
-  /** Who computes the gradients. */
+  /** The processes that compute the gradients together. */
   ranks: Ranks;
-  /** Updates done. */
+  /** Number of updates so far. */
   step: number;
-  /** Layers run again for their gradients: less memory, a third more time. */
+  /** Whether layers are recomputed in the backward pass, which takes less memory and a third more time. */
   recompute: boolean;
   gradients: Map<string, Tensor>;
 }
 
 /**
- * What is trained, with its gradients and moments; all maps have the same names. After an update the gradients are
- * blank: what they hold, which is the sum over the ranks that the update was made from, counts as zero.
+ * The tensors that are trained, with their gradients and moments; all maps have the same names. After an update the
+ * gradients are blank: they still hold the sums over the ranks that the update was made from, but count as zero.
  */
 export interface Optimizer extends Gradients {
   firstMoments: Map<string, Tensor>;
   secondMoments: Map<string, Tensor>;
-  /** [1], Σ of squares of all gradients of the update. */
+  /** Sum of the squares of all gradients of the update, [1]. */
   sumOfSquares: Tensor;
 }
 
 export interface GradientOptions {
-  /** All parameters of the model where it is left out. */
+  /** Default: all parameters of the model. */
   trainables?: ReadonlyMap<string, Trainable>;
   recompute?: boolean;
   ranks?: Ranks | undefined;
 }
 
-/** Gradients of zero, without a way to update what they are of. */
+/** Gradients of zero for some trainables, without the moments that an update would need. */
 export function newGradients(
   model: Model,
   { trainables = trainablesOf(model), recompute = false, ranks = alone }: GradientOptions = {},
@@ -47,7 +47,7 @@ export function newGradients(
   return { model, trainables, ranks, step: 0, recompute, gradients: zerosFor(model, trainables) };
 }
 
-/** AdamW from the start: moments and gradients zero. */
+/** An AdamW optimiser whose moments and gradients are zero. */
 export function newOptimizer(model: Model, options: GradientOptions = {}): Optimizer {
   const gradients = newGradients(model, options);
   return {
@@ -76,13 +76,14 @@ export function releaseOptimizer(optimizer: Optimizer): void {
 
 export interface UpdateReport {
   learningRate: number;
-  /** Global norm before clipping. */
+  /** Global L2 norm before clipping. */
   gradientNorm: number;
 }
 
 /**
- * One AdamW update from the gathered gradients of all ranks, which are blank afterwards. A norm that is not finite is
- * an error: the weights are lost, the last saved state is not.
+ * One AdamW update (Loshchilov and Hutter 2019) with gradient clipping, from the summed gradients of all ranks, which
+ * are blank afterwards.
+ * @throws RunError if the gradient norm is not finite; the weights are then lost, but not the last saved state
  */
 export async function update(optimizer: Optimizer, options: UpdateOptions, totalSteps: number): Promise<UpdateReport> {
   const { trainables, gradients, sumOfSquares, ranks } = optimizer;

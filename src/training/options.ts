@@ -3,7 +3,7 @@ import { absent, given, heldOutRows, oneOf } from '../config/conditions.ts';
 import { asAmount, asCount, asWarmup } from '../config/scaling.ts';
 import { scheduleNames } from './schedule.ts';
 
-/** What every training stage can be told, with the defaults that differ from stage to stage. */
+/** The options of every training stage; `defaults` are those that differ from stage to stage. */
 export function trainingOptions(defaults: {
   epochs?: number;
   batchSize: number;
@@ -28,34 +28,34 @@ export function trainingOptions(defaults: {
       .number()
       .nonnegative()
       .default(defaults.warmup)
-      .describe('warm-up steps; below 1: a share of all steps, rounded up')
+      .describe('warm-up steps; below 1: a fraction of all steps, rounded up')
       .meta({ scaling: asWarmup }),
     minLr: z
       .number()
       .min(0)
       .max(1)
       .default(0.1)
-      .describe('share of the peak rate that the schedule decays to, which it would reach one step after the last')
+      .describe('fraction of the peak rate that the schedule decays to, reached one step after the last')
       .meta({ condition: oneOf('schedule', 'cosine', 'linear') }),
     weightDecay: z
       .number()
       .nonnegative()
       .default(defaults.weightDecay)
-      .describe('decoupled weight decay, of matrices only'),
+      .describe('decoupled weight decay, for matrices only'),
     beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
     beta2: z.number().min(0).lt(1).default(0.95).describe('decay of the second moment'),
     epsilon: z.number().positive().default(1e-8).describe('added to the square root of the second moment'),
     recompute: z
       .boolean()
       .default(false)
-      .describe('recompute layers in the backward pass: less memory for long sequences, steps a third slower')
+      .describe('recompute layers in the backward pass: less memory for long sequences, but steps a third slower')
       .meta({ changesResult: false }),
     clip: z.number().nonnegative().default(1).describe('largest global gradient norm; 0 = no clipping'),
     evalEvery: count()
       .optional()
       .describe('steps between evaluations')
       .meta({ condition: heldOutRows, scaling: asCount }),
-    evalRows: count().default(256).describe('most rows per evaluation').meta({ condition: heldOutRows }),
+    evalRows: count().default(256).describe('maximum number of rows per evaluation').meta({ condition: heldOutRows }),
     sampleEvery: count()
       .optional()
       .describe('steps between samples')
@@ -78,13 +78,13 @@ export function trainingOptions(defaults: {
 
 export type TrainingOptions = z.infer<z.ZodObject<ReturnType<typeof trainingOptions>>>;
 
-/** What an update needs to know of them. */
+/** The options that an update uses. */
 export type UpdateOptions = Pick<
   TrainingOptions,
   'lr' | 'schedule' | 'warmup' | 'minLr' | 'weightDecay' | 'beta1' | 'beta2' | 'epsilon' | 'clip'
 >;
 
-/** Optimiser steps in the whole stage, of `items` rows an epoch. */
+/** Optimiser steps of the whole stage, with `items` rows per epoch. */
 export function totalStepsOf(
   options: Pick<TrainingOptions, 'steps' | 'epochs' | 'batchSize' | 'accumulate'>,
   items: number,
@@ -93,7 +93,7 @@ export function totalStepsOf(
   return Math.ceil((options.epochs ?? 1) * Math.ceil(items / (options.batchSize * options.accumulate)));
 }
 
-/** Warm-up in steps, as transformers counts them. */
+/** Number of warm-up steps, computed as in transformers. */
 export function warmupStepsOf({ warmup }: Pick<TrainingOptions, 'warmup'>, totalSteps: number): number {
   return warmup < 1 ? Math.ceil(warmup * totalSteps) : Math.floor(warmup);
 }

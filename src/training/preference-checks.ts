@@ -7,8 +7,10 @@ import type { JudgedAnswer, PreferenceReport } from './preference.ts';
 import { tolerances } from './rollout-checks.ts';
 
 /**
- * Before the first update the policy is the reference: every answer has the same log-probability under both, and the
- * loss is one that is known, ln 2 for DPO. If not, reference or loss are wrong, and training on would only hide it.
+ * Checks that before the first update the policy equals the reference: every answer must have the same log-probability
+ * under both, and the loss must have its known initial value, ln 2 for DPO. Otherwise the reference or the loss is
+ * wrong, which further training would only hide.
+ * @throws RunError
  */
 export function assertUntouchedPolicy(
   { loss, metrics, answers }: PreferenceReport,
@@ -20,7 +22,7 @@ export function assertUntouchedPolicy(
     .reduce((a, b) => Math.max(a, b), 0);
   if (!(distance <= tolerances[precision])) {
     throw new RunError(
-      `before the first update the policy is the reference, but their log-probabilities of an answer differ by ${distance.toPrecision(3)} a token`,
+      `before the first update the policy is the reference, but their log-probabilities of an answer differ by ${distance.toPrecision(3)} per token`,
       {
         hint: 'the reference log-probabilities belong to other weights or other tokens; run the stage from the beginning',
       },
@@ -36,21 +38,23 @@ export function assertUntouchedPolicy(
 
 const count = z.int().nonnegative();
 
-/** What is watched over the steps; plain numbers, which are saved with the state. */
+/** Statistics over the steps for warnings; saved with the state. */
 export const watchSchema = z.strictObject({
   /** Steps with chosen answers. */
   steps: count,
-  /** How many of them are the first, and the sum of their cross-entropies. */
+  /** How many of these count as first steps, the baseline of losses without a reference. */
   firstSteps: count,
+  /** Sum of the cross-entropies of the first steps. */
   firstNll: numberOrNaN,
-  /** Steps in a row whose chosen answers were less likely than at first. */
+  /** Consecutive steps whose chosen answers were less likely than at first. */
   sunk: count,
-  /** Steps in a row without any difference from the reference. */
+  /** Consecutive steps without any difference from the reference. */
   still: count,
-  /** Pairs seen, and those of them whose chosen answer was the likelier one per token. */
+  /** Pairs seen, up to `judgedPairs`. */
   pairs: count,
+  /** Those of them whose chosen answer was the more likely one per token. */
   likelier: count,
-  /** What was said already. */
+  /** Causes of the warnings given so far. */
   told: z.array(z.string()),
 });
 
@@ -68,19 +72,16 @@ export const newWatch = (): PreferenceWatch => ({
 });
 
 /**
- * Pairs by which it is judged whether chosen and rejected are the wrong way round, and the share that is too small to
- * be chance.
+ * Chosen and rejected seem swapped if, in this number of pairs, the chosen answer is more likely in a smaller fraction
+ * than `swappedShare`, which is too small to be chance.
  */
 const judgedPairs = 64;
 const swappedShare = 0.25;
-/**
- * Nats a token by which chosen answers have to be less likely to be told of: 0.05 makes 100 tokens e⁵ times less
- * likely.
- */
+/** Fall of the chosen answers that is reported, in nats per token: 0.05 makes 100 tokens e⁵ times less likely. */
 const noticedFall = 0.05;
 const stillSteps = 10;
 
-/** Counts a step, and returns what is to be said about it; each thing is said once. */
+/** Counts a step and returns the warnings that it gives rise to; each warning is given only once. */
 export function watchStep(
   watch: PreferenceWatch,
   { answers }: Pick<PreferenceReport, 'answers'>,
@@ -99,7 +100,7 @@ export function watchStep(
 
 type Warning = [cause: string, sentence: string] | undefined;
 
-/** A model that was trained on answers like the chosen ones does not find most of the rejected ones likelier. */
+/** A model trained on answers like the chosen ones does not find most of the rejected answers more likely. */
 function swapped(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warning {
   const perToken = answers.map(({ logProb, tokens }) => logProb / tokens);
   for (let i = 0; i < answers.length && watch.pairs < judgedPairs; i += 2) {
@@ -110,13 +111,13 @@ function swapped(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warn
   const rejected = judgedPairs - watch.likelier;
   return [
     'swapped',
-    `the model finds the rejected answer likelier (per token) in ${rejected} of the first ${judgedPairs} pairs: chosen and rejected may be swapped in the data; the same happens if the rejected answers are the model's own`,
+    `the model finds the rejected answer more likely (per token) in ${rejected} of the first ${judgedPairs} pairs: chosen and rejected may be swapped in the data; the same happens if the rejected answers are the model's own`,
   ];
 }
 
 /**
- * The cross-entropy of chosen answers against that of the reference on the same answers, or where there is none,
- * against the mean of the first steps.
+ * Compares the cross-entropy of the chosen answers with that of the reference on the same answers or, without a
+ * reference, with the mean of the first steps.
  */
 function sinking(
   watch: PreferenceWatch,
@@ -140,13 +141,11 @@ function sinking(
   if (watch.sunk < sinkingSteps) return undefined;
   return [
     'sinking',
-    `for ${sinkingSteps} steps chosen answers have been less likely than ${reference ? 'under the reference' : 'in the first steps'}, by ${(nll - before).toPrecision(2)} nats a token now: both answers become unlikely, and text may degenerate; lower lr, raise beta or set nllWeight`,
+    `for ${sinkingSteps} steps chosen answers have been less likely than ${reference ? 'under the reference' : 'in the first steps'}, by ${(nll - before).toPrecision(2)} nats per token now: both answers become unlikely, and text may degenerate; lower lr, raise beta or set nllWeight`,
   ];
 }
 
-/**
- * A policy that is the reference for ever: rates too small for the precision of weights, or memory that the two share.
- */
+/** A policy that always equals its reference: the learning rate is too small for float32, or the two share memory. */
 function still(watch: PreferenceWatch, answers: readonly JudgedAnswer[]): Warning {
   watch.still = answers.every(({ logProb, reference }) => logProb === reference) ? watch.still + 1 : 0;
   if (watch.still < stillSteps) return undefined;

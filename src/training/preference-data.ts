@@ -20,10 +20,7 @@ import { weightsChecksum } from './rollout-checks.ts';
 import type { KtoObjective, ReferencedAnswer } from './unpaired.ts';
 import { upcomingRows } from './upcoming.ts';
 
-/**
- * What the loss is of: pairs, or for KTO answers that stand for themselves, with the reference that it needs at every
- * step.
- */
+/** The data of a preference loss: pairs, or single answers for KTO, with the reference that KTO needs at every step. */
 export type PreferenceData = { prompts: readonly PromptRow[] } & (
   | {
       kind: 'pairs';
@@ -37,7 +34,7 @@ export type PreferenceData = { prompts: readonly PromptRow[] } & (
       train: readonly ReferencedAnswer[];
       heldOut: readonly ReferencedAnswer[];
       reference: Model;
-      /** SHA-256 of its weights as it was opened. */
+      /** SHA-256 of the reference's weights when it was opened. */
       referenceChecksum: string;
     }
 );
@@ -54,16 +51,19 @@ type PreferenceConfig = ConversationOptions &
 interface PreferenceRun {
   backend: Backend;
   seed: number;
-  /** Where the reference's log-probabilities are kept. */
+  /** Folder of the run, in which the reference's log-probabilities are cached. */
   directory: string;
   /** Folder that relative data paths start from. */
   baseDirectory: string;
-  /** Directories of models: `from`, the policy's, and `reference`. */
+  /** Directories of models: `from` is the initial policy, `reference` the reference if it is another model. */
   inputs: Readonly<Record<string, readonly { directory: string }[]>>;
   log(message: string): void;
 }
 
-/** Reads and encodes the rows, and asks the reference for their log-probabilities, where the loss has one. */
+/**
+ * Reads and encodes the rows and, if the loss has a reference, computes their log-probabilities under it.
+ * @throws RequestError if rows, tokenizers and models do not fit together
+ */
 export async function openPreferences(
   config: PreferenceConfig,
   run: PreferenceRun,
@@ -140,12 +140,12 @@ async function openAnswers(
   };
 }
 
-/** The rows that the steps will learn from: few steps do not come to all of them. */
+/** The rows that the steps will learn from, which are not all if there are only a few steps. */
 function learnedFrom<Row>(rows: readonly Row[], config: PreferenceConfig, { seed }: PreferenceRun): Row[] {
   return upcomingRows(new DataCursor(rows.length, seed), rows, config, totalStepsOf(config, rows.length));
 }
 
-/** log π_ref of each of the answers; not a number for any other, so that none can be learned from unnoticed. */
+/** log π_ref of each of the answers. NaN for any other, so that learning from it cannot go unnoticed. */
 async function logProbsOf(
   reference: Model,
   answers: readonly Sequence[],
@@ -163,7 +163,7 @@ async function openReference(config: PreferenceConfig, run: PreferenceRun): Prom
 const referenceDirectory = ({ reference }: PreferenceConfig, { inputs }: PreferenceRun): string =>
   (reference === undefined ? inputs.from : inputs.reference)![0]!.directory;
 
-/** Policy and reference read the same ids, and have an embedding for each. */
+/** Checks that policy and reference use the same token ids, and have an embedding for each. */
 async function checkIds(
   sequences: readonly Sequence[],
   tokenizer: Tokenizer,
@@ -177,18 +177,18 @@ async function checkIds(
   }
 }
 
-/** A file may have both labels, and what is left of it to train on only one. @throws RequestError */
+/** A file may have both labels while the rows left for training have only one. @throws RequestError */
 function requireBothLabels(answers: readonly { desirable: boolean }[], data: string): void {
   const desirable = answers.filter((answer) => answer.desirable).length;
   if (desirable > 0 && desirable < answers.length) return;
   throw new RequestError({
     where: data,
-    message: `all ${answers.length} answers that are left to train on are ${desirable > 0 ? 'wanted' : 'unwanted'}: there is nothing to tell them from`,
-    hint: 'rows are held out from the end of the file: shuffle a file that is sorted by its label; rows that are too long may be left out as well',
+    message: `all ${answers.length} answers left to train on are ${desirable > 0 ? 'wanted' : 'unwanted'}: KTO needs both kinds`,
+    hint: 'rows are held out from the end of the file, so shuffle a file that is sorted by label; rows that are too long may have been left out, too',
   });
 }
 
-/** The KTO paper wants λ_D·n_D / (λ_U·n_U) between 1 and 4/3 (Ethayarajh et al. 2024, eq. 8). */
+/** The KTO paper recommends λ_D·n_D / (λ_U·n_U) between 1 and 4/3 (Ethayarajh et al. 2024, eq. 8). */
 function sayImbalance(
   answers: readonly { desirable: boolean }[],
   { desirableWeight, undesirableWeight }: KtoObjective,
@@ -201,6 +201,6 @@ function sayImbalance(
   if (ratio >= 1 && ratio <= 4 / 3) return;
   const weight = ((desirableWeight * desirable) / undesirable).toPrecision(3);
   run.log(
-    `warning: wanted answers weigh ${ratio.toPrecision(3)} times as much as the others together, 1 to 1.33 is usual: undesirableWeight ${weight} makes them equal`,
+    `warning: wanted answers weigh ${ratio.toPrecision(3)} times as much as the others in total (1 to 1.33 is usual): undesirableWeight ${weight} would make them equal`,
   );
 }

@@ -9,28 +9,28 @@ import type { Optimizer } from './optimizer.ts';
 import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
 import { backwardFromLoss, gradientOf } from './window.ts';
 
-/** A pair and log π_ref of its answers; 0 where the loss has no reference. */
+/** A pair with log π_ref of its two answers, in nats; 0 if the loss has no reference. */
 export interface ReferencedPair extends EncodedPair {
   reference: { chosen: number; rejected: number };
 }
 
 export interface PairObjective extends PairLoss {
-  /** Weight of the cross-entropy of the chosen answers beside the loss. */
+  /** Weight of the cross-entropy of the chosen answers, which is added to the loss. */
   nllWeight: number;
 }
 
-/** An answer of a step: what policy and reference make of it. */
+/** An answer of a step, with its log-probabilities in nats. */
 export interface JudgedAnswer {
   desirable: boolean;
-  /** Trained tokens. */
+  /** Number of trained tokens. */
   tokens: number;
-  /** log π, summed over them. */
+  /** log π, summed over the trained tokens. */
   logProb: number;
-  /** log π_ref, or 0. */
+  /** log π_ref, summed likewise; 0 if the loss has no reference. */
   reference: number;
 }
 
-/** What pairs are measured by. */
+/** Names of the metrics of pairs. */
 export const pairMetrics = [
   'accuracy',
   'margin',
@@ -43,20 +43,20 @@ export const pairMetrics = [
 
 export type PreferenceMetric = (typeof pairMetrics)[number] | 'kl';
 
-/** What is worth watching: margins can grow while both log-probabilities sink, so these stand apart. */
+/** Metrics of a step. Margins can grow while both log-probabilities fall, so the latter are listed separately. */
 export type PreferenceMetrics = Partial<Record<PreferenceMetric, number>>;
 
 export interface PreferenceReport {
   loss: number;
   metrics: PreferenceMetrics;
-  /** Of pairs, chosen before rejected. */
+  /** All answers of the step; for pairs, chosen and rejected alternate. */
   answers: readonly JudgedAnswer[];
   tokens: number;
 }
 
 /**
- * Mean loss of an accumulation window of pairs. Adds the gradient to the optimiser's; each pair counts the same, and
- * each token of the cross-entropy, in whichever micro-batch it is.
+ * Mean loss of an accumulation window of pairs, [pairs] in micro-batches. Adds the gradient to the optimiser's. Each
+ * pair has the same weight, as has each token of the cross-entropy, whichever micro-batch it is in.
  */
 export async function preferenceStep(
   optimizer: Optimizer,
@@ -97,13 +97,13 @@ export async function evaluatePairs(
   return pairReport((await readAndRelease(loss))[0]!, logProbs, pairs, objective);
 }
 
-/** What one pair, and one token of a chosen answer, count in the loss of a window. */
+/** The weights of a pair, and of a token of a chosen answer, in the loss of a window. */
 function sharesOf(window: readonly EncodedPair[], { nllWeight }: PairObjective): { pair: number; token: number } {
   const chosenTokens = window.reduce((total, { chosen }) => total + trainedTokensOf(chosen), 0);
   return { pair: 1 / window.length, token: nllWeight / chosenTokens };
 }
 
-/** The part of the window's loss that is these pairs', [1]. */
+/** The contribution of these pairs to the loss of the window, [1]. */
 function windowLoss(
   policy: { chosen: Tensor; rejected: Tensor },
   pairs: readonly ReferencedPair[],
@@ -125,7 +125,7 @@ function windowLoss(
   return reshape(loss, [1]);
 }
 
-/** log-probabilities of a batch of pairs in one forward pass, each [pairs]. */
+/** Log-probabilities of the answers of a batch of pairs, from one forward pass, each [pairs]. */
 function pairLogProbs(model: Model, pairs: readonly EncodedPair[]): { chosen: Tensor; rejected: Tensor } {
   const batch = packSequences([...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)]);
   const logProbs = sequenceLogProbs(model, batch);
@@ -155,17 +155,17 @@ function pairReport(
   return { loss, metrics: { accuracy, ...preferenceMetrics(answers, objective) }, answers, tokens };
 }
 
-/** β times the score of each answer: the reward that the policy stands for (Rafailov et al. 2023, eq. 5). */
+/** The implicit reward of each answer: β times its score (Rafailov et al. 2023, eq. 5). */
 export function rewardsOf(
   answers: readonly JudgedAnswer[],
   { loss, beta }: { loss: keyof typeof scoreOf; beta: number },
 ): number[] {
-  // IPO compares means, but its reward is that of the whole answer as in DPO.
+  // IPO compares means per token, but its reward is that of the whole answer, as in DPO.
   const perToken = !scoreOf[loss].reference;
   return answers.map(({ logProb, reference, tokens }) => (beta * (logProb - reference)) / (perToken ? tokens : 1));
 }
 
-/** Means over the wanted and over the other answers; what has no answer in the window is left out. */
+/** Means over the desirable and over the other answers; metrics without any answer in the window are left out. */
 export function preferenceMetrics(
   answers: readonly JudgedAnswer[],
   objective: { loss: keyof typeof scoreOf; beta: number },
@@ -187,6 +187,7 @@ export function preferenceMetrics(
   };
 }
 
+/** Reads a tensor and releases it. */
 export async function readAndRelease(x: Tensor): Promise<number[]> {
   const values = await x.backend.read(x);
   x.release();

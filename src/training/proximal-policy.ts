@@ -23,37 +23,37 @@ import { backwardFromLoss, gradientOf } from './window.ts';
 
 export interface PolicyLoss {
   clip: PolicyClip;
-  /** Of sampling. */
+  /** Temperature of sampling. */
   temperature: number;
-  /** What a ratio is of: each token (PPO, GRPO), or a whole response, which is one action then (RLOO). */
+  /** Whether ratios are those of tokens (PPO, GRPO), or of whole responses, each of which is one action (RLOO). */
   ratio: 'token' | 'response';
-  /** What each token counts; the ratios of whole responses count the same. */
+  /** How tokens are weighted. Ratios of whole responses all have the same weight. */
   weighting: TokenWeighting;
-  /** Longest that a response may be. */
+  /** Maximum length of a response. */
   maxNewTokens: number;
-  /** A KL term in the loss, as in GRPO; PPO has it in the rewards. */
+  /** A KL term in the loss, as in GRPO; in PPO it is part of the rewards. */
   kl?: { kind: KlKind; coefficient: number };
-  /** What the entropy of each token's distribution counts against its loss. */
+  /** Coefficient of the entropy bonus, which is subtracted from the loss of each token. */
   entropyCoefficient?: number;
 }
 
 export interface PolicyMetrics {
   policyLoss: number;
-  /** Share of ratios, of tokens or of responses, whose gradient the clipping ended. */
+  /** Fraction of ratios, of tokens or of responses, that get no gradient because of clipping. */
   clipFraction: number;
-  /** KL(π_old‖π), the k3 estimate, mean over tokens. */
+  /** KL(π_old‖π) in nats: the k3 estimate, averaged over tokens. */
   approximateKl: number;
-  /** Largest |ρ − 1| of a token. */
+  /** Largest |ρ − 1| over all tokens. */
   ratioDistance: number;
 }
 
 export interface ValueMetrics {
   valueLoss: number;
-  /** Largest distance of a value from what it was before the first update. */
+  /** Largest change of a value since before the first update. */
   valueDistance: number;
 }
 
-/** Loss of a minibatch of responses under the clipped surrogate. Adds its gradient to the optimiser's. */
+/** Loss of a minibatch of responses with the clipped surrogate. Adds its gradient to the optimiser's. */
 export async function policyStep(
   optimizer: Optimizer,
   examples: readonly PolicyExample[],
@@ -70,7 +70,9 @@ export async function policyStep(
   return policyMetrics(found.loss, found.logProbs, examples, loss);
 }
 
-/** Clipped squared error of the critic, mean over the tokens of a minibatch. Adds its gradient to the optimiser's. */
+/**
+ * The critic's clipped squared error, averaged over the tokens of a minibatch. Adds its gradient to the optimiser's.
+ */
 export async function valueStep(
   critic: Optimizer,
   examples: readonly ValueExample[],
@@ -86,8 +88,8 @@ export async function valueStep(
 }
 
 /**
- * Both losses over one trunk: policy + `weight` · value, where the optimiser's model has a score head beside its
- * language head. Adds the gradient to the optimiser's.
+ * Both losses with a shared trunk: policy + `weight` · value. The optimiser's model must have a score head in addition
+ * to its language-model head. Adds the gradient to the optimiser's.
  */
 export async function sharedStep(
   optimizer: Optimizer,
@@ -113,10 +115,10 @@ export async function sharedStep(
   };
 }
 
-/** What its tokens count, [tokens], and what it counts as a whole. */
+/** An example with the weights of its tokens, [tokens], and its weight as a whole. */
 type Weighted<E> = E & { weights: Float64Array; share: number };
 
-/** The policy's loss of a group, [1], and the log-probabilities of its tokens, [tokens]. */
+/** The contribution of a group to the policy's loss, [1], and the log-probabilities of its tokens, [tokens]. */
 function policyTerms(
   model: Model,
   states: Tensor,
@@ -149,7 +151,7 @@ function policyTerms(
   return { loss, logProbs };
 }
 
-/** The critic's loss of a group as its share of the mean over `tokens`, [1], and the values of its tokens, [tokens]. */
+/** The contribution of a group to the critic's mean loss over `tokens`, [1], and the values of its tokens, [tokens]. */
 function valueTerms(
   model: Model,
   states: Tensor,
@@ -200,7 +202,7 @@ function valueMetrics(
   return { valueLoss, valueDistance };
 }
 
-/** Entropies need all logits of a group at once, 128 MiB of them at most. */
+/** Entropies need all logits of a group at once; limits these to 128 MiB. */
 function tokensAtOnce({ config }: Model, { entropyCoefficient = 0 }: PolicyLoss): number | undefined {
   return entropyCoefficient > 0 ? Math.min(8192, Math.ceil(2 ** 25 / config.vocabSize)) : undefined;
 }
@@ -222,9 +224,7 @@ function weighted<E extends PolicyExample>(
   }));
 }
 
-/**
- * log π_old and advantages, one for each ratio. All tokens of a response that is one action have the same advantage.
- */
+/** log π_old and the advantage of each ratio. If a response is one action, all its tokens have the same advantage. */
 function ratioTerms(
   examples: readonly PolicyExample[],
   ratio: PolicyLoss['ratio'],
@@ -234,14 +234,14 @@ function ratioTerms(
   return { old: hostSums(old, examples), advantages: Float64Array.from(examples, ({ advantages }) => advantages[0]!) };
 }
 
-/** Σ over the tokens of each response, [responses]. */
+/** Sums over the tokens of each response, [tokens] → [responses]. */
 function responseSums(perToken: Tensor, examples: readonly PolicyExample[]): Tensor {
   const owners = Int32Array.from(examples.flatMap(({ response }, i) => Array.from(response, () => i)));
   const column = reshape(perToken, [perToken.size, 1]);
   return reshape(scatterAdd(column, fromHost(perToken.backend, owners), examples.length), [examples.length]);
 }
 
-/** Σ over the tokens of each response, on the host. */
+/** Sums over the tokens of each response, on the host. */
 function hostSums(perToken: ArrayLike<number>, examples: readonly PolicyExample[]): Float64Array {
   let next = 0;
   return Float64Array.from(examples, ({ response }) => response.reduce((sum) => sum + perToken[next++]!, 0));

@@ -2,32 +2,32 @@ import type { Tensor } from '../tensor/tensor.ts';
 
 /**
  * Processes that train one model together, seen from one of them. All read the same data and have the same window of
- * rows in each step; each runs its share of them forward and backward, and all make the same update. Every rank calls
- * these functions at the same places and in the same order, and all get the same bits. Where a rank fails, the calls of
- * the others reject.
+ * rows in each step; each runs the forward and backward passes of its share, and all make the same update. All ranks
+ * must make the same calls in the same order, and all get the same bits. If a rank fails, the calls of the others
+ * reject.
  */
 export interface Ranks {
-  /** From 0. */
+  /** Number of this rank, from 0. */
   readonly rank: number;
   readonly size: number;
-  /** The items of all ranks, those of rank 0 first: plain data, which can be cloned. */
+  /** Returns the items of all ranks, those of rank 0 first. Items are plain data that can be cloned. */
   gather<T>(own: readonly T[]): Promise<readonly T[]>;
-  /** Replaces each gradient by its sum over the ranks. */
+  /** Replaces each gradient with its sum over all ranks. */
   sumGradients(gradients: Iterable<Tensor>): Promise<void>;
 }
 
-/** One process that trains by itself. */
+/** A single process that trains by itself. */
 export const alone: Ranks = { rank: 0, size: 1, gather: async (own) => own, sumGradients: async () => {} };
 
 /**
- * The rows that a rank computes: consecutive ones, as many as on any other rank or one fewer, and none where there are
- * fewer rows than ranks. The shares of all ranks, one after the other, are all rows.
+ * The rows that a rank computes: consecutive ones, whose numbers differ by at most one between ranks. Concatenated in
+ * order of rank, the shares are all rows. With fewer rows than ranks, some shares are empty.
  */
 export function shareOf<Row>(rows: readonly Row[], ranks: Pick<Ranks, 'rank' | 'size'>): readonly Row[] {
   return rows.slice(...boundsOf(rows.length, ranks));
 }
 
-/** The micro-batches of a rank's share of a window: no larger than those of the window, and never empty. */
+/** A rank's share of a window, in micro-batches no larger than those of the window; empty ones are left out. */
 export function shareOfBatches<Row>(
   window: readonly (readonly Row[])[],
   ranks: Pick<Ranks, 'rank' | 'size'>,

@@ -10,17 +10,17 @@ import { logLikelihoods } from './sequence-log-probs.ts';
 
 const secondsOfSilence = 5;
 
-/** Where reference log-probabilities are kept: `cache/` below a node's folder. */
+/** Where reference log-probabilities are cached. */
 export interface ReferenceCache {
+  /** Folder of a node; the cache is its subfolder `cache/`. */
   directory: string;
   log(message: string): void;
 }
 
 /**
- * log π_ref of the trained tokens of each sequence, computed once. The cache is keyed by all that decides these
- * numbers: the weights as they are in memory, the model's config, the backend, and the token ids and masks of the
- * sequences, which data, template and tokenizer have made. Whatever of these changes, another file is looked for: none
- * can be stale.
+ * log π_ref of each sequence, summed over its trained tokens, in nats; computed once and cached. The cache key covers
+ * everything that these numbers depend on: the weights in memory, the model's config, the backend, and the token ids
+ * and masks of the sequences. A cached file can therefore never be stale.
  */
 export async function referenceLogProbs(
   reference: Model,
@@ -39,7 +39,7 @@ export async function referenceLogProbs(
   return logProbs;
 }
 
-/** Says how far the pass is: at the beginning, then every few seconds. */
+/** Logs the progress of the pass, at the beginning and then every few seconds. */
 function progressOf(answers: number, log: (message: string) => void): (done: number) => void {
   let saidAt = performance.now();
   log(`reference log-probabilities of ${answers} answers`);
@@ -50,7 +50,7 @@ function progressOf(answers: number, log: (message: string) => void): (done: num
   };
 }
 
-/** Nothing where there is no such file, or one that does not hold a finite number for each sequence. */
+/** Undefined if there is no such file, or if it does not contain a finite number for each sequence. */
 async function readCache(file: string, sequences: number): Promise<number[] | undefined> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;

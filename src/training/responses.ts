@@ -10,12 +10,12 @@ import type { Rollout } from './rollout.ts';
 
 type Response = Pick<Rollout, 'prompt' | 'response'>;
 
-/** Responses after their prompts, packed, and where their tokens are: [tokens] is over the tokens of all responses. */
+/** Prompts with their responses, packed into one batch. [tokens] means the tokens of all responses. */
 export interface PackedResponses {
   input: Batch;
-  /** Row of the input that predicts each token, [tokens]. */
+  /** The row of the input that predicts each token, [tokens]. */
   rows: Int32Array;
-  /** [tokens] */
+  /** Token ids, [tokens]. */
   tokens: Int32Array;
 }
 
@@ -37,27 +37,27 @@ export function responseStates(model: Model, { input, rows }: PackedResponses): 
   return gather(hiddenStates(model, input), fromHost(model.backend, rows));
 }
 
-/** Hidden states at the temperature of sampling: logits of them are the logits divided by it. */
+/** Divides hidden states by the temperature of sampling, which divides their logits by it. */
 export const atTemperature = (states: Tensor, temperature: number): Tensor =>
   temperature === 1 ? states : mul(states, 1 / temperature);
 
-/** log π(token | what stands before it) at the temperature of sampling, [tokens]. */
+/** log π of each token given those before it, at the temperature of sampling, [tokens]. */
 export function responseLogProbs(policy: Model, packed: PackedResponses, temperature: number): Tensor {
   return tokenLogProbs(atTemperature(responseStates(policy, packed), temperature), headOf(policy), packed.tokens);
 }
 
-/** V of the state before each token: the prompt and the response so far, [tokens]. */
+/** V of the state before each token, which is the prompt and the response so far, [tokens]. */
 export function responseValues(critic: Model, packed: PackedResponses, offset = 0): Tensor {
   return valuesOf(critic, responseStates(critic, packed), offset);
 }
 
-/** The scores of hidden states and an offset, such as that of the reward model which a critic began as. */
+/** The scores of hidden states plus an offset, such as that of the reward model that a critic was initialised from. */
 export function valuesOf(critic: Model, states: Tensor, offset: number): Tensor {
   const values = scores(states, scoreHeadOf(critic));
   return offset === 0 ? values : add(values, offset);
 }
 
-/** What `compute` gives for the tokens of each response, without gradients. */
+/** Runs `compute`, which returns [tokens], without gradients, and splits its results by response. */
 export async function ofEachResponse(
   responses: readonly Response[],
   compute: (packed: PackedResponses) => Tensor,
@@ -77,16 +77,16 @@ export async function ofEachResponse(
   return results;
 }
 
-/** Consecutive responses whose prompts and tokens go through a model together. */
+/** Groups consecutive responses that go through a model together: at most `tokensAtOnce` tokens, prompts included. */
 export function responseGroups<R extends Response>(responses: readonly R[], tokensAtOnce = 8192): Generator<R[]> {
   return groupsOfTokens(responses, tokensAtOnce, ({ prompt, response }) => prompt.length + response.length);
 }
 
-/** Prompts, and whatever else a batch holds, must not be among the tokens that are learned from. */
+/** Checks that only the tokens of responses are learned from, not those of prompts. @throws RunError */
 export function assertOnlyResponses(tokens: number, responses: readonly Response[]): void {
   const expected = responses.reduce((sum, { response }) => sum + response.length, 0);
   if (tokens === expected) return;
-  throw new RunError(`numbers of ${tokens} tokens were computed for responses of ${expected} tokens`, {
+  throw new RunError(`values for ${tokens} tokens were computed, but the responses have ${expected} tokens`, {
     hint: 'the mask includes tokens of prompts or padding, or hides tokens of responses',
   });
 }

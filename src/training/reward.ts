@@ -12,7 +12,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Optimizer } from './optimizer.ts';
 import { backwardFromLoss, gradientOf } from './window.ts';
 
-/** The answers to one prompt, each after the prompt and up to its end, and which of them was preferred to which. */
+/** The answers to one prompt, each with the prompt before it, and which of them were preferred to which. */
 export interface Comparison {
   texts: Int32Array[];
   /** Indices into `texts`. */
@@ -20,18 +20,19 @@ export interface Comparison {
 }
 
 export interface RewardLoss {
-  /** By how much the preferred answer has to be ahead. */
+  /** Margin by which the preferred answer should score higher. */
   margin: number;
-  /** Holds scores near 0. */
+  /** Weight of the term that keeps scores near 0. */
   centring: number;
 }
 
-/** Means over the pairs of a step. Scores are the head's, without an offset. */
+/** Means over the pairs of a step. Scores are those of the head, without the reward model's offset. */
 export type RewardMetrics = Record<'accuracy' | 'margin' | 'chosenScore' | 'rejectedScore', number>;
 
 /**
- * All pairs of a prompt are one comparison, in the order in which prompts first occur: its answers are scored once for
- * all pairs that they are in, and a prompt counts the same however many pairs it has (Ouyang et al. 2022, section 3.5).
+ * Joins all pairs of a prompt into one comparison, in the order in which prompts first occur. Each answer is then
+ * scored once for all its pairs, and each prompt has the same weight however many pairs it has (Ouyang et al. 2022,
+ * section 3.5).
  */
 export function comparisonsOf(pairs: readonly EncodedPair[]): Comparison[] {
   const comparisons = new Map<string, Comparison>();
@@ -52,14 +53,14 @@ export function comparisonsOf(pairs: readonly EncodedPair[]): Comparison[] {
   return [...comparisons.values()];
 }
 
-/** A conversation up to the token that ends its last answer, where a policy stops too; a template may add more. */
+/** A conversation up to the token that ends its last answer, where a policy stops too; what a template adds is cut. */
 export function scoredText({ tokens, trained }: EncodedSequence): Int32Array {
   return tokens.subarray(0, trained.lastIndexOf(1) + 1);
 }
 
 /**
  * Mean Bradley–Terry loss of an accumulation window of comparisons, and its metrics. Adds the gradient to the
- * optimiser's; each prompt counts the same, in whichever micro-batch it is.
+ * optimiser's. Each prompt has the same weight, whichever micro-batch it is in.
  */
 export async function rewardStep(
   optimizer: Optimizer,
@@ -104,7 +105,7 @@ function rewardMetrics(pairs: readonly { chosen: number; rejected: number }[]): 
   };
 }
 
-/** The head's score of the last token of each text, [texts]. */
+/** The score of each text, which the head computes from its last token, [texts]. */
 export function lastTokenScores(model: Model, texts: readonly Int32Array[]): Tensor {
   const batch = packWholeTexts(texts);
   const last = batch.segments.subarray(1).map((end) => end - 1);
@@ -112,9 +113,9 @@ export function lastTokenScores(model: Model, texts: readonly Int32Array[]): Ten
 }
 
 /**
- * Rewards of whole texts (token ids, not empty): score + offset, `tokensAtOnce` tokens in a pass.
- * @throws RequestError where a text is longer than the context of the reward model
- * @throws RunError where a score is not finite
+ * Rewards of whole texts (token ids, not empty): score + offset, with about `tokensAtOnce` tokens per pass.
+ * @throws RequestError if a text is longer than the context of the reward model
+ * @throws RunError if a score is not finite
  */
 export async function rewardScores(
   { model, offset }: Pick<RewardModel, 'model' | 'offset'>,

@@ -7,16 +7,18 @@ import type { Experience, PpoExample } from './experience.ts';
 import type { PolicyMetrics } from './proximal-policy.ts';
 
 /**
- * How far numbers may be apart that are equal but for rounding. In bf16 decoding rounds where training does, so that
- * they differ by 1e-6 where the processor multiplies bfloat16 and a text has at most 256 tokens. After these a row's
- * softmax is joined from parts: SmolLM2's 30 layers made that 0.006 on average over 1,077 tokens of texts of up to 500.
+ * How far apart log-probabilities may be that are equal except for rounding. In bf16, decoding rounds where training
+ * does, so the difference is 1e-6 if the processor multiplies bfloat16 and texts have at most 256 tokens. In longer
+ * texts the softmax of a row is computed in parts: with the 30 layers of SmolLM2 the mean difference was 0.006 over
+ * 1,077 tokens of texts of up to 500 tokens.
  */
 export const tolerances: Record<Precision, number> = { f64: 1e-4, f32: 1e-4, bf16: 0.012 };
 
 /**
- * Sampling (over a key-value cache) and training (packed) are two ways through the same model: their log-probabilities
- * are equal but for rounding. Returns how far they are apart: the largest difference of a token, and with rounded
- * products, where single tokens may differ, the mean.
+ * Checks that sampling (with a key-value cache) and training (packed) compute the same log-probabilities except for
+ * rounding. Returns their distance: the largest difference of a token or, in bf16, where single tokens may differ more,
+ * the mean difference.
+ * @throws RunError
  */
 export function assertSampledLogProbs(
   experience: readonly Pick<Experience, 'sampledLogProbs' | 'logProbs' | 'row'>[],
@@ -30,12 +32,12 @@ export function assertSampledLogProbs(
       ? differences.reduce((a, b) => a + b, 0) / differences.length
       : differences.reduce((a, b) => Math.max(a, b), 0);
   if (distance <= tolerances[precision]) return distance;
-  throw new RunError(`log-probabilities of sampling and training differ by ${distance.toPrecision(3)} a token`, {
+  throw new RunError(`log-probabilities of sampling and training differ by ${distance.toPrecision(3)} per token`, {
     hint: 'the policy that samples is not the one that is trained, or positions or temperature differ between the two',
   });
 }
 
-/** Before the first update the policy is the reference: KL is 0 at every token. */
+/** Checks that before the first update the policy equals the reference: the KL is 0 at every token. @throws RunError */
 export function assertUntouchedPolicy(
   experience: readonly Pick<Experience, 'logProbs' | 'reference'>[],
   precision: Precision,
@@ -45,13 +47,15 @@ export function assertUntouchedPolicy(
     .reduce((a, b) => Math.max(a, b), 0);
   if (distance <= tolerances[precision]) return;
   throw new RunError(
-    `before the first update the policy is the reference, but log-probabilities differ by ${distance.toPrecision(3)} a token`,
+    `before the first update the policy is the reference, but log-probabilities differ by ${distance.toPrecision(3)} per token`,
     { hint: '`from` was changed while the stage ran; run it again from the beginning' },
   );
 }
 
 /**
- * In the first minibatch of an iteration the policy is the one that sampled: all ratios are 1 and nothing is clipped.
+ * Checks that in the first minibatch of an iteration the policy is still the one that sampled: all ratios are 1 and
+ * nothing is clipped.
+ * @throws RunError
  */
 export function assertUntouchedRatio(
   { ratioDistance, clipFraction }: Pick<PolicyMetrics, 'ratioDistance' | 'clipFraction'>,
@@ -66,7 +70,7 @@ export function assertUntouchedRatio(
   );
 }
 
-/** A response ends with its first end token or is cut off: nothing that stands after the end may be learned from. */
+/** Checks that each response ends with its first end token or was cut off, so nothing after the end is learned from. */
 export function assertNothingBehindEnd(
   rollouts: readonly Pick<Experience, 'row' | 'response' | 'ended'>[],
   endIds: readonly number[],
@@ -77,13 +81,13 @@ export function assertNothingBehindEnd(
     throw new RunError(
       `the response to row ${row + 1} continues after its end token, or was cut off although it has one`,
       {
-        hint: 'what stands after the end is padding and must be left out of the loss',
+        hint: 'tokens after the end are padding and must be left out of the loss',
       },
     );
   }
 }
 
-/** No number that the updates will learn from is NaN or infinite. */
+/** Checks that no number that the updates learn from is NaN or infinite. @throws RunError */
 export function assertFinite(
   experience: readonly Pick<Experience, 'row' | 'logProbs' | 'reference' | 'score'>[],
 ): void {
@@ -98,15 +102,16 @@ export function assertFinite(
       score: 'score',
     };
     throw new RunError(`the response to row ${row + 1} has a ${names[broken[0]]} that is not finite`, {
-      hint: 'the weights have diverged, or the reward model gives no numbers; lower lr, and go on from an earlier state',
+      hint: 'the weights have diverged, or the reward model gives no numbers; lower lr and resume from an earlier state',
       diverged: true,
     });
   }
 }
 
 /**
- * In the first minibatch of an iteration the critic is the one whose values the advantages were made of: values of the
- * same tokens are the same.
+ * Checks that in the first minibatch of an iteration the critic still gives the values from which the advantages were
+ * computed.
+ * @throws RunError
  */
 export function assertUntouchedValues(
   valueDistance: number,
@@ -123,7 +128,7 @@ export function assertUntouchedValues(
   );
 }
 
-/** V after the end of a response is 0, so the return of its last token is its reward. */
+/** Checks that the return of the last token of a response is its reward, as V after the end is 0. @throws RunError */
 export function assertReturnsEndInRewards(
   examples: readonly Pick<PpoExample, 'row' | 'returns' | 'learnedRewards'>[],
 ): void {
@@ -137,7 +142,7 @@ export function assertReturnsEndInRewards(
   }
 }
 
-/** The score is in the reward of the last token, and the KL penalty is everywhere. */
+/** Checks that rewards are the KL penalty everywhere, plus the score on the last token. @throws RunError */
 export function assertRewardAtEnd(
   examples: readonly PpoExample[],
   { klCoefficient, klKind }: { klCoefficient: number; klKind: KlKind },
@@ -156,7 +161,7 @@ export function assertRewardAtEnd(
   }
 }
 
-/** The reference is frozen, but for its synchronisations. */
+/** Checks by checksum that the reference has not changed unintentionally. @throws RunError */
 export function assertSameWeights(before: string, after: string): void {
   if (before === after) return;
   throw new RunError('the weights of the reference have changed while the policy was trained', {
@@ -164,17 +169,17 @@ export function assertSameWeights(before: string, after: string): void {
   });
 }
 
-/** SHA-256 of all weights. */
+/** SHA-256 of the names and values of all weights. */
 export async function weightsChecksum({ parameters, backend }: Model): Promise<string> {
   const hash = createHash('sha256');
   for (const [name, tensor] of parameters) hash.update(name).update(await backend.read(tensor));
   return hash.digest('hex');
 }
 
-/** The stop rule: KL of whole responses beyond which the policy has left the reference. */
+/** Ends the run if the mean KL of responses is too large: the policy has drifted too far. @throws RunError */
 export function assertKlBelow(kl: number, maxKl: number): void {
   if (kl <= maxKl) return;
-  throw new RunError(`KL to the reference is ${kl.toFixed(1)} nats a response, above maxKl ${maxKl}`, {
+  throw new RunError(`KL to the reference is ${kl.toFixed(1)} nats per response, above maxKl ${maxKl}`, {
     hint: 'lower lr or passes, raise klCoefficient or set klTarget; the last saved state is kept',
     diverged: true,
   });

@@ -2,16 +2,16 @@ import { generate } from '../generation/generate.ts';
 import { unfiltered } from '../generation/sampler.ts';
 import type { Model } from '../model/model.ts';
 
-/** A response that the policy gave to a prompt. */
+/** A response of the policy to a prompt. */
 export interface Rollout {
   /** Index of the prompt among the rows of the data. */
   row: number;
   prompt: Int32Array;
-  /** The sampled tokens, up to and with the end token; never empty. */
+  /** The sampled tokens, up to and including the end token; never empty. */
   response: Int32Array;
-  /** False where `maxNewTokens` cut the response off. */
+  /** Whether the response has an end token, rather than being cut off at `maxNewTokens`. */
   ended: boolean;
-  /** log π of each token as it was sampled, [tokens]. */
+  /** log π of each token, as computed when it was sampled, [tokens]. */
   sampledLogProbs: Float64Array;
 }
 
@@ -19,7 +19,7 @@ export interface PromptTokens {
   /** Index among the rows of the data. */
   row: number;
   tokens: Int32Array;
-  /** Place among all prompts of the seed, which its random numbers depend on; default: its place in the call. */
+  /** Index among all prompts of the seed, which selects its random numbers; default: its index in the call. */
   index?: number;
 }
 
@@ -27,16 +27,16 @@ export interface RolloutOptions {
   /** 0 = greedy. */
   temperature: number;
   maxNewTokens: number;
-  /** Tokens that end a response; without one, all responses are cut off. */
+  /** Tokens that end a response; if empty, all responses are cut off. */
   endIds: readonly number[];
-  /** Of the random numbers, which are different for each prompt. */
+  /** Seed of the random numbers, which are different for each prompt. */
   seed: number;
 }
 
-/** Rollouts decoded together: memory for their keys and values is held at once. */
+/** Rollouts decoded together, which limits the memory for keys and values. */
 const rolloutsAtOnce = 128;
 
-/** Samples one response to each prompt from the policy's whole distribution. */
+/** Samples one response to each prompt from the policy's distribution, without top-k or top-p. */
 export async function rollOut(
   policy: Model,
   prompts: readonly PromptTokens[],

@@ -2,17 +2,17 @@ export const scheduleNames = ['cosine', 'linear', 'constant'] as const;
 
 export interface Schedule {
   schedule: (typeof scheduleNames)[number];
-  /** Updates below the peak before the first one at it. */
+  /** Number of updates before the first one at the peak rate. */
   warmupSteps: number;
   totalSteps: number;
-  /** Share of the peak that cosine and linear would come to in an update after the last. */
+  /** Fraction of the peak rate that cosine and linear would reach one update after the last. */
   minLr: number;
 }
 
 /**
- * Multiplier on the peak learning rate at update `step`, counted from 1: the schedules of transformers with one step
- * more of each kind, as their step 0 would be an update of rate 0. So the peak and all that follows it are theirs, and
- * W updates of warm-up rise by 1 / (W + 1) each. Cosine: minLr + (1 − minLr) · ½ · (1 + cos(π · progress)).
+ * Multiplier on the peak learning rate at update `step`, counted from 1. The schedules are those of transformers,
+ * except that they do not start with an update of rate 0: each of the W warm-up updates raises the rate by 1 / (W + 1),
+ * and the peak and everything after it are the same. Cosine: minLr + (1 − minLr) · ½ · (1 + cos(π · progress)).
  */
 export function scheduleFactor({ schedule, warmupSteps, totalSteps, minLr }: Schedule, step: number): number {
   if (step <= warmupSteps) return step / (warmupSteps + 1);

@@ -7,7 +7,7 @@ import { fromHost, scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { batchesOf } from './language-model.ts';
 
-/** Σ log p of the trained tokens of each sequence of the batch, [sequences]. */
+/** log p of each sequence of a batch, summed over its trained tokens, [sequences]. */
 export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
   const logProbs = tokenLogProbs(hiddenStates(model, batch), headOf(model), batch.targets);
   const sequences = batch.segments.length - 1;
@@ -18,9 +18,9 @@ export function sequenceLogProbs(model: Model, batch: Batch): Tensor {
 }
 
 /**
- * log p of any number of sequences, each a sum over its trained tokens, in nats, on the host and without gradients;
- * `rowsAtOnce` tokens per pass. `progress` hears after each pass how many sequences are done.
- * @throws RunError where one is not finite
+ * log p of each sequence, summed over its trained tokens, in nats, without gradients and with about `rowsAtOnce` tokens
+ * per pass. Calls `progress` with the number of finished sequences after each pass.
+ * @throws RunError if one is not finite
  */
 export async function logLikelihoods(
   model: Model,

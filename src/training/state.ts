@@ -18,7 +18,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from './optimizer.ts';
 import type { Ranks } from './ranks.ts';
 
-/** All that decides how training goes on: weights, moments, updates done, and the place in the data. */
+/** Everything that the rest of training depends on: weights, moments, number of updates, and position in the data. */
 export interface TrainingState {
   optimizer: Optimizer;
   cursor: DataCursor;
@@ -48,9 +48,9 @@ export async function saveTrainingState(state: TrainingState, directory: string)
 }
 
 export interface TrainingSetup {
-  /** Of the data. */
+  /** Number of rows of the data. */
   rows: number;
-  /** Of their order. */
+  /** Seed of the order of the rows. */
   seed: number;
   recompute: boolean;
   ranks?: Ranks | undefined;
@@ -61,7 +61,10 @@ export function newTrainingState(model: Model, setup: TrainingSetup, tokenizer: 
   return { optimizer: newOptimizer(model, setup), cursor: new DataCursor(setup.rows, setup.seed), tokenizer };
 }
 
-/** Loads what `saveTrainingState` wrote; the next update is the one that an uninterrupted run would make. */
+/**
+ * Loads what `saveTrainingState` wrote; the next update is the same as in an uninterrupted run.
+ * @throws RequestError
+ */
 export async function loadTrainingState(
   directory: string,
   backend: Backend,

@@ -11,22 +11,22 @@ import { alone, type Ranks, shareOf } from './ranks.ts';
 import { logLikelihoods, sequenceLogProbs } from './sequence-log-probs.ts';
 import { backwardFromLoss, gradientOf } from './window.ts';
 
-/** An answer that is wanted or not, and its log π_ref. */
+/** An answer with its label and its log π_ref. */
 export interface ReferencedAnswer extends EncodedAnswer {
   reference: number;
 }
 
 export interface KtoObjective extends KtoLoss {
   loss: 'kto';
-  /** Weight of the cross-entropy of the wanted answers beside the loss. */
+  /** Weight of the cross-entropy of the desirable answers, which is added to the loss. */
   nllWeight: number;
-  /** Tokens that an answer after another prompt may have with it; what is longer is cut. */
+  /** Maximum length of a mismatched prompt and answer together, in tokens; longer ones are cut. */
   maxLength: number;
 }
 
 /**
- * Mean KTO loss of an accumulation window of answers. Adds the gradient to the optimiser's. The baseline is of the
- * whole window, so that it does not matter how the window is cut into micro-batches.
+ * Mean KTO loss of an accumulation window of answers. Adds the gradient to the optimiser's. The baseline is computed
+ * from the whole window, so it does not matter how the window is split into micro-batches.
  */
 export async function ktoStep(
   optimizer: Optimizer,
@@ -66,9 +66,7 @@ export async function evaluateAnswers(
   return answerReport((await readAndRelease(loss))[0]!, policy, answers, baseline, objective);
 }
 
-/**
- * z of a window, estimated on its mismatched answers; 0 for a single answer, which no other prompt can stand before.
- */
+/** z of a window, estimated from its mismatched answers; 0 for a single answer, for which there is no other prompt. */
 async function klToReference(
   policy: Model,
   reference: Model,
@@ -82,8 +80,8 @@ async function klToReference(
 }
 
 /**
- * Each prompt with the answer before its own, the first with the last: so TRL's KTO samples what belongs together
- * nowhere.
+ * Pairs each prompt with the answer to the previous prompt, and the first prompt with the last answer, as TRL's KTO
+ * does.
  */
 export function mismatched(window: readonly EncodedAnswer[], maxLength: number): Sequence[] {
   return window.map(({ tokens, trained }, i) => {
@@ -100,7 +98,7 @@ export function mismatched(window: readonly EncodedAnswer[], maxLength: number):
   });
 }
 
-/** What one answer, and one token of a wanted answer, count in the loss of a window. */
+/** The weights of an answer, and of a token of a desirable answer, in the loss of a window. */
 function sharesOf(window: readonly EncodedAnswer[], { nllWeight }: KtoObjective): { answer: number; token: number } {
   const wantedTokens = window
     .filter(({ desirable }) => desirable)
@@ -108,7 +106,7 @@ function sharesOf(window: readonly EncodedAnswer[], { nllWeight }: KtoObjective)
   return { answer: 1 / window.length, token: wantedTokens === 0 ? 0 : nllWeight / wantedTokens };
 }
 
-/** The part of the window's loss that is these answers', [1]. */
+/** The contribution of these answers to the loss of the window, [1]. */
 function windowLoss(
   policy: Tensor,
   answers: readonly ReferencedAnswer[],
@@ -151,10 +149,7 @@ function answerReport(
   return { loss, metrics, answers, tokens: window.reduce((total, { tokens }) => total + tokens.length, 0) };
 }
 
-/**
- * How often a wanted answer has a higher reward than another one, over all pairs of the two: the area under the ROC
- * curve.
- */
+/** How often a desirable answer has a higher reward than an undesirable one: the area under the ROC curve. */
 function orderedShare(wanted: readonly number[], other: readonly number[]): number | undefined {
   const pairs = wanted.flatMap((a) => other.map((b): number => (a > b ? 1 : a === b ? 0.5 : 0)));
   return pairs.length === 0 ? undefined : pairs.reduce((a, b) => a + b, 0) / pairs.length;

@@ -1,7 +1,7 @@
 import type { DataCursor } from '../data/cursor.ts';
 import { nextMicroBatches } from './language-model.ts';
 
-/** Steps that are looked at ahead, at most. */
+/** Maximum number of steps to look ahead. */
 const stepsAhead = 10_000;
 
 interface Batching {
@@ -9,7 +9,7 @@ interface Batching {
   accumulate: number;
 }
 
-/** Rows that the next steps will learn from, each once; the cursor stays where it is. */
+/** The rows that the next steps will learn from, each once. The cursor does not move. */
 export function upcomingRows<Row>(cursor: DataCursor, rows: readonly Row[], batching: Batching, steps: number): Row[] {
   const found = new Set<Row>();
   for (const batch of upcomingBatches(cursor, rows, batching, steps)) {
@@ -19,7 +19,7 @@ export function upcomingRows<Row>(cursor: DataCursor, rows: readonly Row[], batc
   return rows.filter((row) => found.has(row));
 }
 
-/** Tokens of the largest micro-batch of the next steps. */
+/** Number of tokens of the largest micro-batch of the next steps. The cursor does not move. */
 export function largestBatch<Row>(
   cursor: DataCursor,
   rows: readonly Row[],

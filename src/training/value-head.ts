@@ -8,8 +8,8 @@ import type { Optimizer } from './optimizer.ts';
 const head = 'score.weight';
 
 /**
- * An optimiser that also trains a score head of zeros beside the policy's language head: values are read from the
- * policy's own trunk and begin at 0. The head is no part of the policy's checkpoint.
+ * Adds a score head to the policy and trains it, too. Values are computed from the policy's own trunk and start at 0,
+ * because the head is initialised to zeros. The head is not part of the policy's checkpoint.
  */
 export function withValueHead(optimizer: Optimizer): Optimizer {
   const { model } = optimizer;
@@ -26,7 +26,7 @@ export function withValueHead(optimizer: Optimizer): Optimizer {
   };
 }
 
-/** The head and its moments, by the names that they have in a file. */
+/** The head and its moments, by their names in the file. */
 function tensorsOf({ model, firstMoments, secondMoments }: Optimizer): Map<string, Tensor> {
   return new Map([
     ['weight', model.parameters.get(head)!],
@@ -44,7 +44,7 @@ export async function saveValueHead(optimizer: Optimizer, file: string): Promise
   });
 }
 
-/** Reads what `saveValueHead` wrote into an optimiser that `withValueHead` made. */
+/** Reads what `saveValueHead` wrote into an optimiser from `withValueHead`. @throws RequestError */
 export async function loadValueHead(optimizer: Optimizer, file: string): Promise<void> {
   const store = await openSafetensors(file);
   for (const [name, tensor] of tensorsOf(optimizer)) {

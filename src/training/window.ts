@@ -4,17 +4,17 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Gradients } from './optimizer.ts';
 import { shareOfBatches } from './ranks.ts';
 
-/** What a micro-batch has come to: its part of the window's loss, [1], and tensors whose elements are to be read. */
+/** The results of a micro-batch: its contribution to the window's loss, [1], and other tensors to read. */
 export type Pass<Name extends string> = Readonly<Record<'loss' | Name, Tensor>>;
 
 /**
- * Adds the gradient of a window, the rows that one update learns from, to `gradients`. `pass` takes a micro-batch
- * forward and backward on a tape of its own. The window is the whole of it, on every rank, so that what its loss is
- * divided by is known before the first micro-batch; each rank computes the rows of its share.
+ * Adds the gradient of a window (the rows that one update learns from) to `gradients`. `pass` runs the forward and
+ * backward pass of a micro-batch on the tape it is given. Every rank passes the whole window, so that the divisor of
+ * the loss is known before the first micro-batch, and computes the rows of its share.
  *
- * Returns the sum of the losses, and of each other tensor the elements of all micro-batches in their order, of all
- * ranks alike.
- * @throws RunError where the loss is not finite
+ * Returns, on every rank, the sum of the losses, and for each other tensor the concatenated elements of all
+ * micro-batches.
+ * @throws RunError if the loss is not finite
  */
 export async function gradientOf<Row, Name extends string = never>(
   gradients: Gradients,
@@ -51,7 +51,7 @@ export function backwardFromLoss<Name extends string>(tape: Tape, body: () => Pa
   return pass;
 }
 
-/** A recording that adds to the gradients of all that is trained. */
+/** A new tape that adds to the gradients of all trainables. */
 function tapeOf({ trainables, gradients, recompute }: Gradients): Tape {
   const leaves = new Map([...trainables].map(([name, { tensor }]) => [tensor, gradients.get(name)!]));
   return new Tape(leaves, { recompute });

@@ -263,7 +263,7 @@ describe('a broken run is caught:', () => {
     const right = await trained({ epochs: 2 });
     expect(right.warnings.join()).not.toContain('swapped');
     const { warnings } = await trained({ data: 'swapped.jsonl', epochs: 2 });
-    expect(warnings.join()).toMatch(/rejected answer likelier \(per token\) in \d+ of the first 64 pairs.*swapped/);
+    expect(warnings.join()).toMatch(/rejected answer more likely \(per token\) in \d+ of the first 64 pairs.*swapped/);
   });
 
   test('chosen answers sink together with the others', async () => {

@@ -191,7 +191,7 @@ describe('what is wrong is said', () => {
       'windows beyond the context',
       { pretrainData: 'text.txt', pretrainLength: 4096 },
       undefined,
-      'but the model takes',
+      "but the model's context is",
     ],
     ['no prompts at all', { data: 'empty.jsonl' }, undefined, 'empty'],
     ['a module that is not there', { rewardFunction: 'nowhere.js' }, undefined, 'cannot be read'],

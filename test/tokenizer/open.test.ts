@@ -226,7 +226,7 @@ describe('errors name the file and what to do', () => {
       () => ({ pre_tokenizer: nested(100) }),
       /pre_tokenizer: is nested more than 16 levels/,
     ],
-    ['steps nested without end', () => ({ pre_tokenizer: nested(1000) }), /deeper than 256 levels/],
+    ['steps nested without end', () => ({ pre_tokenizer: nested(1000) }), /nested more than 256 levels deep/],
     [
       'a template that names a token it does not have',
       () => ({

@@ -25,7 +25,7 @@ describe('drift', () => {
 
   test('entropy that has collapsed', () => {
     expect(warningsOf({ entropy: 0.11 }).size).toBe(0);
-    expect(warningsOf({ entropy: 0.09 }).get('entropy')).toContain('from 1.000 to 0.090 nats a token');
+    expect(warningsOf({ entropy: 0.09 }).get('entropy')).toContain('from 1.000 to 0.090 nats per token');
   });
 
   test('responses that are cut off', () => {

@@ -156,7 +156,7 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
     assertOnlyResponses(packResponses(responses).rows.length, responses);
     const all = packSequences([{ tokens: Int32Array.of(1, 2, 3, 4, 5), trained: new Uint8Array(5).fill(1, 1) }]);
     expect(() => assertOnlyResponses(all.trainedTokens, responses)).toThrow(
-      '4 tokens were computed for responses of 2',
+      'values for 4 tokens were computed, but the responses have 2 tokens',
     );
   });
 
@@ -209,7 +209,7 @@ describe('a run that is broken on purpose is ended by what finds its cause', () 
 
   test('a policy that has run away from the reference', () => {
     assertKlBelow(9.9, 10);
-    expect(() => assertKlBelow(10.1, 10)).toThrow('KL to the reference is 10.1 nats a response, above maxKl 10');
+    expect(() => assertKlBelow(10.1, 10)).toThrow('KL to the reference is 10.1 nats per response, above maxKl 10');
   });
 
   const firstLoss = {
