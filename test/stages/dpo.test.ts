@@ -134,14 +134,14 @@ describe('KTO', () => {
   test('refuses answers of which one label is left after the split', async () => {
     await writeRows('sorted.jsonl', [...feedback(8, true, 'Here.'), ...feedback(2, false, 'There.')]);
     await expect(opened({ loss: 'kto', data: 'sorted.jsonl', holdOut: 0.2 })).rejects.toThrow(
-      /all 8 answers that are left to train on are wanted[\s\S]*shuffle a file that is sorted/,
+      /all 8 answers left to train on are wanted[\s\S]*shuffle a file that is sorted/,
     );
   });
 
   test('refuses answers of which one label is left without those that are too long', async () => {
     await writeRows('long.jsonl', [...feedback(3, true, 'The mill. '.repeat(60)), ...feedback(3, false, 'No.')]);
     const options = { loss: 'kto', data: 'long.jsonl', maxLength: 64, onTooLong: 'drop' };
-    await expect(opened(options)).rejects.toThrow('all 3 answers that are left to train on are unwanted');
+    await expect(opened(options)).rejects.toThrow('all 3 answers left to train on are unwanted');
   });
 });
 

@@ -34,7 +34,7 @@ describe('before the first update', () => {
   test('one answer with another log-probability is an error, even if the mean hides it', () => {
     const cancelling = [answer(true, -3, -3.01), answer(false, -5), answer(true, -3, -2.99), answer(false, -5)];
     expect(() => assertUntouchedPolicy(report(cancelling, {}, Math.LN2), dpo, 'f32')).toThrow(
-      /differ by 0\.00250 a token/,
+      /differ by 0\.00250 per token/,
     );
     const notFinite = [answer(true, -3, Number.NaN), answer(false, -5)];
     expect(() => assertUntouchedPolicy(report(notFinite, {}, Math.LN2), dpo, 'f32')).toThrow(/differ by NaN/);
@@ -82,7 +82,7 @@ describe('over the steps', () => {
       }).flat();
     };
     expect(told(32)).toEqual([]);
-    expect(told(60)).toEqual([expect.stringMatching(/likelier \(per token\) in 60 of the first 64 pairs/)]);
+    expect(told(60)).toEqual([expect.stringMatching(/more likely \(per token\) in 60 of the first 64 pairs/)]);
   });
 
   test('longer answers are not unlikelier for their length', () => {
