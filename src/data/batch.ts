@@ -1,41 +1,42 @@
-/** One tokenised row: what enters the model, and which of its tokens are trained. */
+/** A tokenised row, and which of its tokens are trained. */
 export interface Sequence {
   tokens: Int32Array;
-  /** 1 where predicting this token from those before it is trained; the first token never is. */
+  /** 1 for each token whose prediction from those before it is trained, else 0; 0 for the first token. */
   trained: Uint8Array;
 }
 
-/** Sequences one after the other, without padding. Row i of the model's output predicts `targets[i]`. */
+/** Concatenated sequences, without padding. Row i of the model's output predicts `targets[i]`. */
 export interface Batch {
-  /** [rows] */
+  /** Token ids, [rows]. */
   tokens: Int32Array;
-  /** [rows], from 0 in each sequence. */
+  /** Position of each row in its sequence, from 0, [rows]. */
   positions: Int32Array;
-  /** [sequences + 1], row offsets. */
+  /** First row of each sequence, then the number of rows, [sequences + 1]. */
   segments: Int32Array;
-  /** [rows], −1 where nothing is trained. */
+  /** Id of the token to predict, −1 if it is not trained, [rows]. */
   targets: Int32Array;
   /** Number of targets that are not −1. */
   trainedTokens: number;
 }
 
-/** Tokens of a sequence that are trained. */
+/** Number of trained tokens of a sequence. */
 export function trainedTokensOf({ trained }: Sequence): number {
   let count = 0;
   for (let i = 1; i < trained.length; i++) count += trained[i]!;
   return count;
 }
 
-/** Whole texts one after the other: unlike in a `Batch`, the last token of each is a row, at `segments[i + 1] − 1`. */
+/** Concatenated whole texts. Unlike in a `Batch`, the last token of each text is a row, too: `segments[i + 1] − 1`. */
 export interface WholeTexts {
-  /** [rows] */
+  /** Token ids, [rows]. */
   tokens: Int32Array;
-  /** [rows], from 0 in each text. */
+  /** Position of each row in its text, from 0, [rows]. */
   positions: Int32Array;
-  /** [texts + 1], row offsets. */
+  /** First row of each text, then the number of rows, [texts + 1]. */
   segments: Int32Array;
 }
 
+/** Concatenates texts, without padding. */
 export function packWholeTexts(texts: readonly Int32Array[]): WholeTexts {
   const rows = texts.reduce((sum, { length }) => sum + length, 0);
   const packed = {
@@ -52,7 +53,7 @@ export function packWholeTexts(texts: readonly Int32Array[]): WholeTexts {
   return packed;
 }
 
-/** Lays sequences one after the other; the last token of each is only a target, so it is not a row. */
+/** Concatenates sequences. The last token of each is not a row, because it is only a target. */
 export function packSequences(sequences: readonly Sequence[]): Batch {
   const rows = sequences.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
   const batch: Batch = {
@@ -77,7 +78,7 @@ export function packSequences(sequences: readonly Sequence[]): Batch {
   return batch;
 }
 
-/** Consecutive rows together, each group of at most `tokens` tokens unless one row alone is longer. */
+/** Groups consecutive rows, with at most `tokens` tokens per group unless a single row is longer. */
 export function* groupsOfTokens<Row>(
   rows: readonly Row[],
   tokens: number,

@@ -7,15 +7,15 @@ import type { Format } from './formats/format.ts';
 import type { SourceRecord } from './records.ts';
 import type { Use } from './rows.ts';
 
-/** Keys of a message that are read. */
+/** The keys of a message that are read. */
 const messageKeys = new Set(['role', 'from', 'content', 'value', 'weight', 'train', 'loss']);
 
 interface Meaning {
-  /** What the key holds. */
+  /** What the key contains. */
   is: string;
-  /** Uses in which it does; where absent, all in which something is said. */
+  /** The uses for which it changes the meaning; default: all except text. */
   uses?: readonly Use[];
-  /** True where it does so in messages alone. */
+  /** Whether it changes the meaning only inside messages. */
   inMessages?: boolean;
 }
 
@@ -26,7 +26,7 @@ const thought = { is: "the assistant's thoughts before its answer" };
 const media = { is: 'no text' };
 const better = { is: 'which answer is better', uses: pairs };
 
-/** Keys that change what a row means and that no format reads: a row that has one is refused, never read without it. */
+/** Keys that change the meaning of a row and that no format reads. Rows with such a key are refused. */
 const meanings: Readonly<Record<string, Meaning>> = {
   tools: offered,
   functions: offered,
@@ -59,7 +59,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   winner: better,
 };
 
-/** Values that say nothing: what is not there, and what exporters write for it. */
+/** Whether a value is empty, or what exporters write for an empty one. */
 function saysNothing(value: unknown): boolean {
   if (value === null || value === undefined) return true;
   if (typeof value === 'string') return ['', '[]', '{}', 'null'].includes(value.trim());
@@ -67,11 +67,11 @@ function saysNothing(value: unknown): boolean {
   return typeof value === 'object' && Object.values(value).every(saysNothing);
 }
 
-/** The row counts and is trained as every other, and says so. */
+/** Whether a key only states the default: weight 1, and trained. */
 const saysUsual = (key: string, value: unknown) =>
   (key === 'weight' && value === 1) || (key === 'train' && value === true);
 
-/** The record without columns whose value is null: what `datasets` and pandas write where a row has none. */
+/** The record without its null columns; `datasets` and pandas write null if a row lacks a column. */
 export function withoutNulls(record: SourceRecord): SourceRecord {
   const entries = Object.entries(record.value);
   const given = entries.filter(([, value]) => value !== null);
@@ -79,8 +79,7 @@ export function withoutNulls(record: SourceRecord): SourceRecord {
 }
 
 /**
- * Columns of a format out of columns of the file, which are moved: what is mapped is not read under its own name as
- * well.
+ * Renames columns of the file to those of a format. A renamed column is not read under its own name, too.
  */
 export function moveColumns(record: SourceRecord, columns: Readonly<Record<string, string>>): SourceRecord {
   const sources = new Set(Object.values(columns));
@@ -94,20 +93,20 @@ export function moveColumns(record: SourceRecord, columns: Readonly<Record<strin
   return { ...record, value };
 }
 
-/** Columns of all records together. */
+/** The columns that occur in any of the records. */
 export function columnsOf(records: readonly SourceRecord[]): ReadonlySet<string> {
   const there = new Set<string>();
   for (const { value } of records) for (const key of Object.keys(value)) there.add(key);
   return there;
 }
 
-/** Columns of the file in whose place another one is read. */
+/** Columns of the file that are not read because another one is mapped to their name. */
 export function replacedColumns(there: ReadonlySet<string>, columns: Readonly<Record<string, string>>): string[] {
   const sources = Object.values(columns);
   return Object.keys(columns).filter((column) => there.has(column) && !sources.includes(column));
 }
 
-/** Source columns that no record has: a name that is misspelt, or stands inside another column. */
+/** Problems with mapped columns that no record has, because they are misspelt or nested inside another column. */
 export function absentColumns(there: ReadonlySet<string>, columns: Readonly<Record<string, string>>): Problem[] {
   return Object.entries(columns)
     .filter(([, source]) => !there.has(source))
@@ -116,7 +115,7 @@ export function absentColumns(there: ReadonlySet<string>, columns: Readonly<Reco
       const meant = closest(source, [...there]);
       const hint =
         outer !== source && there.has(outer)
-          ? `nested columns are not read: write ${source} into a column of its own`
+          ? `nested columns are not read: write ${source} to a separate column`
           : meant === undefined
             ? `the file has ${[...there]
                 .slice(0, 12)
@@ -127,15 +126,15 @@ export function absentColumns(there: ReadonlySet<string>, columns: Readonly<Reco
     });
 }
 
-/** A key that no format reads and that changes what a row means. */
+/** A key that no format reads and that changes the meaning of a row. */
 interface Refused {
   key: string;
-  /** With the column and the number of the message that it stands in. */
+  /** The key with its column and the number of its message. */
   path: string;
   is: string;
 }
 
-/** What a format does not read of its records: what may be left out is named, what may not is refused. */
+/** Collects the keys that a format does not read: those that may be ignored are named, the others are refused. */
 export class UnreadColumns {
   readonly names = new Set<string>();
   readonly #format: Format;
@@ -143,14 +142,14 @@ export class UnreadColumns {
   readonly #ignored: ReadonlySet<string>;
   readonly #refused = new Map<string, { problem: Problem; rows: number }>();
 
-  /** `ignored` are keys that a descriptor says to pass over. */
+  /** @param ignored keys that a descriptor says to ignore */
   constructor(format: Format, use: Use, ignored: readonly string[]) {
     this.#format = format;
     this.#use = use;
     this.#ignored = new Set(ignored);
   }
 
-  /** Notes what is not read of a record; true where it has to be refused. */
+  /** Notes the unread keys of a record; returns whether the record must be refused. */
   note(record: SourceRecord): boolean {
     const refused = Object.entries(record.value).flatMap(([key, value]) =>
       this.#format.columns.includes(key)
@@ -202,7 +201,7 @@ export class UnreadColumns {
       known.rows++;
       return;
     }
-    const message = `is not supported, and would change what the row means: ${is}`;
+    const message = `is not supported, and would change the meaning of the row: ${is}`;
     const hint = `write the rows without \`${key}\`, or have it ignored with \`ignore: [${key}]\` in a datasets/NAME.yaml`;
     const problem = { where: `${basename(file)}, row ${row}, \`${path}\``, line, message, hint };
     this.#refused.set(key, { problem, rows: 1 });

@@ -5,7 +5,7 @@ import { type BinaryFormat, binaryFormatOf, encodingProblem } from '../files.ts'
 
 type Container = BinaryFormat | 'CSV' | 'TSV';
 
-/** Makes the shell command that gives rows, out of the names of the file and of what it writes, both quoted. */
+/** Returns the shell command that converts a file to rows, from the quoted names of its input and output. */
 type Conversion = (file: string, rows: string) => string;
 
 const python =
@@ -43,11 +43,11 @@ const conversions: Partial<Record<Container, Conversion>> = {
   TSV: csv('\\t'),
 };
 
-/** Endings of data that is not read, so that it is told of where it lies beside files that are. */
+/** Extensions of data that is not read but reported if it is found next to files that are. */
 export const containerExtensions: readonly string[] =
   '.parquet .arrow .feather .csv .tsv .gz .bz2 .xz .zst .zip .7z .pkl .pickle .xlsx .db'.split(' ');
 
-/** What a file is by its first bytes and its name, where that is something else than JSON that is known. */
+/** A problem if the first bytes and the name of a file show that it is of a known kind other than JSON. */
 export function containerProblem(head: Buffer, file: string): Problem | undefined {
   const where = basename(file);
   const container = binaryFormatOf(head);
@@ -57,7 +57,7 @@ export function containerProblem(head: Buffer, file: string): Problem | undefine
   const text = textOf(head);
   if (isJson(text)) return undefined;
   if (text.startsWith('version https://git-lfs')) {
-    const message = 'is a pointer of Git LFS: the data itself was not downloaded';
+    const message = 'is a Git LFS pointer: the data itself was not downloaded';
     return problemOf(where, message, 'run `git lfs pull` in the folder that it is in');
   }
   if (/^<(!doctype|html|\?xml)/i.test(text)) {
@@ -68,7 +68,7 @@ export function containerProblem(head: Buffer, file: string): Problem | undefine
   return table && problemOf(where, `is ${table}, not JSON`, conversion(table, file));
 }
 
-/** What is wrong with a file of JSON rows that begins neither with an object nor with a list. */
+/** A problem if a file that should contain JSON rows begins with neither an object nor a list. */
 export function notJsonProblem(head: Buffer, file: string): Problem | undefined {
   const known = containerProblem(head, file);
   const text = textOf(head);
@@ -78,7 +78,7 @@ export function notJsonProblem(head: Buffer, file: string): Problem | undefined 
   return problemOf(
     basename(file),
     message,
-    '.jsonl holds one JSON object per line, .json a list of objects, .txt plain text',
+    '.jsonl files have one JSON object per line, .json files a list of objects, .txt files plain text',
   );
 }
 
@@ -98,7 +98,7 @@ const tables: ReadonlyMap<string, 'CSV' | 'TSV'> = new Map([
   ['.tsv', 'TSV'],
 ]);
 
-/** Column names with a tab or a comma between them. */
+/** Recognises a header line: column names separated by tabs or commas. */
 function tableOf(header: string): 'CSV' | 'TSV' | undefined {
   const isHeader = (cells: readonly string[]) =>
     cells.length > 1 && cells.every((cell) => /^"?[\p{L}_][\p{L}\p{N}_ .-]*"?\s*$/u.test(cell));
@@ -112,14 +112,14 @@ function conversion(container: Container, file: string): string | undefined {
   return make && `convert it: ${make(shellPath(file), shellPath(rows))}`;
 }
 
-/** A name for the rows of a file, beside it, under which there is nothing yet. */
+/** A name that is not taken, next to the file, for the rows converted from it. */
 function freeName(file: string): string {
   const stem = file.slice(0, file.length - extname(file).length).replace(/\.(jsonl|json|ndjson)$/i, '');
   const free = ['', '.rows', '.rows-1', '.rows-2'].find((suffix) => !existsSync(`${stem}${suffix}.jsonl`));
   return free === undefined ? 'ROWS.jsonl' : `${stem}${free}.jsonl`;
 }
 
-/** A file as one word of a shell, from where the command was given. */
+/** A path relative to the current directory, quoted for a shell. */
 export function shellPath(file: string): string {
   const near = relative(process.cwd(), file);
   const path = near.startsWith('..') ? file : near;

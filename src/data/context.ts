@@ -1,21 +1,22 @@
 import { RequestError } from '../errors.ts';
 
 export interface ContextOptions {
-  /** Tokens that are generated after each text. */
+  /** Number of tokens that are generated after each text. */
   newTokens?: number;
-  /** Key, file or command that the texts are from. */
+  /** Key, file or command that the texts come from, for messages. */
   where?: string;
   hint?: string;
 }
 
 /**
- * Refuses texts (their lengths in tokens) that a model cannot hold: it was not trained on positions beyond its context.
+ * Checks that texts, given by their lengths in tokens, fit into a model's context of `maxLength` tokens; it was not
+ * trained on positions beyond.
  * @throws RequestError
  */
 export function checkContext(
   lengths: readonly number[],
   maxLength: number,
-  { newTokens = 0, where, hint = 'shorten them, or take a model with a longer context' }: ContextOptions = {},
+  { newTokens = 0, where, hint = 'shorten them, or use a model with a longer context' }: ContextOptions = {},
 ): void {
   const tooLong = [...lengths.keys()].filter((text) => lengths[text]! + newTokens > maxLength);
   if (tooLong.length === 0) return;

@@ -4,8 +4,8 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { chatTemplateOf } from './template.ts';
 
 /**
- * The tokenizer of a model that is to learn from conversations. Where it has no chat template it gets one, which is
- * said and saved with the result, so that others write conversations alike.
+ * Loads the tokenizer of a model that is to learn from conversations. If it has no chat template, it is given one,
+ * which is logged and saved with the result, so that other programs format conversations in the same way.
  */
 export async function loadConversationTokenizer(directory: string, log: (line: string) => void): Promise<Tokenizer> {
   const tokenizer = await loadTokenizer(directory);
@@ -24,7 +24,7 @@ export async function loadConversationTokenizer(directory: string, log: (line: s
   };
 }
 
-/** A sentence for the user where a tokenizer has no chat template and is given one. */
+/** A message for the user if a tokenizer has no chat template and is given one. */
 export function describeGivenTemplate(tokenizer: Tokenizer): string | undefined {
   const { origin } = chatTemplateOf(tokenizer);
   if (origin === 'tokenizer') return undefined;

@@ -4,20 +4,20 @@ import { RandomStream } from '../random.ts';
 
 const count = z.int().nonnegative();
 
-/** Where a cursor is; with the seed, all that decides which rows come next. */
+/** The position of a cursor; together with the seed it determines which rows come next. */
 export const cursorSchema = z
   .strictObject({
     rows: count,
-    /** From 0. */
+    /** Current epoch, from 0. */
     epoch: count,
-    /** Rows of the epoch that were given out. */
+    /** Number of rows of the epoch that have been returned. */
     position: count,
   })
   .refine(({ rows, position }) => position <= rows, 'the position is after the last row');
 
 export type CursorState = z.infer<typeof cursorSchema>;
 
-/** Goes through all rows once an epoch, in an order that the seed and the epoch decide. */
+/** Goes through all rows once per epoch, in an order determined by the seed and the epoch. */
 export class DataCursor {
   readonly rows: number;
   readonly #seed: number;
@@ -31,7 +31,7 @@ export class DataCursor {
     this.#order = this.#orderOf(0);
   }
 
-  /** Indices of the next rows: `count` of them, or what is left of the epoch. */
+  /** Indices of the next rows: `count`, or as many as are left of the epoch. */
   next(count: number): number[] {
     if (this.#position === this.rows) {
       this.#epoch++;
@@ -44,7 +44,7 @@ export class DataCursor {
     return indices;
   }
 
-  /** Indices of the next `count` rows; at the end of an epoch, the first of the next fill them up. */
+  /** Indices of the next `count` rows, which may continue into the next epoch. */
   take(count: number): number[] {
     const indices: number[] = [];
     while (indices.length < count) for (const index of this.next(count - indices.length)) indices.push(index);
@@ -55,7 +55,7 @@ export class DataCursor {
     return { rows: this.rows, epoch: this.#epoch, position: this.#position };
   }
 
-  /** Goes on from a saved state; the state of another number of rows is a RequestError. */
+  /** Continues from a saved state. @throws RequestError if it is of a different number of rows */
   restore({ rows, epoch, position }: CursorState): void {
     if (rows !== this.rows) {
       throw new RequestError({

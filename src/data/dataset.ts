@@ -10,22 +10,23 @@ import type { Split } from './split.ts';
 import { townRows, townUses } from './town/town.ts';
 
 export interface DatasetOptions {
-  /** Rows to train on (the default), or those held out. */
+  /** Which rows: those to train on (the default) or those held out. */
   split?: Split;
   /**
-   * Share that is held out, 0 to 1, taken from the end: of the rows, or of the text of each plain-text file. Datasets
-   * that say themselves what is held out (`town`, descriptors) are not cut by it. Nothing is held out by default.
+   * Fraction to hold out, 0 (the default) to 1, taken from the end of the rows, or of the text of each plain-text file.
+   * Ignored for datasets that define themselves what is held out (`town`, descriptors).
    */
   holdOut?: number;
-  /** Folder that relative paths and `./datasets` start from; the current one by default. */
+  /** Folder that relative paths and `./datasets` start from; default: the current directory. */
   baseDirectory?: string;
-  /** Give no rows where the split is empty, instead of an error: for held-out rows that need not exist. */
+  /** Return no rows for an empty split instead of throwing, for held-out rows that need not exist. */
   allowEmpty?: boolean;
 }
 
 /**
- * Opens a dataset as rows of one use. `source` is `town/KIND`, a path of a file or folder, or the name of a descriptor.
- * Throws a RequestError that lists what is wrong with the source or its rows.
+ * Opens a dataset as rows for one use. `source` is `town/KIND`, the path of a file or folder, or the name of a
+ * descriptor.
+ * @throws RequestError with everything that is wrong with the source or its rows
  */
 export async function openDataset<U extends Use>(
   source: string,
@@ -39,7 +40,7 @@ export async function openDataset<U extends Use>(
       ? { rows: townRows(resolved.name, use, split), reading: nothingUnread }
       : await fileRows(resolved, source, use, split, holdOutOf(resolved, options));
   if (rows.length === 0 && !options.allowEmpty) {
-    const hint = 'give `holdOut` a share such as 0.05, or name a `test` file in a datasets/NAME.yaml';
+    const hint = 'set `holdOut` to a fraction such as 0.05, or name a `test` file in a datasets/NAME.yaml';
     throw new RequestError({ where: source, message: `the ${split} split of this dataset is empty`, hint });
   }
   return { name: source, rows, fingerprint: await fingerprint(resolved, use, options), reading };
@@ -47,7 +48,7 @@ export async function openDataset<U extends Use>(
 
 const nothingUnread: Reading = { unreadColumns: [], skippedFiles: [], remarks: [] };
 
-/** What a person has to know about how their file was read. */
+/** What the user should know about how a dataset was read. */
 export function describeReading({ format, unreadColumns, skippedFiles, remarks }: Reading): string[] {
   const columns = unreadColumns.map((column) => `\`${column}\``);
   return [
@@ -58,26 +59,23 @@ export function describeReading({ format, unreadColumns, skippedFiles, remarks }
   ];
 }
 
-/** Is told one line at a time. */
+/** Receives messages, one line at a time. */
 export type Log = (line: string) => void;
 
-/** Says how a dataset was read, where there is anything to say. */
+/** Logs how a dataset was read, if there is anything to say. */
 export function sayReading({ name, reading }: Dataset<unknown>, log: Log): void {
   const sentences = describeReading(reading);
   if (sentences.length > 0) log(`${name}: ${sentences.join('; ')}`);
 }
 
-/**
- * True where `openDataset` would look for rows of this use in the dataset: by its first row, whatever is wrong after
- * it.
- */
+/** Whether a dataset has rows for a use, judging by its first row only. @throws RequestError */
 export async function serves(source: string, use: Use, baseDirectory: string): Promise<boolean> {
   const resolved = await resolveSource(source, baseDirectory);
   const uses = resolved.kind === 'town' ? townUses(resolved.name) : await fileUses(resolved);
   return uses.includes(use);
 }
 
-/** The rows to train on, and those held out, of which there may be none. */
+/** Opens the rows to train on and the rows held out, if any. @throws RequestError */
 export async function openSplits<U extends Use>(
   source: string,
   use: U,
@@ -90,12 +88,12 @@ export async function openSplits<U extends Use>(
   return { train: train.rows, heldOut: heldOut.rows };
 }
 
-/** SHA-256 of what `openDataset` would give: of files, their content and how they are read, without parsing them. */
+/** SHA-256 of what `openDataset` would return; for files, of their content and how they are read, without parsing. */
 export async function datasetFingerprint(source: string, use: Use, options: DatasetOptions = {}): Promise<string> {
   return fingerprint(await resolveSource(source, options.baseDirectory ?? process.cwd()), use, options);
 }
 
-/** The files that a dataset is read from; none of one that is built in. */
+/** The files that a dataset is read from; none for a built-in one. */
 export async function datasetFiles(source: string, baseDirectory: string): Promise<readonly string[]> {
   const resolved = await resolveSource(source, baseDirectory);
   return resolved.kind === 'town' ? [] : [...resolved.files, ...(resolved.testFiles ?? [])];
@@ -105,7 +103,7 @@ function holdOutOf(source: FileSource, options: DatasetOptions): number {
   return source.testFiles ? 0 : (source.holdOut ?? options.holdOut ?? 0);
 }
 
-/** Goes up where the same file gives other rows than before. */
+/** Must be increased whenever the same file would give different rows than before. */
 const readersVersion = 2;
 
 async function fingerprint(source: Source, use: Use, options: DatasetOptions): Promise<string> {

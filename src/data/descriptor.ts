@@ -13,37 +13,39 @@ const path = z.string().min(1);
 
 const descriptorSchema = z.strictObject({
   description: z.string().optional().describe('what the data is and where it comes from'),
-  path: path.optional().describe('file or folder, from the folder that mixtune is started in; the whole dataset'),
-  train: path.optional().describe('file or folder of the rows to train on, instead of `path`'),
-  test: path.optional().describe('file or folder of the rows held out'),
+  path: path
+    .optional()
+    .describe('file or folder with the whole dataset, relative to the folder that mixtune is started in'),
+  train: path.optional().describe('file or folder with the rows to train on, instead of `path`'),
+  test: path.optional().describe('file or folder with the rows held out'),
   format: z
     .enum(formats.map(({ name }) => name))
     .optional()
     .describe('detected from the first row if left out'),
-  columns: z.record(z.string(), z.string()).optional().describe('column that the format wants → column of the file'),
+  columns: z.record(z.string(), z.string()).optional().describe('column of the format → column of the file'),
   ignore: z
     .array(z.string())
     .optional()
-    .describe('columns and message keys to ignore although they would change what a row means'),
-  holdOut: z.number().gt(0).lt(1).optional().describe('share of the rows, from the end, that is held out'),
+    .describe('columns and message keys to ignore although they would change the meaning of a row'),
+  holdOut: z.number().gt(0).lt(1).optional().describe('fraction of the rows, from the end, that is held out'),
 });
 
 /** A dataset described in `datasets/NAME.yaml`. */
 export type Descriptor = z.infer<typeof descriptorSchema>;
 
-/** The user's own folder first, so that a descriptor of the package can be replaced. */
+/** The user's own folder comes first, so that descriptors of the package can be replaced. */
 function folders(baseDirectory: string): string[] {
   return [resolve(baseDirectory, 'datasets'), fileURLToPath(new URL('../../datasets', import.meta.url))];
 }
 
-/** Names of all descriptors that can be used from a folder. */
+/** Names of all descriptors that can be used from a base directory. */
 export async function descriptorNames(baseDirectory: string): Promise<string[]> {
   const lists = await Promise.all(folders(baseDirectory).map((folder) => readdir(folder).catch(() => [])));
   const files = lists.flat().filter((name) => name.endsWith('.yaml'));
   return [...new Set(files.map((name) => name.slice(0, -'.yaml'.length)))].sort();
 }
 
-/** The descriptor of that name, or nothing; a broken one is a RequestError with lines. */
+/** The descriptor with a name, undefined if there is none. @throws RequestError with lines if it is not valid */
 export async function loadDescriptor(name: string, baseDirectory: string): Promise<Descriptor | undefined> {
   if (!/^[\w.-]+$/.test(name)) return undefined;
   for (const folder of folders(baseDirectory)) {
@@ -89,7 +91,7 @@ function columnProblems({ format, columns }: Descriptor, line: number | undefine
     .filter((column) => !known.includes(column))
     .map((column) => ({
       ...place,
-      message: `\`${column}\` is no column of ${format}`,
+      message: `\`${column}\` is not a column of ${format}`,
       hint: suggestion(column, known),
     }));
 }

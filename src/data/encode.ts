@@ -6,11 +6,12 @@ import { checkContext } from './context.ts';
 import type { ChoiceRow, FeedbackRow, Message, MessagesRow, PreferenceRow, TextRow } from './rows.ts';
 import { chatRenderer, type Span } from './template.ts';
 
-/** A sequence, with the number of its tokens that are half trained text and half not. */
+/** A sequence, with the number of tokens that cross a boundary between trained and untrained text. */
 export interface EncodedSequence extends Sequence {
   /**
-   * Tokens that reach over an edge of a trained part. Those that begin before it are not trained: a model that is
-   * asked begins its answer with another token, so many of them mean that template and tokenizer do not fit.
+   * Number of tokens that extend across a boundary of a trained span. Those that begin before the span are not trained.
+   * When generating, the model has to begin its answer with another token, so many such tokens mean that template and
+   * tokenizer do not fit together.
    */
   boundaryMerges: number;
 }
@@ -24,16 +25,16 @@ export interface EncodedAnswer extends EncodedSequence {
   desirable: boolean;
 }
 
-/** A sequence for each choice, in which the choice alone is trained. */
+/** A multiple-choice question: for each choice a sequence in which only the choice is trained. */
 export interface EncodedChoice {
   continuations: Sequence[];
-  /** Index of the right one. */
+  /** Index of the correct choice. */
   answer: number;
 }
 
 /**
- * A conversation, rendered once and tokenised once; which tokens are trained follows from character offsets: those of
- * every assistant turn, where it is trained, and the token that ends it.
+ * Renders and tokenises a conversation, each once. Character offsets determine the trained tokens: those of every
+ * assistant turn that is to be trained, including the token that ends it.
  */
 export function encodeMessages({ messages }: MessagesRow, tokenizer: Tokenizer): EncodedSequence {
   const { text, spans } = chatRenderer(tokenizer).conversation(messages);
@@ -42,7 +43,7 @@ export function encodeMessages({ messages }: MessagesRow, tokenizer: Tokenizer):
   return encodeSpans(text, trained, tokenizer);
 }
 
-/** Both answers after their prompt; only the answers are trained, not the assistant's turns in the prompt. */
+/** Encodes both answers after their prompt. Only the answers are trained, not the assistant's turns in the prompt. */
 export function encodePair({ prompt, chosen, rejected }: PreferenceRow, tokenizer: Tokenizer): EncodedPair {
   return {
     chosen: encodeAnswer(prompt, chosen, tokenizer),
@@ -50,7 +51,7 @@ export function encodePair({ prompt, chosen, rejected }: PreferenceRow, tokenize
   };
 }
 
-/** Each answer after the prompt; only the answer is trained. */
+/** Encodes each answer after the prompt. Only the answer is trained. */
 export function encodeFeedback({ prompt, answers }: FeedbackRow, tokenizer: Tokenizer): EncodedAnswer[] {
   return answers.map(({ text, desirable }) => ({ ...encodeAnswer(prompt, text, tokenizer), desirable }));
 }
@@ -60,20 +61,20 @@ function encodeAnswer(prompt: readonly Message[], content: string, tokenizer: To
   return encodeSpans(text, spans.slice(-1), tokenizer);
 }
 
-/** Ids up to where the assistant begins to speak. */
+/** Ids of a conversation up to where the assistant's answer begins. */
 export function encodePrompt(messages: readonly Message[], tokenizer: Tokenizer): Int32Array {
   return tokenizer.encode(chatRenderer(tokenizer).prompt(messages));
 }
 
-/** The choices as the assistant's answers, without the token that ends the turn. */
+/** Encodes the choices as the assistant's answers, without the token that ends the turn. */
 export function encodeChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
   const before = chatRenderer(tokenizer).prompt(prompt);
   return { continuations: choices.map((choice) => continuation(before, choice, tokenizer)), answer };
 }
 
 /**
- * The choices as they are asked for without a chat template, for models that have seen no conversation: texts that
- * stand by themselves, so they begin with the tokenizer's prefix.
+ * Encodes the choices without a chat template, for models that have not been trained on conversations. These are
+ * separate texts, so they begin with the tokenizer's prefix.
  */
 export function encodePlainChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
   const before = `Question: ${prompt.map(({ content }) => content).join('\n')}\nAnswer:`;
@@ -92,7 +93,7 @@ function continuation(before: string, text: string, tokenizer: Tokenizer): Seque
   return encodeSpans(before + text, [span], tokenizer);
 }
 
-/** Tokenises a text once; a token is trained where it begins inside a span. The first token never is. */
+/** Tokenises a text. A token is trained if it begins inside a span, except for the first token of the text. */
 export function encodeSpans(text: string, spans: readonly Span[], tokenizer: Tokenizer): EncodedSequence {
   const { ids, offsets } = tokenizer.encodeWithOffsets(text);
   const trained = new Uint8Array(ids.length);
@@ -111,10 +112,10 @@ export function encodeSpans(text: string, spans: readonly Span[], tokenizer: Tok
 }
 
 /**
- * Puts documents one after the other and cuts the line into windows of `length` predictions; the last is shorter. A
- * window is a list of pieces of documents, which do not see each other. Each document begins with the tokenizer's
- * prefix and ends with the end-of-sequence token. A document that goes on in the next window goes on from its last
- * token.
+ * Concatenates documents and splits them into windows of `length` predictions; the last window may be shorter. A window
+ * is a list of pieces of documents that do not attend to each other. Each document begins with the tokenizer's prefix
+ * and ends with the end-of-sequence token. If a document continues in the next window, the piece there begins with the
+ * last token of the previous piece.
  */
 export function encodeText(
   rows: readonly TextRow[],
@@ -155,12 +156,12 @@ function encodeDocument(text: string, tokenizer: Tokenizer): Int32Array {
   return document;
 }
 
-/** Ids of a text that stands by itself: it begins as the tokenizer has texts begin. */
+/** Ids of a separate text, which begins with the tokenizer's prefix. */
 export function encodeFromStart(text: string, tokenizer: Tokenizer): Int32Array {
   return withPrefix(tokenizer.encode(text), tokenizer);
 }
 
-/** The ids after the tokenizer's prefix, unless they begin with it already. */
+/** Adds the tokenizer's prefix before the ids, unless they already begin with it. */
 export function withPrefix(ids: Int32Array, { prefixIds }: Tokenizer): Int32Array {
   if (prefixIds.every((id, i) => id === ids[i])) return ids;
   const whole = new Int32Array(prefixIds.length + ids.length);
@@ -170,7 +171,8 @@ export function withPrefix(ids: Int32Array, { prefixIds }: Tokenizer): Int32Arra
 }
 
 /**
- * Refuses sequences that a model cannot read: with ids that it has no embedding for, or longer than its context.
+ * Checks that a model can read sequences: it must have an embedding for each id, and a context as long as each
+ * sequence.
  * @throws RequestError
  */
 export function checkSequences(
@@ -185,8 +187,8 @@ export function checkSequences(
 }
 
 /**
- * Throws where the tokenizer has more tokens than the model's embedding has rows, or a sequence holds an id without
- * one.
+ * Checks that the model's embedding has a row for each token of the tokenizer and for each id of the sequences.
+ * @throws RequestError
  */
 export function checkTokenIds(sequences: Iterable<Sequence>, tokenizer: Tokenizer, vocabSize: number): void {
   const hint = 'use the tokenizer that the model was trained with';

@@ -12,10 +12,10 @@ import type { Reading, RowOf, TextRow, Use } from './rows.ts';
 import type { FileSource } from './source.ts';
 import { type Split, splitRows, splitText } from './split.ts';
 
-/** Problems that are shown; more of them are counted. */
+/** Number of problems that are shown; further ones are only counted. */
 const shownProblems = 10;
 
-/** Bytes of a text file: below what a JavaScript string can hold. */
+/** Limit on the size of a text file in bytes, below the maximum length of a JavaScript string. */
 const textLimit = 500 * 2 ** 20;
 
 interface FileRows<U extends Use> {
@@ -28,7 +28,7 @@ export function filesOf(source: FileSource, split: Split): readonly string[] {
   return split === 'test' && source.testFiles ? source.testFiles : source.files;
 }
 
-/** Reads the rows of a split, none where nothing is held out; everything wrong in the files is one RequestError. */
+/** Reads the rows of a split. @throws RequestError with everything that is wrong with the files */
 export async function fileRows<U extends Use>(
   source: FileSource,
   name: string,
@@ -38,12 +38,12 @@ export async function fileRows<U extends Use>(
 ): Promise<FileRows<U>> {
   const files = filesOf(source, split);
   const nothing: Reading = { unreadColumns: [], skippedFiles: source.skipped, remarks: [] };
-  // A file of held-out rows is taken whole.
+  // If there are files of held-out rows, these are used in full.
   const part = source.testFiles ? 'train' : split;
   if (part === 'test' && holdOut === 0) return { rows: [], reading: nothing };
   const texts = files.filter(isTextFile);
   if (texts.length > 0 && use !== 'text') {
-    const message = `${texts.length === 1 ? 'is plain text' : `holds ${texts.length} plain-text files`}, but ${use} rows are needed`;
+    const message = `${texts.length === 1 ? 'is plain text' : `has ${texts.length} plain-text files`}, but ${use} rows are needed`;
     throw new RequestError({ where: name, message, hint: `${use} rows come from .jsonl or .json: ${shapesFor(use)}` });
   }
   const documents = (await textRows(texts, part, holdOut)) as RowOf[U][];
@@ -63,7 +63,7 @@ export async function fileRows<U extends Use>(
   };
 }
 
-/** What the rows of the first file can be used for, nothing where it has no row of a known format. */
+/** The uses of the rows of the first file; none if its first row has no known format. */
 export async function fileUses({ files, format: named, columns = {} }: FileSource): Promise<readonly string[]> {
   if (isTextFile(files[0]!)) return ['text'];
   const first = await firstRecord(files[0]!);
@@ -132,7 +132,7 @@ function formatOf(
   if (known) throw new RequestError({ ...place, ...known }, name);
   if (!format) {
     const keys = Object.keys(record).map((key) => `\`${key}\``);
-    const message = `the first row has ${keys.slice(0, 12).join(', ') || 'no keys'}, which is no known format`;
+    const message = `the first row has ${keys.slice(0, 12).join(', ') || 'no keys'}, which is not a known format`;
     const hint = `${use} rows are ${shapesFor(use)}; other names are mapped by \`columns\` in a datasets/NAME.yaml`;
     throw new RequestError({ ...place, message, hint }, name);
   }
@@ -169,13 +169,13 @@ function parseRows<U extends Use>(
     });
     if (found.value !== undefined) rows.push(found.value);
     else for (const problem of found.problems) findings.add(why && !problem.hint ? { ...problem, hint: why } : problem);
-    // Why the rows were read as they were is said once.
+    // The reason for the format is given only once.
     if (found.value === undefined) why = undefined;
   }
   return rows;
 }
 
-/** What is wrong, of which only the first is kept: a large file can be wrong in every row. */
+/** Collects problems but keeps only the first ones, because every row of a large file may be wrong. */
 class Findings {
   readonly #shown: Problem[] = [];
   #hidden = 0;

@@ -6,21 +6,21 @@ import { containerExtensions } from './containers.ts';
 const textExtensions = ['.txt', '.md'];
 const recordExtensions = ['.jsonl', '.ndjson', '.json'];
 
-/** Endings of files that are read. */
+/** Extensions of the files that are read. */
 export const readExtensions: readonly string[] = [...textExtensions, ...recordExtensions];
 
 const extensionOf = (file: string) => extname(file).toLowerCase();
 
-/** True where a file is one document, false where it is a list of records. */
+/** Whether a file is a single document rather than a list of records. */
 export function isTextFile(file: string): boolean {
   return textExtensions.includes(extensionOf(file));
 }
 
-/** What accompanies data, and is no data. */
+/** Files that accompany data but contain none. */
 const companions =
   /^(readme|license|licence|copying|notice|changelog|contributing|authors|citation|code_of_conduct|security|dataset_infos?|dataset_dict|state|metadata|package|package-lock)([._-].*)?$/i;
 
-/** The files of a folder that are read, in name order, and what is beside them. @throws RequestError */
+/** The files of a folder that are read, sorted by name, and those that are not. @throws RequestError */
 export async function filesOfFolder(path: string, name: string): Promise<{ files: string[]; skipped: string[] }> {
   const entries = await readdir(path, { withFileTypes: true });
   const names = entries.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort();
@@ -35,7 +35,7 @@ export async function filesOfFolder(path: string, name: string): Promise<{ files
   return { files: files.map((file) => join(path, file)), skipped };
 }
 
-/** Folders of `Dataset.save_to_disk` hold Arrow files, and JSON that is no data. */
+/** Folders written by `Dataset.save_to_disk` contain Arrow files, and JSON files that are not data. */
 function refuseSavedDataset(names: readonly string[], name: string): void {
   const isDictionary = names.includes('dataset_dict.json');
   if (!isDictionary && !(names.includes('state.json') && names.some((file) => file.endsWith('.arrow')))) return;
@@ -49,20 +49,21 @@ function refuseSavedDataset(names: readonly string[], name: string): void {
 
 function nothingToRead(names: readonly string[], name: string): RequestError {
   const visible = names.filter((file) => !file.startsWith('.'));
-  const others = visible.length > 0 ? `; it holds ${listed(visible)}` : '';
+  const others = visible.length > 0 ? `; it contains ${listed(visible)}` : '';
   const folder = visible.find((file) => file.endsWith('/'));
   const container = visible.find((file) => containerExtensions.includes(extensionOf(file)));
   const hint = container
     ? `name the file ${container} by itself: the message then says how to convert it`
     : folder && `folders inside are not read: name ${join(name, folder)}`;
-  const message = `the folder holds no file of data that ends in ${readExtensions.join(', ')}${others}`;
+  const message = `the folder contains no data files (${readExtensions.join(', ')})${others}`;
   return new RequestError({ where: name, message, ...(hint ? { hint } : {}) });
 }
 
 const splitWords = ['train', 'training', 'test', 'testing', 'valid', 'validation', 'val', 'dev', 'eval'];
 
 /**
- * What a file says that it is for: `train.jsonl`, `test-00000-of-00002.json`, and of records also `town_train.jsonl`.
+ * The split that a file's name indicates: `train.jsonl`, `test-00000-of-00002.json`, for records also
+ * `town_train.jsonl`.
  */
 function splitOf(file: string): string | undefined {
   const stem = file.slice(0, file.length - extname(file).length).toLowerCase();
@@ -71,13 +72,13 @@ function splitOf(file: string): string | undefined {
   return words.find((word) => word !== undefined && splitWords.includes(word));
 }
 
-/** All files of a folder are trained on, so that rows kept to measure with must not be among them. */
+/** All files of a folder are trained on, so rows meant for evaluation must not be among them. */
 function refuseSeveralSplits(files: readonly string[], name: string): void {
   const splits = new Set(files.map(splitOf).filter((split) => split !== undefined));
   if (splits.size < 2) return;
   throw new RequestError({
     where: name,
-    message: `the folder holds several parts of a dataset, of which only one is to train on: ${listed(files)}`,
+    message: `the folder contains several splits of a dataset, only one of which is for training: ${listed(files)}`,
     hint: 'name one file, or write `train` and `test` into a datasets/NAME.yaml',
   });
 }

@@ -12,48 +12,51 @@ import {
 import type { FeedbackRow, Message, MessagesRow, PreferenceRow } from './rows.ts';
 import { chatRenderer } from './template.ts';
 
-/** What to do with rows of more than `maxLength` tokens; `truncate` cuts their end off. */
+/** What to do with rows of more than `maxLength` tokens; `truncate` cuts off their end. */
 export type TooLongPolicy = 'error' | 'drop' | 'truncate';
 
 export interface EncodeOptions {
-  /** Tokens that a row may have at most. */
+  /** Maximum number of tokens per row. */
   maxLength: number;
   onTooLong?: TooLongPolicy;
-  /** Goes on where answers do not end with the end-of-sequence token, from which a model learns not to stop. */
+  /** Accept answers that do not end with an end token, although a model trained on them learns not to stop. */
   allowMissingEnd?: boolean;
 }
 
-/** What was found in the rows before anything is trained. A pair counts as two sequences. */
+/** What a check of the rows found before any training. A pair counts as two sequences. */
 export interface Preflight {
+  /** Number of rows. */
   rows: number;
-  /** Rows that were kept. */
+  /** Number of rows that were kept. */
   keptRows: number;
   sequences: number;
   tokens: number;
   trainedTokens: number;
+  /** Length of the longest sequence in tokens. */
   longest: number;
   /** Rows longer than allowed, 0-based. */
   tooLong: number[];
   /** Rows with nothing to train on, 0-based. */
   untrained: number[];
-  /** Sequences whose last trained token does not end a text; those cut by `truncate` count as they were before. */
+  /** Number of sequences whose last trained token is not an end token, before `truncate` cuts them. */
   withoutEnd: number;
-  /** What the first of them ends with, as text. */
+  /** The last trained token of the first of these, as text. */
   strayEnd: string;
-  /** Sequences that begin with two beginning-of-sequence tokens. */
+  /** Number of sequences that begin with two beginning-of-sequence tokens. */
   doubledBos: number;
-  /** Tokens that reach over the edge of a trained part. */
+  /** Number of tokens that extend across a boundary of a trained span. */
   boundaryMerges: number;
-  /** Rows of those looked at in which tokens of the prompt are trained, 0-based. */
+  /** Rows among the first `promptsLookedAt` in which tokens of the prompt are trained, 0-based. */
   trainedPrompts: number[];
 }
 
 /**
- * Rows whose prompt is encoded by itself to see that none of it is trained: masks are right or wrong in all rows alike.
+ * Number of rows whose prompt is encoded separately, to check that none of it is trained. Masks are usually right or
+ * wrong in all rows.
  */
 const promptsLookedAt = 64;
 
-/** Encodes conversations and looks them over; everything wrong with them is one RequestError. */
+/** Encodes conversations and checks them. @throws RequestError with everything that is wrong with them */
 export function encodeConversations(
   rows: readonly MessagesRow[],
   tokenizer: Tokenizer,
@@ -70,8 +73,9 @@ export function encodeConversations(
 }
 
 /**
- * Encodes preference pairs and looks them over; a pair is left out where one of its answers is, or both are cut to the
- * same.
+ * Encodes preference pairs and checks them. A pair is dropped if one of its answers is, or if both are equal after
+ * being cut.
+ * @throws RequestError with everything that is wrong with them
  */
 export function encodePairs(
   rows: readonly PreferenceRow[],
@@ -96,7 +100,10 @@ function sameTokens(a: EncodedSequence, b: EncodedSequence): boolean {
   return a.tokens.length === b.tokens.length && a.tokens.every((token, i) => token === b.tokens[i]);
 }
 
-/** Encodes answers that stand for themselves and looks them over; with one of its answers, a row is left out. */
+/**
+ * Encodes single answers and checks them. A row is dropped if one of its answers is.
+ * @throws RequestError with everything that is wrong with them
+ */
 export function encodeUnpaired(
   rows: readonly FeedbackRow[],
   tokenizer: Tokenizer,
@@ -107,16 +114,16 @@ export function encodeUnpaired(
   return { answers: kept.flat(), preflight };
 }
 
-/** One line for the log. */
+/** Describes a preflight check in one line, for the log. */
 export function describePreflight(preflight: Preflight): string {
   const { rows, keptRows, tokens, trainedTokens, longest, boundaryMerges } = preflight;
   const share = tokens === 0 ? 0 : (100 * trainedTokens) / tokens;
   const kept = keptRows === rows ? `${rows} rows` : `${keptRows} of ${rows} rows`;
-  const merges = boundaryMerges > 0 ? `, ${boundaryMerges} tokens cross the edge of an answer` : '';
+  const merges = boundaryMerges > 0 ? `, ${boundaryMerges} tokens cross the boundary of an answer` : '';
   return `${kept}, ${tokens} tokens, ${trainedTokens} of them trained (${share.toFixed(1)} %), longest ${longest}${merges}`;
 }
 
-/** The sequences of a row, and the conversation before the first thing that is trained in them. */
+/** Encodes a row, and returns the conversation before the first trained part. */
 interface RowReader<R, S extends EncodedSequence> {
   encode(row: R): S[];
   promptOf(row: R): readonly Message[];
@@ -128,7 +135,7 @@ function encodeRows<R, S extends EncodedSequence>(
   tokenizer: Tokenizer,
   options: EncodeOptions,
 ): { kept: S[][]; preflight: Preflight } {
-  chatRenderer(tokenizer); // a template that cannot be used is one problem of its own, not one of each row
+  chatRenderer(tokenizer); // throws once for a template that cannot be used, rather than for each row
   const preflight = emptyPreflight(rows.length);
   const kept: S[][] = [];
   const refused = new Map<string, { problem: Problem; at: number[] }>();
@@ -157,8 +164,8 @@ function encodeRows<R, S extends EncodedSequence>(
 }
 
 /**
- * Tokens that a sequence begins with and that are those of its prompt encoded by itself are the prompt's, whatever
- * offsets and template say: none of them may be trained.
+ * Whether tokens of the prompt are trained. Tokens at the beginning of a sequence that equal those of the separately
+ * encoded prompt belong to the prompt, whatever offsets and template say.
  */
 function trainsPrompt(sequences: readonly EncodedSequence[], prompt: Int32Array): boolean {
   return sequences.some(({ tokens, trained }) => {
@@ -169,7 +176,7 @@ function trainsPrompt(sequences: readonly EncodedSequence[], prompt: Int32Array)
   });
 }
 
-/** Counts a row, and returns its sequences as they are to be trained, or nothing where the row is left out. */
+/** Counts a row, and returns the sequences to train on, or undefined if the row is dropped. */
 function lookOver<S extends EncodedSequence>(
   encoded: readonly S[],
   row: number,
@@ -226,8 +233,8 @@ function preflightProblems(
       hint: "raise maxLength up to the model's context, or say what to do with them: `onTooLong: drop` or `onTooLong: truncate`",
     });
   } else if (rows > 0 && tooLong.length === rows && keptRows === 0) {
-    const left = onTooLong === 'truncate' ? 'nothing to train on is left of any' : 'none is left';
-    problems.push({ message: `all of ${rows} rows are longer than ${maxLength} tokens: ${left}` });
+    const left = onTooLong === 'truncate' ? 'cut to that length, none has anything to train on' : 'none are left';
+    problems.push({ message: `all ${rows} rows are longer than ${maxLength} tokens: ${left}` });
   }
   if (untrained.length > 0) {
     problems.push({
@@ -253,7 +260,7 @@ function preflightProblems(
   return problems;
 }
 
-/** Generation would go on after the answers: nothing that they end with stops it. */
+/** The problem that answers do not end with a token at which generation stops. */
 function missingEnd({ sequences, withoutEnd, strayEnd }: Preflight, { endIds, idToToken }: Tokenizer): Problem {
   const found = JSON.stringify(strayEnd);
   const stops = endIds.map((id) => JSON.stringify(idToToken(id) ?? id)).join(' or ');

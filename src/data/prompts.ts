@@ -10,7 +10,7 @@ import type { PromptRow } from './rows.ts';
 
 export const promptOptions = {
   data: z.string().describe('prompts, with the answers if responses are verified'),
-  maxNewTokens: z.int().positive().default(48).describe('most tokens in a response'),
+  maxNewTokens: z.int().positive().default(48).describe('maximum number of tokens in a response'),
   onTooLong: z
     .enum(['error', 'drop'])
     .default('error')
@@ -20,20 +20,21 @@ export const promptOptions = {
     .min(0)
     .lt(1)
     .default(0)
-    .describe('share of the rows, taken from the end, to hold out from training'),
+    .describe('fraction of the rows, taken from the end, to hold out from training'),
 };
 
 type PromptConfig = z.infer<z.ZodObject<typeof promptOptions>>;
 
 export interface Prompts {
-  /** To learn from, as they were read. */
+  /** All rows to learn from. */
   rows: readonly PromptRow[];
-  /** Those of them that fit into the context. */
+  /** The prompts of those rows that fit into the context. */
   prompts: readonly PromptTokens[];
+  /** Held-out rows whose prompts fit into the context. */
   heldOut: readonly PromptRow[];
 }
 
-/** Reads prompts and leaves those out that are too long, or refuses them. @throws RequestError */
+/** Reads prompts; those that are too long are dropped or refused, as `onTooLong` says. @throws RequestError */
 export async function openPrompts(
   config: PromptConfig,
   run: { baseDirectory: string; log(message: string): void },
@@ -44,7 +45,7 @@ export async function openPrompts(
   const fitting = fittingPrompts(heldOut, tokenizer, model, config).map(({ row }) => heldOut[row]!);
   if (prompts.length === 0) throw new RequestError({ where: config.data, message: 'no prompt fits into the context' });
   const dropped = rows.length + heldOut.length - prompts.length - fitting.length;
-  const left = dropped > 0 ? `, ${dropped} too long and left out` : '';
+  const left = dropped > 0 ? `, ${dropped} dropped because they are too long` : '';
   run.log(`${config.data}: ${prompts.length} prompts, ${fitting.length} held out${left}`);
   return { rows, prompts, heldOut: fitting };
 }
@@ -52,7 +53,7 @@ export async function openPrompts(
 export const encodedPrompts = (rows: readonly PromptRow[], tokenizer: Tokenizer): PromptTokens[] =>
   rows.map(({ prompt }, row) => ({ row, tokens: encodePrompt(prompt, tokenizer) }));
 
-/** The prompts that leave room for a response; too long ones are an error unless they may be dropped. */
+/** The prompts that leave room for a response. @throws RequestError if others may not be dropped */
 function fittingPrompts(
   rows: readonly PromptRow[],
   tokenizer: Tokenizer,

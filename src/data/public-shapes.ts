@@ -5,18 +5,18 @@ import type { Use } from './rows.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** What makes rows that are read out of a public dataset's: a descriptor of its columns, a program for jq, or words. */
+/** How to make the rows of a public dataset readable: a descriptor of its columns, a program for jq, or advice. */
 type Remedy = { format: string; columns: Readonly<Record<string, string>> } | { jq: string } | { words: string };
 
 interface PublicShape {
-  /** As its users know it. */
+  /** The name by which it is known. */
   name: string;
-  /** Columns by which it is known. */
+  /** Columns by which it is recognised. */
   has: readonly string[];
-  /** Columns that rows of formats that are read have, and this has not. */
+  /** Columns that it does not have, unlike formats that are read. */
   lacks?: readonly string[];
   is?: (row: Row) => boolean;
-  /** For each use in which its rows would be refused or misread. */
+  /** A remedy for each use for which its rows would be refused or misread. */
   remedies: { readonly [U in Use]?: Remedy };
 }
 
@@ -30,7 +30,7 @@ const isListOf = (value: unknown, is: (item: unknown) => boolean) =>
 const isText = (value: unknown) => typeof value === 'string';
 const hasKey = (key: string) => (item: unknown) => isJsonObject(item) && Object.hasOwn(item, key);
 
-/** The more particular before the more general. */
+/** Known shapes, the more specific ones before the more general ones. */
 export const publicShapes: readonly PublicShape[] = [
   {
     name: 'Anthropic-SHP',
@@ -42,7 +42,7 @@ export const publicShapes: readonly PublicShape[] = [
     },
   },
   {
-    name: 'UltraFeedback before it was made into pairs',
+    name: 'UltraFeedback before binarization',
     has: ['instruction', 'completions'],
     remedies: {
       preference: {
@@ -94,7 +94,7 @@ export const publicShapes: readonly PublicShape[] = [
     remedies: {
       messages: {
         words:
-          'its rows are the messages of trees: write each way from a root to a leaf as one row {"messages": [{"role": "user", "content": …}, …]}',
+          'its rows are messages that form trees: write each path from a root to a leaf as one row {"messages": [{"role": "user", "content": …}, …]}',
       },
     },
   },
@@ -172,7 +172,7 @@ export const publicShapes: readonly PublicShape[] = [
     },
   },
   {
-    name: 'calls of functions (xLAM)',
+    name: 'function calls (xLAM)',
     has: ['query', 'answers', 'tools'],
     remedies: { messages: { words: '`tools` and `answers` are functions and calls of them, which are not read' } },
   },
@@ -196,7 +196,7 @@ export const publicShapes: readonly PublicShape[] = [
     },
   },
   {
-    name: 'UltraChat before it was made into messages',
+    name: 'UltraChat before conversion to messages',
     has: ['data'],
     lacks: ['messages', 'conversations', 'text'],
     is: ({ data }) => isListOf(data, isText),
@@ -241,8 +241,7 @@ export const publicShapes: readonly PublicShape[] = [
     remedies: {
       messages: alpaca({ instruction: 'problem', output: 'solution' }),
       prompt: {
-        words:
-          'the answer stands inside `solution`, as \\boxed{…}: write rows {"prompt": …, "answer": …} with it taken out',
+        words: 'the answer is inside `solution`, as \\boxed{…}: extract it and write rows {"prompt": …, "answer": …}',
       },
     },
   },
@@ -320,12 +319,12 @@ function hasShape(row: Row, { has, lacks = [], is }: PublicShape): boolean {
 
 export const hasPublicShape = (row: Row): boolean => publicShapes.some((shape) => hasShape(row, shape));
 
-/** What to do with the rows of a file that has the form of a public dataset, but none that gives rows of the use. */
+/** A problem with a hint if a file has the shape of a public dataset that has to be converted for the use. */
 export function publicShapeProblem(row: Row, use: Use, file: string): Pick<Problem, 'message' | 'hint'> | undefined {
   const shape = publicShapes.find((known) => known.remedies[use] !== undefined && hasShape(row, known));
   if (!shape) return undefined;
   const keys = shape.has.map((key) => `\`${key}\``).join(', ');
-  const message = `the rows have ${keys}, the form of ${shape.name}, which gives no ${use} rows as it is`;
+  const message = `the rows have ${keys}, the form of ${shape.name}, which cannot be read as ${use} rows without conversion`;
   return { message, hint: told(shape.remedies[use]!, file) };
 }
 

@@ -1,18 +1,18 @@
-/** The bytes of one record, and where it starts. */
+/** The bytes of a record, and where it begins. */
 export interface Piece {
   bytes: Buffer;
   /** 1-based line in the file. */
   line: number;
 }
 
-/** How a file ended before its last record was whole, or went on after it. */
+/** What is wrong with a file that ends within a record or continues after the last one. */
 export interface SplitFault {
   line: number;
   message: string;
   hint?: string;
 }
 
-/** Bytes that a record may have: below what a JavaScript string can hold, and far above any row. */
+/** Limit on the size of a record in bytes: less than the maximum of a JavaScript string, far more than any real row. */
 export const recordLimit = 64 * 2 ** 20;
 
 const newline = 0x0a;
@@ -29,7 +29,7 @@ const tooLong = (line: number): SplitFault => ({
   hint: 'one row is one line of .jsonl, or one element of a JSON list',
 });
 
-/** Lines that are not blank. A line ends at `\n` alone: U+2028 and others inside a JSON string do not end it. */
+/** Yields the lines that are not blank. Only `\n` ends a line, not U+2028 and others inside a JSON string. */
 export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Piece, SplitFault | undefined> {
   let parts: Buffer[] = [];
   let size = 0;
@@ -56,7 +56,8 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Pi
 }
 
 /**
- * The elements of a JSON list, each by its brackets and commas alone, so that each can be parsed, and fail, by itself.
+ * Yields the elements of a JSON list. They are separated by brackets and commas alone, so that each can be parsed, and
+ * fail, by itself.
  */
 export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Piece, SplitFault | undefined> {
   let parts: Buffer[] = [];
@@ -72,7 +73,7 @@ export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator
       if (byte === newline) line++;
       if (closed) {
         if (isSpace(byte)) continue;
-        const hint = 'a .json file is one list; several lists or objects, one a line, are .jsonl';
+        const hint = 'a .json file is one list; a file with one list or object per line must be named .jsonl';
         return { line, message: 'there is more after the end of the JSON list', hint };
       }
       if (depth > 0 && started === undefined && !isSpace(byte)) started = line;
@@ -88,8 +89,8 @@ export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator
       } else if (isClosing(byte)) closed = --depth === 0;
       if (!closed && !(byte === comma && depth === 1)) continue;
       const bytes = Buffer.concat([...parts, chunk.subarray(start, i)]);
-      // Only `[]` has nothing between its brackets; an empty element anywhere else is no JSON, and fails where it is
-      // parsed.
+      // Only in `[]` may there be nothing between the brackets. Any other empty element is not JSON, and parsing it
+      // fails.
       if (!bytes.every(isSpace) || !closed || elements > 0) yield { bytes, line: started ?? line };
       elements++;
       [parts, size, started, start] = [[], 0, undefined, i + 1];
@@ -105,15 +106,15 @@ export async function* elementsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator
   return { line: from, message, hint: 'the file may be cut off, or a `"`, `}` or `]` is missing' };
 }
 
-/** What of a JSON text can be known without parsing it. */
+/** What can be said about a JSON text without parsing it. */
 export interface Structure {
-  /** Lists and objects inside each other, at most. */
+  /** Deepest nesting of lists and objects. */
   depth: number;
-  /** Keys of all objects. */
+  /** Number of keys in all objects. */
   keys: number;
-  /** True where an escape names half of a surrogate pair, with its other half or without. */
+  /** Whether there is an escape for a surrogate, paired or not. */
   surrogates: boolean;
-  /** Lists and objects that are not closed. */
+  /** Number of lists and objects that are not closed. */
   open: number;
 }
 

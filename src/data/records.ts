@@ -8,27 +8,27 @@ import { notJsonProblem } from './containers.ts';
 import { elementsOf, linesOf, type Piece, type SplitFault, structureOf } from './record-splitting.ts';
 import { spreadObjectsProblem, wholeObjectProblem } from './whole-file.ts';
 
-/** One value of a JSON list or one line of a JSONL file, before a format has looked at it. */
+/** An element of a JSON list or a line of a JSONL file, before a format has interpreted it. */
 export interface SourceRecord {
   value: Record<string, unknown>;
   file: string;
-  /** 1-based, within the file. */
+  /** 1-based number within the file. */
   row: number;
-  /** 1-based line where the record starts. */
+  /** 1-based line where the record begins. */
   line: number;
 }
 
-/** Lists and objects inside each other that a record may have; data has a handful. */
+/** Limit on nested lists and objects; real data has a handful of levels. */
 const deepest = 64;
 
-/** Rows that cannot be read after which a file is given up: it is none of rows. */
+/** Number of unreadable rows after which reading stops: the file does not consist of rows. */
 const mostUnreadable = 1000;
 
 const byteOrderMark = Buffer.from('\uFEFF');
 
 /**
- * The records of a `.json` or `.jsonl` file; what cannot be parsed goes to `report`, and reading goes on.
- * @throws RequestError where the file as a whole is no such file
+ * Yields the records of a `.json` or `.jsonl` file. Those that cannot be parsed are passed to `report` and skipped.
+ * @throws RequestError if the file as a whole is of another kind
  */
 export async function* readRecords(
   file: string,
@@ -43,7 +43,7 @@ export async function* readRecords(
       const next = await pieces.next();
       if (next.done) {
         if (next.value) report({ where, ...next.value });
-        else if (row === 1) report({ where, message: 'the file is empty: no row in it' });
+        else if (row === 1) report({ where, message: 'the file is empty: it has no rows' });
         const only = !isList && row === 2 && first && wholeObjectProblem(first.value, file);
         if (only) throw new RequestError({ where, ...only });
         return;
@@ -61,13 +61,13 @@ export async function* readRecords(
         unreadable++;
       }
     }
-    report({ where, message: `${mostUnreadable} rows cannot be read: those after them were not looked at` });
+    report({ where, message: `${mostUnreadable} rows cannot be read: the rest of the file was not read` });
   } finally {
     await pieces.return(undefined);
   }
 }
 
-/** The first record of a file, or nothing where it has none that can be parsed. */
+/** The first record of a file that can be parsed, if any. */
 export async function firstRecord(file: string): Promise<SourceRecord | undefined> {
   for await (const record of readRecords(file, () => {})) return record;
   return undefined;
@@ -91,10 +91,10 @@ async function openPieces(
   return { pieces: isList ? elementsOf(chunks) : linesOf(chunks), isList };
 }
 
-/** A record that cannot be read, and why. */
+/** The reason why a record cannot be read. */
 class UnreadableRow extends Error {}
 
-/** @throws UnreadableRow for what is no JSON object, and for what `JSON.parse` would pass in silence */
+/** @throws UnreadableRow for anything but a JSON object, and for mistakes that `JSON.parse` would silently accept */
 function parseRecord(bytes: Buffer): Record<string, unknown> {
   const { depth, keys, surrogates } = structureOf(bytes);
   if (depth > deepest) throw new UnreadableRow(`lists and objects are nested ${depth} deep; ${deepest} is the most`);
@@ -122,7 +122,7 @@ function requireStrict(text: string): void {
   }
 }
 
-/** Keys in all objects of a value: fewer than in its text where one stands twice. */
+/** Number of keys in all objects of a value; less than in its text if a key appears twice. */
 function keysOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const children = Object.values(value);
@@ -143,14 +143,14 @@ function unreadableRow({ bytes, line }: Piece, { file, row }: Omit<SourceRecord,
   };
 }
 
-/** What other programs write for JSON, and what becomes of files, by the text of the row or by what the parser says. */
+/** Hints for common mistakes, recognised by the text of the row or by the parser's message. */
 const mistakes: readonly { text?: RegExp; reason?: RegExp; hint: string }[] = [
   { text: /^\s*\{\s*'/, hint: "keys and texts in single quotes are Python's notation: write the rows with json.dumps" },
   { text: /[:,[]\s*(-?Infinity|NaN|None|True|False)\b/, hint: 'JSON has true, false and null, and no NaN or Infinity' },
-  { text: /\}\r\{/, hint: "lines end at '\\n', and those of this file at '\\r' alone: convert it with tr '\\r' '\\n'" },
-  { text: /\}\s*\{/, hint: 'a line holds one object: write each on its own, for instance with jq -c .' },
+  { text: /\}\r\{/, hint: "lines must end with '\\n', but here they end with '\\r': convert it with tr '\\r' '\\n'" },
+  { text: /\}\s*\{/, hint: 'a line must have a single object: write one per line, for instance with jq -c .' },
   { text: /^\s*$/, hint: 'there is nothing between two commas of the list, or before its end' },
   { reason: /not UTF-8/, hint: 'convert the file, for instance with iconv -f WINDOWS-1252 -t UTF-8' },
-  { reason: /control character/, hint: 'control characters inside texts are written as escapes, such as \\n and \\t' },
+  { reason: /control character/, hint: 'write control characters inside texts as escapes, such as \\n and \\t' },
   { reason: /Unterminated|end of JSON/, hint: 'a `"`, `}` or `]` is missing, or the file is cut off here' },
 ];

@@ -1,4 +1,4 @@
-/** The row types: one per use. A format reader turns files into these; nothing else in mixtune knows a file format. */
+/** A document to pre-train on. There is one type of row per use; only format readers know the formats of files. */
 export interface TextRow {
   text: string;
 }
@@ -6,38 +6,39 @@ export interface TextRow {
 export interface Message {
   role: 'system' | 'user' | 'assistant';
   content: string;
-  /** False where the file says that this turn of the assistant is context only: `weight: 0`, `train: false`. */
+  /** False if the file marks this turn of the assistant as context only, by `weight: 0` or `train: false`. */
   trained?: false;
 }
 
-/** A conversation; the assistant's turns are what is trained, those with `trained: false` left out. */
+/** A conversation whose assistant turns are trained, except those with `trained: false`. */
 export interface MessagesRow {
   messages: Message[];
 }
 
-/** Two continuations of the same conversation, of which the first is preferred. */
+/** Two answers to the same conversation; `chosen` is preferred to `rejected`. */
 export interface PreferenceRow {
   prompt: Message[];
   chosen: string;
   rejected: string;
 }
 
-/** Answers to the same conversation, each of them wanted or not: what can be said without comparing two. */
+/** Answers to the same conversation, each labelled as desirable or not, without comparison. */
 export interface FeedbackRow {
   prompt: Message[];
   answers: { text: string; desirable: boolean }[];
 }
 
-/** A conversation to answer, and the answer if it can be verified. */
+/** A conversation to answer, with the reference answer if there is one. */
 export interface PromptRow {
   prompt: Message[];
   answer?: string;
 }
 
+/** A multiple-choice question. */
 export interface ChoiceRow {
   prompt: Message[];
   choices: string[];
-  /** Index into `choices`. */
+  /** Index of the correct choice in `choices`. */
   answer: number;
 }
 
@@ -53,7 +54,7 @@ export interface RowOf {
 export type Use = keyof RowOf;
 
 export interface Dataset<R> {
-  /** As it was asked for: `town/text`, a descriptor's name or a path. */
+  /** The source as given: `town/text`, a descriptor's name or a path. */
   name: string;
   rows: readonly R[];
   /** SHA-256 of the content, for content keys and caches. */
@@ -61,14 +62,14 @@ export interface Dataset<R> {
   reading: Reading;
 }
 
-/** How a dataset was read, for those who wonder what became of their file. */
+/** How a dataset was read, to tell users what became of their files. */
 export interface Reading {
-  /** The format of its records and what it was told by; nothing for text files and what is built in. */
+  /** The format of the records and how it was recognised; absent for text files and built-in datasets. */
   format?: { name: string; evidence: string };
-  /** Columns, and keys of messages (`messages.name`), that hold something and are not read. */
+  /** Columns and keys of messages (`messages.name`) that are not empty but not read. */
   unreadColumns: readonly string[];
-  /** Files and folders beside those read. */
+  /** Other files and folders in the same folder, which were not read. */
   skippedFiles: readonly string[];
-  /** Things about the rows that a person may not expect. */
+  /** What users may not expect about the rows. */
   remarks: readonly string[];
 }

@@ -6,7 +6,8 @@ import { chatTemplateOf } from './template.ts';
 const models = { reward: 'reward model', reference: 'reference', judge: 'judge' };
 
 /**
- * A reward model or a reference reads the ids that the policy writes, so both must mean the same by them.
+ * Checks that a model has the policy's tokenizer and chat template, because a reward model or a reference reads the ids
+ * that the policy generates.
  * @throws RequestError at the key `where`
  */
 export async function assertSameTokenizer(

@@ -8,28 +8,29 @@ import { type Descriptor, descriptorNames, loadDescriptor } from './descriptor.t
 import { filesOfFolder, readExtensions } from './folder.ts';
 import { type TownKind, townKinds } from './town/town.ts';
 
-/** Where rows come from, once a name is resolved. */
+/** Where rows come from, after the name has been resolved. */
 export type Source = { kind: 'town'; name: TownKind } | FileSource;
 
 export interface FileSource {
   kind: 'files';
-  /** Files to read in this order. */
+  /** Files to read, in this order. */
   files: readonly string[];
-  /** Files of the rows held out; where absent, they are cut from the end of `files`. */
+  /** Files with the rows held out; if absent, these are taken from the end of `files`. */
   testFiles?: readonly string[];
-  /** Format by name and column by column of that format, where a descriptor says so. */
+  /** Name of the format, if a descriptor specifies it. */
   format?: string;
+  /** Column of the format → column of the file, if a descriptor maps them. */
   columns?: Readonly<Record<string, string>>;
-  /** Keys that are passed over although they change what a row means. */
+  /** Keys that are ignored although they change the meaning of a row. */
   ignore?: readonly string[];
-  /** Files and folders beside those read, by name. */
+  /** Names of other files and folders in the same folder. */
   skipped: readonly string[];
-  /** File that says all this, where one does. */
+  /** Path of the descriptor, if there is one. */
   descriptor?: string;
   holdOut?: number;
 }
 
-/** Finds out what a name means: `town/KIND`, a file or folder that exists, or a descriptor. */
+/** Resolves a name: `town/KIND`, an existing file or folder, or a descriptor. @throws RequestError if it is none */
 export async function resolveSource(source: string, baseDirectory: string): Promise<Source> {
   if (source.startsWith('town/')) return { kind: 'town', name: townKind(source) };
   const path = resolve(baseDirectory, source);
@@ -81,7 +82,7 @@ async function describedFiles(
   );
 }
 
-/** A file as it is; of a folder, those that are read. */
+/** A file itself, or the files of a folder that are read. */
 async function filesAt(path: string, name: string): Promise<{ files: string[]; skipped: string[] }> {
   const stats = await stat(path);
   if (stats.isDirectory()) return filesOfFolder(path, name);
@@ -92,8 +93,8 @@ async function filesAt(path: string, name: string): Promise<{ files: string[]; s
   const container = containerProblem(buffer.subarray(0, bytesRead), path);
   if (container) throw new RequestError({ ...container, where: name });
   const hint =
-    'plain text is .txt, one JSON object a line is .jsonl, a JSON list is .json: rename the file accordingly';
-  throw new RequestError({ where: name, message: `a dataset file ends in ${readExtensions.join(', ')}`, hint });
+    'plain text is .txt, one JSON object per line is .jsonl, a JSON list is .json: rename the file accordingly';
+  throw new RequestError({ where: name, message: `a dataset file must end in ${readExtensions.join(', ')}`, hint });
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -113,7 +114,7 @@ async function exists(path: string): Promise<boolean> {
 async function unknownSource(source: string, baseDirectory: string): Promise<RequestError> {
   const link = await readlink(resolve(baseDirectory, source)).catch(() => undefined);
   if (link !== undefined)
-    return new RequestError({ where: source, message: `is a link to ${link}, which is not there` });
+    return new RequestError({ where: source, message: `is a link to ${link}, which does not exist` });
   const names = [...townKinds.map((kind) => `town/${kind}`), ...(await descriptorNames(baseDirectory))];
   const message = `neither a file nor a folder nor a dataset (${names.join(', ')})`;
   const meant = closest(source, names);

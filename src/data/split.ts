@@ -1,21 +1,21 @@
 export type Split = 'train' | 'test';
 
-/** The rows of a split: the last share of them is the test split, at least one row where anything is held out. */
+/** The rows of a split. The test split is the last fraction `holdOut` of the rows, at least one if it is above 0. */
 export function splitRows<R>(rows: readonly R[], split: Split, holdOut: number): readonly R[] {
   const held = holdOut > 0 ? Math.max(1, Math.round(rows.length * holdOut)) : 0;
   const cut = rows.length - held;
   return split === 'train' ? rows.slice(0, cut) : rows.slice(cut);
 }
 
-/** The part of a text that belongs to a split: the last share of it is the test split. */
+/** The part of a text that belongs to a split. The test split is about the last fraction `holdOut` of the text. */
 export function splitText(text: string, split: Split, holdOut: number): string {
   const cut = cutPosition(text, holdOut);
   return split === 'train' ? text.slice(0, cut) : text.slice(cut);
 }
 
 /**
- * Where the held-out part begins: after the paragraph break, else the line break, else the space that is nearest to
- * the share, as long as it is less than half of the held-out length away.
+ * Where the held-out part begins: after the nearest paragraph break, else line break, else space, provided that it is
+ * less than half of the held-out length away from the exact position.
  */
 function cutPosition(text: string, holdOut: number): number {
   const wanted = Math.round(text.length * (1 - holdOut));

@@ -7,26 +7,26 @@ import type { Rendered } from './jinja/render.ts';
 import { JinjaTemplate } from './jinja/template.ts';
 import type { Message } from './rows.ts';
 
-/** A part of a text in UTF-16 code units; `end` is exclusive. */
+/** A part of a text in UTF-16 units; `end` is exclusive. */
 export interface Span {
   start: number;
   end: number;
 }
 
-/** A conversation as the model sees it, and the parts that the assistant has to learn to say. */
+/** A conversation as the model sees it, and the parts that it has to learn to generate. */
 export interface RenderedConversation {
   text: string;
-  /** One for each assistant turn: its content and the token that ends the turn. */
+  /** A span for each assistant turn: its content and the token that ends the turn. */
   spans: Span[];
 }
 
-/** Chat template for tokenizers that have neither a template nor role tokens, such as those of base models. */
+/** The chat template for tokenizers with neither a template nor role tokens, such as those of base models. */
 export const plainChatTemplate =
   "{% for message in messages %}{{ '### ' + message['role'] | capitalize + ':\\n' + message['content'] }}" +
   "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '### Assistant:\\n' }}{% endif %}";
 
-/** The chat template that a tokenizer's conversations are rendered with, and where it is from. */
+/** The chat template with which a tokenizer's conversations are rendered, and where it comes from. */
 export function chatTemplateOf(tokenizer: Tokenizer): ChatTemplate & { origin: 'tokenizer' | 'default' | 'plain' } {
   const own = tokenizer.chatTemplates.get('default');
   if (own) return { ...own, origin: 'tokenizer' };
@@ -41,8 +41,8 @@ export function chatTemplateOf(tokenizer: Tokenizer): ChatTemplate & { origin: '
 const renderers = new WeakMap<Tokenizer, ChatRenderer>();
 
 /**
- * The renderer of a tokenizer's conversations; its template is parsed once.
- * @throws RequestError where the template is broken, or has what is not supported
+ * The renderer of a tokenizer's conversations, which parses the template only once.
+ * @throws RequestError if the template is broken or uses features that are not supported
  */
 export function chatRenderer(tokenizer: Tokenizer): ChatRenderer {
   const renderer = renderers.get(tokenizer) ?? new ChatRenderer(tokenizer);
@@ -54,7 +54,7 @@ class ChatRenderer {
   readonly #template: JinjaTemplate;
   readonly #bosToken: string;
   readonly #eosToken: string;
-  /** Where the template stands. */
+  /** Where the template comes from, for messages. */
   readonly #place: string;
 
   constructor(tokenizer: Tokenizer) {
@@ -81,9 +81,10 @@ class ChatRenderer {
   }
 
   /**
-   * The whole conversation, rendered once; where the assistant's turns stand in it follows from renderings of its
-   * beginnings. Where the template renders a beginning differently, its `{% generation %}` marks say it; without them
-   * that is a RequestError, as no span would be certain.
+   * Renders a whole conversation. The spans of the assistant's turns are found by rendering the conversation up to and
+   * including each of them. If the template renders these beginnings differently from the whole, its
+   * `{% generation %}` marks are used.
+   * @throws RequestError if there are no such marks either
    */
   conversation(messages: readonly Message[]): RenderedConversation {
     const { text, generated } = this.#render(messages, false);
@@ -94,7 +95,7 @@ class ChatRenderer {
       const through = index + 1 === messages.length ? text : this.#render(messages.slice(0, index + 1), false).text;
       if (!text.startsWith(through) || !through.startsWith(before)) {
         if (generated?.length === turns.length)
-          return { text, spans: generated.map((mark) => withoutSpaceBehind(text, mark)) };
+          return { text, spans: generated.map((mark) => withoutTrailingSpace(text, mark)) };
         throw this.#notAPrefix(index, before, through, text);
       }
       const end = through.trimEnd().length;
@@ -124,7 +125,7 @@ class ChatRenderer {
           ? { message: `the chat template refuses the conversation: ${error.message} (${place})` }
           : {
               message: `the chat template cannot render the conversation: ${error.message} (${place})`,
-              hint: "either Python's jinja2 fails here too, or this construct is not supported; change this place in the template",
+              hint: "either Python's jinja2 fails here, too, or this construct is not supported; change this part of the template",
             },
       );
     }
@@ -148,12 +149,12 @@ class ChatRenderer {
   }
 }
 
-/** Where the content ends if nothing but white space that belongs to it stands after. */
+/** Where the content of a turn ends, including any trailing white space of its own; 0 if it is not found at `start`. */
 function contentEnd(through: string, start: number, content: string): number {
   return through.startsWith(content, start) ? start + content.length : 0;
 }
 
-const withoutSpaceBehind = (text: string, { start, end }: Span): Span => ({
+const withoutTrailingSpace = (text: string, { start, end }: Span): Span => ({
   start,
   end: start + text.slice(start, end).trimEnd().length,
 });

@@ -10,12 +10,12 @@ import { recordLimit, structureOf } from './record-splitting.ts';
 type Found = Pick<Problem, 'message' | 'hint'> | undefined;
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A file whose first line is no JSON because its objects go on in the lines after it. */
+/** A problem if the first line of a file is not JSON because objects span several lines. */
 export async function spreadObjectsProblem(file: string, firstLine: Buffer): Promise<Found> {
   if (structureOf(firstLine).open === 0) return undefined;
   const bytes = await readRegularFile(file, recordLimit).catch(() => undefined);
   const text = bytes?.toString('utf8').replace(/^\uFEFF/, '') ?? '';
-  // A second line that begins an object of its own says that the first one is broken.
+  // If the second line begins a new object, the first line is simply broken.
   if (/^\s*\{.*\n\s*\{/.test(text)) return undefined;
   const value = parsed(text);
   const spread = {
@@ -34,7 +34,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A file that is one object with all rows inside it: in a list under a name, or in columns. */
+/** A problem if a file is a single object that contains all rows: in a list under some key, or as columns. */
 export function wholeObjectProblem(object: JsonObject, file: string): Found {
   if (detectFormat(object) === undefined && !hasPublicShape(object)) {
     const lists = Object.keys(object).filter((key) => isRows(object[key]));
@@ -53,8 +53,8 @@ function wrapped(object: JsonObject, keys: readonly string[], file: string): Fou
   // The datasets server of the Hugging Face hub: {rows: [{row_idx, row}]}.
   const inside = (object[key] as JsonObject[]).every(({ row }) => isJsonObject(row)) ? '.row' : '';
   return {
-    message: `is one object that holds its rows in ${names(keys)}, not a list of rows or one row per line`,
-    hint: `take them out, for instance with: jq -c '${path}[]${inside}' ${shellPath(file)} > ROWS.jsonl`,
+    message: `is one object with its rows in ${names(keys)}, not a list of rows or one row per line`,
+    hint: `extract them, for instance with: jq -c '${path}[]${inside}' ${shellPath(file)} > ROWS.jsonl`,
   };
 }
 
@@ -62,7 +62,7 @@ function inColumns(keys: readonly string[], orient: 'split' | undefined, file: s
   const frame = orient ? `pandas.DataFrame(t['data'], columns=t['columns'])` : 'pandas.DataFrame(t)';
   const code = `import json, sys, pandas; t = json.load(open(sys.argv[1])); ${frame}.to_json(sys.argv[2], orient='records', lines=True, force_ascii=False)`;
   return {
-    message: `is one object whose columns (${names(keys)}) each hold all rows, but a row is an object of its own`,
+    message: `is one object with a list for each column (${names(keys)}), but each row must be an object`,
     hint: `convert it: python3 -c "${code}" ${shellPath(file)} ROWS.jsonl`,
   };
 }
@@ -77,7 +77,7 @@ function isRows(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every(isJsonObject);
 }
 
-/** Rows of a column that is a list of values, or of pandas' `{"0": …, "1": …}`; nothing where it is none. */
+/** Number of rows of a column: a list of values, or pandas' `{"0": …, "1": …}`. Undefined if it is not a column. */
 function columnLength(value: unknown): number | undefined {
   if (Array.isArray(value)) return isRows(value) ? undefined : value.length;
   if (!isJsonObject(value)) return undefined;

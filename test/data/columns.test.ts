@@ -53,7 +53,7 @@ const formats: readonly [name: string, use: Use, row: object][] = [
   ['choice', 'choice', { question: 'q', choices: ['a', 'b'], answer: 0 }],
 ];
 
-describe('columns that change what a row means', () => {
+describe('columns that change the meaning of a row', () => {
   describe.each(formats)('in %s rows read as %s', (_, use, row) => {
     it.each(['system', 'system_prompt'])('begins the conversation with `%s`', async (key) => {
       const [found] = await read(use, { ...row, [key]: 'Be brief.' });
@@ -176,7 +176,7 @@ describe('turns that are marked as not trained', () => {
     await expect(read('messages', { messages: marked({ weight: 1, train: false }) })).rejects.toThrow('contradict');
     await expect(read('messages', { messages: marked({ weight: 0 }) })).rejects.toThrow('no assistant turn is trained');
     await expect(read('messages', { messages: [{ ...user('q'), train: true }, assistant('a')] })).rejects.toThrow(
-      'only those of the assistant are trained',
+      "only the assistant's turns are trained",
     );
     const answer = { ...assistant('a'), weight: 0 };
     await expect(read('preference', { prompt: 'q', chosen: [answer], rejected: 'b' })).rejects.toThrow('not trained');

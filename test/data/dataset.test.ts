@@ -52,7 +52,7 @@ describe('sources', () => {
   it('refuses unknown kinds of files, folders without data and empty files', async () => {
     await expect(openDataset(await write('a.pdf', 'x'), 'text')).rejects.toThrow(/ends in \.txt.*\.json/);
     await mkdir(join(folder, 'empty'));
-    await expect(openDataset(join(folder, 'empty'), 'text')).rejects.toThrow('holds no file');
+    await expect(openDataset(join(folder, 'empty'), 'text')).rejects.toThrow('contains no data files');
     await expect(openDataset(await write('e.txt', ' \n'), 'text')).rejects.toThrow('the file is empty');
     await expect(openDataset(await write('e.jsonl', '\n\n'), 'text')).rejects.toThrow('e.jsonl: the file is empty');
     await expect(openDataset(await write('e.json', []), 'messages')).rejects.toThrow('e.json: the file is empty');
@@ -223,7 +223,7 @@ describe('descriptors', () => {
     await expect(open()).rejects.toThrow(/line 2.*formt: unknown key[\s\S]*did you mean `format`/);
     await describeAs('path: qa.jsonl\nformat: alpaca\ncolumns:\n  instrction: frage\n');
     await expect(open()).rejects.toThrow(
-      /line 3.*`instrction` is no column of alpaca[\s\S]*did you mean `instruction`/,
+      /line 3.*`instrction` is not a column of alpaca[\s\S]*did you mean `instruction`/,
     );
     await describeAs('path: nowhere.jsonl\n');
     await expect(open()).rejects.toThrow(/datasets\/mine\.yaml[\s\S]*nowhere\.jsonl: there is no such file/);

@@ -296,7 +296,7 @@ describe('unpaired preferences', () => {
 
   it('refuses answers of one kind only', async () => {
     const one = { prompt: 'a', completion: 'no', label: false };
-    await expect(read('feedback', one, one)).rejects.toThrow(/`label`: is false in all 2 rows.*train with sft/s);
+    await expect(read('feedback', one, one)).rejects.toThrow(/`label`: is false in all 2 rows.*use sft/s);
   });
 });
 
@@ -317,7 +317,7 @@ describe('prompts and choices', () => {
       await expect(read('choice', { question: 'q', choices, answer })).rejects.toThrow('`answer`');
     }
     await expect(read('choice', { question: 'q', choices, answer: 3 })).rejects.toThrow(
-      '`answer` 3 is no index below 3',
+      '`answer` 3 is neither an index below 3',
     );
     await expect(read('choice', { choices, answer: 0 })).rejects.toThrow('`question` is missing');
   });

@@ -59,9 +59,9 @@ describe('a file that is no JSON', () => {
     ['rows.csv', 'text\na\n', 'CSV', /csv.DictReader/],
     ['rows.tsv', 'instruction\toutput\na\tb\n', 'TSV', /delimiter='\\t'/],
     ['rows.json', '\0\0\0\0\0\0\0\0', 'binary data', undefined],
-    ['rows.jsonl', 'version https://git-lfs.github.com/spec/v1\n', 'a pointer of Git LFS', /git lfs pull/],
+    ['rows.jsonl', 'version https://git-lfs.github.com/spec/v1\n', 'a Git LFS pointer', /git lfs pull/],
     ['rows.json', '<!DOCTYPE html><html>', 'HTML or XML', /download the file itself/],
-    ['rows.jsonl', 'once upon a time\n', 'not JSON: it begins with "once upon a time"', /\.txt plain text/],
+    ['rows.jsonl', 'once upon a time\n', 'not JSON: it begins with "once upon a time"', /\.txt files plain text/],
     ['rows.jsonl', Buffer.from(`${text}\n`, 'utf16le').toString('latin1'), 'text in UTF-16LE', /iconv/],
   ])('%s is named by its first bytes, in one problem', async (name, bytes, what, hint) => {
     await write(name, Buffer.from(bytes, 'latin1'));
@@ -93,8 +93,8 @@ describe('a file that is no JSON', () => {
 describe('JSON of another form', () => {
   const rows = [row, row];
   it.each([
-    ['a wrapper', JSON.stringify({ data: rows }), /one object that holds its rows in `data`[\s\S]*jq -c '\.data\[\]'/],
-    ['splits', JSON.stringify({ train: rows, test: rows }, null, 1), /holds its rows in `train`, `test`/],
+    ['a wrapper', JSON.stringify({ data: rows }), /one object with its rows in `data`[\s\S]*jq -c '\.data\[\]'/],
+    ['splits', JSON.stringify({ train: rows, test: rows }, null, 1), /with its rows in `train`, `test`/],
     ['a server’s answer', JSON.stringify({ rows: [{ row_idx: 0, row }] }), /jq -c '\.rows\[\]\.row'/],
     ['columns', JSON.stringify({ instruction: ['a', 'b'], output: ['c', 'd'] }), /columns \(`instruction`, `output`\)/],
     ['columns of conversations', JSON.stringify({ messages: [[{ role: 'user', content: 'a' }], []] }), /columns/],
@@ -106,7 +106,7 @@ describe('JSON of another form', () => {
     ],
     ['spread objects', rows.map((one) => JSON.stringify(one, null, 2)).join('\n'), /span several lines[\s\S]*jq -c \./],
     ['a spread object', JSON.stringify(row, null, 2), /span several lines/],
-    ['objects in one line', text + text, /a line holds one object/],
+    ['objects in one line', text + text, /a line must have a single object/],
     ['lines that end at CR', `${text}\r${text}`, /at '\\r' alone/],
     ['Python', "{'instruction': 'a', 'output': None}", /Python's notation/],
     ['NaN', '{"instruction": "a", "output": NaN}', /no NaN or Infinity/],
@@ -217,7 +217,7 @@ describe.skipIf(process.platform === 'win32')('what is no regular file', () => {
     expect((await refused('zero.jsonl'))[0]!.message).toBe('is a device, not a file');
     expect((await refused('zero.txt', 'text'))[0]!.message).toBe('is a device, not a file');
     expect((await refused('loop.jsonl'))[0]!.message).toBe('is a link that leads to itself');
-    expect((await refused('dangling.jsonl'))[0]!.message).toBe('is a link to nowhere, which is not there');
+    expect((await refused('dangling.jsonl'))[0]!.message).toBe('is a link to nowhere, which does not exist');
     await expect(datasetFingerprint('pipe.jsonl', 'messages', { baseDirectory: folder })).rejects.toThrow('is a pipe');
   });
 });
@@ -256,7 +256,7 @@ describe('folders', () => {
 
   it('of several splits are refused', async () => {
     for (const name of ['train.jsonl', 'test.jsonl']) await write(name, `${text}\n`);
-    expect((await refused('.'))[0]!.message).toContain('several parts of a dataset');
+    expect((await refused('.'))[0]!.message).toContain('several splits of a dataset');
     await rm(at('test.jsonl'));
     expect((await reads()).rows).toBe(1);
   });

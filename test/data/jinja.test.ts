@@ -57,7 +57,7 @@ describe('what a template cannot do', () => {
     ['{{ 1 +\n}}', 'there is "}}" where an expression is expected', 2],
     ['x\n{{ "a', 'a string is not closed', 2],
     ['{{ (1 }}', '"}" has no opening bracket', 1],
-    ['{% break %}', '{% break %} stands outside of a loop', 1],
+    ['{% break %}', '{% break %} is outside of a loop', 1],
     ['{{ a ? b }}', 'the character "?" is not expected here', 1],
     ['x'.repeat(1_000_001), 'has 1,000,001 characters; 1,000,000 are allowed', undefined],
     [`{{ ${'('.repeat(9999)}1${')'.repeat(9999)} }}`, 'nesting deeper than 100 is not supported', 1],

@@ -52,7 +52,7 @@ describe('preflight', () => {
 
   it('says so where every row is too long', () => {
     expect(() => encodeConversations([row('abcdef')], tokenizer, { maxLength: 3, onTooLong: 'drop' })).toThrow(
-      'none is left',
+      'none are left',
     );
   });
 

@@ -161,7 +161,9 @@ describe.each(['jsonl', 'json'])('public datasets as .%s', (extension) => {
     const path = join(folder, file);
     await writeFile(path, extension === 'json' ? JSON.stringify([row], null, 1) : `${JSON.stringify(row)}\n`);
     const { message, hint = '' } = await problemOf(use, file);
-    expect(message).toMatch(/^the rows have `.*`, the form of .*, which gives no \w+ rows as it is$/);
+    expect(message).toMatch(
+      /^the rows have `.*`, the form of .*, which cannot be read as \w+ rows without conversion$/,
+    );
 
     const columns = /path: \S+, (format: \w+), (columns: \{.*\}); then NAME/.exec(hint);
     const jq = /jq -c '(.*)' \S+ > ROWS.jsonl/.exec(hint);

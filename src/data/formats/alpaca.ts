@@ -16,7 +16,7 @@ const record = z.object({
 
 type Row = z.infer<typeof record>;
 
-/** The conversation up to the question: the system turn, what was said before, the instruction with its input. */
+/** The conversation up to the question: the system turn, earlier turns, and the instruction with its input. */
 function asked(row: Row): Message[] | string {
   const before = (row.history ?? []).flatMap(([user, assistant]): Message[] => [
     { role: 'user', content: user },
@@ -38,7 +38,7 @@ function prompted(row: Row): { prompt: Message[]; answer: string } | string {
 
 /**
  * Stanford Alpaca, with LLaMA-Factory's `system` and `history`, and Commonsense170K (LLM-Adapters), which adds the
- * label of the right choice as `answer`.
+ * label of the correct choice as `answer`.
  */
 export const alpaca: Format = {
   name: 'alpaca',

@@ -17,7 +17,8 @@ function trained(messages: Message[] | string): MessagesRow | string {
 }
 
 /**
- * The conversation up to its last question; the assistant's turn after it is the answer, unless it is marked as wrong.
+ * The conversation up to its last question. The assistant's next turn is the reference answer, unless it is marked as
+ * not trained.
  */
 function asked(messages: Message[] | string): PromptRow | string {
   if (typeof messages === 'string') return messages;
@@ -28,7 +29,7 @@ function asked(messages: Message[] | string): PromptRow | string {
   return { prompt: messages.slice(0, last + 1), ...(isRight ? { answer: answer.content } : {}) };
 }
 
-/** Some rows end with a question that nobody answers. */
+/** A remark if some rows end with a question that is not answered. */
 function openEnds(rows: readonly MessagesRow[]): string | undefined {
   const open = rows.filter(({ messages }) => messages.at(-1)?.role === 'user').length;
   return open === 0 ? undefined : `${open} of ${rows.length} rows end with a user turn, which is not trained on`;
@@ -43,7 +44,7 @@ const remark = { messages: openEnds, prompt: unanswered };
 
 const chatRow = z.object({ messages: conversation, ...systemKeys }).transform((row) => withSystem(row, row.messages));
 
-/** Chat messages, as OpenAI's and TRL's files have them. */
+/** Chat messages as in OpenAI's and TRL's files. */
 export const chat: Format = {
   name: 'chat',
   shape: '{messages: [{role, content}, …]}',

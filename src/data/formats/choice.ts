@@ -19,7 +19,7 @@ function choiceRow({ choices, answer: label, ...row }: z.infer<typeof keys>): Ch
   if (typeof prompt === 'string') return `\`question\` ${prompt}`;
   const answer = answerIndex(choices, label);
   if (answer !== undefined) return { prompt, choices, answer };
-  return `\`answer\` ${JSON.stringify(label)} is no index below ${choices.length}, no letter of a choice and no choice`;
+  return `\`answer\` ${JSON.stringify(label)} is neither an index below ${choices.length}, nor the letter or text of a choice`;
 }
 
 /** An index from 0, the text of a choice, or a letter from A. */
@@ -29,10 +29,10 @@ function answerIndex(choices: readonly string[], label: number | string): number
   return index >= 0 && index < choices.length ? index : undefined;
 }
 
-/** Multiple choice. */
+/** Multiple-choice questions. */
 export const choice: Format = {
   name: 'choice',
-  shape: '{question, choices: […], answer}, the answer an index from 0, a letter or a choice',
+  shape: '{question, choices: […], answer}, where the answer is an index from 0, a letter or a choice',
   keys: ['choices'],
   columns: ['question', 'prompt', 'choices', 'answer', ...systemColumns],
   rows: {

@@ -5,12 +5,12 @@ const openings =
   /^(Please choose the correct (answer|solution|ending|option) to the question:|Please answer the following question with true or false, question:|Please choose the correct [^:]*:)\s*/;
 
 /**
- * Takes a Commonsense170K instruction apart. `Answer format: answer1/answer2` names the labels, and each label in
- * capitals (`Answer1: …`) stands before its choice; BoolQ's `true/false` are the choices themselves.
- * The prompt keeps the question alone. Returns a reason where the instruction is not of this form.
+ * Splits a Commonsense170K instruction into question and choices. `Answer format: answer1/answer2` gives the labels,
+ * and each label, capitalised (`Answer1: …`), precedes its choice; BoolQ's `true/false` are the choices themselves. The
+ * prompt of the result is only the question. Returns a reason if the instruction does not have this form.
  */
 export function splitChoices(instruction: string, answer: string | undefined): ChoiceRow | string {
-  if (answer === undefined) return '`answer` is missing: it names the right choice, such as `answer2`';
+  if (answer === undefined) return '`answer` is missing: it names the correct choice, such as `answer2`';
   const end = instruction.lastIndexOf(ending);
   const format = instruction.slice(end + ending.length).trim();
   if (end < 0 || format === '' || format.includes('\n')) {

@@ -8,12 +8,12 @@ import { prompt } from './prompt.ts';
 import { text } from './text.ts';
 import { unpaired } from './unpaired.ts';
 
-/** Every format, the more particular before the more general. */
+/** All formats, the more specific ones before the more general ones. */
 export const formats: readonly Format[] = [preference, unpaired, choice, chat, shareGpt, alpaca, prompt, text];
 
 /**
- * The first format of which a record has a key, so that a row of it with a key missing is told what is missing; with a
- * use, one that gives such rows goes before one that does not.
+ * The first format of which a record has any key, so that the message for an incomplete record can say what is missing.
+ * Formats that have rows for `use` take precedence.
  */
 export function detectFormat(record: object, use?: Use): Format | undefined {
   const found = formats.filter(({ keys }) => keys.some((key) => Object.hasOwn(record, key)));

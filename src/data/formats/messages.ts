@@ -11,7 +11,7 @@ const roles: Readonly<Record<string, Message['role']>> = {
   gpt: 'assistant',
 };
 
-/** Roles of turns in which a tool is called or answers. */
+/** Roles of turns in which a tool is called or responds. */
 const toolRoles = [
   'tool',
   'function',
@@ -23,7 +23,7 @@ const toolRoles = [
   'tool_response',
 ];
 
-/** A schema out of a reader that returns the value, or the reason why it cannot be read. */
+/** Makes a schema from a reader that returns the value, or the reason why it cannot be read. */
 export function readAs<T extends object>(reader: (value: unknown) => T | string): z.ZodType<T> {
   return z
     .unknown()
@@ -31,14 +31,14 @@ export function readAs<T extends object>(reader: (value: unknown) => T | string)
     .transform((value, context) => accept(reader(value), context));
 }
 
-/** Passes a value on and turns a reason into an issue, of a column where it is one's; for the transforms of records. */
+/** For transforms of records: passes a value on, or turns a reason into an issue, at a column if one is given. */
 export function accept<T extends object>(found: T | string, context: z.RefinementCtx, column?: string): T {
   if (typeof found !== 'string') return found;
   context.addIssue({ code: 'custom', message: found, path: column === undefined ? [] : [column] });
   return z.NEVER;
 }
 
-/** A text with something in it. */
+/** A text that is not blank. */
 export const filledText = z.string().refine((text) => text.trim() !== '', 'is empty');
 
 /** A message in either spelling: {role, content} or ShareGPT's {from, value}. */
@@ -60,7 +60,7 @@ function unknownRole(speaker: string): string {
   return `role \`${speaker}\` is not one of ${Object.keys(roles).join(', ')}`;
 }
 
-/** A text, or a list of parts that are all text, which follow each other as they do in transformers' templates. */
+/** A text, or a list of text parts, which are concatenated as in transformers' templates. */
 function readContent(content: unknown): { text: string } | { problem: string } {
   if (typeof content === 'string') return { text: content };
   if (!Array.isArray(content)) return { problem: 'has no text in `content` or `value`' };
@@ -82,7 +82,7 @@ function readTrained(message: Readonly<Record<string, unknown>>, role: Message['
       return `\`${key}\` is ${JSON.stringify(value).slice(0, 40)}: only 0 and 1, or false and true, are read`;
     }
     if (role !== 'assistant' && value && key !== 'weight') {
-      return `\`${key}\` is ${value} at a turn of the ${role}: only those of the assistant are trained`;
+      return `\`${key}\` is ${value} in a turn of the ${role}: only the assistant's turns are trained`;
     }
     said.push(Boolean(value));
   }
@@ -90,7 +90,7 @@ function readTrained(message: Readonly<Record<string, unknown>>, role: Message['
   return role !== 'assistant' || (said[0] ?? true);
 }
 
-/** A conversation as it stands: at least one message, a system message only in front. */
+/** A conversation: at least one message, and a system message only at the beginning. */
 export function readConversation(value: unknown): Message[] | string {
   if (value === undefined) return 'is missing';
   if (!Array.isArray(value) || value.length === 0) return 'expected a list of messages';
@@ -104,7 +104,7 @@ export function readConversation(value: unknown): Message[] | string {
   return messages;
 }
 
-/** A prompt: one text, which is a user's message or a transcript, or a conversation that ends with a user's message. */
+/** A prompt: a text, which is a user's message or a transcript, or a conversation that ends with a user's message. */
 export function readPrompt(value: unknown): Message[] | string {
   if (value === undefined) return 'is missing';
   if (typeof value === 'string' && value.trim() === '') return 'is empty';

@@ -6,7 +6,7 @@ import { systemColumns, systemKeys, withSystem } from './system.ts';
 import { answerTo, readTranscript } from './transcript.ts';
 import { feedbackOf } from './unpaired.ts';
 
-/** What `chosen` and `rejected` hold: an answer of one turn or several, or the whole conversation with it. */
+/** Reads `chosen` or `rejected`: an answer of one or more turns, or the whole conversation including the answer. */
 function readAnswer(value: unknown): { text: string } | { turns: Message[] } | string {
   if (value === undefined) return 'is missing; every row of a preference file needs a prompt, chosen and rejected';
   if (typeof value === 'string') return value.trim() === '' ? 'is empty' : { text: value };
@@ -18,7 +18,7 @@ function readAnswer(value: unknown): { text: string } | { turns: Message[] } | s
 const answer = readAs(readAnswer);
 type Answer = z.infer<typeof answer>;
 
-/** Spellings of how good the answers of a row are. */
+/** Names of columns with scores of the two answers. */
 const scoreColumns = [
   ['score_chosen', 'score_rejected'],
   ['chosen_score', 'rejected_score'],
@@ -46,7 +46,7 @@ type Row = z.infer<typeof keys>;
 
 const record = keys.transform((row, context) => accept(swappedScores(row) ?? preferenceRow(row), context));
 
-/** Rows that say themselves how good their answers are cannot have them the wrong way round. */
+/** A problem if the scores of a row show that its answers are the wrong way round. */
 function swappedScores(row: Row): string | undefined {
   for (const [better, worse] of scoreColumns) {
     const [chosen, rejected] = [row[better], row[worse]];
@@ -56,7 +56,7 @@ function swappedScores(row: Row): string | undefined {
   return undefined;
 }
 
-/** The conversation before the answers, where the file has it in a column of its own. */
+/** The conversation before the answers, if it is in a separate column. */
 function readContext(row: Row): Message[] | string {
   if (row.prompt !== undefined) {
     const prompt = readPrompt(row.prompt);
@@ -94,8 +94,8 @@ function preferenceRow(row: Row): PreferenceRow | string {
 }
 
 /**
- * The conversation with the answer at its end. The answer follows the context, unless it begins with it, the system
- * turn in front of it counted in: then it holds the whole conversation itself.
+ * The conversation including the answer. The column contains either just the answer to the context, or the whole
+ * conversation, if it begins with the context, perhaps preceded by a system turn.
  */
 function wholeConversation(row: Row, context: readonly Message[], column: 'chosen' | 'rejected'): Message[] | string {
   const turns = turnsOf(row[column], row.prompt);
@@ -116,7 +116,7 @@ function joined(context: readonly Message[], answer: readonly Message[]): Messag
   return isWhole ? [...answer] : undefined;
 }
 
-/** Turns that both begin with; the last turn of either is an answer and never counted. */
+/** Number of turns that both begin with; the last turn of each is an answer and does not count. */
 function commonTurns(a: readonly Message[], b: readonly Message[]): number {
   const limit = Math.min(a.length, b.length) - 1;
   let turns = 0;
@@ -128,10 +128,10 @@ function isSameTurn(a: Message, b: Message | undefined): boolean {
   return a.role === b?.role && a.content === b.content;
 }
 
-/** Preference pairs in the spellings of TRL, UltraFeedback (binarized), HH-RLHF and ShareGPT. */
+/** Preference pairs in the forms of TRL, UltraFeedback (binarized), HH-RLHF and ShareGPT. */
 export const preference: Format = {
   name: 'preference',
-  shape: '{prompt, chosen, rejected}, texts or messages, or {conversations, chosen, rejected}',
+  shape: '{prompt, chosen, rejected} as texts or messages, or {conversations, chosen, rejected}',
   keys: ['chosen', 'rejected'],
   columns: ['prompt', 'conversations', 'chosen', 'rejected', ...scoreColumns.flat(), ...systemColumns],
   rows: {

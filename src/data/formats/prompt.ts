@@ -5,7 +5,7 @@ import { systemColumns, systemKeys, withSystem } from './system.ts';
 
 const isExact = (number: number) => !Number.isInteger(number) || Number.isSafeInteger(number);
 
-/** A text, or a number as JavaScript writes it. */
+/** A text, or a number, which is converted to text as JavaScript does. */
 const answer = z.union([
   filledText,
   z.number().refine(isExact, 'is too large to be exact: write it as text').transform(String),
@@ -18,10 +18,10 @@ const record = z
     ...(row.answer === undefined ? {} : { answer: row.answer }),
   }));
 
-/** Prompts to answer, with the right answer where it can be verified. */
+/** Prompts to answer, optionally with the correct answer. */
 export const prompt: Format = {
   name: 'prompt',
-  shape: '{prompt, answer?}, the prompt a text or messages',
+  shape: '{prompt, answer?}, where the prompt is a text or messages',
   keys: ['prompt'],
   columns: ['prompt', 'answer', ...systemColumns],
   rows: { prompt: record },

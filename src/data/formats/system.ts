@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { Message } from '../rows.ts';
 
-/** Columns that hold the system turn of a row's conversation. */
+/** Columns that contain the system turn of a row's conversation. */
 export const systemColumns = ['system', 'system_prompt'] as const;
 
 export const systemKeys = { system: z.string().optional(), system_prompt: z.string().optional() };
 
-/** The conversation after the system turn that the row has in a column of its own, or why the two cannot be. */
+/** Puts the system turn from a row's column before its conversation, or returns why the two contradict each other. */
 export function withSystem(
   { system = '', system_prompt = '' }: { system?: string | undefined; system_prompt?: string | undefined },
   messages: Message[] | string,

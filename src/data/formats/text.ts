@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Format } from './format.ts';
 
-/** JSONL text, as web corpora come: one document a record. */
+/** Text with one document per record, as in web corpora. */
 export const text: Format = {
   name: 'text',
   shape: '{text}',

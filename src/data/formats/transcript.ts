@@ -1,16 +1,17 @@
 import type { Message } from '../rows.ts';
 
-/** A conversation that is written as one text, as in HH-RLHF. */
+/** A conversation written as a single text, as in HH-RLHF. */
 export interface Transcript {
   messages: Message[];
-  /** True where the text ends with the assistant's marker, so that its answer, space first, stands elsewhere. */
+  /** Whether the text ends with the assistant's marker, so that the answer, with a leading space, is elsewhere. */
   open: boolean;
 }
 
 const marker = /\n\n(Human|Assistant):/;
 
 /**
- * Takes apart a text whose turns are marked by `\n\nHuman: ` and `\n\nAssistant: `; nothing where it does not begin so.
+ * Splits a text into turns at the markers `\n\nHuman: ` and `\n\nAssistant: `; undefined if it does not begin with
+ * the former.
  */
 export function readTranscript(text: string): Transcript | undefined {
   if (!text.startsWith('\n\nHuman:')) return undefined;
@@ -27,14 +28,12 @@ export function readTranscript(text: string): Transcript | undefined {
   return { messages: open ? messages.slice(0, -1) : messages, open };
 }
 
-/** A text without the one space that stands between a marker and what is said. */
+/** Removes the single space between a marker and the text of the turn. */
 export function withoutSpace(text: string): string {
   return text.startsWith(' ') ? text.slice(1) : text;
 }
 
-/**
- * The answer to a prompt: where the prompt is a transcript that ends with the marker, the space after it is not said.
- */
+/** The answer to a prompt, without the leading space if the prompt is a transcript that ends with the marker. */
 export function answerTo(prompt: unknown, answer: string): string {
   return typeof prompt === 'string' && prompt.endsWith('\n\nAssistant:') && readTranscript(prompt)
     ? withoutSpace(answer)

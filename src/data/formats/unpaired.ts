@@ -6,7 +6,7 @@ import { accept, readConversation, readPrompt } from './messages.ts';
 import { systemColumns, systemKeys, withSystem } from './system.ts';
 import { answerTo } from './transcript.ts';
 
-/** The answer alone: a text, or a list that holds one message of the assistant. */
+/** Reads an answer: a text, or a list of one message of the assistant. */
 function readAnswer(value: unknown, prompt: unknown): string | { problem: string } {
   if (value === undefined) {
     return { problem: 'is missing; every row of unpaired preferences needs prompt, completion and label' };
@@ -41,7 +41,7 @@ const record = labelled.transform((row, context): FeedbackRow => {
   return { prompt, answers: [{ text, desirable: Boolean(row.label) }] };
 });
 
-/** A pair as two answers that stand for themselves. */
+/** Turns a pair into two separate answers. */
 export function feedbackOf({ prompt, chosen, rejected }: PreferenceRow): FeedbackRow {
   return {
     prompt,
@@ -59,14 +59,14 @@ function oneClass(rows: readonly FeedbackRow[]): Problem | undefined {
   return {
     where: '`label`',
     message: `is ${desirable > 0} in all ${answers.length} rows: there are no others to compare with`,
-    hint: 'unpaired preferences need rows of both labels; on wanted answers alone, train with sft',
+    hint: 'unpaired preferences need rows of both labels; to train on wanted answers alone, use sft',
   };
 }
 
-/** TRL's unpaired preferences: single answers that somebody approved of or not. */
+/** TRL's unpaired preferences: single answers labelled as wanted or not. */
 export const unpaired: Format = {
   name: 'unpaired',
-  shape: '{prompt, completion, label}, label true if the completion is wanted',
+  shape: '{prompt, completion, label}, where the label is true if the completion is wanted',
   keys: ['completion'],
   columns: ['prompt', 'completion', 'label', ...systemColumns],
   rows: { feedback: record, prompt: prompted },

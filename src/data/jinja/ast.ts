@@ -21,7 +21,7 @@ export type Expression = { line: number } & (
 export type BinaryOperator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
 export type CompareOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | 'not in';
 
-/** Of a call, filter or test; `rest` and `keywords` are those of `*` and `**`. */
+/** Arguments of a call, filter or test; `rest` and `keywords` are those after `*` and `**`. */
 export interface Arguments {
   positional: Expression[];
   named: [string, Expression][];

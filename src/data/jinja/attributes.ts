@@ -16,13 +16,13 @@ import {
   type Value,
 } from './values.ts';
 
-/** Attributes that every object of Python has, which jinja2's sandbox gives as undefined. */
+/** Attributes that every Python object has; jinja2's sandbox makes them undefined. */
 const inner =
   /^__(class|delattr|dir|doc|eq|format|ge|getattribute|getstate|gt|hash|init|init_subclass|le|lt|ne|new|reduce|reduce_ex|repr|setattr|sizeof|str|subclasshook|contains|getitem|iter|len|add|mul|rmul|mod|rmod|dict|module|call|bool|int|float|setitem|delitem|reversed|class_getitem|or|ror|ior|iadd|imul)__$/;
 
 /**
- * `object.name`: the attribute, else the item of a dict, else undefined. No attribute of a JavaScript object is in
- * reach.
+ * `object.name`: the attribute, else the item of a dict, else undefined. Properties of JavaScript objects are never
+ * accessible.
  */
 export function attributeOf(object: Value, name: string, budget: Budget): Value {
   if (object instanceof Undefined) throw object.fault();
@@ -30,7 +30,7 @@ export function attributeOf(object: Value, name: string, budget: Budget): Value 
   return ownAttribute(object, name, budget) ?? itemIn(object, name) ?? missing(object, name);
 }
 
-/** `object[index]`: the item, else the attribute of that name, else undefined. */
+/** `object[index]`: the item, else the attribute with that name, else undefined. */
 export function itemOf(object: Value, index: Value, budget: Budget): Value {
   if (object instanceof Undefined) throw object.fault();
   if (typeof object === 'string') budget.read(object.length);

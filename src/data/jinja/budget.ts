@@ -1,16 +1,16 @@
 import { TemplateFault } from './fault.ts';
 
-/** Far above what any conversation takes, and reached within seconds. */
+/** Far more than any conversation needs, yet reached within seconds. */
 const limits = { steps: 5_000_000, characters: 200_000_000, textLength: 4_000_000, depth: 100 };
 
-/** Work that one rendering may do, so that no template runs without end or fills the memory. */
+/** Limits the work of a rendering, so that no template can run forever or fill the memory. */
 export class Budget {
   #steps = 0;
   #characters = 0;
   #written = 0;
   #depth = 0;
 
-  /** Nodes evaluated, turns of loops, elements of lists. */
+  /** Counts evaluated nodes, iterations of loops and elements of lists. */
   spend(steps: number): void {
     this.#steps += steps;
     if (this.#steps > limits.steps) {
@@ -18,12 +18,12 @@ export class Budget {
     }
   }
 
-  /** To be asked before a text of this length is gone through. */
+  /** Must be called before reading through a text of this length. */
   read(length: number): void {
     this.spend(1 + (length >>> 6));
   }
 
-  /** To be asked before a text of this length is made. */
+  /** Must be called before creating a text of this length. */
   makeText(length: number): void {
     this.#characters += length;
     if (length > limits.textLength || this.#characters > limits.characters) {
@@ -31,13 +31,13 @@ export class Budget {
     }
   }
 
-  /** To be asked before this much is written to the result. */
+  /** Must be called before writing a text of this length to the result. */
   write(length: number): void {
     this.#written += length;
     this.makeText(this.#written > limits.textLength ? this.#written : length);
   }
 
-  /** Macros and recursive loops that call each other. */
+  /** Runs a macro or a level of a recursive loop, and limits how deeply these are nested. */
   deeper<T>(inside: () => T): T {
     if (++this.#depth > limits.depth) throw new TemplateFault(`calls macros more than ${limits.depth} deep`);
     try {

@@ -1,7 +1,7 @@
 import { TemplateFault } from './fault.ts';
 import { type CallArguments, Safe, typeName, Undefined, type Value } from './values.ts';
 
-/** The values of parameters, in their order; undefined where one is not given. The first `required` have to be. */
+/** The values of parameters in their order, undefined for those not given. The first `required` must be given. */
 export function bind(
   callee: string,
   { positional, named }: CallArguments,
@@ -22,7 +22,7 @@ export function bind(
   return values;
 }
 
-/** A text, marked as safe or not. */
+/** The text of an argument, whether marked as safe or not. @throws TemplateFault for other types */
 export function textArgument(value: Value | undefined, callee: string): string {
   if (typeof value === 'string') return value;
   if (value instanceof Safe) return value.text;
@@ -30,7 +30,10 @@ export function textArgument(value: Value | undefined, callee: string): string {
   throw new TemplateFault(`${callee} needs a text and not a ${typeName(value ?? null)}`);
 }
 
-/** A whole number; of a size that JavaScript counts exactly. */
+/**
+ * The value of an integer argument, limited to the safe integers of JavaScript.
+ * @throws TemplateFault for other types
+ */
 export function wholeArgument(value: Value | undefined, callee: string): number {
   if (value instanceof Undefined) throw value.fault();
   if (typeof value === 'boolean') return Number(value);

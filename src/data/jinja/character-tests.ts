@@ -2,7 +2,7 @@ import { unsupported } from './fault.ts';
 import type { Method } from './method.ts';
 import { isSpace } from './space.ts';
 
-/** Digits and numbers that are not decimal: which of them Python counts, no property of JavaScript's says. */
+/** Numbers other than decimal digits; no Unicode property in JavaScript says which of them Python includes. */
 const otherNumbers = /[\p{No}\p{Nl}]/u;
 
 const everyCharacter =
@@ -13,13 +13,13 @@ const everyCharacter =
     return self !== '' && Array.from(self).every(isPart);
   };
 
-/** Whether all letters that have both cases are of one. */
+/** Whether there are cased letters and all of them have the wanted case. */
 export function isCased(text: string, wanted: 'toUpperCase' | 'toLowerCase'): boolean {
   const cased = Array.from(text).filter((character) => character.toLowerCase() !== character.toUpperCase());
   return cased.length > 0 && cased.every((character) => character === character[wanted]());
 }
 
-/** Python's str.is…() */
+/** Python's `str.is…()` methods. */
 export const characterTests: readonly [string, Method<string>][] = [
   ['isspace', everyCharacter('isspace', isSpace)],
   ['isalpha', everyCharacter('isalpha', (character) => /\p{L}/u.test(character))],

@@ -15,7 +15,7 @@ import {
   type Value,
 } from './values.ts';
 
-/** Bounds recursion over lists in lists. */
+/** Limits the recursion over nested lists. */
 const deepest = 200;
 
 /** A number's or boolean's value; bigint and number compare exactly in JavaScript as well. */
@@ -54,7 +54,7 @@ function equalsIn(dict: Dict, key: Value, value: Value, budget: Budget, depth: n
 const areEqual = (a: readonly Value[], b: readonly Value[], budget: Budget, depth: number): boolean =>
   a.length === b.length && a.every((item, i) => isEqual(item, b[i]!, budget, depth + 1));
 
-/** Below 0, 0 or above 0; what Python cannot order is a fault. */
+/** Negative, 0 or positive, like a comparison in Python. @throws TemplateFault for values that Python cannot order */
 export function order(a: Value, b: Value, budget: Budget): number {
   budget.read(typeof a === 'string' ? a.length : 0);
   const [x, y] = [unmarked(a), unmarked(b)];
@@ -76,7 +76,7 @@ export function order(a: Value, b: Value, budget: Budget): number {
 const sequence = (value: Value): readonly Value[] | undefined =>
   Array.isArray(value) ? value : value instanceof Tuple ? value.items : undefined;
 
-/** By code points; JavaScript's `<` orders code units. */
+/** Compares by code points; JavaScript's `<` compares UTF-16 units. */
 function orderOfTexts(a: string, b: string): number {
   let at = 0;
   while (at < a.length && a[at] === b[at]) at++;

@@ -22,7 +22,7 @@ const index: Method<readonly Value[]> = (self, given, budget) => {
   return BigInt(found);
 };
 
-/** Methods that change nothing; the others are refused by transformers' sandbox as well. */
+/** Methods that do not change the container; transformers' sandbox refuses the others, too. */
 export const containerMethods = {
   list: new Map<string, Method<readonly Value[]>>([
     ['copy', (self) => [...self]],

@@ -10,7 +10,7 @@ const escapes: ReadonlyMap<string, string> = new Map([
   ['"', '&#34;'],
 ]);
 
-/** A value's text for HTML, as markupsafe escapes it; what is marked as safe stays as it is. */
+/** The text of a value, escaped for HTML as by markupsafe; text marked as safe is not changed. */
 export function escaped(value: Value, budget: Budget): string {
   if (value instanceof Safe) return value.text;
   return textOf(value, budget).replace(/[&<>'"]/g, (character) => escapes.get(character)!);

@@ -22,7 +22,7 @@ import {
   type Value,
 } from './values.ts';
 
-/** What one rendering is about: its budget, and the line that it is at. */
+/** The state of a rendering: its budget and its current line. */
 export interface Rendering {
   budget: Budget;
   line: number;
@@ -56,7 +56,7 @@ export function evaluate(expression: Expression, scope: Scope, rendering: Render
     case 'item':
       return evaluateItem(expression, scope, rendering);
     case 'slice':
-      throw new TemplateFault('a slice stands where no index does', expression.line);
+      throw new TemplateFault('a slice is only allowed as an index', expression.line);
     case 'call':
       return call(valueFor(expression.callee), argumentsOf(expression, scope, rendering), expression.line, rendering);
     case 'filter': {
@@ -118,7 +118,7 @@ function evaluateItem(
   return sliceOf(container, bounds, rendering.budget);
 }
 
-/** a < b < c compares each with the next, and stops where one does not hold. */
+/** a < b < c compares each value with the next, and stops at the first comparison that is false. */
 function evaluateComparison(
   { first, rest, line }: Extract<Expression, { kind: 'compare' }>,
   scope: Scope,

@@ -1,7 +1,7 @@
-/** What is wrong with a template or its rendering; the line is filled in by what knows it. */
+/** An error in a template or its rendering. The line is filled in where it is known. */
 export class TemplateFault extends Error {
   override readonly name = 'TemplateFault';
-  /** `raised`: the template itself refuses, by `raise_exception`. */
+  /** `raised` if the template itself refuses by `raise_exception`. */
   readonly kind: 'fault' | 'raised';
   /** 1-based line of the template. */
   line: number | undefined;
@@ -13,6 +13,6 @@ export class TemplateFault extends Error {
   }
 }
 
-/** Something that Python's jinja2 has and this one has not: refused, rather than rendered otherwise. */
+/** The error for a feature of Python's jinja2 that is missing here: refused rather than rendered differently. */
 export const unsupported = (construct: string, line?: number): TemplateFault =>
   new TemplateFault(`${construct} is not supported`, line);

@@ -1,5 +1,5 @@
 import type { Budget } from './budget.ts';
 import type { CallArguments, Value } from './values.ts';
 
-/** What `value | name(given)` gives. */
+/** Computes `value | name(given)`. */
 export type Filter = (value: Value, given: CallArguments, budget: Budget) => Value;

@@ -25,7 +25,7 @@ import {
   wideCharacters,
 } from './values.ts';
 
-/** A filter that makes one text of another; what is marked as safe stays marked. */
+/** A filter that turns a text into another; text marked as safe stays marked. */
 function shaping(shape: (text: string, given: CallArguments, budget: Budget) => string): Filter {
   return (value, given, budget) => {
     const text = shape(textOf(value, budget), given, budget);
@@ -42,7 +42,7 @@ const escaping: Filter = (value, _given, budget) => new Safe(escaped(value, budg
 
 const format: Filter = (value, { positional, named }, budget) => {
   if (positional.length > 0 && named.size > 0)
-    throw new TemplateFault('format takes values by place or by name, not both');
+    throw new TemplateFault('format takes values by position or by name, not both');
   if (value instanceof Safe) throw unsupported('the filter "format" on a text marked as safe');
   return formatPercent(textOf(value, budget), named.size > 0 ? new Dict(named) : new Tuple(positional), budget);
 };
@@ -105,7 +105,7 @@ const join: Filter = (value, given, budget) => {
   );
 };
 
-/** jinja2's filters by name, with transformers' own `tojson`. */
+/** The filters of jinja2 by name, with transformers' version of `tojson`. */
 const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ...sequenceFilters,
   ...numberFilters,

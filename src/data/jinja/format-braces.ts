@@ -5,7 +5,7 @@ import { type NumberFormat, numberParts } from './number-format.ts';
 import { floatText, reprOf, textOf } from './text-of.ts';
 import { type CallArguments, lengthOfText, typeName, Undefined, type Value, wideCharacters } from './values.ts';
 
-/** Python's str.format(): `{}`, `{0}`, `{name.part[key]!r:>8.3f}`. */
+/** Python's `str.format()`: `{}`, `{0}`, `{name.part[key]!r:>8.3f}`. */
 export function formatBraces(text: string, given: CallArguments, budget: Budget): string {
   let next = 0;
   const result = text.replace(
@@ -48,7 +48,7 @@ function reached(start: Value, path: string, budget: Budget): Value {
   return value;
 }
 
-/** A value by Python's format specification: [[fill]align][sign][#][0][width][grouping][.precision][type]. */
+/** Formats a value by Python's format specification: [[fill]align][sign][#][0][width][grouping][.precision][type]. */
 function formatted(value: Value, spec: string, budget: Budget): string {
   if (spec === '') return textOf(value, budget);
   const found = /^(?:(.)?([<>=^]))?([-+ ]?)(#?)(0?)(\d*)([,_]?)(?:\.(\d+))?([a-zA-Z%]?)$/su.exec(spec);

@@ -5,8 +5,8 @@ import { reprOf, textOf } from './text-of.ts';
 import { Dict, lengthOfText, Range, Tuple, typeName, Undefined, type Value, wideCharacters } from './values.ts';
 
 /**
- * Python's `text % values`: a tuple fills the conversions in turn, a dict those with a name, any other value the only
- * one.
+ * Python's `text % values`: the items of a tuple fill the conversions in order, a dict those with a name, any other
+ * value a single one.
  */
 export function formatPercent(text: string, values: Value, budget: Budget): string {
   const queue = values instanceof Tuple ? [...values.items] : [values];
@@ -24,7 +24,7 @@ export function formatPercent(text: string, values: Value, budget: Budget): stri
       const named = (): Value => {
         const value = values instanceof Dict ? values.get(key) : undefined;
         if (value === undefined)
-          throw new TemplateFault(`a text wants the value ${JSON.stringify(key)}, which is not there`);
+          throw new TemplateFault(`a text needs the value ${JSON.stringify(key)}, which is not given`);
         return value;
       };
       const size = width === '*' ? Number(next()) : Number(width || 0);
@@ -68,7 +68,7 @@ function converted(
     case '':
       throw new TemplateFault('a text ends within a conversion with %');
   }
-  if (!/^[diuxXoeEfFgG]$/.test(type)) throw new TemplateFault(`%${type} is no conversion`);
+  if (!/^[diuxXoeEfFgG]$/.test(type)) throw new TemplateFault(`%${type} is not a conversion`);
   if (value instanceof Undefined) throw value.fault();
   const number = typeof value === 'boolean' ? BigInt(value) : value;
   if (typeof number !== 'bigint' && typeof number !== 'number') {
@@ -88,5 +88,5 @@ function truncated(value: number): bigint {
   return BigInt(Math.trunc(value));
 }
 
-/** The width in UTF-16 code units that is this width in characters. */
+/** Converts a width in characters to UTF-16 units. */
 const unitsOf = (text: string, width: number): number => width + text.length - lengthOfText(text);

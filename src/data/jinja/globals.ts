@@ -15,10 +15,10 @@ import {
   type Value,
 } from './values.ts';
 
-/** jinja2's sandbox makes no longer range. */
+/** The limit of jinja2's sandbox on the length of a range. */
 const longestRange = 100_000;
 
-/** What every template can call. */
+/** The functions that every template can call. */
 export function globals(now: Date, budget: Budget): ReadonlyMap<string, Value> {
   const functions: Record<string, (given: CallArguments) => Value> = {
     range: (given) => rangeOf(given.positional, budget),
@@ -83,10 +83,10 @@ function namespaceOf(given: CallArguments, budget: Budget): Namespace {
   );
 }
 
-/** transformers refuses these, to keep templates from Python's own. */
+/** transformers refuses these names, to keep templates away from Python's internals. */
 export function checkNamespaceName(name: string): void {
   if (name.startsWith('_'))
-    throw new TemplateFault(`a namespace holds no names with an underscore in front, such as ${name}`);
+    throw new TemplateFault(`names in a namespace must not begin with an underscore, such as ${name}`);
 }
 
 function joinerOf(given: CallArguments): Callable {

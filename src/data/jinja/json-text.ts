@@ -6,25 +6,25 @@ import { control } from './space.ts';
 import { floatText, intText } from './text-of.ts';
 import { type CallArguments, Dict, isTrue, Safe, Tuple, typeName, type Value } from './values.ts';
 
-/** Bounds recursion over lists in lists. */
+/** Limits the recursion over nested lists. */
 const deepest = 200;
 
 interface Layout {
   isAscii: boolean;
   indent: string | undefined;
   between: string;
-  behindKey: string;
+  afterKey: string;
   isSorted: boolean;
 }
 
-/** transformers' filter `tojson`: Python's json.dumps, without escapes for HTML. */
+/** transformers' filter `tojson`: Python's `json.dumps`, without escaping for HTML. */
 export function jsonText(value: Value, given: CallArguments, budget: Budget): string {
   const names = ['ensure_ascii', 'indent', 'separators', 'sort_keys'];
   const [isAscii = false, indent = null, separators = null, isSorted = false] = bind('tojson', given, names);
   const hasIndent = indent !== null;
   if (typeof indent === 'bigint') budget.makeText(Math.max(0, Number(indent)));
   const pair = separators instanceof Tuple ? separators.items : Array.isArray(separators) ? separators : undefined;
-  if (separators !== null && pair?.length !== 2) throw new TemplateFault('separators of tojson have to be two texts');
+  if (separators !== null && pair?.length !== 2) throw new TemplateFault('separators of tojson must be two texts');
   const text = textWith(
     value,
     '\n',
@@ -36,7 +36,7 @@ export function jsonText(value: Value, given: CallArguments, budget: Budget): st
           ? ' '.repeat(Math.max(0, Number(indent)))
           : textArgument(indent, 'tojson'),
       between: pair ? textArgument(pair[0], 'tojson') : hasIndent ? ',' : ', ',
-      behindKey: pair ? textArgument(pair[1], 'tojson') : ': ',
+      afterKey: pair ? textArgument(pair[1], 'tojson') : ': ',
       isSorted: isTrue(isSorted),
     },
     budget,
@@ -64,7 +64,7 @@ function textWith(value: Value, newline: string, layout: Layout, budget: Budget)
   const inner = newline + (layout.indent ?? ' ');
   const parts = isDict
     ? sortedEntries(value, layout.isSorted, budget).map(
-        ([key, item]) => quoted(keyText(key), layout) + layout.behindKey + textWith(item, inner, layout, budget),
+        ([key, item]) => quoted(keyText(key), layout) + layout.afterKey + textWith(item, inner, layout, budget),
       )
     : items!.map((item) => textWith(item, inner, layout, budget));
   const [open, close] = isDict ? '{}' : '[]';
@@ -101,7 +101,7 @@ const escapes: ReadonlyMap<string, string> = new Map([
   ['\b', '\\b'],
 ]);
 
-/** Control characters, and what ends a string. */
+/** Control characters, quotes and backslashes. */
 const special = new RegExp(`["\\\\${control}]`, 'g');
 
 function quoted(text: string, { isAscii }: Layout): string {

@@ -34,8 +34,8 @@ const patterns = {
 const closing: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };
 
 /**
- * The tokens of a template, by the rules of Python's jinja2 with trim_blocks and lstrip_blocks: a newline after a block
- * goes, and so do blanks from the beginning of a line to a block.
+ * The tokens of a template, by the rules of Python's jinja2 with `trim_blocks` and `lstrip_blocks`: a newline after a
+ * block is removed, and so is white space between the beginning of a line and a block.
  * @throws TemplateFault
  */
 export function tokenize(template: string): Token[] {
@@ -54,7 +54,7 @@ export function tokenize(template: string): Token[] {
     pattern.lastIndex = at;
     return pattern.exec(source);
   };
-  /** Text before a tag, without what the tag's sign and lstrip_blocks take away. */
+  /** Adds the text before a tag, without what the tag's sign and `lstrip_blocks` remove. */
   const pushData = (text: string, sign: string | undefined, isBlock: boolean): void => {
     let end = text.length;
     if (sign === '-') end = trimmedEnd(text);
@@ -70,8 +70,8 @@ export function tokenize(template: string): Token[] {
     while (to < source.length && isSpace(source[to]!)) to++;
     return to;
   };
-  /** After the end of a tag at `end`, whose sign stands before it. */
-  const behindTag = (end: number, sign: string): number => {
+  /** Where the text continues after a tag that ends at `end` with the given sign. */
+  const afterTag = (end: number, sign: string): number => {
     if (sign === '-') return skipSpace(end);
     return sign !== '+' && source[end] === '\n' ? end + 1 : end;
   };
@@ -80,7 +80,7 @@ export function tokenize(template: string): Token[] {
     const end = source.indexOf('#}', begin);
     if (end < 0) throw new TemplateFault('a comment {# is not closed', line);
     const sign = end > begin ? source[end - 1]! : '';
-    advance(behindTag(end + 2, sign === '-' || sign === '+' ? sign : ''));
+    advance(afterTag(end + 2, sign === '-' || sign === '+' ? sign : ''));
   };
   const raw = (begin: number): void => {
     const startLine = line;
@@ -103,7 +103,7 @@ export function tokenize(template: string): Token[] {
       if (open.length === 0 && source.startsWith(close, at + sign.length)) {
         tokens.push({ type: `${kind}_end`, value: close, line });
         const end = at + sign.length + 2;
-        advance(isVariable ? (sign === '-' ? skipSpace(end) : end) : behindTag(end, sign));
+        advance(isVariable ? (sign === '-' ? skipSpace(end) : end) : afterTag(end, sign));
         return;
       }
       const token = nextToken();
@@ -120,7 +120,7 @@ export function tokenize(template: string): Token[] {
       if (!found) continue;
       advance(at + found[0].length);
       if (type === 'name' && !/^[\p{L}\p{Nl}_]/u.test(found[0]))
-        throw new TemplateFault(`${JSON.stringify(found[0])} is no name`, startLine);
+        throw new TemplateFault(`${JSON.stringify(found[0])} is not a name`, startLine);
       return { type, value: type === 'name' ? found[0] : found[0].replaceAll('_', ''), line: startLine };
     }
     const quote = source[at]!;
@@ -186,7 +186,7 @@ const escapes: Readonly<Record<string, string>> = {
   '\n': '',
 };
 
-/** A string literal's text, with the escapes of Python's `unicode-escape`; an unknown one stays as it is. */
+/** The text of a string literal, with Python's `unicode-escape` escapes; unknown escapes are kept as they are. */
 function unescaped(literal: string, line: number): string {
   return literal.replace(
     /\\(?:([0-7]{1,3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gsu,
@@ -195,7 +195,7 @@ function unescaped(literal: string, line: number): string {
       const hex = x ?? u ?? long;
       if (hex !== undefined) {
         const code = Number.parseInt(hex, 16);
-        if (code > 0x10ffff) throw new TemplateFault(`${whole} is no character`, line);
+        if (code > 0x10ffff) throw new TemplateFault(`${whole} is not a character`, line);
         return String.fromCodePoint(code);
       }
       if ('xuUN'.includes(other) || other.codePointAt(0) > 127) throw unsupported(`the escape ${whole}`, line);

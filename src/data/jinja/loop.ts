@@ -3,7 +3,7 @@ import { isEqual } from './compare.ts';
 import { unsupported } from './fault.ts';
 import { type CallArguments, Callable, Tuple, Undefined, type Value } from './values.ts';
 
-/** The variable `loop` of each turn; `recurse` renders the loop for an item's own items. */
+/** The variable `loop` of each iteration. `recurse` renders the loop for the items of an item. */
 export function loopVariables(
   items: readonly Value[],
   depth: number,

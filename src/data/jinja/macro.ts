@@ -2,7 +2,7 @@ import type { Parameter, Statement } from './ast.ts';
 import { TemplateFault, unsupported } from './fault.ts';
 import { type CallArguments, Callable, Dict, Tuple, Undefined, type Value } from './values.ts';
 
-/** Whether a name occurs in these statements. */
+/** Whether a name occurs in a part of a template. */
 function mentions(part: unknown, name: string): boolean {
   if (Array.isArray(part)) return part.some((item) => mentions(item, name));
   if (typeof part !== 'object' || part === null) return false;
@@ -11,8 +11,8 @@ function mentions(part: unknown, name: string): boolean {
 }
 
 /**
- * A macro, or the body of a call block: `render` is given what its parameters stand for, and nothing for those to which
- * the default applies.
+ * A macro, or the body of a call block. `render` gets the values of the parameters, except those for which the default
+ * applies.
  */
 export function macro(
   name: string,

@@ -8,7 +8,7 @@ import { Callable, Dict, Safe, Tuple, type Value } from './values.ts';
 
 const names = (text: string): readonly string[] => text.split(' ');
 
-/** Methods and attributes that Python's types have. */
+/** The methods and attributes of Python's types. */
 const python = {
   str: names(
     'capitalize casefold center count encode endswith expandtabs find format format_map index isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper zfill',
@@ -21,7 +21,7 @@ const python = {
   ),
 };
 
-/** Methods of Python's types that no type has here; calls of them are refused when a template is read. */
+/** Methods of Python's types that no type has here. Calls of them are refused when a template is parsed. */
 export const unsupportedMethods: ReadonlySet<string> = new Set(
   Object.values(python)
     .flat()
@@ -30,7 +30,7 @@ export const unsupportedMethods: ReadonlySet<string> = new Set(
     ),
 );
 
-/** What Python's type of the value has, known here or not. */
+/** The methods and attributes of the value's type in Python, whether or not they are supported here. */
 export function pythonMethods(value: Value): readonly string[] {
   if (typeof value === 'string' || value instanceof Safe) return python.str;
   if (value instanceof Dict) return python.dict;
@@ -55,7 +55,7 @@ const withoutArguments: ReadonlySet<string> = new Set(
   ),
 );
 
-/** A method of a value, each call of which takes these steps. */
+/** Binds a method to a value; each call costs the given number of steps. */
 function bound<T>(
   self: T,
   methods: ReadonlyMap<string, Method<T>>,

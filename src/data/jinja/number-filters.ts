@@ -11,7 +11,7 @@ const special: ReadonlyMap<string, number> = new Map([
   ['nan', Number.NaN],
 ]);
 
-/** Python's float(); undefined where it raises. */
+/** Python's `float()`; undefined if it would raise. */
 function floatOf(value: Value): number | undefined {
   if (value instanceof Undefined) throw value.fault();
   if (typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean') return Number(value);
@@ -31,7 +31,7 @@ function intOf(value: Value, base: number): bigint | undefined {
   if (/^[+-]?\d+(_\d+)*$/.test(text)) return BigInt(text.replaceAll('_', '').replace(/^\+/, ''));
   const float = floatOf(value);
   if (typeof value === 'number' && (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)) {
-    throw new TemplateFault('infinity is no whole number');
+    throw new TemplateFault('infinity is not a whole number');
   }
   return float === undefined || !Number.isFinite(float) ? undefined : BigInt(Math.trunc(float));
 }

@@ -2,21 +2,21 @@ import { TemplateFault, unsupported } from './fault.ts';
 import { floatText, intText } from './text-of.ts';
 
 export interface NumberFormat {
-  /** Of Python's format types: d, x, X, o, b, e, E, f, F, g, G or %. */
+  /** One of Python's format types: d, x, X, o, b, e, E, f, F, g, G or %. */
   type: string;
   precision: number | undefined;
   /** What positive numbers begin with. */
   sign: '' | '+' | ' ';
-  /** 0x and the like are written. */
+  /** Whether to write prefixes such as 0x. */
   alternate?: boolean;
-  /** Between groups of three digits. */
+  /** Separator between groups of three digits. */
   grouping?: string | undefined;
 }
 
 const mostPrecise = 100;
 const radices: Readonly<Record<string, number>> = { x: 16, X: 16, o: 8, b: 2 };
 
-/** Sign with prefix, and digits; whoever fills up to a width does it between the two. */
+/** The sign with any prefix, and the digits. Padding to a width can be inserted between the two. */
 export function numberParts(value: bigint | number, format: NumberFormat): { sign: string; digits: string } {
   const { type, precision = 6, alternate = false, grouping } = format;
   const isNegative = value < 0 || Object.is(value, -0);
@@ -54,7 +54,7 @@ function floatDigits(size: number, type: string, precision: number, alternate: b
   return exponent(`${trimmed(mantissa)}e${exponentPart}`);
 }
 
-/** Digits after the point; half to even, of the number's exact value. */
+/** A number with a fixed number of decimals; rounds half to even, from the exact value. */
 export function fixed(size: number, precision: number): string {
   if (size >= 1e21) return BigInt(size) + (precision > 0 ? `.${'0'.repeat(precision)}` : '');
   const exact = size.toFixed(mostPrecise);
@@ -64,7 +64,7 @@ export function fixed(size: number, precision: number): string {
   return isTie && isEven ? exact.slice(0, precision === 0 ? cut - 1 : cut) : size.toFixed(precision);
 }
 
-/** One digit, as many after the point, and the power of ten; half to even. */
+/** Scientific notation: one digit, `precision` decimals and the power of ten; rounds half to even. */
 function scientificOf(size: number, precision: number): string {
   const [exact = '', power] = size.toExponential(mostPrecise).split('e');
   const cut = 2 + precision;
@@ -73,5 +73,5 @@ function scientificOf(size: number, precision: number): string {
   return isTie && isEven ? `${exact.slice(0, precision === 0 ? 1 : cut)}e${power}` : size.toExponential(precision);
 }
 
-/** Two digits of the exponent at least. */
+/** Pads the exponent to at least two digits. */
 const exponent = (text: string): string => text.replace(/e([+-])(\d)$/, 'e$10$2');

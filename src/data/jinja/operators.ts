@@ -5,10 +5,10 @@ import { TemplateFault, unsupported } from './fault.ts';
 import { formatPercent } from './format-percent.ts';
 import { Safe, Tuple, typeName, Undefined, type Value } from './values.ts';
 
-/** Bits of the largest int that a template may make. */
+/** Limit on the size of integers in bits. */
 const mostBits = 20_000;
 
-/** Python's arithmetic, and what its operators do to texts and lists. */
+/** Python's binary operators on numbers, texts and lists. */
 export function binary(operator: BinaryOperator, a: Value, b: Value, budget: Budget): Value {
   if (operator === '%' && (typeof a === 'string' || a instanceof Safe)) {
     if (a instanceof Safe) throw unsupported('% on a text marked as safe');
@@ -102,7 +102,7 @@ function calculate(operator: BinaryOperator, a: bigint | number, b: bigint | num
   }
 }
 
-/** Of the divisor's sign. */
+/** Has the sign of the divisor, as in Python. */
 function remainder(x: number, y: number): number {
   const rest = x % y;
   if (rest === 0) return y < 0 ? -0 : 0;

@@ -3,7 +3,7 @@ import { TemplateFault } from './fault.ts';
 import { parseExpression } from './parse-expression.ts';
 import type { TokenStream } from './token-stream.ts';
 
-/** Items separated by commas, the last of which may have one too, and the closing bracket. */
+/** Parses items separated by commas, with an optional trailing comma, up to and including the closing bracket. */
 export function itemsUntil<T>(tokens: TokenStream, close: string, parse: () => T): T[] {
   const items: T[] = [];
   while (!tokens.is('op', close)) {

@@ -5,12 +5,12 @@ import { itemsUntil, parseArguments } from './parse-arguments.ts';
 import { parseFilters } from './parse-filters.ts';
 import type { TokenStream } from './token-stream.ts';
 
-/** An expression, with the precedences of Python's jinja2 (not quite Python's: `~` binds closer than `+`). */
+/** Parses an expression with the precedences of jinja2, which differ from Python's: `~` binds tighter than `+`. */
 export function parseExpression(tokens: TokenStream, { withCondition = true } = {}): Expression {
   return tokens.deeper(() => (withCondition ? parseCondition(tokens) : parseOr(tokens)));
 }
 
-/** Expressions separated by commas are a tuple, a single one is itself. */
+/** Parses one or more expressions; several, separated by commas, are a tuple. */
 export function parseTuple(
   tokens: TokenStream,
   {

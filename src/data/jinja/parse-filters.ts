@@ -6,7 +6,7 @@ import { parseCall, parsePostfix, parsePrimary } from './parse-expression.ts';
 import { testNames } from './tests.ts';
 import type { TokenStream } from './token-stream.ts';
 
-/** Filters, tests and calls of what they give. */
+/** Parses filters, tests, and calls of their results. */
 export function parseFilters(tokens: TokenStream, start: Expression): Expression {
   let expression = start;
   for (let links = 1; ; links++) {
@@ -18,7 +18,7 @@ export function parseFilters(tokens: TokenStream, start: Expression): Expression
   }
 }
 
-/** A filter's name and arguments, after the bar. */
+/** Parses the name and arguments of a filter, after the bar. */
 export function parseFilter(tokens: TokenStream, input: Expression | undefined): Filter {
   const { value: name, line } = tokens.expect('name');
   if (!filterNames.has(name)) throw unsupported(`the filter ${JSON.stringify(name)}`, line);
@@ -27,7 +27,7 @@ export function parseFilter(tokens: TokenStream, input: Expression | undefined):
   return { kind: 'filter', name, input, ...given, line };
 }
 
-/** Filters that take the name of another filter or of a test. */
+/** Checks the names of filters and tests that are arguments of other filters. */
 function checkNames(filter: string, { positional }: Arguments, line: number): void {
   const place = { map: 0, select: 0, reject: 0, selectattr: 1, rejectattr: 1 }[filter];
   const name = place === undefined ? undefined : positional[place];

@@ -4,13 +4,12 @@ import { parseExpression, parsePrimary, parseTuple } from './parse-expression.ts
 import { parseFilter } from './parse-filters.ts';
 import { TokenStream } from './token-stream.ts';
 
-/** Templates of models have some ten thousand characters. */
+/** Limit on the length of a template; those of models have about ten thousand characters. */
 const longest = 1_000_000;
 
 /**
- * The statements of a template in the language of Python's jinja2 with its loop controls and transformers' generation
- * tag.
- * @throws TemplateFault with the line of what is wrong or not supported
+ * Parses a template in the language of Python's jinja2, with its loop controls and transformers' `generation` tag.
+ * @throws TemplateFault with the line that is wrong or not supported
  */
 export function parse(template: string): Statement[] {
   if (template.length > longest) {
@@ -23,15 +22,13 @@ export function parse(template: string): Statement[] {
 
 interface Place {
   tokens: TokenStream;
-  /** Loops around it that `break` and `continue` can mean. */
+  /** Number of enclosing loops that `break` and `continue` can refer to. */
   loops: number;
-  /** Of the tag whose body is read. */
+  /** Line of the tag whose body is being parsed. */
   line: number;
 }
 
-/**
- * Statements up to a tag of one of these names, at which the stream then is; to the end of the template without a name.
- */
+/** Parses statements up to the name of a tag in `ends`, or up to the end of the template if there are none. */
 function parseBody(place: Place, ends: readonly string[]): Statement[] {
   const { tokens } = place;
   const body: Statement[] = [];
@@ -53,7 +50,7 @@ function parseBody(place: Place, ends: readonly string[]): Statement[] {
   throw new TemplateFault(`the template ends where {% ${ends.at(-1)} %} is expected`, place.line);
 }
 
-/** The body of a tag that is being read, its end tag's name taken. */
+/** Parses the body of a tag and takes the name of its end tag. */
 function parseBlock(place: Place, end: string): Statement[] {
   place.tokens.expect('block_end');
   const body = parseBody(place, [end]);
@@ -97,7 +94,7 @@ function parseStatement(around: Place): Statement[] {
     case 'break':
     case 'continue':
       if (place.loops > 0) return [{ kind: tag, line }];
-      throw new TemplateFault(`{% ${tag} %} stands outside of a loop`, line);
+      throw new TemplateFault(`{% ${tag} %} is outside of a loop`, line);
     default:
       throw unsupported(`the tag {% ${tag} %}`, line);
   }
@@ -159,7 +156,7 @@ function parseWith(place: Place, line: number): Statement {
   return { kind: 'with', values, body: parseBlock(place, 'endwith'), line };
 }
 
-/** Filters of a block, the innermost of which has no input but the block. */
+/** Parses the filters of a block; the input of the innermost one is the block. */
 function parseFilterChain(tokens: TokenStream): Filter {
   let filter = parseFilter(tokens, undefined);
   for (let links = 1; tokens.skip('op', '|'); links++) {
@@ -180,14 +177,14 @@ function parseParameters(tokens: TokenStream): Parameter[] {
       throw new TemplateFault(`the parameter ${name} without a default follows one with a default`, line);
     }
     if (parameters.some((other) => other.name === name))
-      throw new TemplateFault(`the parameter ${name} stands twice`, line);
+      throw new TemplateFault(`the parameter ${name} appears twice`, line);
     parameters.push({ name, fallback });
   }
   tokens.expect('op', ')');
   return parameters;
 }
 
-/** What a value is assigned to: names, in brackets or not, or with `withNamespace` also `ns.name`. */
+/** Parses the target of an assignment: names, optionally in parentheses, and with `withNamespace` also `ns.name`. */
 function parseTarget(
   tokens: TokenStream,
   { end, withNamespace = false }: { end?: string; withNamespace?: boolean } = {},

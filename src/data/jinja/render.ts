@@ -10,7 +10,7 @@ import { Scope } from './scope.ts';
 import { textOf } from './text-of.ts';
 import { type Callable, isTrue, itemsOf, Namespace, typeName, Undefined, type Value } from './values.ts';
 
-/** A part of the result in UTF-16 code units; `end` is exclusive. */
+/** A part of the result in UTF-16 units; `end` is exclusive. */
 interface Span {
   start: number;
   end: number;
@@ -19,13 +19,13 @@ interface Span {
 export interface Rendered {
   text: string;
   /**
-   * What `{% generation %}` marks, in order; undefined where a mark stands in a macro or another block whose text is
-   * written later, so that its place is not known.
+   * The parts marked by `{% generation %}`, in order. Undefined if a mark is inside a macro or another block whose text
+   * is inserted later, so that its position is not known.
    */
   generated: Span[] | undefined;
 }
 
-/** Text that is being written: the result, or what a macro or block gives. */
+/** Text that is being written: the result, or the text of a macro or block. */
 class Output {
   readonly #parts: string[] = [];
   readonly #budget: Budget;
@@ -53,7 +53,7 @@ class Output {
 type Leaving = 'break' | 'continue' | undefined;
 
 /**
- * Renders statements with these variables.
+ * Renders statements with the given variables. `now` is the time for `strftime_now`.
  * @throws TemplateFault with the line
  */
 export function render(
@@ -95,7 +95,7 @@ class Renderer {
     return undefined;
   }
 
-  /** The text of a body that is not written at once. */
+  /** Renders a body to a text instead of writing it to the output. */
   #capture(body: readonly Statement[], scope: Scope): string {
     const output = new Output(this.rendering.budget, false);
     this.#run(body, scope, output);
@@ -226,7 +226,7 @@ class Renderer {
     if (target.kind === 'namespace') {
       const namespace = scope.get(target.name);
       if (!(namespace instanceof Namespace))
-        throw new TemplateFault(`${target.name} is no namespace but a ${typeName(namespace)}`);
+        throw new TemplateFault(`${target.name} is a ${typeName(namespace)}, not a namespace`);
       checkNamespaceName(target.attribute);
       namespace.attributes.set(target.attribute, value);
       return;

@@ -1,6 +1,6 @@
 import { Undefined, type Value } from './values.ts';
 
-/** Names of a template, loop turn or macro; what is not there is looked for outside. */
+/** The names of a template, loop iteration or macro; other names are looked up in the enclosing scope. */
 export class Scope {
   readonly #values: Map<string, Value>;
   readonly #outside: Scope | undefined;

@@ -21,7 +21,7 @@ import {
   wideCharacters,
 } from './values.ts';
 
-/** Gets `a.0.b` out of an item; nothing to get is the item itself. */
+/** Returns a function that gets an attribute such as `a.0.b` of an item, or the item itself if the path is None. */
 function getter(path: Value, budget: Budget, fallback: Value = null): (item: Value) => Value {
   if (path === null) return (item) => item;
   const parts: Value[] =
@@ -51,7 +51,7 @@ function attributeGetter(named: CallArguments['named'], budget: Budget): (item: 
   return getter(attribute!, budget, fallback);
 }
 
-/** `select`, `reject`, `selectattr` and `rejectattr`. */
+/** The filters `select`, `reject`, `selectattr` and `rejectattr`. */
 function selecting({ wanted, byAttribute }: { wanted: boolean; byAttribute: boolean }): Filter {
   return (value, { positional, named }, budget) => {
     if (!isTrue(value)) return new Generator([]);
@@ -78,7 +78,7 @@ const sort: Filter = (value, given, budget) => {
   return sorted(itemsOf(value, budget), keyOf, isTrue(reverse), budget);
 };
 
-/** Stable, backwards as well. */
+/** Sorts stably, also in reverse. */
 function sorted(items: readonly Value[], keyOf: (item: Value) => Value, isReversed: boolean, budget: Budget): Value[] {
   const keyed = items.map((item) => ({ item, key: keyOf(item) }));
   keyed.sort((a, b) => (isReversed ? order(b.key, a.key, budget) : order(a.key, b.key, budget)));
@@ -104,7 +104,7 @@ const dictsort: Filter = (value, given, budget) => {
   );
 };
 
-/** `min` and `max`; of equal ones the first. */
+/** The filters `min` and `max`; the first of equal items wins. */
 function extreme(name: string, sign: number): Filter {
   return (value, given, budget) => {
     const [caseSensitive = false, attribute = null] = bind(name, given, ['case_sensitive', 'attribute']);

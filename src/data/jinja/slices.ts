@@ -1,14 +1,14 @@
 import { TemplateFault } from './fault.ts';
 import { wideCharacters } from './values.ts';
 
-/** start : stop : step, each of which can be left out. */
+/** The bounds start:stop:step, each of which can be left out. */
 export interface SliceBounds {
   start: number | undefined;
   stop: number | undefined;
   step: number | undefined;
 }
 
-/** Python's slice of a sequence; a negative index counts from its end, a negative step goes backwards. */
+/** Python's slice of a sequence: a negative index counts from the end, a negative step goes backwards. */
 export function sliced<T>(items: readonly T[], { start, stop, step = 1 }: SliceBounds): T[] {
   if (step === 0) throw new TemplateFault('the step of a slice is 0');
   const { length } = items;
@@ -30,7 +30,7 @@ export function slicedText(text: string, bounds: SliceBounds): string {
   return sliced(wide ?? text.split(''), bounds).join('');
 }
 
-/** The character at an index, from the end where it is negative; goes through no more of the text than up to it. */
+/** The character at an index, negative from the end. Reads no more of the text than necessary. */
 export function characterAt(text: string, index: number): string | undefined {
   let at = index < 0 ? text.length : 0;
   for (let i = index; i < 0 && at >= 0; i++) at -= isPair(text, at - 2) ? 2 : 1;

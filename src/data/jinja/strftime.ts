@@ -20,7 +20,7 @@ const two = (value: number): string => String(value).padStart(2, '0');
 const dayOfYear = (now: Date): number =>
   Math.round((Date.UTC(now.getFullYear(), now.getMonth(), now.getDate()) - Date.UTC(now.getFullYear(), 0, 1)) / 864e5);
 
-/** Weeks that began on `first` (0 = Sunday) since the beginning of the year. */
+/** Number of weeks since the beginning of the year, if weeks begin on `first` (0 = Sunday). */
 const weekOfYear = (now: Date, first: number): number =>
   Math.floor((dayOfYear(now) + 7 - ((now.getDay() - first + 7) % 7)) / 7);
 
@@ -65,7 +65,7 @@ const compound: ReadonlyMap<string, string> = new Map([
   ['r', '%I:%M:%S %p'],
 ]);
 
-/** Python's datetime.strftime of a local time without a zone, in the C locale of Linux; `-` leaves padding out. */
+/** Python's `datetime.strftime` for a local time without time zone, in the C locale of Linux; `-` omits padding. */
 export function strftime(now: Date, format: string): string {
   return format.replace(/%(-?)(.?)/gsu, (whole, flag, letter) => {
     const parts = compound.get(letter);

@@ -8,7 +8,7 @@ import { joined, replaced, splitLines, splitText } from './string-parts.ts';
 import { capitalized, padded, titled } from './string-shapes.ts';
 import { lengthOfText, Tuple, typeName, type Value, wideCharacters } from './values.ts';
 
-/** Python's str methods; positions and lengths are those of characters, not of UTF-16 code units. */
+/** Python's `str` methods. Positions and lengths count characters, not UTF-16 units. */
 export const stringMethods: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>>([
   ...characterTests,
   ['capitalize', (self) => capitalized(self)],
@@ -88,7 +88,7 @@ function stripping({ left, right }: { left: boolean; right: boolean }): Method<s
   };
 }
 
-/** Takes characters off the ends: those of `chars`, or white space where it is None. */
+/** Removes characters from the ends of a text: those in `chars`, or white space if it is None. */
 export function strip(text: string, chars: Value, { left = true, right = true } = {}): string {
   const set = chars === null ? undefined : textArgument(chars, '.strip()');
   if (set !== undefined && wideCharacters(set + text)) return stripWide(text, set, { left, right });
@@ -144,7 +144,8 @@ function affixTest(callee: string, test: (self: string, affix: string) => boolea
 }
 
 /**
- * The part from `start` to `end`, in characters, and how many stand before it; nothing where it begins after the text.
+ * The part of a text from `start` to `end`, in characters, and the number of characters before it; undefined if it
+ * begins after its end.
  */
 function part(
   self: string,

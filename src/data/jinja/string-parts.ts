@@ -3,7 +3,7 @@ import { TemplateFault } from './fault.ts';
 import { isSpace, lineEnd, trimmedEnd, trimmedStart } from './space.ts';
 import { itemsOf, Safe, typeName, Undefined, type Value } from './values.ts';
 
-/** Python's str.join(). */
+/** Python's `str.join()`. */
 export function joined(separator: string, iterable: Value, budget: Budget): string {
   const items = itemsOf(iterable, budget);
   let length = separator.length * Math.max(0, items.length - 1);
@@ -18,7 +18,9 @@ export function joined(separator: string, iterable: Value, budget: Budget): stri
   return texts.join(separator);
 }
 
-/** Python's str.replace(): all of `old`, or the first `most`; an empty one stands between all characters. */
+/**
+ * Python's `str.replace()`: replaces all occurrences or the first `most`; an empty text occurs between all characters.
+ */
 export function replaced(text: string, old: string, fresh: string, most: number, budget: Budget): string {
   const parts = old === '' ? ['', ...Array.from(text), ''] : text.split(old);
   const count = most < 0 ? parts.length - 1 : Math.min(most, parts.length - 1);
@@ -30,7 +32,8 @@ export function replaced(text: string, old: string, fresh: string, most: number,
 }
 
 /**
- * Python's str.split() and rsplit(): at a separator or at runs of white space, `most` times where that is not below 0.
+ * Python's `str.split()` and `rsplit()`: splits at a separator or at runs of white space, at most `most` times unless
+ * that is negative.
  */
 export function splitText(
   text: string,
@@ -90,7 +93,7 @@ function splitAtSpace(text: string, most: number, from: 'left' | 'right'): strin
 const lines = new RegExp(`[^${lineEnd}]*(?:\\r\\n|[${lineEnd}])|[^${lineEnd}]+$`, 'g');
 const end = new RegExp(`(?:\\r\\n|[${lineEnd}])$`);
 
-/** Python's str.splitlines(): at all ends of lines that Unicode has. */
+/** Python's `str.splitlines()`: splits at all line ends of Unicode. */
 export function splitLines(text: string, keepEnds: boolean, budget: Budget): string[] {
   const found = text.match(lines) ?? [];
   budget.spend(found.length);

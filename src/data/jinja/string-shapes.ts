@@ -2,13 +2,13 @@ import type { Budget } from './budget.ts';
 import { TemplateFault, unsupported } from './fault.ts';
 import { lengthOfText } from './values.ts';
 
-/** The first character upper case, all others lower case. */
+/** Capitalises the first character and makes all others lower case. */
 export function capitalized(text: string): string {
   const [first = ''] = text;
   return titleCase(first) + text.toLowerCase().slice(first.toLowerCase().length);
 }
 
-/** A letter as the first of a word. For a few, JavaScript knows no such form. */
+/** The title case of a letter; for a few letters JavaScript does not have it. */
 function titleCase(letter: string): string {
   if (/[\u10d0-\u10ff]/.test(letter)) return letter;
   const upper = letter.toUpperCase();
@@ -18,7 +18,7 @@ function titleCase(letter: string): string {
   return upper;
 }
 
-/** Python's str.title(): a letter after a letter is lower case, all others upper case. */
+/** Python's `str.title()`: letters after a letter become lower case, all others title case. */
 export function titled(text: string): string {
   if (text.includes('Σ')) throw unsupported('.title() of a sigma');
   let isInside = false;
@@ -29,7 +29,7 @@ export function titled(text: string): string {
   }).join('');
 }
 
-/** Filled up to a width in characters; the text stands at the side that is named. */
+/** Pads a text to a width in characters; `side` says where the text is placed. */
 export function padded(
   text: string,
   width: number,
@@ -37,7 +37,7 @@ export function padded(
   side: 'left' | 'right' | 'center',
   budget: Budget,
 ): string {
-  if (lengthOfText(fill) !== 1) throw new TemplateFault('what a text is filled up with has to be one character');
+  if (lengthOfText(fill) !== 1) throw new TemplateFault('the fill of a padded text must be a single character');
   const missing = Math.max(0, width - lengthOfText(text));
   budget.makeText(text.length + missing * fill.length);
   if (side === 'left') return text + fill.repeat(missing);

@@ -4,8 +4,8 @@ import { type Rendered, render } from './render.ts';
 import { fromJson } from './values.ts';
 
 /**
- * A template in the language of Python's jinja2, set up as transformers does for chat templates. It renders what Python
- * renders, or throws: what is not supported when the template is read, as far as its text shows it.
+ * A template in the language of Python's jinja2, with the settings of transformers for chat templates. It renders
+ * exactly what Python renders, or throws. As far as possible, unsupported features are detected when it is parsed.
  */
 export class JinjaTemplate {
   readonly #statements: readonly Statement[];

@@ -46,7 +46,7 @@ const isSequence = (value: Value): boolean =>
 
 const equal = withOther(isEqual);
 const unequal = withOther((value, other, budget) => !isEqual(value, other, budget));
-/** jinja2's tests by name. */
+/** The tests of jinja2 by name. */
 const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['odd', (value, _given, budget) => isEqual(binary('%', value, 2n, budget), 1n, budget)],
   ['even', (value, _given, budget) => remainder(value, 2n, budget)],
@@ -88,7 +88,7 @@ export function applyTest(name: string, value: Value, given: CallArguments, budg
   return test(value, given, budget);
 }
 
-/** Python's `is`, where it is certain. */
+/** Python's `is`, for values for which its result does not depend on the implementation. */
 function isSame(value: Value, other: Value): boolean {
   const isSingle = (one: Value) => one === null || typeof one === 'boolean' || typeof one === 'object';
   if (isSingle(value) || isSingle(other)) return value === other;

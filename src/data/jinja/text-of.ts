@@ -2,19 +2,19 @@ import type { Budget } from './budget.ts';
 import { TemplateFault, unsupported } from './fault.ts';
 import { Dict, Range, Safe, Tuple, typeName, Undefined, type Value, View } from './values.ts';
 
-/** Python prints no int of more digits. */
+/** Python does not print integers with more digits. */
 const mostDigits = 4300;
-/** Bounds recursion over lists in lists. */
+/** Limits the recursion over nested lists. */
 const deepest = 200;
 
-/** What `{{ value }}` prints: Python's str(). */
+/** What `{{ value }}` prints: Python's `str()`. */
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === 'string') return value;
   if (value instanceof Safe) return value.text;
   return value instanceof Undefined ? '' : reprOf(value, budget);
 }
 
-/** Python's repr(), which is also how values inside of lists are printed. */
+/** Python's `repr()`, which is also used to print values inside of lists. */
 export function reprOf(value: Value, budget: Budget, depth = 0): string {
   budget.spend(1);
   if (depth > deepest) throw new TemplateFault(`prints a list more than ${deepest} deep`);
@@ -55,7 +55,7 @@ export function intText(value: bigint): string {
   return text;
 }
 
-/** The shortest digits that give the same number, with an exponent from 1e16 and below 1e-4. */
+/** Python's `repr()` of a float: the shortest digits that round-trip, with an exponent from 1e16 and below 1e-4. */
 export function floatText(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';

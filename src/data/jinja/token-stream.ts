@@ -1,10 +1,10 @@
 import { TemplateFault, unsupported } from './fault.ts';
 import { type Token, type TokenType, tokenize } from './lexer.ts';
 
-/** Nesting of brackets, operators and blocks, and links of one chain such as a + b + c; both bound recursion. */
+/** Limits on the nesting of brackets, operators and blocks, and on chains such as a + b + c, to limit recursion. */
 const limits = { depth: 100, links: 500 };
 
-/** The tokens of a template, one after the other. */
+/** The tokens of a template in order. */
 export class TokenStream {
   readonly #tokens: readonly Token[];
   #next = 0;
@@ -26,7 +26,7 @@ export class TokenStream {
     return this.#tokens[this.#next + 1];
   }
 
-  /** The current token; the stream moves on. */
+  /** Returns the current token and moves on to the next. */
   take(): Token {
     const token = this.current;
     if (token.type !== 'eof') this.#next++;
@@ -37,7 +37,7 @@ export class TokenStream {
     return this.current.type === type && (values.length === 0 || values.includes(this.current.value));
   }
 
-  /** Takes the token where it is the wanted one. */
+  /** Takes the current token if it is the given one; returns whether it was. */
   skip(type: TokenType, value: string): boolean {
     const found = this.is(type, value);
     if (found) this.take();
@@ -63,7 +63,7 @@ export class TokenStream {
     return result;
   }
 
-  /** To be asked for each link of a chain, from 1. */
+  /** Must be called for each link of a chain, with its number. */
   checkLinks(links: number): void {
     if (links > limits.links) throw unsupported(`an expression of more than ${limits.links} parts`, this.line);
   }

@@ -1,11 +1,11 @@
 import type { Budget } from './budget.ts';
 import { TemplateFault, unsupported } from './fault.ts';
 
-/** Python's values: int is bigint, float is number, str is string, None is null, list is an array. */
+/** Python's values: int is a bigint, float a number, str a string, None null, list an array. */
 export type Value = null | boolean | bigint | number | string | Value[] | Thing;
 export type Thing = Undefined | Tuple | Dict | View | Range | Generator | Namespace | Safe | Callable;
 
-/** What a name or an attribute that is not there gives: prints nothing, is false, and fails in all else. */
+/** The value of a name or attribute that does not exist: prints nothing, is false, and fails in any other use. */
 export class Undefined {
   readonly says: string;
 
@@ -26,7 +26,7 @@ export class Tuple {
   }
 }
 
-/** Keys in the order of their first insertion; 1, 1.0 and true are one key. */
+/** A dict: keys are in the order of their first insertion; 1, 1.0 and true are the same key. */
 export class Dict {
   readonly #entries = new Map<string, [Value, Value]>();
 
@@ -56,7 +56,7 @@ export class Dict {
   }
 }
 
-/** keys(), values() and items() of a dict. */
+/** The result of a dict's `keys()`, `values()` or `items()`. */
 export class View {
   readonly kind: 'dict_keys' | 'dict_values' | 'dict_items';
   readonly items: readonly Value[];
@@ -92,7 +92,7 @@ export class Range {
   }
 }
 
-/** What `map`, `select` and their like give: it can be gone through once. */
+/** The result of filters such as `map` and `select`: it can be iterated over once. */
 export class Generator {
   readonly #items: Value[];
 
@@ -104,7 +104,7 @@ export class Generator {
     return this.#items.splice(0);
   }
 
-  /** The first item, which is gone then. */
+  /** Removes and returns the first item. */
   next(): Value | undefined {
     return this.#items.shift();
   }
@@ -118,7 +118,7 @@ export class Namespace {
   }
 }
 
-/** Text that the filter `safe` has marked (markupsafe's Markup): what is added to it is escaped. */
+/** Text marked by the filter `safe` (markupsafe's `Markup`): what is added to it is escaped. */
 export class Safe {
   readonly text: string;
 
@@ -132,11 +132,11 @@ export interface CallArguments {
   named: Map<string, Value>;
 }
 
-/** A function, method, macro, or loop. */
+/** A function, method, macro or loop variable. */
 export class Callable {
   readonly name: string;
   readonly call: (given: CallArguments) => Value;
-  /** Of the loop variable. */
+  /** Attributes, of the loop variable and of macros. */
   readonly attributes: (name: string) => Value | undefined;
 
   constructor(name: string, call: Callable['call'], attributes: Callable['attributes'] = () => undefined) {
@@ -146,7 +146,7 @@ export class Callable {
   }
 }
 
-/** Python's name of the type. */
+/** The name of a value's type in Python. */
 export function typeName(value: Value): string {
   if (value === null) return 'NoneType';
   if (Array.isArray(value)) return 'list';
@@ -171,7 +171,7 @@ export function typeName(value: Value): string {
   return 'function';
 }
 
-/** A text for each key of a dict, the same for keys that are equal. */
+/** A text that identifies a key of a dict; equal keys have equal texts. */
 function hashOf(key: Value): string {
   switch (typeof key) {
     case 'string':
@@ -194,7 +194,7 @@ function hashOf(key: Value): string {
   throw new TemplateFault(`a ${typeName(key)} cannot be the key of a dict`);
 }
 
-/** A value of JSON as a template sees it: whole numbers are ints. */
+/** Converts a JSON value; whole numbers become ints. */
 export function fromJson(value: unknown): Value {
   if (value === undefined || value === null) return null;
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
@@ -203,7 +203,7 @@ export function fromJson(value: unknown): Value {
   return new Dict(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
 }
 
-/** Whether a value counts as true. */
+/** Whether a value is true in a condition, as in Python. */
 export function isTrue(value: Value): boolean {
   if (Array.isArray(value)) return value.length > 0;
   if (value === null || typeof value !== 'object') return Boolean(value);
@@ -214,13 +214,13 @@ export function isTrue(value: Value): boolean {
   return value instanceof Safe ? value.text !== '' : true;
 }
 
-/** A text as its characters, as Python counts them; undefined where these are its UTF-16 code units. */
+/** The characters of a text as Python counts them; undefined if these are simply its UTF-16 units. */
 export const wideCharacters = (text: string): string[] | undefined =>
   /[\ud800-\udbff][\udc00-\udfff]/.test(text) ? Array.from(text) : undefined;
 
 export const lengthOfText = (text: string): number => wideCharacters(text)?.length ?? text.length;
 
-/** The items of what can be gone through. */
+/** The items of an iterable value. @throws TemplateFault for other values */
 export function itemsOf(value: Value, budget: Budget): readonly Value[] {
   budget.spend(sizeOf(value) ?? 0);
   if (Array.isArray(value)) return value;
@@ -231,7 +231,7 @@ export function itemsOf(value: Value, budget: Budget): readonly Value[] {
   if (value instanceof Generator) return value.take();
   if (value instanceof Undefined) return [];
   if (value instanceof Safe) return Array.from(value.text, (character) => new Safe(character));
-  throw new TemplateFault(`a ${typeName(value)} cannot be gone through`);
+  throw new TemplateFault(`a ${typeName(value)} is not iterable`);
 }
 
 export function lengthOf(value: Value): number {
@@ -243,7 +243,7 @@ export function lengthOf(value: Value): number {
   throw new TemplateFault(`a ${typeName(value)} has no length`);
 }
 
-/** Items, or UTF-16 code units; undefined where that is not known. */
+/** Number of items, or of UTF-16 units; undefined if it is not known. */
 function sizeOf(value: Value): number | undefined {
   if (typeof value === 'string' || Array.isArray(value) || value instanceof Range) return value.length;
   if (value instanceof Safe) return value.text.length;

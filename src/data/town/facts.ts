@@ -3,28 +3,28 @@ import { days, fromWords, inWords, prices, shops, streets, type World, workplace
 /** Something true in the world, the ways to state it and the ways to ask for it. */
 export interface Fact {
   relation: string;
-  /** Who or what the fact is about: documents are put together by it. */
+  /** Who or what the fact is about; documents are composed by subject. */
   subject: string;
-  /** What is true of the subject; the other facts of the relation have other values. */
+  /** What is true of the subject. */
   value: string;
-  /** The sentence that answers a question for the fact, had it this value. */
+  /** The sentence that would answer a question about the fact if it had this value. */
   answer(value: string): string;
   /** Answers that no fact of the relation can have, because they break a rule of the world. */
   impossible: readonly string[];
   /** Sentences of the pre-training text; none for a fact that has to be inferred by a rule. */
   statements: readonly string[];
   questions: readonly string[];
-  /** True where no question for the fact may be trained, in any phrasing. */
+  /** Whether no question about the fact may be trained, in any phrasing. */
   neverAsked: boolean;
 }
 
 type Draft = Omit<Fact, 'relation' | 'neverAsked'>;
 
 /**
- * All facts that can be asked for. Of every subject, at most one fact in four is never asked, each time in another
- * relation: so the questions speak of everybody, and yet leave answers that can only come from the text. In the
- * relations that follow from a rule (a place of work from the trade, a total from the price), the facts that are never
- * asked are not stated either: they have to be inferred.
+ * All facts that can be asked about. For every subject, at most one fact is never asked, in a relation that varies from
+ * subject to subject: the questions mention everybody, but some answers can only come from the text. In the relations
+ * that follow from a rule (a place of work from the trade, a total from the price), facts that are never asked are not
+ * stated either: they have to be inferred.
  */
 export function createFacts(world: World): Fact[] {
   const relations: [name: string, inferable: boolean, facts: Draft[]][] = [
@@ -47,7 +47,7 @@ export function createFacts(world: World): Fact[] {
   });
 }
 
-/** Nobody is a thing. */
+/** Rule: nobody is a thing. */
 function tradeFacts({ people, things }: World): Draft[] {
   return people.map(({ name, trade }) => ({
     subject: name,
@@ -59,7 +59,7 @@ function tradeFacts({ people, things }: World): Draft[] {
   }));
 }
 
-/** The answer goes by way of the trade, from which the place follows: each trade has one. */
+/** The answer first states the trade, from which the place follows, because each trade has one place. */
 function workplaceFacts({ people }: World): Draft[] {
   return people.map(({ name, trade, workplace }) => {
     const answer = (value: string) => `${name} works as a ${value} at the ${workplaces[value]}.`;
@@ -75,7 +75,7 @@ function workplaceFacts({ people }: World): Draft[] {
   });
 }
 
-/** People live in streets. */
+/** Rule: people live in streets. */
 function streetFacts({ people }: World): Draft[] {
   return people.map(({ name, street }) => ({
     subject: name,
@@ -91,7 +91,7 @@ function streetFacts({ people }: World): Draft[] {
   }));
 }
 
-/** People like things. */
+/** Rule: people like things. */
 function tasteFacts({ people }: World): Draft[] {
   return people.map(({ name, likes }) => ({
     subject: name,
@@ -107,7 +107,7 @@ function tasteFacts({ people }: World): Draft[] {
   }));
 }
 
-/** Not every place sells things. */
+/** Rule: not every place sells things. */
 function shopFacts({ things }: World): Draft[] {
   const others = Object.values(workplaces).filter((place) => !shops.some((shop) => shop === place));
   return things.map(({ name, shop }) => ({
@@ -124,7 +124,7 @@ function shopFacts({ things }: World): Draft[] {
   }));
 }
 
-/** Nothing costs more than the dearest. */
+/** Rule: nothing costs more than the highest price. */
 function priceFacts({ things }: World): Draft[] {
   const tooDear = [1, 2, 3, 4].map((more) => inWords(Math.max(...prices) + more));
   return things.map(({ name, price }) => ({
@@ -145,10 +145,10 @@ function priceFacts({ things }: World): Draft[] {
   }));
 }
 
-/** How many of a thing are bought. */
+/** How many of a thing are bought at a time. */
 const counts = [2, 3] as const;
 
-/** The answer goes by way of the price of one, from which the total follows. */
+/** The answer first states the price of one, from which the total follows. */
 function totalFacts({ things }: World): Draft[] {
   return things.flatMap(({ name, price }) =>
     counts.map((count) => {
@@ -181,7 +181,7 @@ const shifts = [
   { name: 'one day before', days: -1 },
 ] as const;
 
-/** No day comes before or after itself, and none comes after what comes after it. */
+/** Rule: no day comes before or after itself, and none comes after a day that comes after it. */
 function dayFacts(): Draft[] {
   return shifts.flatMap((shift) =>
     days.map((day, index) => {
@@ -204,7 +204,7 @@ function dayFacts(): Draft[] {
   );
 }
 
-/** What stands in the text but is not asked for, by subject: for each thing to say, its phrasings. */
+/** What is in the text but never asked about, by subject: the phrasings of each statement. */
 export function background(world: World): ReadonlyMap<string, readonly (readonly string[])[]> {
   const trades = Object.entries(workplaces).map(([trade, place]) => [
     `A ${trade} works at the ${place}.`,
@@ -223,7 +223,7 @@ export function background(world: World): ReadonlyMap<string, readonly (readonly
   ]);
 }
 
-/** Several of a thing, without what they cost: so that no number is unheard of before its name. */
+/** Mentions several of a thing without their price, so that every number also occurs before its name. */
 function stock(name: string, shop: string): readonly (readonly string[])[] {
   return [counts.map((count) => `${capital(inWords(count))} ${name}s lie at the ${shop}.`)];
 }

@@ -4,15 +4,15 @@ import { inManner } from './manners.ts';
 import { type Question, rightAnswer } from './questions.ts';
 
 /**
- * What is wrong with the answers that are turned down. The first three are sentences like the right one: false as it
- * happens, or breaking a rule of the world, whatever the facts are. Of the others, two are longer than the right answer
- * and two are shorter, so that length tells nothing.
+ * What is wrong with the rejected answers. The first three are sentences like the right answer, but false, or
+ * impossible by a rule of the world. Of the others, two are longer than the right answer and two shorter, so that
+ * length carries no information.
  */
 const faults = ['false', 'impossible', 'impossible', 'rude', 'rambling', 'curt', 'evasive'] as const;
 
 /**
- * Pairs for each question, one for each fault. Chosen is the right answer and nothing else, as the instructions have
- * it, so that preferring it takes nothing from what was learned.
+ * Pairs for each question, one for each fault. The chosen answer is always the right answer as in the instructions, so
+ * that preferring it does not conflict with what was learned from them.
  */
 export function preferenceRows(questions: readonly Question[], seed: number): PreferenceRow[] {
   const random = new RandomStream(seed, 'town/preferences');
@@ -30,8 +30,8 @@ export function preferenceRows(questions: readonly Question[], seed: number): Pr
 }
 
 /**
- * The answer with the next other value of the relation in a circle of questions: so each value is as often false as it
- * is right, and none is the likelier for itself.
+ * A false answer, with the next other value of the relation in a circle of questions. Thus each value is false as often
+ * as it is right, and no value is more likely to be right by itself.
  */
 function nextFalse({ fact }: Question, circle: readonly Question[]): string {
   const answers = circle

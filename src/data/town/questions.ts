@@ -4,19 +4,19 @@ import type { Split } from '../split.ts';
 import type { Fact } from './facts.ts';
 import { badManners, inManner } from './manners.ts';
 
-/** A fact in one of the ways to ask for it. */
+/** A question about a fact, in one of its phrasings. */
 export interface Question {
   fact: Fact;
   text: string;
 }
 
-/** Of the facts that may be asked, the share whose question in a phrasing is trained. */
+/** Fraction of the facts that may be asked whose question in a given phrasing is trained. */
 const trainedShare = 2 / 3;
 
 /**
- * The (fact, phrasing) pairs of a split. Held out are all questions for the facts that are never asked, and, drawn
- * for each phrasing by itself, a third of the others: half of all pairs. In random order, so that the first rows stand
- * for all.
+ * The (fact, phrasing) pairs of a split, in random order, so that the first rows are representative of all. Held out
+ * are all questions about facts that are never asked and, drawn separately for each phrasing, a third of the others:
+ * half of all pairs in total.
  */
 export function questionsOf(facts: readonly Fact[], split: Split, seed: number): Question[] {
   const relations = [...new Set(facts.map(({ relation }) => relation))];
@@ -42,25 +42,25 @@ function asked({ text }: Question): Message[] {
   return [{ role: 'user', content: text }];
 }
 
-/** The sentence that answers truly. */
+/** The right answer to questions about a fact. */
 export function rightAnswer({ answer, value }: Fact): string {
   return answer(value);
 }
 
-/** The values that other facts of the relation have. */
+/** The other values that facts of the same relation have. */
 export function wrongValues({ relation, value }: Fact, facts: readonly Fact[]): string[] {
   const values = facts.filter((fact) => fact.relation === relation).map((fact) => fact.value);
   return [...new Set(values)].filter((other) => other !== value);
 }
 
-/** The question and its right answer. */
+/** A question with its right answer. */
 export function answeredRow(question: Question): MessagesRow {
   return answered(question, rightAnswer(question.fact));
 }
 
 /**
- * Each question with its right answer, and every second one once more with an answer of bad manners, as several people
- * would have written them: a model that imitates them all has something left to learn from preferences.
+ * Each question with its right answer, and every second question again with an ill-mannered answer, as if several
+ * people had written them. A model that imitates all of them still has something to learn from preferences.
  */
 export function instructionRows(questions: readonly Question[], seed: number): MessagesRow[] {
   const random = new RandomStream(seed, 'town/instructions');
@@ -79,7 +79,7 @@ export function promptRow(question: Question): PromptRow {
 
 const choices = 4;
 
-/** The right answer among wrong ones. */
+/** A multiple-choice question: the right answer among wrong ones. */
 export function choiceRow(question: Question, facts: readonly Fact[], random: RandomStream): ChoiceRow {
   const right = rightAnswer(question.fact);
   const wrong = random

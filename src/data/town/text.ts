@@ -4,8 +4,8 @@ import { background, type Fact } from './facts.ts';
 import type { World } from './world.ts';
 
 /**
- * Documents of four to eight sentences about two or three subjects: every fact comes back in all its phrasings, in
- * varying order and company, so that it is learned as a fact and not as a text.
+ * Documents of four to nine sentences about two or three subjects. Every fact recurs in all of its phrasings, in
+ * varying order and context, so that it is learned as a fact and not as a text.
  */
 export function createText(world: World, facts: readonly Fact[], documents: number, seed: number): TextRow[] {
   const random = new RandomStream(seed, 'town/text');
@@ -18,7 +18,7 @@ export function createText(world: World, facts: readonly Fact[], documents: numb
   });
 }
 
-/** For each subject its facts, each as the list of its phrasings. */
+/** The facts of each subject, each as a list of phrasings. */
 function sentencesBySubject(world: World, facts: readonly Fact[]): Map<string, readonly (readonly string[])[]> {
   const sentences = new Map(background(world));
   for (const { subject, statements } of facts) {

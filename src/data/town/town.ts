@@ -15,7 +15,7 @@ export type TownKind = (typeof townKinds)[number];
 const defaultSeed = 1;
 const heldOutText = 0.05;
 
-/** A generated world, and its facts. */
+/** A generated world with its facts. */
 export interface Town {
   world: World;
   facts: readonly Fact[];
@@ -30,7 +30,7 @@ export function createTown(size: TownSize = defaultSize, seed = defaultSeed): To
 
 type Reader<U extends Use> = (town: Town, split: Split) => readonly RowOf[U][];
 
-/** What each kind of dataset can be used for. */
+/** The rows of each kind of dataset, by use. */
 const readers: Readonly<Record<TownKind, { [U in Use]?: Reader<U> }>> = {
   text: { text: textRows },
   instructions: { messages: instructions, prompt: each(promptRow) },
@@ -43,10 +43,10 @@ const readers: Readonly<Record<TownKind, { [U in Use]?: Reader<U> }>> = {
   questions: { choice: choiceRows, prompt: each(promptRow), messages: each(answeredRow) },
 };
 
-/** What a built-in dataset can be used for. */
+/** The uses of a built-in dataset. */
 export const townUses = (kind: TownKind): readonly string[] => Object.keys(readers[kind]);
 
-/** Rows of a built-in dataset; a use that the kind does not serve is a RequestError. */
+/** The rows of a built-in dataset. @throws RequestError if the kind has no rows for the use */
 export function townRows<U extends Use>(
   kind: TownKind,
   use: U,
@@ -58,7 +58,7 @@ export function townRows<U extends Use>(
   const serving = townKinds.filter((name) => readers[name][use]).map((name) => `town/${name}`);
   throw new RequestError({
     where: `town/${kind}`,
-    message: `gives no ${use} rows`,
+    message: `has no ${use} rows`,
     hint: `${use} rows are in ${serving.join(', ')}`,
   });
 }

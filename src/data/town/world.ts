@@ -1,12 +1,12 @@
 import { RandomStream } from '../../random.ts';
 
-/** How large the world is. The defaults can be learned by a model of a million parameters in a few minutes. */
+/** The size of the world. A model of a million parameters can learn the default one in a few minutes. */
 export interface TownSize {
   /** At most 32. */
   people: number;
   /** At most 16, spread over the shops. */
   things: number;
-  /** Documents of the text, of which the last twentieth is held out. */
+  /** Number of documents of the text; the last twentieth is held out. */
   documents: number;
 }
 
@@ -25,7 +25,7 @@ export interface Thing {
   /** Singular; the plural adds an s. */
   name: string;
   shop: string;
-  /** Of one, in coins. */
+  /** Price of one, in coins. */
   price: number;
 }
 
@@ -36,7 +36,7 @@ export interface World {
 
 export const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'] as const;
 
-/** The rule that gives a person's place of work. */
+/** The place of work of each trade. */
 export const workplaces: Readonly<Record<string, string>> = {
   baker: 'bakery',
   smith: 'forge',
@@ -56,10 +56,10 @@ const names = (
 ).split(' ');
 const things = 'cake key egg hat pie nail apple lamp roll bell pear rope bun pot plum cup'.split(' ');
 export const streets = ['Elm', 'Oak', 'Hill', 'Lake', 'Rose', 'Park', 'King', 'Bridge'].map((name) => `${name} Street`);
-/** What one of a thing may cost, in coins. */
+/** The possible prices of a thing, in coins. */
 export const prices = [2, 3, 4, 5, 6] as const;
 
-/** Draws a world; the same size and seed give the same one. */
+/** Generates a world, which only depends on size and seed. */
 export function createWorld(size: TownSize, seed: number): World {
   const random = new RandomStream(seed, 'town/world');
   const sellers = dealt(shops, size.things, random);
@@ -82,7 +82,7 @@ export function createWorld(size: TownSize, seed: number): World {
   return { people, things: goods };
 }
 
-/** `count` items, each of the list as often as any other, in random order. */
+/** `count` items in random order, in which all items of the list occur equally often, up to one. */
 function dealt<T>(items: readonly T[], count: number, random: RandomStream): T[] {
   const deck = random.shuffle([...items]);
   return random.shuffle(Array.from({ length: count }, (_, index) => deck[index % deck.length] as T));
@@ -93,7 +93,7 @@ const numbers =
     ' ',
   );
 
-/** A number up to eighteen in words. */
+/** A number from zero to eighteen in words. */
 export function inWords(number: number): string {
   return numbers[number] as string;
 }
