@@ -50,7 +50,7 @@ describe('sources', () => {
   });
 
   it('refuses unknown kinds of files, folders without data and empty files', async () => {
-    await expect(openDataset(await write('a.pdf', 'x'), 'text')).rejects.toThrow(/ends in \.txt.*\.json/);
+    await expect(openDataset(await write('a.pdf', 'x'), 'text')).rejects.toThrow(/must end in \.txt.*\.json/);
     await mkdir(join(folder, 'empty'));
     await expect(openDataset(join(folder, 'empty'), 'text')).rejects.toThrow('contains no data files');
     await expect(openDataset(await write('e.txt', ' \n'), 'text')).rejects.toThrow('the file is empty');

@@ -96,9 +96,21 @@ describe('JSON of another form', () => {
     ['a wrapper', JSON.stringify({ data: rows }), /one object with its rows in `data`[\s\S]*jq -c '\.data\[\]'/],
     ['splits', JSON.stringify({ train: rows, test: rows }, null, 1), /with its rows in `train`, `test`/],
     ['a server’s answer', JSON.stringify({ rows: [{ row_idx: 0, row }] }), /jq -c '\.rows\[\]\.row'/],
-    ['columns', JSON.stringify({ instruction: ['a', 'b'], output: ['c', 'd'] }), /columns \(`instruction`, `output`\)/],
-    ['columns of conversations', JSON.stringify({ messages: [[{ role: 'user', content: 'a' }], []] }), /columns/],
-    ['columns by number', JSON.stringify({ a: { 0: 'x', 1: 'y' }, b: { 0: 'x', 1: 'y' } }), /columns \(`a`, `b`\)/],
+    [
+      'columns',
+      JSON.stringify({ instruction: ['a', 'b'], output: ['c', 'd'] }),
+      /list for each column \(`instruction`, `output`\)/,
+    ],
+    [
+      'columns of conversations',
+      JSON.stringify({ messages: [[{ role: 'user', content: 'a' }], []] }),
+      /list for each column/,
+    ],
+    [
+      'columns by number',
+      JSON.stringify({ a: { 0: 'x', 1: 'y' }, b: { 0: 'x', 1: 'y' } }),
+      /list for each column \(`a`, `b`\)/,
+    ],
     [
       'a split table',
       JSON.stringify({ columns: ['a'], index: [0, 1], data: [['x'], ['y']] }),
@@ -107,7 +119,7 @@ describe('JSON of another form', () => {
     ['spread objects', rows.map((one) => JSON.stringify(one, null, 2)).join('\n'), /span several lines[\s\S]*jq -c \./],
     ['a spread object', JSON.stringify(row, null, 2), /span several lines/],
     ['objects in one line', text + text, /a line must have a single object/],
-    ['lines that end at CR', `${text}\r${text}`, /at '\\r' alone/],
+    ['lines that end at CR', `${text}\r${text}`, /with '\\r'/],
     ['Python', "{'instruction': 'a', 'output': None}", /Python's notation/],
     ['NaN', '{"instruction": "a", "output": NaN}', /no NaN or Infinity/],
     ['texts in a list', '["a", "b"]', /"a" is not an object/],
@@ -246,11 +258,11 @@ describe('folders', () => {
     });
   });
 
-  it('with a data card alone hold no data', async () => {
+  it('with a data card alone contain no data', async () => {
     await write('README.md', '# A data card');
     mkdirSync(at('data'));
     const [problem] = await refused('.', 'text');
-    expect(problem!.message).toContain('it holds README.md, data/');
+    expect(problem!.message).toContain('it contains README.md, data/');
     expect(problem!.hint).toContain('name data');
   });
 
