@@ -227,6 +227,9 @@ export const metricSubject = (key: string): string => key.slice(0, Math.max(0, k
 export const keyAgainst = (key: string, variant: string): string =>
   `${metricSubject(key)} against ${variant}/${metricName(key)}`;
 
+/** Whether a subject is of play against this variant. */
+export const isAgainst = (subject: string, variant: string): boolean => subject.endsWith(` against ${variant}`);
+
 /** The subject as people call it: of a path, the last part. */
 export function subjectLabel(key: string): string {
   const subject = metricSubject(key);

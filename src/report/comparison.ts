@@ -2,12 +2,19 @@ import { own } from '../config/own.ts';
 import { metricKind, metricName } from '../evaluation/metrics.ts';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
-import { type Cell, type MetricRow, withDifferences } from './differences.ts';
+import { type Cell, headlineRows, type MetricRow, withDifferences } from './differences.ts';
+import { itemEvidence, itemScoresOf } from './item-evidence.ts';
 
 export interface StageComparison {
   stage: string;
   /** What kind of stage it is. */
   run: string;
+  /** It is there once for all variants, so that there is nothing to compare. */
+  isShared: boolean;
+  /** Key of the metric that decides, where one can be compared. */
+  primary?: string;
+  /** What the pipeline has named as that metric. */
+  named?: string;
   rows: MetricRow[];
 }
 
@@ -30,13 +37,26 @@ export function compareStages(folder: PipelineFolder): StageComparison[] {
   for (const stage of new Set(folder.nodes.map((node) => node.stage))) {
     const nodes = folder.nodes.filter((node) => node.stage === stage);
     const own = nodes.filter(({ status }) => status === 'finished').map(ownResult);
-    const metrics = metricRows([...folder.results.filter((row) => row.stage === stage), ...own], variants);
+    const measured = folder.results.filter((row) => row.stage === stage);
+    const metrics = metricRows([...measured, ...own], variants);
     const apart = metrics.map((row) => ({
       ...row,
       judgedApart: variants.length > 1 && isJudgedApart(row.key, nodes, folder.nodes),
     }));
+    if (apart.length === 0) continue;
     const run = nodes[0]?.run ?? stage;
-    if (apart.length > 0) comparisons.push({ stage, run, rows: withDifferences(run, apart, variants) });
+    const isShared = variants.length > 1 && nodes.every(({ variant = 'shared' }) => variant === 'shared');
+    const named = measured.find((row) => row.primary !== undefined)?.primary;
+    const primary = headlineRows(run, apart, named)[0]?.key;
+    const scoresOf = itemScoresOf(stage, folder.items);
+    const rows = withDifferences(apart, isShared ? [] : variants, primary, (key, variant) =>
+      itemEvidence(scoresOf(key, variants[0]!), scoresOf(key, variant)),
+    );
+    comparisons.push({
+      ...{ stage, run, isShared, rows },
+      ...(primary !== undefined && { primary }),
+      ...(named !== undefined && { named }),
+    });
   }
   return comparisons;
 }

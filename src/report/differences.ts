@@ -1,6 +1,7 @@
 import { metricKind, metricName } from '../evaluation/metrics.ts';
 import { holm } from '../statistics/holm.ts';
 import { type PairedDifference, pairedDifference } from '../statistics/paired-difference.ts';
+import type { ItemEvidence } from './item-evidence.ts';
 
 /** A metric of one variant over its seeds. */
 export interface Cell {
@@ -17,9 +18,11 @@ export interface Difference extends PairedDifference {
   relative?: number;
   /** In how many seeds this variant is the better one. */
   seedsBetter: number;
+  /** What the items show, where the metric is a mean over items that were written down. */
+  items?: ItemEvidence;
   /**
    * What the seeds show at 5 %; nothing where the metric has no direction or each variant has a judge of its own. The
-   * first metric of a stage is tested by itself, all others of the stage together (Holm).
+   * primary metric of a stage is tested by itself, all others of the stage together (Holm).
    */
   shown?: 'better' | 'worse';
 }
@@ -33,24 +36,31 @@ export interface MetricRow {
   differences: ReadonlyMap<string, Difference>;
 }
 
-type Undecided = Omit<MetricRow, 'differences'>;
+export type Undecided = Omit<MetricRow, 'differences'>;
 
 /** Adds the differences from the first variant, and what the seeds show of them. */
-export function withDifferences(run: string, rows: readonly Undecided[], variants: readonly string[]): MetricRow[] {
+export function withDifferences(
+  rows: readonly Undecided[],
+  variants: readonly string[],
+  primary: string | undefined,
+  itemsOf: (key: string, variant: string) => ItemEvidence | undefined,
+): MetricRow[] {
   const [reference, ...others] = variants;
   const differences = rows.map(({ key, cells }) => {
     const first = cells.get(reference!);
     const found = others.flatMap((variant) => {
       const cell = cells.get(variant);
-      return first && cell ? [[variant, difference(key, first, cell)] as const] : [];
+      if (!first || !cell) return [];
+      const items = itemsOf(key, variant);
+      return [[variant, { ...difference(key, first, cell), ...(items && { items }) }] as const];
     });
     return new Map<string, Difference>(found);
   });
-  const primary = headlineRows(run, rows)[0];
   const tests = rows.flatMap((row, i) =>
     row.judgedApart || !metricKind(row.key).better ? [] : [...differences[i]!.values()].map((of) => ({ row, of })),
   );
-  for (const family of [tests.filter(({ row }) => row === primary), tests.filter(({ row }) => row !== primary)]) {
+  const isPrimary = ({ row }: { row: Undecided }): boolean => row.key === primary;
+  for (const family of [tests.filter(isPrimary), tests.filter((test) => !isPrimary(test))]) {
     const able = family.filter(({ of }) => of.p !== undefined);
     const adjusted = holm(able.map(({ of }) => of.p!));
     for (const [i, { row, of }] of able.entries()) {
@@ -89,13 +99,14 @@ const headlines: Readonly<Record<string, readonly string[]>> = {
 };
 const otherHeadlines = ['exactMatch', 'accuracy', 'perplexity', 'loss'];
 
-/** The two metrics of a stage that matter most, of those that can be compared; the first is the primary one. */
-export function headlineRows<Row extends Undecided>(run: string, rows: readonly Row[]): Row[] {
+/**
+ * The two metrics of a stage that matter most, of those that can be compared. The first is the primary one: that which
+ * the pipeline names, else the first of those that are usual for such a stage.
+ */
+export function headlineRows<Row extends Undecided>(run: string, rows: readonly Row[], named?: string): Row[] {
   const names = Object.hasOwn(headlines, run) ? headlines[run]! : otherHeadlines;
-  const isNamed = (key: string, name: string) => key === name || metricName(key) === name;
-  return names
-    .flatMap(
-      (name) => rows.find(({ key, cells, judgedApart }) => isNamed(key, name) && cells.size > 0 && !judgedApart) ?? [],
-    )
-    .slice(0, 2);
+  const able = rows.filter(({ cells, judgedApart }) => cells.size > 0 && !judgedApart);
+  const usual = names.flatMap((name) => able.find(({ key }) => key === name || metricName(key) === name) ?? []);
+  const first = able.filter(({ key }) => key === named);
+  return [...new Set([...first, ...usual])].slice(0, 2);
 }

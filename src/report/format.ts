@@ -30,11 +30,16 @@ export function formatInterval([low, high]: readonly [number, number], kind: Met
   return `[${bound(low)},\u00a0${bound(high)}]`;
 }
 
+/** A difference in units of its deviation, such as `+0.67`. */
+export const formatEffect = (effect: number): string => signed(effect, Math.abs(effect).toFixed(2));
+
+/** `0.143`, or `< 0.001`. */
+export const formatP = (p: number): string => (p < 0.001 ? '< 0.001' : p.toFixed(3));
+
 /** A signed difference in per cent of what it is compared with. */
 export const formatRelative = (ratio: number): string => signed(ratio, `${(100 * Math.abs(ratio)).toFixed(1)}\u00a0%`);
 
-const signed = (value: number, size: string): string =>
-  /[1-9]/.test(size) ? `${value < 0 ? '−' : '+'}${size}` : `±${size}`;
+const signed = (value: number, size: string): string => (/[1-9]/.test(size) ? `${value < 0 ? '−' : '+'}${size}` : size);
 
 /** For an axis: `0.5`, `25K`, `2E−5`. */
 export function formatTick(value: number): string {

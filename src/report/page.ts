@@ -15,7 +15,7 @@ import { stageCharts } from './stage-charts.ts';
 import { progressCharts } from './stage-progress.ts';
 import { style } from './style.ts';
 import { summarise } from './summary.ts';
-import { winRateCharts } from './win-rates.ts';
+import { type Opponents, winRateCharts } from './win-rates.ts';
 
 /** The whole page; what it says of versions and machine is of the process that makes it. */
 export async function reportPage(folder: PipelineFolder): Promise<Markup> {
@@ -31,7 +31,7 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
       'Results',
       comparisons.length > 0 && [
         comparisonTable(comparisons, variants),
-        winRateCharts(comparisons, variants, folder.results.find(({ against }) => against)?.against),
+        winRateCharts(comparisons, variants, opponentsIn(folder)),
         progressCharts(comparisons, variants),
       ],
     ],
@@ -68,6 +68,13 @@ ${shown.map(([id, heading, body]) => html`<section aria-labelledby="${id}"><h2 i
 </body>
 </html>
 `;
+}
+
+function opponentsIn({ results }: PipelineFolder): Opponents {
+  return {
+    stage: results.find(({ against }) => against)?.against,
+    variant: results.find(({ againstVariant }) => againstVariant)?.againstVariant,
+  };
 }
 
 function titleOf(variants: readonly string[]): string {

@@ -1,4 +1,4 @@
-import { metricSubject, subjectLabel } from '../evaluation/metrics.ts';
+import { isAgainst, metricSubject, subjectLabel } from '../evaluation/metrics.ts';
 import type { StageComparison } from './comparison.ts';
 import type { Cell } from './differences.ts';
 import { formatMetric } from './format.ts';
@@ -7,31 +7,41 @@ import { type Fragment, html, type Markup } from './html.ts';
 /** By whom it is judged who wins, and the metrics that say so. */
 const judges = [
   { name: 'judged by the correct answers', wins: 'wins', losses: 'losses' },
-  { name: 'judged by the reward model', wins: 'modelWins', losses: 'modelLosses' },
+  { name: 'judged by one reward model', wins: 'modelWins', losses: 'modelLosses' },
 ] as const;
 
+/** Whom the models played: an earlier stage, another variant after the same one, or both. */
+export interface Opponents {
+  stage?: string | undefined;
+  variant?: string | undefined;
+}
+
 /**
- * For each judge and dataset, a bar for each stage and variant: the prompts won, tied and lost against the opponent.
+ * For each judge, dataset and opponent, a bar for each stage and variant: the prompts won, tied and lost against the
+ * opponent.
  */
 export function winRateCharts(
   comparisons: readonly StageComparison[],
   variants: readonly string[],
-  opponent: string | undefined,
+  opponents: Opponents,
 ): Fragment {
   const charts = judges.flatMap(({ name, wins, losses }) =>
     subjectsOf(comparisons, wins).map((subject) => {
+      const inCrossPlay = opponents.variant !== undefined && isAgainst(subject, opponents.variant);
+      const players = variants.filter((variant) => !inCrossPlay || variant !== opponents.variant);
+      const opponent = inCrossPlay ? `${opponents.variant} after the same stage` : (opponents.stage ?? 'the opponent');
       const bars = comparisons.flatMap(({ stage, rows }) => {
         const cellsOf = (metric: string) => rows.find(({ key }) => key === `${subject}/${metric}`)?.cells;
-        return variants.flatMap((variant, colour) => {
+        return players.flatMap((variant) => {
           const [won, lost] = [cellsOf(wins)?.get(variant), cellsOf(losses)?.get(variant)];
-          return won && lost ? [bar(stage, variant, colour, won, lost)] : [];
+          return won && lost ? [bar(stage, variant, variants.indexOf(variant), won, lost)] : [];
         });
       });
       const apart = comparisons.some(({ rows }) =>
         rows.some((row) => row.key === `${subject}/${wins}` && row.judgedApart),
       );
       return html`<figure class="chart wins">
-<figcaption>Responses against those of ${opponent ?? 'the opponent'} <small>${apart ? 'each judged by its own reward model, so not comparable' : name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
+<figcaption>Responses against those of ${opponent} <small>${apart ? 'each judged by its own reward model, so not comparable' : name} · ${subjectLabel(`${subject}/`)}</small></figcaption>
 <table><thead><tr><th scope="col">Stage</th><th scope="col"></th><th scope="col" class="number">won</th><th scope="col" class="number">tied</th><th scope="col" class="number">lost</th><th scope="col" class="picture"></th></tr></thead>
 <tbody>${bars}</tbody></table>
 </figure>`;

@@ -50,16 +50,20 @@ export function effectSize({ mean, deviation }: PairedDifference): number | unde
   return deviation === undefined || isRounding(deviation, mean) ? undefined : mean / deviation;
 }
 
+/** Nobody trains more. */
+const mostSeeds = 1e6;
+
 /**
  * Seeds with which a paired t test at 5 % finds a true difference of `mean` in nine of ten comparisons:
- * n = ((t₀.₉₇₅ + t₀.₉)·deviation / mean)² with n − 1 degrees of freedom. Infinity for a difference of 0.
+ * n = ((t₀.₉₇₅ + t₀.₉)·deviation / mean)² with n − 1 degrees of freedom. Infinity where these are more than a million,
+ * as for a difference of 0.
  */
 export function seedsNeeded(mean: number, deviation: number): number {
   const ratio = (deviation / mean) ** 2;
-  if (!Number.isFinite(ratio)) return Number.POSITIVE_INFINITY;
-  const needed = (seeds: number) => (quantile(0.975, seeds - 1) + quantile(0.9, seeds - 1)) ** 2 * ratio;
   // With unlimited degrees of freedom it would be this many.
   let seeds = Math.max(2, Math.ceil((1.96 + 1.2816) ** 2 * ratio));
-  while (needed(seeds) > seeds) seeds++;
+  if (!(seeds <= mostSeeds)) return Number.POSITIVE_INFINITY;
+  const needed = () => (quantile(0.975, seeds - 1) + quantile(0.9, seeds - 1)) ** 2 * ratio;
+  while (needed() > seeds) seeds++;
   return seeds;
 }

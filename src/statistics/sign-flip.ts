@@ -29,15 +29,24 @@ export function signFlipP(differences: readonly number[]): number {
 }
 
 /** Sums of the values under every choice of signs. */
-function allSums(values: readonly number[]): number[] {
-  return values.reduce((sums, value) => [...sums.map((sum) => sum + value), ...sums.map((sum) => sum - value)], [0]);
+function allSums(values: readonly number[]): Float64Array {
+  const sums = new Float64Array(1 << values.length);
+  let count = 1;
+  for (const value of values) {
+    for (let i = 0; i < count; i++) {
+      sums[count + i] = sums[i]! - value;
+      sums[i]! += value;
+    }
+    count *= 2;
+  }
+  return sums;
 }
 
 function randomSum(values: readonly number[], random: RandomStream): number {
   let [sum, bits] = [0, 0];
-  for (const [i, value] of values.entries()) {
+  for (let i = 0; i < values.length; i++) {
     if (i % 32 === 0) bits = random.uint32();
-    sum += (bits >>> (i % 32)) & 1 ? value : -value;
+    sum += (bits >>> (i % 32)) & 1 ? values[i]! : -values[i]!;
   }
   return sum;
 }

@@ -1,41 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { compareStages, spread, variantsOf } from '../../src/report/comparison.ts';
 import { summarise } from '../../src/report/summary.ts';
-import type { PipelineFolder, RecordedNode } from '../../src/runs/pipeline-folder.ts';
-import type { ResultRow } from '../../src/runs/results.ts';
+import type { PipelineFolder } from '../../src/runs/pipeline-folder.ts';
+import { folder, node, row } from './made-comparisons.ts';
 
-function node(
-  stage: string,
-  variant: string | undefined,
-  seed: number,
-  rest: Partial<RecordedNode> = {},
-): RecordedNode {
-  const id = `${stage}/${variant ?? 'shared'}/seed-${seed}`;
-  const empty = { steps: [], evaluations: [], samples: [], start: {}, done: {}, result: {}, config: '', inputs: [] };
-  return {
-    id,
-    stage,
-    run: stage,
-    ...(variant && { variant }),
-    seed,
-    directory: id,
-    status: 'finished',
-    ...empty,
-    ...rest,
-  };
-}
-
-function row(stage: string, variant: string, seed: number, metrics: Record<string, number>): ResultRow {
-  return { stage, variant, seed, metrics, samples: [] };
-}
-
-const folder = (nodes: RecordedNode[], results: ResultRow[]): PipelineFolder => ({
-  name: 'test',
-  arguments: [],
-  nodes,
-  results,
-  items: [],
-});
 const sentences = (data: PipelineFolder) =>
   summarise(compareStages(data), data.nodes, variantsOf(data)).map((text) => text.replaceAll('\u00a0', ' '));
 
@@ -128,6 +96,44 @@ describe('difference', () => {
   });
 });
 
+describe('items', () => {
+  /** Of six questions, right (1) or wrong (0). */
+  const items = (variant: string, seed: number, scores: string) =>
+    [...scores].map((score, item) => ({
+      ...{ stage: 'sft', variant, seed, task: 'exactMatch:q', metric: 'q/exactMatch', item },
+      ...{ correct: score === '1', score: Number(score) },
+    }));
+  const evidence = (seeds: number[], some: ReturnType<typeof items>) => {
+    const results = three.results.filter(({ seed }) => seeds.includes(seed!));
+    const [{ rows }] = compareStages({ ...three, results, items: some }) as [ReturnType<typeof compareStages>[0]];
+    return rows.find(({ key }) => key === 'q/exactMatch')!.differences.get('mix')!.items;
+  };
+
+  it('of one seed say how many just one of the two models gets right', () => {
+    const found = evidence([1], [...items('pre', 1, '110000'), ...items('mix', 1, '101111')]);
+    // Five questions, of which four are right in the one and one in the other: 2 · (1 + 5) / 2⁵.
+    expect(found).toEqual({ items: 6, twoModels: { onlyVariant: 4, onlyReference: 1, p: expect.closeTo(0.375, 12) } });
+  });
+
+  it('of several seeds give an interval over seeds and items, of those that all have', () => {
+    const both = [1, 2, 3].flatMap((seed) => [...items('pre', seed, '110000'), ...items('mix', seed, '111110')]);
+    const found = evidence(
+      [1, 2, 3],
+      both.filter(({ seed, item }) => seed !== 2 || item !== 5),
+    )!;
+    expect(found.items).toBe(5);
+    expect(found.twoModels).toBeUndefined();
+    const [low, high] = found.interval!;
+    expect(low).toBeLessThan(0.6);
+    expect(low).toBeGreaterThan(0.1);
+    expect(high).toBe(1);
+  });
+
+  it('that only one of two variants has show nothing', () => {
+    expect(evidence([1], items('mix', 1, '101111'))).toBeUndefined();
+  });
+});
+
 describe('compareStages', () => {
   it('adds what a finished stage measured last itself, a perplexity in place of its loss', () => {
     const evaluations = [
@@ -156,16 +162,66 @@ describe('compareStages', () => {
 describe('summarise', () => {
   it('says what the seeds show, with intervals, and how many would show what these do not', () => {
     expect(sentences(three)).toEqual([
-      'After sft, no difference between mix and pre is shown on exact match (q) (+4.0 points [−10.9, +18.9], 3 seeds; to show one of this size takes about 26); no difference between mix and pre is shown on perplexity (text) (−1.00 [−3.48, +1.48], 3 seeds; to show one of this size takes about 13).',
-      'In brackets: 95 % intervals of the mean difference over the seeds that both variants have (paired t). The first metric of a stage is tested at 5 % by itself, all others of the stage together (Holm).',
+      'After sft, no difference between mix and pre is shown on exact match (q) (+4.0 points [−10.9, +18.9], d_z +0.67, 3 seeds; to show one of this size takes about 26); no difference between mix and pre is shown on perplexity (text) (−1.00 [−3.48, +1.48], d_z −1.00, 3 seeds; to show one of this size takes about 13).',
+      'In brackets: 95 % intervals of the mean difference over the seeds that both variants have (paired t); d_z is this mean in units of the standard deviation of the differences.',
+      'The first metric of a stage is its primary one, tested at 5 % by itself; all others of the stage are tested together (Holm). For sft it is the one that mixtune takes where none is named.',
     ]);
     const clear = three.results.map((one) => ({
       ...one,
       metrics: { 'q/exactMatch': one.metrics['q/exactMatch']! + (one.variant === 'mix' ? 1 : 0) },
     }));
     expect(sentences(folder(three.nodes, clear))[0]).toMatch(
-      /^After sft, mix is ahead of pre on exact match \(q\) \(\+104\.0 points \[.*\], 3 seeds\)\.$/,
+      /^After sft, mix is ahead of pre on exact match \(q\) \(\+104\.0 points \[.*\], d_z \+17\.33, 3 seeds\)\.$/,
     );
+  });
+
+  describe('the metric that decides', () => {
+    const named = (primary: string) => ({ ...three, results: three.results.map((one) => ({ ...one, primary })) });
+
+    it('is the one that the pipeline names', () => {
+      const data = named('text/perplexity');
+      expect(compareStages(data)[0]!.primary).toBe('text/perplexity');
+      const [first, , tested] = sentences(data);
+      expect(first).toMatch(/^After sft, no difference between mix and pre is shown on perplexity .* exact match/);
+      expect(tested).toMatch(/\(Holm\)\. The pipeline names it for sft\.$/);
+    });
+
+    it('is another where that cannot be compared, which is said', () => {
+      const data = named('q/modelWinRate');
+      expect(compareStages(data)[0]!.primary).toBe('q/exactMatch');
+      expect(sentences(data)).toContain(
+        'win rate by the reward model (q), which the pipeline names for sft, cannot be compared.',
+      );
+    });
+  });
+
+  it('says which seeds are left out, and how many have failed', () => {
+    const nodes = three.nodes.map((one) => (one.id === 'sft/mix/seed-3' ? { ...one, status: 'failed' as const } : one));
+    const results = three.results.filter(({ variant, seed }) => variant !== 'mix' || seed !== 3);
+    expect(sentences(folder(nodes, results)).slice(-2)).toEqual([
+      'After sft, mix has no result of seed 3: left out of its differences on both sides.',
+      'Failed: sft/mix/seed-3 (1 of 3 seeds).',
+    ]);
+  });
+
+  it('compares nothing after a stage that is the same for all variants', () => {
+    const measured = { evaluations: [{ step: 1, seconds: 1, accuracy: 0.9 }] };
+    const data = folder([node('gold', undefined, 7, measured), ...three.nodes], three.results);
+    const [gold] = compareStages(data);
+    expect(gold).toMatchObject({ stage: 'gold', isShared: true });
+    expect(gold!.rows[0]!.differences.size).toBe(0);
+    expect(sentences(data).join()).not.toContain('gold');
+  });
+
+  it('says where flipping signs comes to another result', () => {
+    // All six have one sign, as 2 of 64 ways to flip them; the large one makes their deviation large too.
+    const differences = [0.01, 0.01, 0.01, 0.01, 0.01, 0.3];
+    const nodes = differences.flatMap((_, seed) => ['pre', 'mix'].map((variant) => node('sft', variant, seed)));
+    const rows = differences.flatMap((difference, seed) => [
+      row('sft', 'pre', seed, { 'q/exactMatch': 0.5 }),
+      row('sft', 'mix', seed, { 'q/exactMatch': 0.5 + difference }),
+    ]);
+    expect(sentences(folder(nodes, rows))[0]).toMatch(/; p is 0\.2\d\d by t, 0\.031 by flipping signs\)\.$/);
   });
 
   it('makes no statement from one seed', () => {

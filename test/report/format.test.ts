@@ -67,7 +67,7 @@ describe('formatting', () => {
     expect(spaced(formatMetric(0.8634, share))).toBe('86.3 %');
     expect(spaced(formatDifference(0.0312, share))).toBe('+3.1 points');
     expect(spaced(formatDifference(-0.0312, share))).toBe('−3.1 points');
-    expect(spaced(formatDifference(-0.0001, share))).toBe('±0.0 points');
+    expect(spaced(formatDifference(-0.0001, share))).toBe('0.0 points');
     expect(formatDifference(-0.193, plain)).toBe('−0.193');
     expect(formatDifference(Number.NaN, plain)).toBe('–');
     expect(spaced(formatRelative(-0.0444))).toBe('−4.4 %');
