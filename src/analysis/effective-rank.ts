@@ -2,7 +2,6 @@ import { z } from 'zod';
 import type { HostArray } from '../tensor/backends/backend.ts';
 import type { Analysis } from './analysis.ts';
 import { symmetricEigenvalues } from './eigenvalues.ts';
-import { dot } from './sums.ts';
 
 /** Tokens that are looked at: a token more costs a product with all others. */
 const mostRows = 1024;
@@ -66,9 +65,11 @@ function centred(values: Float64Array): Float64Array {
 function gram(vectors: readonly Float64Array[]): Float64Array {
   const n = vectors.length;
   const products = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
+  for (const [i, a] of vectors.entries()) {
     for (let j = 0; j <= i; j++) {
-      const product = dot(vectors[i]!, vectors[j]!, 0, vectors[i]!.length);
+      const b = vectors[j]!;
+      let product = 0;
+      for (let k = 0; k < a.length; k++) product += a[k]! * b[k]!;
       products[i * n + j] = product;
       products[j * n + i] = product;
     }

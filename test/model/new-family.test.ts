@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { analyze } from '../../src/analysis/analyze.ts';
 import { loadModel, saveModel } from '../../src/checkpoint/load-model.ts';
 import { readModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
@@ -107,6 +108,22 @@ describe.each(['native', 'portable'] as const)('a family that is one value and o
     await expect(readModelDirectory(await changed({}, biases[4]))).rejects.toThrow(
       'model.layers.1.self_attn.k_proj.bias: is missing; [16] is expected',
     );
+  });
+
+  test('attends as analyze sees it', async () => {
+    const plain = { ...toy, family: { name: 'llama', settings: {} } };
+    // Biases begin as 0, and weights by their names: so the two are one model.
+    const unbiased = { ...toy, family: { name: 'toy', settings: { stretch: 1, unrotated: [] } } };
+    const sequence = { tokens: Int32Array.from(tokenizer.encode('How much is 3 and 4?')), trained: new Uint8Array(64) };
+    const entropyIn = async (config: ModelConfig) => {
+      const model = await initialiseModel(config, run.backend, 1, { std: 0.5, embeddingStd: 1 });
+      return (
+        await analyze(model, [{ ...sequence, trained: sequence.trained.fill(1, 1) }])
+      ).attentionEntropy.nats.flat();
+    };
+    const [expected, found] = [await entropyIn(plain), await entropyIn(unbiased)];
+    expect(found).toEqual(expected.map((entropy) => expect.closeTo(entropy, 5)));
+    expect(await entropyIn(toy)).not.toEqual(expected.map((entropy) => expect.closeTo(entropy, 5)));
   });
 
   test('exports', async () => {
