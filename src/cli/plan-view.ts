@@ -69,7 +69,8 @@ function sweepRow(
   statuses: ReadonlyMap<string, SelectedStatus>,
   effort: Effort | undefined,
 ): string[] {
-  const { job, inputs } = trials[0]!;
+  const { job } = trials[0]!;
+  const inputs = [...new Set(trials.flatMap((trial) => trial.inputs))];
   const ids = trials.map((trial) => trial.job.id);
   const ended = ids.filter((trial) => ['finished', 'diverged'].includes(statuses.get(trial) ?? '')).length;
   const isSelected = ids.some((trial) => statuses.has(trial));

@@ -257,10 +257,12 @@ async function finish(session: Session, result: Readonly<Record<string, unknown>
   const { step } = progress;
   // Without a step, what is measured at the start is all that there is.
   if (step > 0 && !isDue(cadence.evalEvery, step)) await evaluate(session);
+  // Of all that was trained, also where an earlier state becomes the result.
+  const budget = session.stage.budget?.(session.state);
   await writeResult(session, { isLastState: !(await goBackToBest(session)) });
   if (!isDue(cadence.sampleEvery, step)) await sample(session);
   if (!session.stage.readsOnOpen) await session.checkReads();
-  const seconds = await sealResult(session, result);
+  const seconds = await sealResult(session, { result, ...(budget && { budget: { steps: step, ...budget } }) });
   return { status: 'done', step, seconds, result };
 }
 

@@ -102,12 +102,12 @@ export async function writeResult(session: Session, { isLastState }: { isLastSta
 }
 
 /** Writes the last record and the manifest, which makes the result a finished one, and only then removes the states. */
-export async function sealResult(session: Session, result: Readonly<Record<string, unknown>>): Promise<number> {
+export async function sealResult(session: Session, end: Readonly<Record<string, unknown>>): Promise<number> {
   const { job, progress, warn } = session;
   const { best, step } = progress;
   const seconds = secondsSince(session);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
-  await appendLast(session, { type: 'done', step, seconds, peakRssBytes, result });
+  await appendLast(session, { type: 'done', step, seconds, peakRssBytes, ...end });
   try {
     await patiently(session, () => sealRun(job.directory, { key: job.key, ...(best ? { best } : {}) }));
   } catch (error) {

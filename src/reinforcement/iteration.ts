@@ -1,5 +1,6 @@
 import type { Metrics } from '../evaluation/metrics.ts';
 import { mixInto } from '../model/weights.ts';
+import { spendResponses } from '../training/budget.ts';
 import { minibatchesOf, type PolicyExample } from '../training/experience.ts';
 import { type UpdateReport, update } from '../training/optimizer.ts';
 import { type PolicyLoss, policyStep } from '../training/proximal-policy.ts';
@@ -86,6 +87,7 @@ export async function endIteration(
 ): Promise<Metrics & { step: number; totalSteps: number }> {
   if (step % 50 === 0 || step === totalSteps) await checkReference(state);
   if (config.referenceEvery !== undefined && step % config.referenceEvery === 0) await moveReference(config, state);
+  spendResponses(state, iteration.examples, config.passes);
   state.iteration = undefined;
   return {
     step,

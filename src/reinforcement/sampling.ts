@@ -8,6 +8,7 @@ import { sampleCount } from '../evaluation/samples.ts';
 import { scaledScores, withValues } from '../losses/running-moments.ts';
 import { RandomStream } from '../random.ts';
 import type { Sample } from '../runs/results.ts';
+import { spendPrompts } from '../training/budget.ts';
 import { type Baseline, driftWarnings, type Estimate, estimateOf } from '../training/drift.ts';
 import { type Experience, responseKls, withLogProbs } from '../training/experience.ts';
 import { shareOf } from '../training/ranks.ts';
@@ -50,9 +51,9 @@ export async function sampleExperience(
   const { endIds } = state.tokenizer;
   const begun = performance.now();
   const place = state.cursor.state();
-  const prompts = state.cursor
-    .take(config.batchSize)
-    .flatMap((row) => Array.from({ length: config.samplesPerPrompt }, () => state.prompts[row]!))
+  const drawn = state.cursor.take(config.batchSize).map((row) => state.prompts[row]!);
+  const prompts = drawn
+    .flatMap((prompt) => Array.from({ length: config.samplesPerPrompt }, () => prompt))
     .map((prompt, index) => ({ ...prompt, index }));
   const seed = new RandomStream(run.seed, `rollout/${iteration}`).uint32();
   const rollouts = await rollOut(policy, shareOf(prompts, ranks), { ...config, endIds, seed });
@@ -87,6 +88,7 @@ export async function sampleExperience(
     samplingDistance,
   };
   warnOfDrift(state, { entropy, ...estimates(scored) }, run);
+  spendPrompts(state, drawn);
   return { experience, metrics, rolloutSeconds };
 }
 

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { SpentBudget } from '../training/budget.ts';
 import { fileNames } from './file-names.ts';
 import { type ItemRow, readItems } from './items.ts';
 import { readIfThere } from './json-file.ts';
 import { lastWords } from './log-file.ts';
 import { numbersOf } from './numbers.ts';
 import { type PlanFile, readPlan } from './plan-file.ts';
-import { endingOf, readRecords } from './records.ts';
+import { budgetOf, endingOf, readRecords } from './records.ts';
 import { type ResultRow, readResults, type Sample, sampleSchema } from './results.ts';
 import { type RunStatus, statusOf } from './status.ts';
 
@@ -26,6 +27,8 @@ export interface RecordedNode extends PlanNode {
   done: NumericRecord;
   /** What the stage returned. */
   result: NumericRecord;
+  /** What its training has spent; absent where it has not ended, does not train, or ran before this was recorded. */
+  budget?: SpentBudget | undefined;
   /** Text of config.yaml. */
   config: string;
 }
@@ -81,6 +84,7 @@ async function readNode(node: PlanNode, folder: string): Promise<RecordedNode> {
     start: ofType('start').at(-1) ?? {},
     done: numbersOf(done ?? {}),
     result: typeof done?.result === 'object' ? numbersOf({ ...done.result }) : {},
+    budget: budgetOf(records),
     config: (await readIfThere(join(folder, fileNames.config))) ?? '',
   };
 }

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { parseJson } from '../config/json.ts';
 import { linesOf } from '../data/record-splitting.ts';
+import { type SpentBudget, spentSchema } from '../training/budget.ts';
 
 const recordSchema = z.looseObject({ type: z.string(), step: z.int().nonnegative() });
 
@@ -50,6 +51,12 @@ export function heldOutOf(records: readonly MetricsRecord[]): HeldOut | undefine
     .filter(({ type }) => type === 'eval')
     .map(({ type: _type, seconds: _seconds, ...metrics }) => metrics);
   return measured.length === 0 ? undefined : { first: measured[0]!, last: measured.at(-1)! };
+}
+
+/** What training has spent, of a run that has ended and has recorded it. */
+export function budgetOf(records: readonly MetricsRecord[]): SpentBudget | undefined {
+  const done = records.findLast(({ type }) => type === 'done');
+  return spentSchema.safeParse(done?.budget).data;
 }
 
 /** The records of a log; none if there is no file. Skips lines that are not records, such as one cut off by a crash. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sequence } from '../data/batch.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { flopsPerToken } from '../model/flops.ts';
 import type { Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { RandomStream } from '../random.ts';
@@ -62,17 +62,6 @@ export async function trainingSpeed(
   } finally {
     releaseOptimizer(optimizer);
   }
-}
-
-/**
- * Operations per token that the model itself requires, forward and backward: 6 for each parameter that multiplies
- * activations (which counts the head but not the input embedding), and 12 · layers · hidden · length for attention.
- */
-export function flopsPerToken(config: ModelConfig, length: number): number {
-  const { vocabSize, hiddenSize, layers, tieWordEmbeddings } = config;
-  const norms = (2 * layers + 1) * hiddenSize;
-  const embedding = tieWordEmbeddings ? 0 : vocabSize * hiddenSize;
-  return 6 * (parameterCount(config) - norms - embedding) + 12 * layers * hiddenSize * length;
 }
 
 const optimizerOptions = z

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { budgetsKey } from './equal-budgets.ts';
 import { measurementOptions, tasksOf } from './evaluate.ts';
 
 export const compareSchema = z.strictObject({
@@ -9,6 +10,7 @@ export const compareSchema = z.strictObject({
     .optional()
     .describe('variant that the others play too in the task winRate, after the same stage and with the same seed')
     .meta({ condition: tasksOf('winRate') }),
+  budgets: budgetsKey,
   primary: z
     .record(z.string(), z.string())
     .optional()

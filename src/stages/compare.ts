@@ -5,6 +5,7 @@ import { type ItemRow, writeItems } from '../runs/items.ts';
 import { type ResultRow, writeResults } from '../runs/results.ts';
 import { compareProblems, withOpponent } from './compare-check.ts';
 import { type CompareConfig, compareSchema } from './compare-schema.ts';
+import { requireEqualBudgets } from './equal-budgets.ts';
 import { type Findings, type Measured, measure, openTasks, taskSources } from './evaluate.ts';
 import type { Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
@@ -107,7 +108,10 @@ export const compareStage: Stage<CompareConfig, CompareState> = {
   datasets: { text: { use: 'text', optional: true }, prompts: { use: 'prompt', optional: true } },
   sources: (config) => taskSources(withOpponent(config)),
   check: async (config, { variants }) => compareProblems(config, variants),
-  open: async (config, run) => ({ tasks: await openTasks(withOpponent(config), run), rows: [], items: [] }),
+  async open(config, run) {
+    if (config.budgets === 'equal') await requireEqualBudgets(run.inputs.of!);
+    return { tasks: await openTasks(withOpponent(config), run), rows: [], items: [] };
+  },
   run: compare,
   async finish(_config, { rows, items }, directory) {
     await writeResults(directory, { rows });

@@ -10,6 +10,7 @@ import { untouchedKtoLoss } from '../losses/kto.ts';
 import { scoreOf, untouchedLoss } from '../losses/preference.ts';
 import { releaseModel } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
+import { spend } from '../training/budget.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
 import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
@@ -65,10 +66,19 @@ export async function* dpo(
   return { steps: optimizer.step };
 }
 
-function preferenceLoss(config: DpoConfig, { optimizer, cursor, data }: DpoState): Promise<PreferenceReport> {
-  return data.kind === 'pairs'
-    ? preferenceStep(optimizer, nextMicroBatches(cursor, data.train, config), data.objective)
-    : ktoStep(optimizer, nextMicroBatches(cursor, data.train, config), data.reference, data.objective);
+function preferenceLoss(config: DpoConfig, state: DpoState): Promise<PreferenceReport> {
+  const { optimizer, cursor, data } = state;
+  if (data.kind === 'pairs') {
+    const pairs = nextMicroBatches(cursor, data.train, config);
+    spend(
+      state,
+      pairs.flat().flatMap(({ chosen, rejected }) => [chosen, rejected]),
+    );
+    return preferenceStep(optimizer, pairs, data.objective);
+  }
+  const answers = nextMicroBatches(cursor, data.train, config);
+  spend(state, answers.flat(), [Uint8Array.from(answers.flat(), ({ desirable }) => Number(desirable))]);
+  return ktoStep(optimizer, answers, data.reference, data.objective);
 }
 
 const startsAtReference = ({ loss, reference }: DpoConfig) => scoreOf[loss].reference && reference === undefined;
@@ -116,6 +126,7 @@ export const dpoStage: Stage<DpoConfig, DpoState> = {
     return { steps, ...trainingMemory(optimizer.model, { ...config, tokens, readParameters }) };
   },
   run: dpo,
+  budget: ({ budget }) => budget,
   async save(state, directory) {
     await saveTrainingState(state, directory);
     await writeFile(join(directory, watchFile), `${JSON.stringify(state.watch)}\n`);

@@ -123,6 +123,7 @@ export const grpoStage: Stage<GrpoConfig, ReinforcementState> = {
   open: openReinforcement,
   outlook: (config, { prompts }) => ({ steps: iterationsOf(config, prompts.length) }),
   run: grpo,
+  budget: ({ budget }) => budget,
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,

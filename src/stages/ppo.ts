@@ -192,6 +192,7 @@ export const ppoStage: Stage<PpoConfig, PpoState> = {
   },
   outlook: (config, { prompts }) => ({ steps: iterationsOf(config, prompts.length) }),
   run: ppo,
+  budget: ({ budget }) => budget,
   async save(state, directory) {
     await saveReinforcement(state, directory);
     await writeFile(join(directory, 'ppo.json'), `${JSON.stringify({ klCoefficient: state.klCoefficient })}\n`);

@@ -12,6 +12,7 @@ import { RequestError } from '../errors.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { continuations } from '../evaluation/samples.ts';
 import type { ModelConfig } from '../model/config.ts';
+import { flopsPerToken } from '../model/flops.ts';
 import { addingProjections, defaultInitialisation, initialiseModel } from '../model/initialise.ts';
 import type { Model } from '../model/model.ts';
 import { withPlacement } from '../model/norm.ts';
@@ -20,9 +21,9 @@ import { placements } from '../model/placements/index.ts';
 import { presetConfig, presetNames, presetSizes } from '../model/presets.ts';
 import { SettingProblem } from '../model/setting-problem.ts';
 import { sizeKeys, withSizes } from '../model/sizes.ts';
-import { flopsPerToken } from '../speed/training-speed.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { spend } from '../training/budget.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
 import { requireTrainingMemory, trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
@@ -130,6 +131,7 @@ export async function* pretrain(
     const microBatches = nextMicroBatches(cursor, windows, config).map((batch) => batch.flat());
     const { loss, tokens } = await languageModelLoss(optimizer, microBatches);
     const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    spend(state, microBatches.flat());
     const norms = isRecorded(optimizer.step, config) ? depthRecord(await gradientNormsOf(optimizer)) : {};
     yield { step: optimizer.step, totalSteps, loss, learningRate, gradientNorm, tokens, ...norms };
   }
@@ -179,6 +181,7 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
     return { tokens, flops: tokens * flopsPerToken(model, config.length) };
   },
   run: pretrain,
+  budget: ({ budget }) => budget,
   save: saveTrainingState,
   finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
   async evaluate({ evalRows }, { optimizer, heldOut }): Promise<Metrics> {

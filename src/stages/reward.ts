@@ -21,6 +21,7 @@ import {
 } from '../evaluation/reward.ts';
 import { type Model, releaseModel } from '../model/model.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
+import { spend } from '../training/budget.ts';
 import { nextMicroBatches } from '../training/language-model.ts';
 import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
@@ -76,9 +77,23 @@ export async function* reward(config: RewardConfig, state: RewardState): AsyncGe
     const microBatches = nextMicroBatches(cursor, comparisons, config);
     const { loss, metrics, tokens } = await rewardStep(optimizer, microBatches, config);
     const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    spendComparisons(state, microBatches.flat());
     yield { step: optimizer.step, totalSteps, loss, ...metrics, learningRate, gradientNorm, tokens };
   }
   return { steps: optimizer.step };
+}
+
+/** The score of a text's last token is learned from. */
+function spendComparisons(state: RewardState, comparisons: readonly Comparison[]): void {
+  const rows = comparisons
+    .flatMap(({ texts }) => texts)
+    .map((tokens) => {
+      const trained = new Uint8Array(tokens.length);
+      trained[tokens.length - 1] = 1;
+      return { tokens, trained };
+    });
+  const pairs = comparisons.flatMap((comparison) => comparison.pairs.flatMap(({ better, worse }) => [better, worse]));
+  spend(state, rows, [Int32Array.from(pairs)]);
 }
 
 export const rewardStage: Stage<RewardConfig, RewardState> = {
@@ -121,6 +136,7 @@ export const rewardStage: Stage<RewardConfig, RewardState> = {
     return { steps, ...trainingMemory(optimizer.model, { ...config, tokens }) };
   },
   run: reward,
+  budget: ({ budget }) => budget,
   save: saveTrainingState,
   async finish(_config, { optimizer, tokenizer, comparisons, heldOut }, directory) {
     const { model } = optimizer;

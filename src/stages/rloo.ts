@@ -114,6 +114,7 @@ export const rlooStage: Stage<RlooConfig, ReinforcementState> = {
   open: openReinforcement,
   outlook: (config, { prompts }) => ({ steps: iterationsOf(config, prompts.length) }),
   run: rloo,
+  budget: ({ budget }) => budget,
   save: saveReinforcement,
   finish: (_config, state, directory) => saveModel(directory, resultOf(state), state),
   evaluate: evaluateResponses,

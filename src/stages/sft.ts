@@ -10,6 +10,7 @@ import type { MessagesRow, PromptRow } from '../data/rows.ts';
 import { answerPrompts } from '../evaluation/exact-match.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { sampleCount } from '../evaluation/samples.ts';
+import { spend } from '../training/budget.ts';
 import { languageModelLoss, meanLoss, nextMicroBatches } from '../training/language-model.ts';
 import { trainingMemory } from '../training/memory.ts';
 import { update } from '../training/optimizer.ts';
@@ -50,8 +51,10 @@ export async function* sft(
   const totalSteps = totalStepsOf(config, rows.length);
 
   while (optimizer.step < totalSteps) {
-    const { loss, tokens, trainedTokens } = await languageModelLoss(optimizer, nextMicroBatches(cursor, rows, config));
+    const microBatches = nextMicroBatches(cursor, rows, config);
+    const { loss, tokens, trainedTokens } = await languageModelLoss(optimizer, microBatches);
     const { learningRate, gradientNorm } = await update(optimizer, config, totalSteps);
+    spend(state, microBatches.flat());
     yield { step: optimizer.step, totalSteps, loss, learningRate, gradientNorm, tokens, trainedTokens };
   }
   return { steps: optimizer.step, rows: rows.length };
@@ -89,6 +92,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
     return { steps, ...memory, unigramEntropy: unigramEntropy(rows) };
   },
   run: sft,
+  budget: ({ budget }) => budget,
   save: saveTrainingState,
   finish: (_config, { optimizer, tokenizer }, directory) => saveModel(directory, optimizer.model, { tokenizer }),
   async evaluate({ evalRows }, { optimizer, heldOut }): Promise<Metrics> {

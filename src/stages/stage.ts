@@ -5,6 +5,7 @@ import type { Problem } from '../errors.ts';
 import type { MetricName, Metrics } from '../evaluation/metrics.ts';
 import type { Sample } from '../runs/results.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
+import type { Budget } from '../training/budget.ts';
 import type { Ranks } from '../training/ranks.ts';
 
 /** What a stage reports after each step; numbers only, so that every chart and table can show them. */
@@ -152,6 +153,8 @@ export interface Stage<
   /** What training computes, as far as configs tell: its own and, by input key, those of the stages that it reads. */
   work?(config: Config, read: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>): Work | undefined;
   run(config: Config, state: State, run: StageRun): AsyncGenerator<StepRecord | typeof pause, Result>;
+  /** What training has spent so far; nothing where that was not counted from the beginning. */
+  budget?(state: State): Budget | undefined;
   /** Writes the state into an empty directory; absent for stages that are simply run again. */
   save?(state: State, directory: string): Promise<void>;
   /** Writes the result (a Hugging Face directory for model stages) into an empty directory. */

@@ -15,6 +15,7 @@ import { readModel, tensorSource } from '../model/weights.ts';
 import type { Backend } from '../tensor/backends/backend.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type Budget, budgetSchema, nothingSpent } from './budget.ts';
 import { newOptimizer, type Optimizer, releaseOptimizer } from './optimizer.ts';
 import type { Ranks } from './ranks.ts';
 
@@ -23,9 +24,15 @@ export interface TrainingState {
   optimizer: Optimizer;
   cursor: DataCursor;
   tokenizer: Tokenizer;
+  /** What was spent so far; absent where it is not counted, or where an older version began. */
+  budget?: Budget | undefined;
 }
 
-const countersSchema = z.strictObject({ step: z.int().nonnegative(), cursor: cursorSchema });
+const countersSchema = z.strictObject({
+  step: z.int().nonnegative(),
+  cursor: cursorSchema,
+  budget: budgetSchema.optional(),
+});
 
 const momentNames = ['firstMoments', 'secondMoments'] as const;
 
@@ -34,7 +41,7 @@ const momentNames = ['firstMoments', 'secondMoments'] as const;
  * be used as a model), the moments under the model's tensor names, and the counters.
  */
 export async function saveTrainingState(state: TrainingState, directory: string): Promise<void> {
-  const { optimizer, cursor, tokenizer } = state;
+  const { optimizer, cursor, tokenizer, budget } = state;
   const { config } = optimizer.model;
   await mkdir(join(directory, 'model'));
   await saveModel(join(directory, 'model'), optimizer.model, { tokenizer });
@@ -43,7 +50,7 @@ export async function saveTrainingState(state: TrainingState, directory: string)
     const read = tensorSource(config, optimizer[moments]);
     await writeSafetensors(join(directory, `${moments}.safetensors`), tensors, read);
   }
-  const counters = { step: optimizer.step, cursor: cursor.state() };
+  const counters = { step: optimizer.step, cursor: cursor.state(), budget };
   await writeFile(join(directory, 'state.json'), `${JSON.stringify(counters, null, 2)}\n`);
 }
 
@@ -58,7 +65,8 @@ export interface TrainingSetup {
 
 /** The state before the first update. */
 export function newTrainingState(model: Model, setup: TrainingSetup, tokenizer: Tokenizer): TrainingState {
-  return { optimizer: newOptimizer(model, setup), cursor: new DataCursor(setup.rows, setup.seed), tokenizer };
+  const cursor = new DataCursor(setup.rows, setup.seed);
+  return { optimizer: newOptimizer(model, setup), cursor, tokenizer, budget: nothingSpent };
 }
 
 /**
@@ -84,7 +92,7 @@ export async function loadTrainingState(
   }
   const cursor = new DataCursor(setup.rows, setup.seed);
   cursor.restore(counters.cursor);
-  return { optimizer, cursor, tokenizer };
+  return { optimizer, cursor, tokenizer, budget: counters.budget };
 }
 
 function copyTensors(from: Model, to: ReadonlyMap<string, Tensor>): void {

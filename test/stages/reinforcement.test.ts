@@ -20,6 +20,7 @@ import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import type { Budget } from '../../src/training/budget.ts';
 import { rewardScores } from '../../src/training/reward.ts';
 import { thorough } from '../thorough.ts';
 
@@ -128,6 +129,8 @@ describe.each(cases)('%s', (_, open) => {
     const second = await (await open()).upTo(3, { from: first.saved });
     expect([...first.records, ...second.records]).toEqual(whole.records);
     expect(second.weights).toEqual(whole.weights);
+    expect(second.budget).toEqual(whole.budget);
+    expect(whole.budget.prompts).toBe(3 * 4);
     expect(whole.weights).not.toEqual(first.weights);
   });
 
@@ -139,6 +142,7 @@ describe.each(cases)('%s', (_, open) => {
     expect(inFirst.weights).not.toBe(inSecond.weights);
     expect([...inSecond.records, ...rest.records]).toEqual(whole.records);
     expect(rest.weights).toEqual(whole.weights);
+    expect(rest.budget).toEqual(whole.budget);
   });
 
   test('before the first update nothing is clipped, KL is 0, and sampling and training agree', async () => {
@@ -509,7 +513,7 @@ interface Run {
   upTo(
     step: number,
     options?: { from?: string; pauses?: number },
-  ): Promise<{ records: StepRecord[]; weights: string; saved: string }>;
+  ): Promise<{ records: StepRecord[]; weights: string; budget: Budget; saved: string }>;
 }
 
 async function opened<Config, State extends ReinforcementState>(
@@ -554,7 +558,7 @@ async function opened<Config, State extends ReinforcementState>(
       }
       const saved = await mkdtemp(join(directory, `state-${step}-`));
       await stage.save!(present, saved);
-      return { records, weights: await weightsOf(present.optimizer.model), saved };
+      return { records, weights: await weightsOf(present.optimizer.model), budget: present.budget!, saved };
     } finally {
       stage.close!(present);
     }

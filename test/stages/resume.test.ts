@@ -16,6 +16,7 @@ import { pause, type Stage, type StageInput, type StageRun, type StepRecord } fr
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import { trainTokenizer } from '../../src/tokenizer/train.ts';
+import type { Budget } from '../../src/training/budget.ts';
 import type { TrainingState } from '../../src/training/state.ts';
 
 const questions = Array.from({ length: 11 }, (_, i) => ({
@@ -116,6 +117,16 @@ test('a saved state is read by a schema: what is no place in the data is named w
   await expect(runOf(sftStage, config, 2, saved)).rejects.toThrow(`${file}: is no JSON`);
 });
 
+test('a state that an older version saved goes on without a budget, which it has not counted from the beginning', async () => {
+  const config = sftStage.schema.parse({ from: 'start', data: 'messages.jsonl', ...training });
+  const { saved } = await runOf(sftStage, config, 1);
+  const file = join(saved, 'state.json');
+  const { budget, ...older } = JSON.parse(await readFile(file, 'utf8'));
+  expect(budget.tokens).toBeGreaterThan(0);
+  await writeFile(file, JSON.stringify(older));
+  expect((await runOf(sftStage, config, 2, saved)).budget).toBeUndefined();
+});
+
 async function expectSameBits<Config, State extends TrainingState, Result extends Record<string, unknown>>(
   stage: Stage<Config, State, Result>,
   config: Config,
@@ -131,6 +142,8 @@ async function expectSameBits<Config, State extends TrainingState, Result extend
   }
   expect(records).toEqual(whole.records);
   expect(end?.tensors).toEqual(whole.tensors);
+  expect(end?.budget).toEqual(whole.budget);
+  expect(whole.budget?.tokens).toBeGreaterThan(0);
 }
 
 /** Runs the stage, from the start or a saved state, up to update `stopAt`, and saves it there. */
@@ -139,7 +152,7 @@ async function runOf<Config, State extends TrainingState, Result extends Record<
   config: Config,
   stopAt: number,
   from?: string,
-): Promise<{ records: StepRecord[]; tensors: Map<string, string>; saved: string }> {
+): Promise<{ records: StepRecord[]; tensors: Map<string, string>; saved: string; budget: Budget | undefined }> {
   const node = join(directory, stage.name);
   await mkdir(node, { recursive: true });
   const run: StageRun = { backend, seed: 1, directory: node, baseDirectory: directory, inputs, log: () => {} };
@@ -154,7 +167,7 @@ async function runOf<Config, State extends TrainingState, Result extends Record<
   await stage.save!(state, saved);
   const tensors = await tensorsOf(state);
   stage.close!(state);
-  return { records, tensors, saved };
+  return { records, tensors, saved, budget: stage.budget!(state) };
 }
 
 /** SHA-256 of each weight and moment. */
