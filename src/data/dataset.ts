@@ -7,6 +7,7 @@ import { isTextFile, listed } from './folder.ts';
 import type { Dataset, Reading, RowOf, Use } from './rows.ts';
 import { type FileSource, resolveSource, type Source } from './source.ts';
 import type { Split } from './split.ts';
+import { readQuestions, type TaskData, taskData } from './tasks/questions.ts';
 import { townRows, townUses } from './town/town.ts';
 
 export interface DatasetOptions {
@@ -25,7 +26,7 @@ export interface DatasetOptions {
 
 /**
  * Opens a dataset as rows for one use. `source` is `town/KIND`, the path of a file or folder, or the name of a
- * descriptor.
+ * descriptor; for questions, all of which are held out, it is `TASK` or `TASK:DATASET`.
  * @throws RequestError with everything that is wrong with the source or its rows
  */
 export async function openDataset<U extends Use>(
@@ -33,8 +34,14 @@ export async function openDataset<U extends Use>(
   use: U,
   options: DatasetOptions = {},
 ): Promise<Dataset<RowOf[U]>> {
-  const resolved = await resolveSource(source, options.baseDirectory ?? process.cwd());
+  const baseDirectory = options.baseDirectory ?? process.cwd();
   const split = options.split ?? 'train';
+  if (use === 'question') {
+    const task = await taskData(source, baseDirectory);
+    const rows = split === 'test' ? ((await readQuestions(task)) as RowOf[U][]) : [];
+    return { name: source, rows, fingerprint: await questionsFingerprint(task), reading: nothingUnread };
+  }
+  const resolved = await resolveSource(source, baseDirectory);
   const { rows, reading } =
     resolved.kind === 'town'
       ? { rows: townRows(resolved.name, use, split), reading: nothingUnread }
@@ -90,11 +97,14 @@ export async function openSplits<U extends Use>(
 
 /** SHA-256 of what `openDataset` would return; for files, of their content and how they are read, without parsing. */
 export async function datasetFingerprint(source: string, use: Use, options: DatasetOptions = {}): Promise<string> {
-  return fingerprint(await resolveSource(source, options.baseDirectory ?? process.cwd()), use, options);
+  const baseDirectory = options.baseDirectory ?? process.cwd();
+  if (use === 'question') return questionsFingerprint(await taskData(source, baseDirectory));
+  return fingerprint(await resolveSource(source, baseDirectory), use, options);
 }
 
 /** The files that a dataset is read from; none for a built-in one. */
-export async function datasetFiles(source: string, baseDirectory: string): Promise<readonly string[]> {
+export async function datasetFiles(source: string, use: Use, baseDirectory: string): Promise<readonly string[]> {
+  if (use === 'question') return filesOfTask(await taskData(source, baseDirectory));
   const resolved = await resolveSource(source, baseDirectory);
   return resolved.kind === 'town' ? [] : [...resolved.files, ...(resolved.testFiles ?? [])];
 }
@@ -117,6 +127,16 @@ async function fingerprint(source: Source, use: Use, options: DatasetOptions): P
     hash.update(JSON.stringify([readersVersion, ...how]));
     for (const file of filesOf(source, split)) await hashFile(hash, file);
   }
+  return hash.digest('hex');
+}
+
+const filesOfTask = ({ source, examples }: TaskData): string[] => [...source.files, ...(examples?.source.files ?? [])];
+
+async function questionsFingerprint(task: TaskData): Promise<string> {
+  const { columns } = task.source;
+  const how = [readersVersion, task.loaded.fingerprint, columns ?? null, task.examples?.source.columns ?? null];
+  const hash = createHash('sha256').update(JSON.stringify(how));
+  for (const file of filesOfTask(task)) await hashFile(hash, file);
   return hash.digest('hex');
 }
 

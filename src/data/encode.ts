@@ -25,13 +25,6 @@ export interface EncodedAnswer extends EncodedSequence {
   desirable: boolean;
 }
 
-/** A multiple-choice question: for each choice a sequence in which only the choice is trained. */
-export interface EncodedChoice {
-  continuations: Sequence[];
-  /** Index of the correct choice. */
-  answer: number;
-}
-
 /**
  * Renders and tokenises a conversation, each once. Character offsets determine the trained tokens: those of every
  * assistant turn that is to be trained, including the token that ends it.
@@ -67,25 +60,9 @@ export function encodePrompt(messages: readonly Message[], tokenizer: Tokenizer)
 }
 
 /** Encodes the choices as the assistant's answers, without the token that ends the turn. */
-export function encodeChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
+export function encodeChoices({ prompt, choices }: ChoiceRow, tokenizer: Tokenizer): Sequence[] {
   const before = chatRenderer(tokenizer).prompt(prompt);
-  return { continuations: choices.map((choice) => continuation(before, choice, tokenizer)), answer };
-}
-
-/**
- * Encodes the choices without a chat template, for models that have not been trained on conversations. These are
- * separate texts, so they begin with the tokenizer's prefix.
- */
-export function encodePlainChoice({ prompt, choices, answer }: ChoiceRow, tokenizer: Tokenizer): EncodedChoice {
-  const before = `Question: ${prompt.map(({ content }) => content).join('\n')}\nAnswer:`;
-  const continuations = choices.map((choice) => {
-    const { tokens, trained } = continuation(before, ` ${choice}`, tokenizer);
-    const whole = withPrefix(tokens, tokenizer);
-    const untrained = new Uint8Array(whole.length);
-    untrained.set(trained, whole.length - tokens.length);
-    return { tokens: whole, trained: untrained };
-  });
-  return { continuations, answer };
+  return choices.map((choice) => continuation(before, choice, tokenizer));
 }
 
 function continuation(before: string, text: string, tokenizer: Tokenizer): Sequence {

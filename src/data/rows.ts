@@ -42,6 +42,22 @@ export interface ChoiceRow {
   answer: number;
 }
 
+/** A text, and what is scored after it. */
+export interface ScoredText {
+  context: string;
+  continuation: string;
+}
+
+/** A question that a task file made of a row, by the kind of the task. */
+export interface QuestionOf {
+  /** One text for each choice; the right one is to be the likeliest. */
+  choice: { texts: ScoredText[]; choices: string[]; answer: number };
+  continuation: ScoredText;
+  generate: { prompt: string; answer: string };
+  /** Words and bytes are those of the text before it was rewritten. */
+  perplexity: { text: string; words: number; bytes: number };
+}
+
 export interface RowOf {
   text: TextRow;
   messages: MessagesRow;
@@ -49,6 +65,8 @@ export interface RowOf {
   feedback: FeedbackRow;
   prompt: PromptRow;
   choice: ChoiceRow;
+  /** All of one kind: that of the task. */
+  question: QuestionOf[keyof QuestionOf];
 }
 
 export type Use = keyof RowOf;

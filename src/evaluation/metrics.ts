@@ -24,6 +24,12 @@ const kinds = {
     share: true,
     meaning: 'share of multiple-choice questions whose correct choice has the highest likelihood per character',
   },
+  accuracyByBytes: {
+    label: 'accuracy by bytes',
+    better: 'higher',
+    share: true,
+    meaning: 'share of multiple-choice questions whose correct choice has the highest likelihood per UTF-8 byte',
+  },
   accuracyBySum: {
     label: 'accuracy without length normalisation',
     better: 'higher',
@@ -42,10 +48,17 @@ const kinds = {
     share: true,
     meaning: 'reward accuracy on these pairs alone',
   },
+  answerPerplexity: {
+    label: 'perplexity of answers',
+    better: 'lower',
+    meaning: 'exp of the mean −log p of a whole answer after its prompt',
+  },
   approximateKl: {
     label: 'KL of the updates',
     meaning: "how far an iteration's updates moved the policy, in nats per token",
   },
+  bitsPerByte: { label: 'bits per byte', better: 'lower', meaning: 'cross-entropy of a text in bits per UTF-8 byte' },
+  bytePerplexity: { label: 'perplexity per byte', better: 'lower', meaning: 'exp of the cross-entropy per UTF-8 byte' },
   calibrationError: {
     label: 'calibration error',
     better: 'lower',
@@ -96,6 +109,12 @@ const kinds = {
     meaning: "the reward function's mean reward of the responses",
   },
   gradientNorm: { label: 'gradient norm' },
+  greedyMatch: {
+    label: 'answers written greedily',
+    better: 'higher',
+    share: true,
+    meaning: 'share of answers that greedy decoding writes after their prompt',
+  },
   lengthAccuracy: {
     label: 'accuracy of length',
     share: true,
@@ -152,6 +171,19 @@ const kinds = {
     meaning: 'share of pairs whose preferred answer has the higher total likelihood',
   },
   pretrainLoss: { label: 'loss on mixed-in text', meaning: 'cross-entropy of the text that is mixed in' },
+  rouge1: {
+    label: 'ROUGE-1',
+    better: 'higher',
+    share: true,
+    meaning: 'F1 of the words that answer and reference share',
+  },
+  rouge2: { label: 'ROUGE-2', better: 'higher', share: true, meaning: 'F1 of the pairs of words that both share' },
+  rougeL: {
+    label: 'ROUGE-L',
+    better: 'higher',
+    share: true,
+    meaning: 'F1 of their longest common subsequence of words',
+  },
   rejectedLogProb: { label: 'log-probability of rejected', meaning: 'of the whole other answer, in nats' },
   rejectedReward: {
     label: 'reward of rejected',
@@ -185,6 +217,11 @@ const kinds = {
     better: 'higher',
     share: true,
     meaning: 'share of responses that are the correct answer',
+  },
+  wordPerplexity: {
+    label: 'perplexity per word',
+    better: 'lower',
+    meaning: 'exp of the cross-entropy per word: comparable between tokenizers',
   },
   winRate: {
     label: 'win rate',

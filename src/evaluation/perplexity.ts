@@ -1,56 +1,134 @@
-import { type Sequence, trainedTokensOf } from '../data/batch.ts';
-import { checkContext } from '../data/context.ts';
-import { withPrefix } from '../data/encode.ts';
-import type { TextRow } from '../data/rows.ts';
+import type { Sequence } from '../data/batch.ts';
+import type { QuestionOf, TextRow } from '../data/rows.ts';
+import { afterPrefixToken } from '../data/scored-text.ts';
+import { type TextSize, textSize } from '../data/text-size.ts';
 import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { logLikelihoods } from '../training/sequence-log-probs.ts';
+import type { Metrics } from './metrics.ts';
 import { type TaskResult, textItems } from './task-result.ts';
+import { scoreTexts } from './text-scores.ts';
+
+export interface WindowOptions {
+  /** Tokens that a window scores. */
+  window: number;
+  /** Windows, at most. */
+  windows?: number | undefined;
+}
 
 /**
- * The mean cross-entropy in nats a token (`loss`), and exp of it, over windows that do not overlap: a document begins
- * with the tokenizer's prefix, each window predicts all but its first token, and the tail of a document that does not
- * fill a window is left out. A document shorter than a window is one window. The mean is over tokens. The first token
- * of a document is not counted after a prefix either: so tokenizers with and without one are measured on the same
- * tokens. An item is a window.
- * @throws RequestError where nothing is predicted, or a window is longer than the model's context
+ * How likely texts are. Each token is scored once, the first one of a text after the token that stands for the
+ * beginning of a text (`afterPrefixToken`). Windows score `window` tokens each, the last one what is left, as far after
+ * the beginning of its text as the window allows. So `loglikelihood_rolling` of lm-evaluation-harness 0.4.13 has it, at
+ * a window of the model's context. An item is a window.
+ * @throws RequestError where nothing is scored, or a window is longer than the model's context
  */
 export async function perplexity(
   model: Model,
   tokenizer: Tokenizer,
   rows: readonly TextRow[],
-  { window, windows = Number.POSITIVE_INFINITY }: { window: number; windows?: number },
+  options: WindowOptions,
 ): Promise<TaskResult> {
-  const sequences = rows.flatMap(({ text }) => windowsOf(text, tokenizer, window)).slice(0, windows);
-  if (sequences.length === 0) {
-    const message = `there is nothing to predict: none of ${rows.length} texts has two tokens`;
-    throw new RequestError({ message, hint: 'give longer texts' });
-  }
-  const { maxLength } = model.config;
-  const lengths = sequences.map(({ tokens }) => tokens.length);
-  checkContext(lengths, maxLength, { hint: `set window to ${maxLength} at most` });
-  return scoredTexts(model, sequences);
+  const texts = rows.map(({ text }) => ({ text, ...textSize(text) }));
+  const { windows, size } = cut(texts, tokenizer, options);
+  const { logProbs, tokens } = await scored(model, tokenizer, windows);
+  return {
+    metrics: perplexities(sum(logProbs), sum(tokens), size),
+    metric: 'loss',
+    items: textItems(logProbs, tokens),
+  };
 }
 
-/** The mean cross-entropy in nats a token (`loss`), and exp of it, over the trained tokens of all sequences. */
-export async function scoredTexts(model: Model, sequences: readonly Sequence[]): Promise<TaskResult> {
-  const logProbs = await logLikelihoods(model, sequences);
-  const counts = sequences.map(trainedTokensOf);
-  const tokens = sum(counts);
-  const loss = -sum(logProbs) / tokens;
-  return { metrics: { loss, perplexity: Math.exp(loss), tokens }, metric: 'loss', items: textItems(logProbs, counts) };
+/**
+ * As `perplexity`, of the texts of a task file, whose words and bytes are those of the rows. An item is a text.
+ * @throws RequestError where nothing is scored, or a window is longer than the model's context
+ */
+export async function textPerplexity(
+  model: Model,
+  tokenizer: Tokenizer,
+  texts: readonly QuestionOf['perplexity'][],
+  { window }: WindowOptions,
+): Promise<TaskResult> {
+  const parts = texts.map((text) => cut([text], tokenizer, { window }));
+  const { logProbs, tokens } = await scored(
+    model,
+    tokenizer,
+    parts.flatMap(({ windows }) => windows),
+  );
+  const ends = cumulative(parts.map(({ windows }) => windows.length));
+  const ofText = (values: readonly number[]): number[] =>
+    parts.map(({ windows }, i) => sum(values.slice(ends[i]! - windows.length, ends[i])));
+  const [byText, counts] = [ofText(logProbs), ofText(tokens)];
+  const size = { words: sum(texts.map(({ words }) => words)), bytes: sum(texts.map(({ bytes }) => bytes)) };
+  return { metrics: perplexities(sum(byText), sum(counts), size), metric: 'loss', items: textItems(byText, counts) };
+}
+
+/** Cross-entropy in nats a token, exp of it a token, a word and a byte, and bits a byte. */
+function perplexities(logProb: number, tokens: number, { words, bytes }: TextSize): Metrics {
+  return {
+    loss: -logProb / tokens,
+    perplexity: Math.exp(-logProb / tokens),
+    wordPerplexity: Math.exp(-logProb / words),
+    bytePerplexity: Math.exp(-logProb / bytes),
+    bitsPerByte: -logProb / bytes / Math.LN2,
+    tokens,
+  };
+}
+
+function scored(model: Model, tokenizer: Tokenizer, windows: readonly Sequence[]) {
+  if (windows.length === 0)
+    throw new RequestError({
+      message: 'there is nothing to predict: no text has two tokens',
+      hint: 'give longer texts',
+    });
+  return scoreTexts(model, tokenizer, windows, `set window to ${model.config.maxLength} at most`);
+}
+
+/** The first windows of texts, and the words and bytes that they hold. */
+function cut(
+  texts: readonly QuestionOf['perplexity'][],
+  tokenizer: Tokenizer,
+  { window, windows: most = Number.POSITIVE_INFINITY }: WindowOptions,
+): { windows: Sequence[]; size: TextSize } {
+  const [windows, size] = [[] as Sequence[], { words: 0, bytes: 0 }];
+  for (const { text, ...whole } of texts) {
+    const all = windowsOf(text, tokenizer, window);
+    const taken = all.slice(0, most - windows.length);
+    const { words, bytes } =
+      taken.length === all.length ? whole : textSize(beginning(text, taken.length * window, tokenizer));
+    windows.push(...taken);
+    size.words += words;
+    size.bytes += bytes;
+    if (windows.length >= most) break;
+  }
+  return { windows, size };
+}
+
+function windowsOf(text: string, tokenizer: Tokenizer, window: number): Sequence[] {
+  const { tokens } = afterPrefixToken(tokenizer.encode(text), tokenizer);
+  const windows: Sequence[] = [];
+  for (let scored = 0; scored + 1 < tokens.length; scored += window) {
+    const end = Math.min(scored + window + 1, tokens.length);
+    const start = Math.max(0, end - window - 1);
+    windows.push({
+      tokens: tokens.subarray(start, end),
+      trained: new Uint8Array(end - start).fill(1, scored + 1 - start),
+    });
+  }
+  return windows;
+}
+
+/** The text that its first tokens stand for. */
+function beginning(text: string, tokens: number, tokenizer: Tokenizer): string {
+  return text.slice(0, tokenizer.encodeWithOffsets(text).offsets[2 * tokens - 1]);
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-function windowsOf(text: string, tokenizer: Tokenizer, window: number): Sequence[] {
-  const own = tokenizer.encode(text);
-  const tokens = withPrefix(own, tokenizer);
-  const count = Math.max(1, Math.floor(tokens.length / window));
-  const windows = Array.from({ length: count }, (_, i) => tokens.subarray(i * window, (i + 1) * window));
-  const given = (i: number): number => (i === 0 ? 1 + tokens.length - own.length : 1);
-  return windows
-    .map((tokens, i) => ({ tokens, trained: new Uint8Array(tokens.length).fill(1, given(i)) }))
-    .filter(({ trained }) => trained.includes(1));
+function cumulative(values: readonly number[]): number[] {
+  let total = 0;
+  return values.map((value) => {
+    total += value;
+    return total;
+  });
 }

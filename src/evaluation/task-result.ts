@@ -16,9 +16,26 @@ export interface ItemResult {
 
 export interface TaskResult {
   metrics: Metrics;
+  /** Standard errors of metrics that are means over the items. */
+  stderr?: Metrics;
   /** Name of the metric that averages the items. */
   metric: string;
   items: ItemResult[];
+}
+
+/**
+ * Means of the scores of each metric, and their standard errors: the sample's standard deviation divided by √n, left
+ * out for a single score.
+ */
+export function meansOf(scores: Readonly<Record<string, readonly number[]>>): { metrics: Metrics; stderr: Metrics } {
+  const [metrics, stderr]: [Metrics, Metrics] = [{}, {}];
+  for (const [name, values] of Object.entries(scores)) {
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    metrics[name] = mean;
+    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    if (values.length > 1) stderr[name] = Math.sqrt(squares / (values.length - 1) / values.length);
+  }
+  return { metrics, stderr };
 }
 
 /** Items of right and wrong answers. */

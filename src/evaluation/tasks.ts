@@ -1,18 +1,22 @@
 import type { RewardModel } from '../checkpoint/reward-model.ts';
 import { own } from '../config/own.ts';
+import { closest } from '../config/suggest.ts';
 import { type Log, openDataset, sayReading } from '../data/dataset.ts';
 import { checkSequences } from '../data/encode.ts';
 import { encodeConversations, encodePairs } from '../data/preflight.ts';
 import type { RowOf, Use } from '../data/rows.ts';
+import { loadTask, namedTask, taskName } from '../data/tasks/task-file.ts';
 import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
 import { exactMatch } from './exact-match.ts';
+import { measureTask } from './measure-task.ts';
 import type { MetricName, Metrics } from './metrics.ts';
-import { multipleChoice } from './multiple-choice.ts';
-import { perplexity, scoredTexts } from './perplexity.ts';
-import { answeredItems, type ItemResult, type TaskResult } from './task-result.ts';
+import { askInChat, askPlainly, multipleChoice } from './multiple-choice.ts';
+import { perplexity } from './perplexity.ts';
+import { answeredItems, type ItemResult, type TaskResult, textItems } from './task-result.ts';
+import { scoreTexts } from './text-scores.ts';
 import { winRates } from './win-rate.ts';
 
 export interface TaskOptions {
@@ -27,6 +31,7 @@ export interface TaskOptions {
   /** Held-out rows used, at most. */
   rows: number;
   maxNewTokens: number;
+  /** How choices are asked for that are no task file's. */
   format: 'chat' | 'plain';
   baseDirectory: string;
   /** Is told how the datasets were read. */
@@ -44,7 +49,13 @@ interface TaskKind<U extends Use = Use> {
   /** What it can find and has a better direction. */
   finds: readonly MetricName[];
   /** Nothing where it cannot be measured on this model. */
-  measure(model: Model, tokenizer: Tokenizer, rows: never[], options: TaskOptions): Promise<TaskResult | undefined>;
+  measure(
+    model: Model,
+    tokenizer: Tokenizer,
+    rows: never[],
+    options: TaskOptions,
+    source: string,
+  ): Promise<TaskResult | undefined>;
 }
 
 const cutHint = ({ config }: Model): string => `set maxLength to ${config.maxLength} at most: longer ones are cut`;
@@ -53,7 +64,7 @@ const cutHint = ({ config }: Model): string => `set maxLength to ${config.maxLen
 export const taskKinds = {
   perplexity: {
     use: 'text',
-    finds: ['perplexity', 'loss'],
+    finds: ['loss', 'perplexity', 'wordPerplexity', 'bytePerplexity', 'bitsPerByte'],
     measure: perplexity,
   },
   loss: {
@@ -61,16 +72,19 @@ export const taskKinds = {
     finds: ['loss'],
     async measure(model, tokenizer, rows, { maxLength }) {
       const { sequences } = encodeConversations(rows, tokenizer, { maxLength, onTooLong: 'truncate' });
-      checkSequences(sequences, tokenizer, model.config, cutHint(model));
-      const { metrics, metric, items } = await scoredTexts(model, sequences);
-      return { metrics: { loss: metrics.loss! }, metric, items };
+      const { logProbs, tokens } = await scoreTexts(model, tokenizer, sequences, cutHint(model));
+      const loss = -sum(logProbs) / sum(tokens);
+      return { metrics: { loss }, metric: 'loss', items: textItems(logProbs, tokens) };
     },
   },
   choice: {
     use: 'choice',
     onlyMeasured: true,
     finds: ['accuracy', 'accuracyBySum'],
-    measure: (model, tokenizer, rows, { format }) => multipleChoice(model, tokenizer, rows, format),
+    measure(model, tokenizer, rows, { format }) {
+      const encoded = format === 'chat' ? askInChat(rows, tokenizer) : askPlainly(rows, tokenizer);
+      return multipleChoice(model, tokenizer, rows, encoded, ['accuracy', 'accuracyBySum']);
+    },
   },
   exactMatch: {
     use: 'prompt',
@@ -102,6 +116,31 @@ export const taskKinds = {
     measure: async (model, tokenizer, rows, options) =>
       options.opponent && winRates({ model, tokenizer }, options.opponent, rows, options),
   },
+  taskFile: {
+    use: 'question',
+    onlyMeasured: true,
+    // Which of them is in the file.
+    finds: [
+      'accuracy',
+      'accuracyBySum',
+      'accuracyByBytes',
+      'greedyMatch',
+      'answerPerplexity',
+      'exactMatch',
+      'rouge1',
+      'rouge2',
+      'rougeL',
+      'loss',
+      'perplexity',
+      'wordPerplexity',
+      'bytePerplexity',
+      'bitsPerByte',
+    ],
+    async measure(model, tokenizer, rows, options, source) {
+      const { task } = await loadTask(namedTask(source).task, options.baseDirectory);
+      return measureTask(model, tokenizer, task, rows, options);
+    },
+  },
 } satisfies Record<string, TaskKind>;
 
 export type TaskKindName = keyof typeof taskKinds;
@@ -115,13 +154,19 @@ const townKinds: Record<string, readonly TaskKindName[]> = {
   'town/questions': ['exactMatch', 'choice'],
 };
 
-/** A measurement and the dataset it is made on. */
+/** A measurement and the dataset it is made on; of a task file, `TASK` or `TASK:DATASET`. */
 export interface Task {
   kind: TaskKindName;
   source: string;
 }
 
-/** Tasks as they are written: `perplexity`, `choice:FILE`, or a dataset of the town by itself. */
+/** What the metrics of a task are named after. */
+export const subjectOf = ({ kind, source }: Task): string => (kind === 'taskFile' ? taskName(source) : source);
+
+/**
+ * Tasks as they are written: `perplexity`, `choice:FILE`, a dataset of the town by itself, or a task file, with its
+ * dataset where it names none: `arc-easy:FILE`, `mine.yaml`.
+ */
 export function parseTasks(
   written: readonly string[],
   { text, against }: { text?: string | undefined; against?: string | undefined } = {},
@@ -146,11 +191,26 @@ export function parseTasks(
         message: '`perplexity` needs a text',
         hint: 'give `text`, or write perplexity:FILE',
       });
+    else if (isTaskKind(kind) || source === '')
+      problems.push({ where: 'tasks', message: `\`${task}\` names no data`, hint: `write ${kind}:DATASET` });
     else {
-      const kinds = Object.keys(taskKinds).join(', ');
-      const hint = `write KIND:DATASET with one of ${kinds}, or one of ${Object.keys(townKinds).join(', ')}`;
-      problems.push({ where: 'tasks', message: `\`${task}\` is no task`, hint });
+      const meant = closest(kind, [...Object.keys(taskKinds), ...Object.keys(townKinds)]);
+      if (meant === undefined) tasks.push({ kind: 'taskFile', source: task });
+      else {
+        const hint = `did you mean \`${meant}\`? A task file that is called so is named by its path, ./${kind}.yaml`;
+        problems.push({ where: 'tasks', message: `\`${task}\` is no task`, hint });
+      }
     }
+  }
+  const files = tasks.filter(({ kind }) => kind === 'taskFile').map(subjectOf);
+  const twice = files.find((name, i) => files.indexOf(name) < i);
+  if (twice !== undefined) {
+    const hint = 'give the second one a task file with a name of its own';
+    problems.push({
+      where: 'tasks',
+      message: `two tasks are called \`${twice}\`, and so would their metrics be`,
+      hint,
+    });
   }
   if (problems.length > 0) throw new RequestError(problems);
   return tasks;
@@ -158,8 +218,10 @@ export function parseTasks(
 
 /** The metrics of all tasks, and what each task found row by row. */
 export interface TaskResults {
-  /** Named `<dataset>/<metric>`. */
+  /** Named `<dataset or task file>/<metric>`. */
   metrics: Metrics;
+  /** Standard errors, as far as they are known, by the same names. */
+  stderr: Metrics;
   /** `task` is KIND:DATASET, `metric` the one of `metrics` that averages the items. */
   tasks: { task: string; metric: string; items: ItemResult[] }[];
 }
@@ -171,15 +233,17 @@ export async function runTasks(
   tasks: readonly Task[],
   options: TaskOptions,
 ): Promise<TaskResults> {
-  const results: TaskResults = { metrics: {}, tasks: [] };
-  for (const { kind, source } of tasks) {
+  const results: TaskResults = { metrics: {}, stderr: {}, tasks: [] };
+  for (const one of tasks) {
+    const { kind, source } = one;
     const { use, measure, onlyMeasured } = taskKinds[kind] as TaskKind;
     const rows = await heldOutRows(source, use, onlyMeasured ? { ...options, holdOut: 0 } : options);
-    const task = `${kind}:${source}`;
-    const found = await measure(model, tokenizer, rows as never[], options).catch(located(task));
+    const [subject, task] = [subjectOf(one), kind === 'taskFile' ? source : `${kind}:${source}`];
+    const found = await measure(model, tokenizer, rows as never[], options, source).catch(located(task));
     if (!found) continue;
-    for (const [name, value] of Object.entries(found.metrics)) results.metrics[`${source}/${name}`] = value;
-    results.tasks.push({ task, metric: `${source}/${found.metric}`, items: found.items });
+    for (const [name, value] of Object.entries(found.metrics)) results.metrics[`${subject}/${name}`] = value;
+    for (const [name, value] of Object.entries(found.stderr ?? {})) results.stderr[`${subject}/${name}`] = value;
+    results.tasks.push({ task, metric: `${subject}/${found.metric}`, items: found.items });
   }
   return results;
 }
@@ -208,6 +272,8 @@ function located(task: string): (error: unknown) => never {
     );
   };
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 function splitOnce(task: string): [kind: string, source: string | undefined] {
   const colon = task.indexOf(':');

@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { datasetFiles } from '../data/dataset.ts';
+import type { Use } from '../data/rows.ts';
 import { resolveSource } from '../data/source.ts';
 import type { Problem } from '../errors.ts';
 import type { Plan, PlanNode } from './plan.ts';
@@ -40,8 +42,8 @@ export const shown = (path: string): string => relative('', path) || '.';
 /** What a node reads that no node of the plan makes; those have a seed. */
 async function readingsOf({ job, stage, datasets, config }: PlanNode): Promise<Reading[]> {
   const { inputs, baseDirectory } = job;
-  const data = datasets.map(async ({ key, source }) =>
-    (await filesOf(source, baseDirectory)).map((path): Reading => ({ key, path })),
+  const data = datasets.map(async ({ key, source, use }) =>
+    (await filesOf(source, use, baseDirectory)).map((path): Reading => ({ key, path })),
   );
   const code = (stage.files ?? []).flatMap((key): Reading[] =>
     typeof config[key] === 'string' ? [{ key, path: resolve(baseDirectory, config[key]) }] : [],
@@ -56,7 +58,8 @@ async function readingsOf({ job, stage, datasets, config }: PlanNode): Promise<R
 }
 
 /** The files of a dataset, and the folder where it is one. */
-async function filesOf(source: string, baseDirectory: string): Promise<string[]> {
+async function filesOf(source: string, use: Use, baseDirectory: string): Promise<readonly string[]> {
+  if (use === 'question') return datasetFiles(source, use, baseDirectory);
   const resolved = await resolveSource(source, baseDirectory);
   if (resolved.kind === 'town') return [];
   const named = resolve(baseDirectory, source);

@@ -28,7 +28,7 @@ export async function checkReads(job: NodeJob): Promise<ReadCheck> {
 
 async function filesOf({ reads, inputs, baseDirectory }: NodeJob): Promise<string[]> {
   const { datasets = [], files = {} } = reads ?? {};
-  const ofDatasets = await Promise.all(datasets.map(({ source }) => datasetFiles(source, baseDirectory)));
+  const ofDatasets = await Promise.all(datasets.map(({ source, use }) => datasetFiles(source, use, baseDirectory)));
   const directories = Object.values(inputs).flatMap((list) => list.map(({ directory }) => directory));
   const ofDirectories = await Promise.all(directories.map((directory) => filesBelow(directory).catch(() => [])));
   return [

@@ -44,11 +44,10 @@ type Origin = Pick<ResultRow, 'stage' | 'variant' | 'seed'>;
 
 /** Writes items.jsonl into the result of a stage that measures: one item of one model a line. */
 export function writeItems(final: string, items: readonly WrittenItem[]): Promise<void> {
-  return writeFile(
-    join(final, fileNames.items),
-    items.map((item) => `${jsonText(item)}\n`),
-  );
+  return writeFile(join(final, fileNames.items), itemLines(items));
 }
+
+export const itemLines = (items: readonly WrittenItem[]): string[] => items.map((item) => `${jsonText(item)}\n`);
 
 /**
  * The items of a run, none where it has no items.jsonl; where one model was measured, they are of `own`.

@@ -18,6 +18,8 @@ export type Sample = z.infer<typeof sampleSchema>;
 
 const measurement = {
   metrics: z.record(z.string(), numberSchema),
+  /** Of metrics that are means over rows: the sample's standard deviation divided by √n. */
+  stderr: z.record(z.string(), numberSchema).optional(),
   samples: z.array(sampleSchema).default([]),
   /** How the model uses its depth, by name of the analysis; `src/analysis` describes each. */
   analysis: z.record(z.string(), z.unknown()).optional(),

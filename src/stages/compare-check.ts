@@ -1,7 +1,7 @@
 import { suggestion } from '../config/suggest.ts';
 import type { Problem } from '../errors.ts';
 import { keyAgainst } from '../evaluation/metrics.ts';
-import { parseTasks, taskKinds } from '../evaluation/tasks.ts';
+import { parseTasks, subjectOf, taskKinds } from '../evaluation/tasks.ts';
 import type { CompareConfig } from './compare-schema.ts';
 
 /** A variant to play is an opponent as well. */
@@ -33,8 +33,9 @@ export function compareProblems(config: CompareConfig, variants: readonly string
 /** Metrics that its tasks can find and that have a better direction, as results name them. */
 function keysMeasured(config: CompareConfig): string[] {
   const { againstVariant, against } = config;
-  return parseTasks(config.tasks, withOpponent(config)).flatMap(({ kind, source }) => {
-    const keys = taskKinds[kind].finds.map((name) => `${source}/${name}`);
+  return parseTasks(config.tasks, withOpponent(config)).flatMap((task) => {
+    const { kind } = task;
+    const keys = taskKinds[kind].finds.map((name) => `${subjectOf(task)}/${name}`);
     if (kind !== 'winRate' || againstVariant === undefined) return keys;
     const inCrossPlay = keys.map((key) => keyAgainst(key, againstVariant));
     return against === undefined ? inCrossPlay : [...keys, ...inCrossPlay];

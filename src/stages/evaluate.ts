@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/load-model.ts';
 import { loadRewardModel, type RewardModel } from '../checkpoint/reward-model.ts';
@@ -6,12 +7,15 @@ import { asCount } from '../config/scaling.ts';
 import { describeGivenTemplate } from '../data/conversation-tokenizer.ts';
 import { checkTokenIds } from '../data/encode.ts';
 import { assertSameTokenizer } from '../data/same-tokenizer.ts';
+import { prefixTokenOf } from '../data/scored-text.ts';
 import { RequestError } from '../errors.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { heldOutRows, parseTasks, runTasks, type Task, type TaskKindName, taskKinds } from '../evaluation/tasks.ts';
 import { areVerifiable, judgedAnswers, type Player } from '../evaluation/win-rate.ts';
 import { releaseModel } from '../model/model.ts';
+import { fileNames } from '../runs/file-names.ts';
 import { type MeasuredItem, writeItems } from '../runs/items.ts';
+import { readJob } from '../runs/node-file.ts';
 import { type Measurement, writeResults } from '../runs/results.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -54,7 +58,7 @@ export const measurementOptions = {
     .min(1)
     .default(['perplexity'])
     .describe(
-      'perplexity, or KIND:DATASET with perplexity, loss, choice, exactMatch, preference, winRate, or a town dataset',
+      'perplexity; KIND:DATASET with perplexity, loss, choice, exactMatch, preference, winRate; a town dataset; or a task file, TASK:DATASET',
     ),
   text: z.string().optional().describe('text for the task perplexity').meta({ condition: bareTask }),
   against: z
@@ -78,8 +82,8 @@ export const measurementOptions = {
     .int()
     .min(2)
     .default(256)
-    .describe('tokens per window of the perplexity')
-    .meta({ condition: tasksOf('perplexity') }),
+    .describe('tokens that each window of a perplexity scores')
+    .meta({ condition: tasksOf('perplexity', 'taskFile') }),
   windows: z
     .int()
     .positive()
@@ -97,7 +101,7 @@ export const measurementOptions = {
     .positive()
     .default(400)
     .describe('most rows of each other task')
-    .meta({ condition: tasksOf('loss', 'choice', 'exactMatch', 'preference', 'winRate') }),
+    .meta({ condition: tasksOf('loss', 'choice', 'exactMatch', 'preference', 'winRate', 'taskFile') }),
   maxNewTokens: z
     .int()
     .positive()
@@ -105,9 +109,11 @@ export const measurementOptions = {
     .describe('most tokens of a generated answer')
     .meta({ condition: either(tasksOf('exactMatch', 'winRate'), given('prompts')) }),
   format: z
-    .enum(['chat', 'plain'])
-    .default('chat')
-    .describe('how choices are presented: with the chat template, or as Question/Answer')
+    .enum(['auto', 'chat', 'plain'])
+    .default('auto')
+    .describe(
+      'how choices are presented: with the chat template, or as Question/Answer; auto = chat where the model has a template and is no result of pretrain',
+    )
     .meta({ condition: tasksOf('choice') }),
   prompts: z.string().optional().describe('prompts whose answers are shown as samples'),
   samples: z
@@ -218,25 +224,45 @@ export async function measure(
   const options = { ...config, baseDirectory, log, opponent: other, judge: rewardModel };
   try {
     const { model, tokenizer } = player;
-    if (readsPlainText(tasks, config)) sayPrefix(tokenizer, run);
-    const found = await runTasks(model, tokenizer, tasks, options);
+    const format = config.format === 'auto' ? await formatOf(input, tokenizer) : config.format;
+    if (tasks.some(({ kind }) => kind === 'choice'))
+      log(`${input.name}: choices are asked ${format === 'chat' ? 'in chat' : 'plainly'}`);
+    if (tasks.some((task) => scoresPlainText(task, format))) sayPrefix(tokenizer, run);
+    const found = await runTasks(model, tokenizer, tasks, { ...options, format });
+    const { metrics, stderr } = found;
     const items = found.tasks.flatMap(({ task, metric, items }) => items.map((item) => ({ task, metric, ...item })));
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
       : [];
-    return { metrics: found.metrics, items, samples: await judgedAnswers(player, prompts, options) };
+    return { metrics, stderr, items, samples: await judgedAnswers(player, prompts, options) };
   } finally {
     for (const open of [player, other, rewardModel]) if (open) releaseModel(open.model);
   }
 }
 
-/** Whether texts are scored as they stand: chat templates say themselves what a conversation begins with. */
-const readsPlainText = (tasks: readonly Task[], { format }: Pick<EvaluateConfig, 'format'>): boolean =>
-  tasks.some(({ kind }) => kind === 'perplexity' || (kind === 'choice' && format === 'plain'));
+/**
+ * Models that have only read text are asked plainly. Those are the models without a chat template, and what the stage
+ * pretrain made, whose tokenizer has a template for the stages to come.
+ */
+async function formatOf({ directory }: StageInput, tokenizer: Tokenizer): Promise<'chat' | 'plain'> {
+  const job = await readJob(join(dirname(directory), fileNames.job)).catch(() => undefined);
+  return job?.run === 'pretrain' || !tokenizer.chatTemplates.has('default') ? 'plain' : 'chat';
+}
 
-function sayPrefix({ prefixIds, idToToken }: Tokenizer, { log }: StageRun): void {
-  const tokens = prefixIds.map((id) => JSON.stringify(idToToken(id))).join(' ');
-  if (tokens) log(`scored texts begin with ${tokens}, as the tokenizer has it`);
+/** Whether texts are scored as they stand: chat templates say themselves what a conversation begins with. */
+const scoresPlainText = ({ kind }: Task, format: 'chat' | 'plain'): boolean =>
+  kind === 'perplexity' || kind === 'taskFile' || (kind === 'choice' && format === 'plain');
+
+function sayPrefix(tokenizer: Tokenizer, { log }: StageRun): void {
+  const token = (id: number): string => JSON.stringify(tokenizer.idToToken(id));
+  const first = prefixTokenOf(tokenizer);
+  log(
+    first === undefined
+      ? 'the tokenizer has no token for the beginning or the end of a text: the first token of a text is not scored'
+      : `texts are scored from their first token on, after ${token(first)}`,
+  );
+  const prefix = tokenizer.prefixIds.map(token).join(' ');
+  if (prefix) log(`prompts begin with ${prefix}, as the tokenizer has it`);
 }
 
 async function openPlayer({ name, directory }: StageInput, { backend, log }: StageRun): Promise<Player> {

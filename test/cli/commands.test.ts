@@ -90,7 +90,14 @@ describe('a model from flags alone', () => {
   it('is measured', async () => {
     const text = ['--tasks', 'perplexity', '--text', 'words.txt', '--window', '16', '--precision', 'f32'];
     const measured = await json('evaluate', 'base', ...text);
-    expect(Object.keys(measured).sort()).toEqual(['loss', 'perplexity', 'tokens']);
+    expect(Object.keys(measured).sort()).toEqual([
+      'bitsPerByte',
+      'bytePerplexity',
+      'loss',
+      'perplexity',
+      'tokens',
+      'wordPerplexity',
+    ]);
     expect(measured.perplexity).toBeCloseTo(Math.exp(measured.loss), 6);
     expect(measured.tokens % 15).toBe(0);
     expect((await json('evaluate', 'base', ...text, '--windows', '2')).tokens).toBe(30);

@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Sequence } from '../../src/data/batch.ts';
 import {
   checkTokenIds,
-  encodeChoice,
+  encodeChoices,
   encodeMessages,
   encodePair,
-  encodePlainChoice,
   encodePrompt,
   encodeSpans,
   encodeText,
@@ -166,25 +165,12 @@ describe('pairs and choices', () => {
   });
 
   it('scores choices without the end of the turn', () => {
-    const { continuations, answer } = encodeChoice(
-      { prompt: [user('?')], choices: ['one', 'two'], answer: 1 },
-      tokenizer,
-    );
+    const continuations = encodeChoices({ prompt: [user('?')], choices: ['one', 'two'], answer: 1 }, tokenizer);
     expect(continuations.map((sequence) => tokenizer.decode(sequence.tokens))).toEqual([
       '<|user|>?<|end|><|assistant|>one',
       '<|user|>?<|end|><|assistant|>two',
     ]);
     expect(continuations.map((sequence) => trainedText(sequence, tokenizer))).toEqual(['…one', '…two']);
-    expect(answer).toBe(1);
-  });
-
-  it('scores choices as plain text for models without a template', () => {
-    const { continuations } = encodePlainChoice(
-      { prompt: [user('Why?')], choices: ['so', 'no'], answer: 0 },
-      tokenizer,
-    );
-    expect(tokenizer.decode(continuations[0]!.tokens)).toBe('Question: Why?\nAnswer: so');
-    expect(trainedText(continuations[0]!, tokenizer)).toBe('… so');
   });
 });
 

@@ -1,10 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeChoice, encodePlainChoice } from '../../src/data/encode.ts';
+import type { Sequence } from '../../src/data/batch.ts';
+import { encodeChoices } from '../../src/data/encode.ts';
 import type { ChoiceRow } from '../../src/data/rows.ts';
 import { answerPrompts, exactMatch } from '../../src/evaluation/exact-match.ts';
-import { multipleChoice } from '../../src/evaluation/multiple-choice.ts';
+import { askPlainly, multipleChoice } from '../../src/evaluation/multiple-choice.ts';
 import { perplexity } from '../../src/evaluation/perplexity.ts';
 import { parseTasks, runTasks, type TaskResults } from '../../src/evaluation/tasks.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
@@ -12,6 +13,7 @@ import { type Model, releaseModel } from '../../src/model/model.ts';
 import { readModel } from '../../src/model/weights.ts';
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
+import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { meanLoss } from '../../src/training/language-model.ts';
 import { pre } from '../checkpoint/made-models.ts';
 import { temporaryFolder } from '../checkpoint/temporary.ts';
@@ -33,33 +35,66 @@ afterAll(async () => {
   await backend.dispose();
 });
 
+const plainChoice = (model: Model, tokenizer: Tokenizer, rows: readonly ChoiceRow[]) =>
+  multipleChoice(model, tokenizer, rows, askPlainly(rows, tokenizer), ['accuracy', 'accuracyBySum']);
+
+describe('the perplexity of texts', () => {
+  const trained = (text: string, from = 1) => {
+    const tokens = plain.encode(text);
+    return { tokens, trained: new Uint8Array(tokens.length).fill(1, from) };
+  };
+
+  test('scores every token once after the beginning-of-sequence token, which stands there once', async () => {
+    const texts = ['abcdef', '<s>ghi', 'jk', ''].map((text) => ({ text }));
+    const { loss, tokens } = await meanLoss(
+      model,
+      ['<s>abcdef', '<s>ghi', '<s>jk'].map((text) => trained(text)),
+    );
+    for (const tokenizer of [plain, withBos]) {
+      const { metrics } = await perplexity(model, tokenizer, texts, { window: 20 });
+      expect([metrics.tokens, tokens]).toEqual([11, 11]);
+      expect(metrics.loss).toBeCloseTo(loss, 5);
+      expect(metrics.perplexity).toBe(Math.exp(metrics.loss!));
+    }
+  });
+
+  test('begins after the end-of-sequence token where there is no other, and scores no first token without either', async () => {
+    const withEos = pieceTokenizer(pieces, { eos: '</s>' });
+    const { loss } = await meanLoss(model, [trained('</s>abc')]);
+    expect((await perplexity(model, withEos, [{ text: 'abc' }], { window: 20 })).metrics.loss).toBeCloseTo(loss, 5);
+    const bare = pieceTokenizer(pieces, {});
+    expect((await perplexity(model, bare, [{ text: 'abc' }], { window: 20 })).metrics.tokens).toBe(2);
+    await expect(perplexity(model, bare, [{ text: 'a' }], { window: 20 })).rejects.toThrow('nothing to predict');
+  });
+
+  test('scores the tail of a text in a whole window of its own', async () => {
+    const windows = [trained('<s>abcd'), trained('defgh'), trained('ghijk', 2)];
+    const { loss } = await meanLoss(model, windows);
+    const { metrics, items } = await perplexity(model, plain, [{ text: 'abcdefghijk' }], { window: 4 });
+    expect(items.map(({ weight }) => weight)).toEqual([4, 4, 3]);
+    expect(metrics.loss).toBeCloseTo(loss, 5);
+  });
+
+  test('counts the words and bytes of what is scored', async () => {
+    const texts = [{ text: 'ab cd ef' }, { text: 'gh' }];
+    const measured = async (windows?: number) =>
+      (await perplexity(model, plain, texts, { window: 4, windows })).metrics;
+    const whole = await measured();
+    const nats = whole.loss! * whole.tokens!;
+    expect(whole.wordPerplexity).toBeCloseTo(Math.exp(nats / 4), 5);
+    expect(whole.bytePerplexity).toBeCloseTo(Math.exp(nats / 10), 8);
+    expect(whole.bitsPerByte).toBeCloseTo(nats / 10 / Math.log(2), 8);
+    // `ab c` is two words and four bytes.
+    const part = await measured(1);
+    expect(part.wordPerplexity).toBeCloseTo(Math.exp((part.loss! * part.tokens!) / 2), 5);
+    expect(part.bytePerplexity).toBeCloseTo(part.perplexity!, 8);
+  });
+});
+
 describe('a tokenizer that puts a token before a text', () => {
-  const texts = ['abcdef', '<s>ghi', 'jk'].map((text) => ({ text }));
-
-  test('has it before scored texts, where the same tokens are predicted as without it', async () => {
-    const sequences = ['<s>abcdef', '<s>ghi', '<s>jk'].map((text, i) => {
-      const tokens = plain.encode(text);
-      return { tokens, trained: new Uint8Array(tokens.length).fill(1, i === 1 ? 1 : 2) };
-    });
-    const { loss, tokens } = await meanLoss(model, sequences);
-    const found = (await perplexity(model, withBos, texts, { window: 20 })).metrics;
-    expect(found.loss).toBeCloseTo(loss, 5);
-    expect(found.perplexity).toBe(Math.exp(found.loss!));
-    const without = (await perplexity(model, plain, texts, { window: 20 })).metrics;
-    expect([without.tokens, found.tokens, tokens]).toEqual([9, 9, 9]);
-    expect(without.loss).not.toBeCloseTo(loss, 5);
-  });
-
-  test('has it once in a text of many windows', async () => {
-    const texts = [{ text: 'abcdefghijk' }];
-    const { items } = await perplexity(model, withBos, texts, { window: 4 });
-    expect(items.map(({ weight }) => weight)).toEqual([2, 3, 3]);
-    expect((await perplexity(model, withBos, texts, { window: 4, windows: 1 })).metrics.tokens).toBe(2);
-  });
-
   test('has it before choices that are asked for plainly, once, and where the chat template says so', () => {
     const row: ChoiceRow = { prompt: [{ role: 'user', content: 'Why?' }], choices: ['so'], answer: 0 };
-    const [sequence] = encodePlainChoice(row, withBos).continuations;
+    const [[sequence]] = askPlainly([row], withBos) as [[Sequence]];
     expect(withBos.decode(sequence!.tokens)).toBe('<s>Question: Why?\nAnswer: so');
     expect(withBos.decode(sequence!.tokens.filter((_, i) => sequence!.trained[i]))).toBe(' so');
     const templated = pieceTokenizer(pieces, {
@@ -67,7 +102,7 @@ describe('a tokenizer that puts a token before a text', () => {
       addsBos: true,
       chatTemplate: '<s>{{ messages[0].content }}:{% if messages[1] %}{{ messages[1].content }}</s>{% endif %}',
     });
-    expect(templated.decode(encodeChoice(row, templated).continuations[0]!.tokens)).toBe('<s>Why?:so');
+    expect(templated.decode(encodeChoices(row, templated)[0]!.tokens)).toBe('<s>Why?:so');
   });
 });
 
@@ -75,7 +110,7 @@ test('choices are compared by code points, as Python counts characters', async (
   const uniform = await readModel(config, backend, async () => {});
   const row: ChoiceRow = { prompt: [{ role: 'user', content: 'Q' }], choices: ['😀', 'ab'], answer: 1 };
   // Each token has the same probability: −2/1 a code point for " 😀", −3/2 for " ab".
-  const { metrics, items } = await multipleChoice(uniform, plain, [row], 'plain');
+  const { metrics, items } = await plainChoice(uniform, plain, [row]);
   expect(metrics).toEqual({ accuracy: 1, accuracyBySum: 0, chance: 0.5 });
   const logProb = expect.closeTo(-3 * Math.log(config.vocabSize), 4);
   expect(items).toEqual([{ item: 0, correct: true, score: 1, logProb }]);
@@ -91,7 +126,6 @@ describe('a task', () => {
   }
 
   test.each([
-    ['perplexity', [{ text: 'a' }, { text: 'b' }], /perplexity:rows.jsonl: .*none of 2 texts has two tokens/],
     ['exactMatch', [{ prompt: 'Q?' }, { prompt: 'R?' }], /exactMatch:rows.jsonl: .*none of 2 rows has an answer/],
     ['perplexity', [], /rows.jsonl/],
     ['loss', [], /rows.jsonl/],
@@ -126,7 +160,7 @@ describe('a task', () => {
 test('a choice without a token of its own is refused: its log p of 0 would always win', async () => {
   const question = (choices: string[]): ChoiceRow => ({ prompt: [{ role: 'user', content: 'q' }], choices, answer: 0 });
   const tokenizer = pieceTokenizer([...pieces, 'Answer: a'], { bos: '<s>', eos: '</s>' });
-  await expect(multipleChoice(model, tokenizer, [question(['b', 'c']), question(['b', 'a'])], 'plain')).rejects.toThrow(
+  await expect(plainChoice(model, tokenizer, [question(['b', 'c']), question(['b', 'a'])])).rejects.toThrow(
     'row 2: no token of the choice "a" is its own',
   );
 });
@@ -138,15 +172,7 @@ test('chance is the mean over questions of different numbers of choices', async 
     answer: 0,
   });
   const rows = [question('a', 'b'), question('a', 'b', 'c', 'd')];
-  expect((await multipleChoice(model, plain, rows, 'plain')).metrics.chance).toBe(0.375);
-});
-
-test('windows of a text follow each other', async () => {
-  const windows = ['abcd', 'efgh'].map((text) => ({ tokens: plain.encode(text), trained: Uint8Array.of(0, 1, 1, 1) }));
-  const { loss, tokens } = await meanLoss(model, windows);
-  const { metrics } = await perplexity(model, plain, [{ text: 'abcdefgh' }], { window: 4 });
-  expect(metrics.loss).toBeCloseTo(loss, 5);
-  expect(metrics.tokens).toBe(tokens);
+  expect((await plainChoice(model, plain, rows)).metrics.chance).toBe(0.375);
 });
 
 test('exact match is a share of the rows whose answer is known', async () => {

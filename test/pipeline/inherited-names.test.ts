@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/dataset.ts';
 import { RequestError } from '../../src/errors.ts';
-import { parseTasks } from '../../src/evaluation/tasks.ts';
 import { type Contents, contentsBelow } from '../../src/pipeline/contents.ts';
 import { parsePipeline } from '../../src/pipeline/pipeline-file.ts';
 import { makePlan, type Plan } from '../../src/pipeline/plan.ts';
@@ -82,7 +81,7 @@ const refused: [place: string, attempt: (name: string) => unknown][] = [
   ['verification', (name) => plan(demo + ppo('steps: 1').replace('exact', name), [words])],
   ['reward model', (name) => plan(demo + reward + ppo(`reward: ${name}`), [words])],
   ['task', (name) => plan(`${demo}  measure: { run: evaluate, from: pretrain, tasks: [${name}] }\n`, [words])],
-  ['kind of a task', (name) => parseTasks([`${name}:town/text`])],
+  ['kind of a task', (name) => openDataset(`${name}:town/text`, 'question')],
   [
     'dataset of a task',
     (name) => plan(`${demo}  measure: { run: evaluate, from: pretrain, tasks: ["loss:${name}"] }\n`, [words]),

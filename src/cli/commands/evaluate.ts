@@ -1,8 +1,12 @@
+import { writeFile } from 'node:fs/promises';
 import { flagsOf } from '../../config/flags.ts';
 import { schemaKeys } from '../../config/schema-keys.ts';
+import type { Metrics } from '../../evaluation/metrics.ts';
+import { subjectOf, type Task } from '../../evaluation/tasks.ts';
 import { contentsBelow } from '../../pipeline/contents.ts';
 import { tellModelNotes } from '../../pipeline/model-notes.ts';
 import { makeSingleNode } from '../../pipeline/single-node.ts';
+import { itemLines } from '../../runs/items.ts';
 import { type EvaluateConfig, evaluateSchema, evaluateStage, measure, openTasks } from '../../stages/evaluate.ts';
 import type { Stage, StageRun } from '../../stages/stage.ts';
 import { openBackend } from '../../tensor/backends/open.ts';
@@ -12,7 +16,7 @@ import { jsonOption } from '../options.ts';
 import { print, tell } from '../output.ts';
 import { table } from '../table.ts';
 
-type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean };
+type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean; items?: string };
 
 /** `evaluate` by itself: the stage's keys as flags, the model as an argument, the result on standard output. */
 export const addEvaluateCommand: AddCommand = (parent, { stages, action }) => {
@@ -24,11 +28,12 @@ export const addEvaluateCommand: AddCommand = (parent, { stages, action }) => {
   for (const option of schemaKeys(evaluateSchema).flatMap(flagsOf)) command.addOption(option);
   addMachineOptions(command)
     .addOption(jsonOption())
+    .option('--items <file>', 'write what each task found row by row, one JSON object per line')
     .action(action((model: string | undefined, flags: EvaluateFlags) => run(model, flags, stages)));
 };
 
 async function run(model: string | undefined, flags: EvaluateFlags, stages: readonly Stage[]): Promise<number> {
-  const { json, threads, backend: _, precision: __, ...written } = flags;
+  const { json, items: itemsFile, threads, backend: _, precision: __, ...written } = flags;
   const { config, inputs } = await checked({ ...(model ? { from: model } : {}), ...written }, stages);
   const { backend, explanation } = await openBackend({ ...machineOf(flags), threads });
   const log = tell;
@@ -38,11 +43,13 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
     await tellModelNotes(evaluateStage, config, run);
     const tasks = await openTasks(config, run);
     const measured = { input: inputs.from![0]!, opponent: inputs.against?.[0], judge: inputs.judge?.[0] };
-    const { metrics, samples } = await measure(config, tasks, measured, run);
+    const { metrics, stderr = {}, items, samples } = await measure(config, tasks, measured, run);
+    if (itemsFile !== undefined) await writeFile(itemsFile, itemLines(items));
     // One task has the metrics to itself, so they need no dataset before their names.
-    const named = tasks.length === 1 ? withoutSource(metrics, tasks[0]!.source) : metrics;
-    if (json) print({ ...named, ...(samples.length > 0 ? { samples } : {}) }, true);
-    else print(metricsTable(named), false);
+    const named = (found: Metrics): Metrics => (tasks.length === 1 ? withoutSubject(found, tasks[0]!) : found);
+    const errors = Object.keys(stderr).length > 0 && { stderr: named(stderr) };
+    if (json) print({ ...named(metrics), ...errors, ...(samples.length > 0 ? { samples } : {}) }, true);
+    else print(metricsTable(named(metrics), named(stderr)), false);
   } finally {
     await backend.dispose();
   }
@@ -64,13 +71,16 @@ async function checked(
   return { config: evaluateSchema.parse(config), inputs: job.inputs };
 }
 
-function metricsTable(metrics: Readonly<Record<string, number>>): string {
+function metricsTable(metrics: Metrics, stderr: Metrics): string {
+  const shown = (value: number | undefined): string =>
+    value === undefined ? '' : String(Number(value.toPrecision(6)));
   return table(
-    ['metric', 'value'],
-    Object.entries(metrics).map(([name, value]) => [name, String(value)]),
+    ['metric', 'value', 'standard error'],
+    Object.entries(metrics).map(([name, value]) => [name, shown(value), shown(stderr[name])]),
   );
 }
 
-function withoutSource(metrics: Readonly<Record<string, number>>, source: string): Record<string, number> {
-  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name.slice(source.length + 1), value]));
+function withoutSubject(metrics: Metrics, task: Task): Metrics {
+  const { length } = subjectOf(task);
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name.slice(length + 1), value]));
 }

@@ -5,10 +5,16 @@ const limits = { steps: 5_000_000, characters: 200_000_000, textLength: 4_000_00
 
 /** Limits the work of a rendering, so that no template can run forever or fill the memory. */
 export class Budget {
+  /** True where a name or attribute that is not there is a fault when it is printed, as with StrictUndefined. */
+  readonly isStrict: boolean;
   #steps = 0;
   #characters = 0;
   #written = 0;
   #depth = 0;
+
+  constructor({ isStrict = false } = {}) {
+    this.isStrict = isStrict;
+  }
 
   /** Counts evaluated nodes, iterations of loops and elements of lists. */
   spend(steps: number): void {

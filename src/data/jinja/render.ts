@@ -52,31 +52,52 @@ class Output {
 /** How a body was left before its end. */
 type Leaving = 'break' | 'continue' | undefined;
 
+export type Variables = Iterable<readonly [string, Value]>;
+
+export interface RenderOptions {
+  now: Date;
+  /** Whether printing what is not there is a fault. */
+  isStrict: boolean;
+}
+
 /**
  * Renders statements with the given variables. `now` is the time for `strftime_now`.
  * @throws TemplateFault with the line
  */
-export function render(
-  statements: readonly Statement[],
-  variables: Iterable<readonly [string, Value]>,
-  now: Date,
-): Rendered {
-  const renderer = new Renderer();
+export function render(statements: readonly Statement[], variables: Variables, options: RenderOptions): Rendered {
+  const renderer = new Renderer(options);
+  return withLine(renderer.rendering, () => renderer.render(statements, variables, options.now));
+}
+
+/**
+ * The value of an expression with these variables.
+ * @throws TemplateFault with the line
+ */
+export function evaluated(expression: Expression, variables: Variables, { now, isStrict }: RenderOptions): Value {
+  const rendering: Rendering = { budget: new Budget({ isStrict }), line: 1 };
+  const scope = new Scope(variables, new Scope(globals(now, rendering.budget)));
+  return withLine(rendering, () => evaluate(expression, scope, rendering));
+}
+
+function withLine<T>(rendering: Rendering, work: () => T): T {
   try {
-    return renderer.render(statements, variables, now);
+    return work();
   } catch (error) {
-    const { line } = renderer.rendering;
-    if (error instanceof RangeError) throw new TemplateFault('goes too deep', line);
-    if (error instanceof TemplateFault) error.line ??= line;
+    if (error instanceof RangeError) throw new TemplateFault('goes too deep', rendering.line);
+    if (error instanceof TemplateFault) error.line ??= rendering.line;
     throw error;
   }
 }
 
 class Renderer {
-  readonly rendering: Rendering = { budget: new Budget(), line: 1 };
+  readonly rendering: Rendering;
   #generated: Span[] | undefined = [];
 
-  render(statements: readonly Statement[], variables: Iterable<readonly [string, Value]>, now: Date): Rendered {
+  constructor({ isStrict }: RenderOptions) {
+    this.rendering = { budget: new Budget({ isStrict }), line: 1 };
+  }
+
+  render(statements: readonly Statement[], variables: Variables, now: Date): Rendered {
     const { budget } = this.rendering;
     const output = new Output(budget, true);
     this.#run(statements, new Scope(variables, new Scope(globals(now, budget))), output);

@@ -11,7 +11,9 @@ const deepest = 200;
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === 'string') return value;
   if (value instanceof Safe) return value.text;
-  return value instanceof Undefined ? '' : reprOf(value, budget);
+  if (!(value instanceof Undefined)) return reprOf(value, budget);
+  if (budget.isStrict) throw value.fault();
+  return '';
 }
 
 /** Python's `repr()`, which is also used to print values inside of lists. */

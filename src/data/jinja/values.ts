@@ -203,6 +203,20 @@ export function fromJson(value: unknown): Value {
   return new Dict(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
 }
 
+/** A value of a template as JSON has it; undefined for what is not there. @throws TemplateFault for what JSON lacks */
+export function toJson(value: Value): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number')
+    return value;
+  if (typeof value === 'bigint') return Number(value);
+  if (Array.isArray(value)) return value.map(toJson);
+  if (value instanceof Undefined) return undefined;
+  if (value instanceof Safe) return value.text;
+  if (value instanceof Tuple || value instanceof View) return value.items.map(toJson);
+  if (value instanceof Dict)
+    return Object.fromEntries(value.entries().map(([key, item]) => [String(toJson(key)), toJson(item)]));
+  throw new TemplateFault(`gives a ${typeName(value)}, which is no value`);
+}
+
 /** Whether a value is true in a condition, as in Python. */
 export function isTrue(value: Value): boolean {
   if (Array.isArray(value)) return value.length > 0;
