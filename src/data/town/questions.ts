@@ -78,14 +78,23 @@ export function promptRow(question: Question): PromptRow {
 }
 
 const choices = 4;
+/** Of the wrong choices, those that are true but answer another question. */
+const beside = 2;
 
-/** A multiple-choice question: the right answer among wrong ones. */
+/**
+ * A multiple-choice question: the right answer among false ones and true ones that answer other questions about the
+ * same subject. It takes both the facts and the question: to a model that has only read the text, one true sentence is
+ * as good as another.
+ */
 export function choiceRow(question: Question, facts: readonly Fact[], random: RandomStream): ChoiceRow {
-  const right = rightAnswer(question.fact);
-  const wrong = random
-    .shuffle(wrongValues(question.fact, facts))
-    .slice(0, choices - 1)
-    .map(question.fact.answer);
-  const offered = random.shuffle([right, ...wrong]);
+  const { fact } = question;
+  const right = rightAnswer(fact);
+  const others = facts.filter(({ subject, statements }) => subject === fact.subject && statements.length > 0);
+  const truths = random.shuffle(others.map(rightAnswer).filter((answer) => answer !== right)).slice(0, beside);
+  const untruths = random
+    .shuffle(wrongValues(fact, facts))
+    .slice(0, choices - 1 - truths.length)
+    .map(fact.answer);
+  const offered = random.shuffle([right, ...truths, ...untruths]);
   return { prompt: asked(question), choices: offered, answer: offered.indexOf(right) };
 }
