@@ -66,6 +66,20 @@ const kinds = {
     meaning: 'mean difference between the confidence in a preference and how often it is right',
   },
   chance: { label: 'chance', share: true },
+  chatConsistency: {
+    label: 'consistency of the judge',
+    share: true,
+    meaning: 'share of games whose outcome is the same when the order of the answers is swapped',
+  },
+  chatLosses: { label: 'lost by the judge', share: true },
+  chatWinRate: {
+    label: 'win rate by the judge',
+    better: 'higher',
+    share: true,
+    meaning:
+      'share of prompts on which a judge that reads both responses prefers this one, in either order; a tie is a half',
+  },
+  chatWins: { label: 'won by the judge', share: true },
   chosenLogProb: { label: 'log-probability of chosen', meaning: 'of the whole preferred answer, in nats' },
   chosenReward: {
     label: 'reward of chosen',

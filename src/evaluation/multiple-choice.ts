@@ -5,6 +5,7 @@ import { encodeScoredText } from '../data/scored-text.ts';
 import { type Problem, RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { constantAnswers } from './constant-answers.ts';
 import { answeredItems, meansOf, type TaskResult } from './task-result.ts';
 import { scoreTexts } from './text-scores.ts';
 
@@ -60,15 +61,21 @@ export async function multipleChoice(
   });
   const chosenBy = (metric: ChoiceMetric): number[] =>
     questions.map(({ choices, scores }) => largest(scores.map((score, i) => score / lengths[metric](choices[i]!))));
-  const rightBy = (metric: ChoiceMetric): boolean[] =>
-    chosenBy(metric).map((chosen, question) => chosen === rows[question]!.answer);
-  const right = wanted.map((metric) => [metric, rightBy(metric)] as const);
+  const answers = rows.map(({ answer }) => answer);
+  const rightOf = (chosen: readonly number[]): boolean[] => chosen.map((choice, i) => choice === answers[i]);
   const { metrics, stderr } = meansOf(
-    Object.fromEntries(right.map(([metric, correct]) => [metric, correct.map(Number)])),
+    Object.fromEntries(wanted.map((metric) => [metric, rightOf(chosenBy(metric)).map(Number)])),
   );
   const chance = rows.reduce((sum, { choices }) => sum + 1 / choices.length, 0) / rows.length;
+  const chosen = chosenBy(wanted[0]);
   const ofAnswers = questions.map(({ scores, answer }) => scores[answer]!);
-  return { metrics: { ...metrics, chance }, stderr, metric: wanted[0], items: answeredItems(right[0]![1], ofAnswers) };
+  return {
+    metrics: { ...metrics, chance },
+    stderr,
+    remark: constantAnswers(chosen, answers),
+    metric: wanted[0],
+    items: answeredItems(rightOf(chosen), ofAnswers),
+  };
 }
 
 /** A choice without a token of its own has log p 0, and would always win. @throws RequestError */

@@ -18,6 +18,8 @@ export interface TaskResult {
   metrics: Metrics;
   /** Standard errors of metrics that are means over the items. */
   stderr?: Metrics;
+  /** What a reader of the metrics has to know. */
+  remark?: string | undefined;
   /** Name of the metric that averages the items. */
   metric: string;
   items: ItemResult[];

@@ -10,6 +10,7 @@ import { RequestError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { logLikelihoods } from '../training/sequence-log-probs.ts';
+import type { ChatJudge } from './chat-judge.ts';
 import { exactMatch } from './exact-match.ts';
 import { measureTask } from './measure-task.ts';
 import type { MetricName, Metrics } from './metrics.ts';
@@ -40,6 +41,8 @@ export interface TaskOptions {
   opponent?: { model: Model; tokenizer: Tokenizer } | undefined;
   /** Reward model that judges who wins, beside the answers of the rows. */
   judge?: RewardModel | undefined;
+  /** Judge behind an API, beside these. */
+  chatJudge?: ChatJudge | undefined;
 }
 
 interface TaskKind<U extends Use = Use> {
@@ -112,7 +115,7 @@ export const taskKinds = {
   winRate: {
     use: 'prompt',
     onlyMeasured: true,
-    finds: ['winRate', 'modelWinRate'],
+    finds: ['winRate', 'modelWinRate', 'chatWinRate'],
     measure: async (model, tokenizer, rows, options) =>
       options.opponent && winRates({ model, tokenizer }, options.opponent, rows, options),
   },
@@ -222,6 +225,8 @@ export interface TaskResults {
   metrics: Metrics;
   /** Standard errors, as far as they are known, by the same names. */
   stderr: Metrics;
+  /** What a reader of the metrics has to know, each with the task that it is about. */
+  remarks: string[];
   /** `task` is KIND:DATASET, `metric` the one of `metrics` that averages the items. */
   tasks: { task: string; metric: string; items: ItemResult[] }[];
 }
@@ -233,7 +238,7 @@ export async function runTasks(
   tasks: readonly Task[],
   options: TaskOptions,
 ): Promise<TaskResults> {
-  const results: TaskResults = { metrics: {}, stderr: {}, tasks: [] };
+  const results: TaskResults = { metrics: {}, stderr: {}, remarks: [], tasks: [] };
   for (const one of tasks) {
     const { kind, source } = one;
     const { use, measure, onlyMeasured } = taskKinds[kind] as TaskKind;
@@ -243,6 +248,7 @@ export async function runTasks(
     if (!found) continue;
     for (const [name, value] of Object.entries(found.metrics)) results.metrics[`${subject}/${name}`] = value;
     for (const [name, value] of Object.entries(found.stderr ?? {})) results.stderr[`${subject}/${name}`] = value;
+    if (found.remark !== undefined) results.remarks.push(`${subject}: ${found.remark}`);
     results.tasks.push({ task, metric: `${subject}/${found.metric}`, items: found.items });
   }
   return results;

@@ -4,11 +4,12 @@ import type { PromptRow } from '../data/rows.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { rollOut } from '../training/rollout.ts';
+import { type ChatJudge, judgeGames, judgeRemark } from './chat-judge.ts';
 import type { Completion } from './completion.ts';
 import type { Answer } from './exact-match.ts';
 import type { Metrics } from './metrics.ts';
 import { modelReward, type RewardSource, verifiedReward } from './reward-sources.ts';
-import type { TaskResult } from './task-result.ts';
+import { meansOf, type TaskResult } from './task-result.ts';
 
 export interface Player {
   model: Model;
@@ -19,18 +20,20 @@ export interface WinRateOptions {
   maxNewTokens: number;
   /** Judges beside the answers of the rows. */
   judge?: RewardModel | undefined;
+  /** Judges as well, by reading both responses. */
+  chatJudge?: ChatJudge | undefined;
 }
 
 /**
  * How often a model's sampled response is better than its opponent's to the same prompt: by the answers of the rows,
  * where all have one (`winRate`, `wins`, `losses`), and by a reward model, where there is one (`modelWinRate` and so
- * on). Items are judged by the answers where they can be.
+ * on), and by a judge behind an API (`chatWinRate` and so on). Items are judged by the first of these that there is.
  */
 export async function winRates(
   player: Player,
   opponent: Player,
   rows: readonly PromptRow[],
-  { maxNewTokens, judge }: WinRateOptions,
+  { maxNewTokens, judge, chatJudge }: WinRateOptions,
 ): Promise<TaskResult> {
   const [own, other] = [
     await responses(player, rows, { temperature: 1, maxNewTokens }),
@@ -44,8 +47,32 @@ export async function winRates(
     const { winRate: modelWinRate, wins: modelWins, losses: modelLosses } = winRate(byModel);
     Object.assign(metrics, { modelWinRate, modelWins, modelLosses });
   }
-  const items = (byAnswers ?? byModel ?? []).map((score, item) => ({ item, score }));
-  return { metrics, metric: byAnswers ? 'winRate' : 'modelWinRate', items };
+  const games = rows.map(({ prompt }, i) => ({ question: asText(prompt), own: own[i]!.text, other: other[i]!.text }));
+  const byChat = chatJudge && (await judgeGames(chatJudge, games));
+  const read = byChat?.scores.filter((score) => score !== undefined) ?? [];
+  if (byChat) {
+    const { winRate: chatWinRate, wins: chatWins, losses: chatLosses } = winRate(read);
+    Object.assign(metrics, { chatWinRate, chatWins, chatLosses, chatConsistency: byChat.consistency });
+  }
+  const scores: readonly (number | undefined)[] = byAnswers ?? byModel ?? byChat?.scores ?? [];
+  const { stderr } = meansOf({
+    ...(byAnswers && { winRate: byAnswers }),
+    ...(byModel && { modelWinRate: byModel }),
+    ...(byChat && { chatWinRate: read }),
+  });
+  return {
+    metrics,
+    stderr,
+    remark: byChat && judgeRemark(byChat),
+    metric: byAnswers ? 'winRate' : byModel ? 'modelWinRate' : 'chatWinRate',
+    items: scores.flatMap((score, item) => (score === undefined ? [] : { item, score })),
+  };
+}
+
+/** A conversation as a judge reads it. */
+function asText(prompt: PromptRow['prompt']): string {
+  if (prompt.length === 1) return prompt[0]!.content;
+  return prompt.map(({ role, content }) => `${role}: ${content}`).join('\n');
 }
 
 export const areVerifiable = (rows: readonly PromptRow[]): boolean => rows.every(({ answer }) => answer !== undefined);

@@ -1,5 +1,5 @@
 import { own } from '../config/own.ts';
-import { metricKind, metricName } from '../evaluation/metrics.ts';
+import { metricKind, metricName, metricSubject } from '../evaluation/metrics.ts';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import type { ResultRow } from '../runs/results.ts';
 import { type Cell, headlineRows, type MetricRow, withDifferences } from './differences.ts';
@@ -79,10 +79,13 @@ function ownResult(node: RecordedNode): ResultRow {
   return { ...node, metrics: Object.fromEntries(metrics), samples: [] };
 }
 
-/** Counts of tokens are no result, and a loss says nothing that its perplexity does not. */
+/** What says nothing that the perplexity of the same tokens does not. */
+const sameAsPerplexity = new Set(['loss', 'wordPerplexity', 'bytePerplexity', 'bitsPerByte']);
+
+/** Counts of tokens are no result. */
 function isShown(key: string, keys: ReadonlySet<string>): boolean {
   const name = metricName(key);
-  return name !== 'tokens' && !(name === 'loss' && keys.has(key.replace(/loss$/, 'perplexity')));
+  return name !== 'tokens' && !(sameAsPerplexity.has(name) && keys.has(`${metricSubject(key)}/perplexity`));
 }
 
 function metricRows(results: readonly ResultRow[], variants: readonly string[]): Pick<MetricRow, 'key' | 'cells'>[] {

@@ -8,6 +8,7 @@ import { depthSections, gradientSections } from './depth-charts.ts';
 import { formatCount } from './format.ts';
 import { type Fragment, html, Markup } from './html.ts';
 import { palettes } from './palette.ts';
+import { remarkList } from './remarks.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
 import { sampleTables } from './samples.ts';
 import { stabilityNotes } from './stability.ts';
@@ -31,6 +32,7 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
       'Results',
       comparisons.length > 0 && [
         comparisonTable(comparisons, variants),
+        remarkList(folder.results),
         winRateCharts(comparisons, variants, opponentsIn(folder)),
         progressCharts(comparisons, variants),
       ],

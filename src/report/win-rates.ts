@@ -8,6 +8,7 @@ import { type Fragment, html, type Markup } from './html.ts';
 const judges = [
   { name: 'judged by the correct answers', wins: 'wins', losses: 'losses' },
   { name: 'judged by one reward model', wins: 'modelWins', losses: 'modelLosses' },
+  { name: 'judged by a model that reads both, in either order', wins: 'chatWins', losses: 'chatLosses' },
 ] as const;
 
 /** Whom the models played: an earlier stage, another variant after the same one, or both. */

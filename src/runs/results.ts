@@ -20,6 +20,8 @@ const measurement = {
   metrics: z.record(z.string(), numberSchema),
   /** Of metrics that are means over rows: the sample's standard deviation divided by √n. */
   stderr: z.record(z.string(), numberSchema).optional(),
+  /** What a reader of the metrics has to know, such as that all answers are the same choice. */
+  remarks: z.array(z.string()).optional(),
   samples: z.array(sampleSchema).default([]),
   /** How the model uses its depth, by name of the analysis; `src/analysis` describes each. */
   analysis: z.record(z.string(), z.unknown()).optional(),

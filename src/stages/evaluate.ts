@@ -71,6 +71,18 @@ export const measurementOptions = {
     .optional()
     .describe("reward model that scores samples, and in the task winRate judges in addition to the rows' answers")
     .meta({ condition: either(tasksOf('winRate'), given('prompts')) }),
+  judgeUrl: z
+    .url()
+    .optional()
+    .describe(
+      "API in the form of OpenAI's whose model judges in the task winRate, such as http://127.0.0.1:8080/v1; OPENAI_API_KEY is its key",
+    )
+    .meta({ condition: tasksOf('winRate') }),
+  judgeModel: z
+    .string()
+    .default('default')
+    .describe('model that the API is asked for')
+    .meta({ condition: given('judgeUrl') }),
   holdOut: z
     .number()
     .min(0)
@@ -184,15 +196,15 @@ export function taskSources(config: Pick<EvaluateConfig, 'tasks' | 'text' | 'aga
 
 /** Reads the tasks; a win rate needs something that says who wins. @throws RequestError */
 export async function openTasks(
-  config: Pick<EvaluateConfig, 'tasks' | 'text' | 'against' | 'judge'>,
+  config: Pick<EvaluateConfig, 'tasks' | 'text' | 'against' | 'judge' | 'judgeUrl'>,
   { baseDirectory }: StageRun,
 ): Promise<Task[]> {
   const tasks = parseTasks(config.tasks, config);
   for (const { kind, source } of tasks) {
-    if (kind !== 'winRate' || config.judge !== undefined) continue;
+    if (kind !== 'winRate' || config.judge !== undefined || config.judgeUrl !== undefined) continue;
     const rows = await heldOutRows(source, 'prompt', { holdOut: 0, rows: Number.POSITIVE_INFINITY, baseDirectory });
     if (areVerifiable(rows)) continue;
-    const hint = 'give every row an `answer`, or a reward model as `judge`';
+    const hint = 'give every row an `answer`, or a reward model as `judge`, or a `judgeUrl`';
     throw new RequestError({ where: `winRate:${source}`, message: 'has rows without an answer, and no judge', hint });
   }
   return tasks;
@@ -221,7 +233,9 @@ export async function measure(
   const other = opponent && (await openPlayer(opponent, run));
   const rewardModel = judge && (await openJudge(judge, other ? [player, other] : [player], run));
   const { baseDirectory, log } = run;
-  const options = { ...config, baseDirectory, log, opponent: other, judge: rewardModel };
+  const { judgeUrl: url, judgeModel } = config;
+  const chatJudge = url === undefined ? undefined : { url, model: judgeModel, key: process.env.OPENAI_API_KEY };
+  const options = { ...config, baseDirectory, log, opponent: other, judge: rewardModel, chatJudge };
   try {
     const { model, tokenizer } = player;
     const format = config.format === 'auto' ? await formatOf(input, tokenizer) : config.format;
@@ -229,12 +243,13 @@ export async function measure(
       log(`${input.name}: choices are asked ${format === 'chat' ? 'in chat' : 'plainly'}`);
     if (tasks.some((task) => scoresPlainText(task, format))) sayPrefix(tokenizer, run);
     const found = await runTasks(model, tokenizer, tasks, { ...options, format });
-    const { metrics, stderr } = found;
+    const { metrics, stderr, remarks } = found;
+    for (const remark of remarks) log(`${input.name}: ${remark}`);
     const items = found.tasks.flatMap(({ task, metric, items }) => items.map((item) => ({ task, metric, ...item })));
     const prompts = config.prompts
       ? await heldOutRows(config.prompts, 'prompt', { ...options, rows: config.samples })
       : [];
-    return { metrics, stderr, items, samples: await judgedAnswers(player, prompts, options) };
+    return { metrics, stderr, remarks, items, samples: await judgedAnswers(player, prompts, options) };
   } finally {
     for (const open of [player, other, rewardModel]) if (open) releaseModel(open.model);
   }

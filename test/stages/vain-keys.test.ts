@@ -56,6 +56,18 @@ const measurement: Row[] = [
   ['against', 'other', { tasks: ['town/text'] }, { tasks: ['winRate:town/questions'] }],
   ['judge', 'other', { tasks: ['town/questions'] }, { tasks: ['winRate:town/questions'], against: 'other' }],
   ['judge', 'other', { tasks: ['town/text'] }, { prompts: 'town/prompts' }],
+  [
+    'judgeUrl',
+    'http://127.0.0.1:1/v1',
+    { tasks: ['town/questions'] },
+    { tasks: ['winRate:town/questions'], against: 'other' },
+  ],
+  [
+    'judgeModel',
+    'other',
+    { tasks: ['winRate:town/questions'], against: 'other' },
+    { tasks: ['winRate:town/questions'], against: 'other', judgeUrl: 'http://127.0.0.1:1/v1' },
+  ],
   ['holdOut', 0.1, { tasks: ['choice:a.json'] }, { tasks: ['loss:a.json'] }],
   ['window', 64, { tasks: ['town/questions'] }, { tasks: ['town/text'] }],
   ['windows', 64, { tasks: ['town/questions'] }, { tasks: ['town/text'] }],
