@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import type { ExecutionListener, Executor, NodeOutcome, Running } from './executors/executor.ts';
-import { prepareFolder, type Standing } from './node-folder.ts';
+import { prepareFolder, type Standing, standingOf } from './node-folder.ts';
+import { withoutMissing } from './partial.ts';
 import type { Plan, PlanNode } from './plan.ts';
 import type { SelectedStatus } from './selection.ts';
 import type { Stop } from './stop.ts';
@@ -30,7 +31,8 @@ const isThere: ReadonlySet<NodeOutcome['status']> = new Set(['done', 'finished',
 
 /**
  * Runs the nodes of a plan, each as soon as what it reads is there and no more at once than the executor takes. A node
- * that fails takes only those down that read it. Returns the plan as it is in the end, and how each node ended.
+ * that fails takes only those down that read it; one that reads many does with the others. Returns the plan as it is in
+ * the end, and how each node ended.
  */
 export async function execute(
   first: Selected,
@@ -43,14 +45,16 @@ export async function execute(
     if (status === undefined) return { id, status: 'unselected' };
     if (status === 'finished' || status === 'diverged') return { id, status };
     const inputs = await Promise.all(node.inputs.map((input) => outcomes.get(input)!));
-    const missing = inputs.find((input) => !isThere.has(input.status));
-    if (missing)
-      return {
-        id,
-        status: 'skipped',
-        reason: `${missing.id} ${missing.status === 'failed' ? '' : 'was '}${missing.status}`,
-      };
-    return queue.add(() => runNode(node, status, options));
+    const missing = inputs.filter((input) => !isThere.has(input.status));
+    if (missing.length === 0) return queue.add(() => runNode(node, status, options));
+    const isCutShort = options.stop.reason || missing.some((input) => input.status === 'stopped');
+    const ids = missing.map((input) => input.id);
+    const partial = isCutShort ? undefined : withoutMissing(node, ids, first.plan);
+    if (!partial) return { id, status: 'skipped', reason: whyMissing(missing[0]!) };
+    const found = await standingOf(partial.job);
+    if (found === 'finished') return { id, status: found };
+    options.listener.warned(partial, `goes on without ${ids.join(', ')}`);
+    return queue.add(() => runNode(partial, found, options));
   };
 
   const decidedBefore = new Set<string>();
@@ -73,6 +77,8 @@ export async function execute(
     decidedBefore.add(await Promise.race(ended));
   }
 }
+
+const whyMissing = ({ id, status }: NodeOutcome): string => `${id} ${status === 'failed' ? '' : 'was '}${status}`;
 
 /** The sweeps that came to no decision, and the nodes that cannot run without one. */
 function undecided({ plan, statuses }: Selected): NodeOutcome[] {

@@ -151,6 +151,37 @@ stages:
     expect(existsSync(summary.report)).toBe(true);
   });
 
+  it('is left out by a stage that reads many, which runs again once it is there', async () => {
+    const gathering = `name: demo
+seeds: [1, 2]
+variants:
+  a: { second: { steps: 2 } }
+  b: { second: { steps: 3, KEY: 1 } }
+stages:
+  first: { run: count, steps: 1 }
+  second: { run: count, from: first }
+  third: { run: count, from: second, steps: 1 }
+  all: { run: gather, of: [first, third] }
+`;
+    const namesOf = async () => {
+      const text = await readFile(join(out, 'all/shared/seed-1/final/rows.json'), 'utf8');
+      const rows: { name: string; variant?: string; seed: number }[] = JSON.parse(text);
+      return rows.map(({ name, variant, seed }) => [name, variant, seed].join(' '));
+    };
+    const partial = ['first  1', 'first  2', 'third a 1', 'third a 2'];
+    const first = await run(gathering.replace('KEY', 'failAt'));
+    expect(first.status).toBe(1);
+    expect(first.summary.nodes.at(-1)).toMatchObject({ id: 'all/shared/seed-1', status: 'done' });
+    expect(await namesOf()).toEqual(partial);
+    expect(first.stderr).toContain('all/shared/seed-1: warning: goes on without third/b/seed-1, third/b/seed-2');
+    const again = await run(gathering.replace('KEY', 'failAt'));
+    expect(again.summary.nodes.at(-1)).toMatchObject({ id: 'all/shared/seed-1', status: 'finished' });
+    const whole = await run(gathering.replace('KEY', 'parts'));
+    expect(whole.status).toBe(0);
+    expect(whole.summary.nodes.at(-1)).toMatchObject({ id: 'all/shared/seed-1', status: 'done' });
+    expect(await namesOf()).toEqual([...partial, 'third b 1', 'third b 2']);
+  });
+
   it('may crash without a word, and goes on from its last state', async () => {
     const crashing =
       'name: demo\nstages:\n  bad: { run: count, steps: 5, dieAt: 4, saveEvery: 2 }\n  after: { run: count, from: bad }\n';
