@@ -1,10 +1,10 @@
 import { metricKind, metricName, metricSubject, subjectLabel } from '../evaluation/metrics.ts';
 import type { StageComparison } from './comparison.ts';
-import type { Cell, Difference, MetricRow } from './differences.ts';
+import type { Cell, MetricRow } from './differences.ts';
 import { evidenceTable } from './evidence-table.ts';
 import { formatDifference, formatInterval, formatMetric, formatP, formatRelative, formatSpread } from './format.ts';
 import { html, type Markup } from './html.ts';
-import type { ItemEvidence } from './item-evidence.ts';
+import type { TwoModels } from './item-evidence.ts';
 
 /** What guessing gives stands beside what it belongs to, and wins and losses in a picture of their own. */
 const notInTable = new Set(['chance', 'wins', 'losses', 'modelWins', 'modelLosses']);
@@ -75,7 +75,7 @@ function tableRow(row: MetricRow, { isShared, primary, rows }: StageComparison, 
     html` <span class="better" title="${kind.better} is better">${kind.better === 'higher' ? '↑' : '↓'}</span>`;
   return html`<tr><th scope="row">${kind.label}${arrow}${subject && html` <small title="${metricSubject(key)}">${subject}${chance && `, chance ${chance}`}</small>`}${row.judgedApart && html` <small>· ${kind.judge === 'itself' ? 'each on a scale of its own' : 'each by its own reward model'}</small>`}${key === primary && !isShared && html` <small>· primary</small>`}</th>
 ${variants.map((variant) => valueCell(cells.get(variant), key))}
-${variants.slice(1).map((variant) => (isShared ? html`<td></td>` : differenceCell(row, row.differences.get(variant))))}</tr>`;
+${variants.slice(1).map((variant) => (isShared ? html`<td></td>` : differenceCell(row, variant, variants[0]!)))}</tr>`;
 }
 
 function valueCell(cell: Cell | undefined, key: string): Markup {
@@ -83,7 +83,8 @@ function valueCell(cell: Cell | undefined, key: string): Markup {
   return html`<td class="number">${formatSpread(cell.mean, cell.deviation, metricKind(key))}</td>`;
 }
 
-function differenceCell({ key, judgedApart }: MetricRow, difference: Difference | undefined): Markup {
+function differenceCell({ key, judgedApart, differences }: MetricRow, variant: string, reference: string): Markup {
+  const difference = differences.get(variant);
   if (!difference?.seeds || judgedApart) return html`<td class="number missing">–</td>`;
   const kind = metricKind(key);
   const { mean, interval, relative, seeds, seedsBetter, shown, items } = difference;
@@ -92,14 +93,16 @@ function differenceCell({ key, judgedApart }: MetricRow, difference: Difference 
     interval && formatInterval(interval, kind),
     relative !== undefined && formatRelative(relative),
     kind.better && seeds > 1 && mean !== 0 && `better in ${seedsBetter} of ${seeds} seeds`,
-    items && ofTwoModels(items),
+    items?.twoModels && ofTwoModels(items.items, items.twoModels, [variant, reference]),
   ].filter(Boolean);
   return html`<td class="number${judgement}">${formatDifference(mean, kind)}${remarks.map((remark) => html` <small>${remark}</small>`)}</td>`;
 }
 
-/** `these two models: 12 of 180 right here alone, 5 there alone, p 0.143` */
-function ofTwoModels({ items, twoModels }: ItemEvidence): string | undefined {
-  if (!twoModels) return undefined;
-  const { onlyVariant, onlyReference, p } = twoModels;
-  return `these two models: ${onlyVariant} of ${items} right here alone, ${onlyReference} there alone, p ${formatP(p)}`;
+/** `these two models: 12 of 180 right by mix alone, 5 by pre alone, p 0.143` */
+function ofTwoModels(
+  items: number,
+  { onlyVariant, onlyReference, p }: TwoModels,
+  [variant, reference]: readonly [string, string],
+): string {
+  return `these two models: ${onlyVariant} of ${items} right by ${variant} alone, ${onlyReference} by ${reference} alone, p ${formatP(p)}`;
 }

@@ -14,7 +14,7 @@ export function evidenceTable(comparisons: readonly StageComparison[], variants:
   const several = variants.length > 2;
   const groups = comparisons.flatMap(({ stage, rows }) => {
     const lines = rows.flatMap(({ key, judgedApart, differences }) =>
-      judgedApart
+      judgedApart || !metricKind(key).better
         ? []
         : [...differences]
             .filter(([, { interval }]) => interval)

@@ -127,6 +127,52 @@ describe('writeReport', () => {
     }
   });
 
+  it('shows what items say: of one seed of two trained models alone, of several a range', async () => {
+    const write = async (seeds: readonly number[]) => {
+      await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds });
+      const final = join(folder, 'compare/shared/seed-1/final');
+      const rows = seeds.flatMap((seed) =>
+        ['pre', 'mix'].flatMap((variant) =>
+          Array.from({ length: 8 }, (_, item) => {
+            const correct = variant === 'mix' || item < 2;
+            const of = { stage: 'sft', variant, seed, task: 'exactMatch:town/questions' };
+            return { ...of, metric: 'town/questions/exactMatch', item, correct, score: Number(correct) };
+          }),
+        ),
+      );
+      await writeFile(join(final, 'items.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+      return textOf(await reportOf(folder));
+    };
+    const one = await write([1]);
+    expect(one).toContain('these two models: 6 of 8 right by mix alone, 0 by pre alone, p 0.031');
+    expect(one).toContain('it says nothing of the variants');
+    expect(one).not.toContain('What the differences rest on');
+    const three = await write([1, 2, 3]);
+    expect(three).not.toContain('these two models');
+    expect(three).toMatch(
+      /What the differences rest on .* sft .* exact match town\/questions .* \[\+\d\d\.\d, \+100\.0\]/,
+    );
+  });
+
+  it('shows play against another variant without that variant', async () => {
+    await writeSampleFolder(folder, { variants: ['pre', 'mix'], seeds: [1] });
+    const results = join(folder, 'compare/shared/seed-1/final/results.json');
+    const parsed = JSON.parse(await readFile(results, 'utf8'));
+    for (const row of parsed.rows) {
+      const [wins, losses] = row.variant === 'mix' ? [0.5, 0.25] : [0, 0];
+      const subject = 'town/questions against pre';
+      Object.assign(row.metrics, { [`${subject}/wins`]: wins, [`${subject}/losses`]: losses });
+      row.againstVariant = 'pre';
+    }
+    await writeFile(results, JSON.stringify(parsed));
+    const text = textOf(await reportOf(folder));
+    expect(text).toMatch(
+      /Responses against those of pre after the same stage judged by the correct answers · town\/questions against pre Stage/,
+    );
+    expect(text).toContain('sft mix 50.0 % 25.0 % 25.0 %');
+    expect(text).not.toContain('sft pre 0.0 %');
+  });
+
   it('shows means over seeds, and nodes that broke off or were not run', async () => {
     const ends = { stopped: ['sft/post/seed-3'], notRun: ['dpo/post/seed-3'] };
     await writeSampleFolder(folder, { variants: ['pre', 'mix', 'post'], seeds: [1, 2, 3], ...ends });
