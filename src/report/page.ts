@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
+import { budgetSentences, budgetTable } from './budgets.ts';
 import { chartScript } from './chart-script.ts';
 import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
@@ -16,6 +17,7 @@ import { stageCharts } from './stage-charts.ts';
 import { progressCharts } from './stage-progress.ts';
 import { style } from './style.ts';
 import { summarise } from './summary.ts';
+import { sweepSections, sweepSentences } from './sweeps.ts';
 import { type Opponents, winRateCharts } from './win-rates.ts';
 
 /** The whole page; what it says of versions and machine is of the process that makes it. */
@@ -23,7 +25,11 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
   const about = await facts(folder);
   const variants = variantsOf(folder);
   const comparisons = compareStages(folder);
-  const sentences = summarise(comparisons, folder.nodes, variants);
+  const sentences = [
+    ...summarise(comparisons, folder.nodes, variants),
+    ...sweepSentences(folder.sweeps),
+    ...budgetSentences(folder.nodes),
+  ];
   const title = `${folder.name}: ${titleOf(variants)}`;
   const depth = [...depthSections(folder.results, variants), ...gradientSections(folder.nodes, variants)];
   const sections: [id: string, heading: string, body: Fragment][] = [
@@ -39,8 +45,9 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
     ],
     ['training', 'Training', stageSections(folder.nodes, variants)],
     ['depth', 'Depth', depth],
+    ['sweeps', 'Sweeps', sweepSections(folder.sweeps, variants)],
     ['samples', 'Samples', sampleSection(folder, variants)],
-    ['runs', 'Runs', runsTable(folder.nodes)],
+    ['runs', 'Runs', [runsTable(folder.nodes), budgetTable(folder.nodes)]],
     ['reproduce', 'Reproduce', reproduceSection(folder, about)],
   ];
   const shown = sections.filter(([, , body]) => body && !(Array.isArray(body) && body.length === 0));

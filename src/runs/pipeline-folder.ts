@@ -10,6 +10,7 @@ import { type PlanFile, readPlan } from './plan-file.ts';
 import { budgetOf, endingOf, readRecords } from './records.ts';
 import { type ResultRow, readResults, type Sample, sampleSchema } from './results.ts';
 import { type RunStatus, statusOf } from './status.ts';
+import { readTrial } from './trial.ts';
 
 /** The numbers of one record of metrics.jsonl, including `step`. */
 export type NumericRecord = Readonly<Record<string, number>>;
@@ -34,6 +35,18 @@ export interface RecordedNode extends PlanNode {
 }
 
 type PlanNode = PlanFile['nodes'][number];
+type PlannedSweep = PlanFile['sweeps'][number];
+
+/** A sweep with what its trials have come to. */
+export type RecordedSweep = Omit<PlannedSweep, 'trials'> & { trials: RecordedTrial[] };
+
+type RecordedTrial = PlannedSweep['trials'][number] & {
+  /** The metric before the first step, and at the end: not a number if training diverged, absent if it goes on. */
+  start?: number | undefined;
+  end?: number | undefined;
+  seconds: number;
+  budget?: SpentBudget | undefined;
+};
 
 /** Lines shown from the log of a node that failed. */
 const shownLines = 3;
@@ -46,6 +59,7 @@ export interface PipelineFolder {
   results: ResultRow[];
   /** What they have found item by item. */
   items: ItemRow[];
+  sweeps: RecordedSweep[];
 }
 
 /**
@@ -63,7 +77,18 @@ export async function readPipelineFolder(directory: string): Promise<PipelineFol
     results.push(...(await readResults(folder, node)));
     for (const item of await readItems(folder, node)) items.push(item);
   }
-  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results, items };
+  const sweeps = await Promise.all(plan.sweeps.map((sweep) => readSweep(sweep, directory)));
+  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results, items, sweeps };
+}
+
+async function readSweep({ trials, ...sweep }: PlannedSweep, directory: string): Promise<RecordedSweep> {
+  const recorded = trials.map(async (trial) => {
+    const folder = join(directory, trial.directory);
+    const records = await readRecords(join(folder, fileNames.records));
+    const { seconds = 0 } = numbersOf(records.at(-1) ?? {});
+    return { ...trial, ...(await readTrial(folder, sweep.metric)), seconds, budget: budgetOf(records) };
+  });
+  return { ...sweep, trials: await Promise.all(recorded) };
 }
 
 async function readNode(node: PlanNode, folder: string): Promise<RecordedNode> {

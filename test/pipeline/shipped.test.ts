@@ -26,11 +26,14 @@ describe('shipped recipes', () => {
     const { text, file } = await readPipelineText(name);
     const files = {
       text: 'words.txt',
+      heldOut: 'more-words.txt',
       instructions: 'instructions.jsonl',
       preferences: 'pairs.jsonl',
       questions: 'questions.jsonl',
     };
-    await writeFile(join(folder, files.text), 'One sentence.\n\nAnother sentence.\n');
+    for (const file of [files.text, files.heldOut]) {
+      await writeFile(join(folder, file), 'One sentence.\n\nAnother sentence.\n'.repeat(100));
+    }
     await writeFile(join(folder, files.instructions), '{"instruction":"Say hello.","input":"","output":"Hello."}\n');
     await writeFile(join(folder, files.preferences), '{"prompt":"Hello?","chosen":"Hello.","rejected":"No."}\n');
     await writeFile(join(folder, files.questions), '{"question":"One or two?","choices":["one","two"],"answer":0}\n');

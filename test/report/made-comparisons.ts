@@ -28,7 +28,7 @@ export const folder = (
   results: ResultRow[],
   rest: Partial<PipelineFolder> = {},
 ): PipelineFolder => ({
-  ...{ name: 'test', arguments: [], items: [] },
+  ...{ name: 'test', arguments: [], items: [], sweeps: [] },
   nodes,
   results,
   ...rest,
