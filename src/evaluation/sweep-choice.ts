@@ -8,6 +8,8 @@ export interface Trial {
   start?: number | undefined;
   /** The metric of the result, not a number where training diverged; absent while the run has not ended. */
   end?: number | undefined;
+  /** It ended, but on a plateau, or after a jump of its loss from which it did not come back. */
+  isUnstable?: boolean | undefined;
 }
 
 /** How a sweep decides between values. */
@@ -20,10 +22,10 @@ export interface Rule {
 /** Values with what their runs came to. */
 export interface Tried {
   values: Values;
-  /** Over the seeds. Not a number where any of them diverged or ended no better than it began. */
+  /** Over the seeds. Not a number if any of their runs failed. */
   mean: number;
   trials: readonly Trial[];
-  /** Runs that diverged or ended no better than they began. */
+  /** Runs that diverged, stayed on a plateau, or ended no better than they began. */
   failed: number;
 }
 
@@ -40,14 +42,14 @@ export function triedValues(trials: readonly Trial[], { better }: Pick<Rule, 'be
     groups.set(name, [...(groups.get(name) ?? []), trial]);
   }
   return [...groups.values()].map((own) => {
-    const failed = own.filter((trial) => trial.end !== undefined && !isImproved(trial, better)).length;
+    const failed = own.filter((trial) => trial.end !== undefined && !isUsable(trial, better)).length;
     const mean = own.reduce((sum, { end = Number.NaN }) => sum + end, 0) / own.length;
     return { values: own[0]!.values, mean: failed > 0 ? Number.NaN : mean, trials: own, failed };
   });
 }
 
-function isImproved({ start, end }: Trial, better: Rule['better']): boolean {
-  if (end === undefined || !Number.isFinite(end)) return false;
+function isUsable({ start, end, isUnstable = false }: Trial, better: Rule['better']): boolean {
+  if (isUnstable || end === undefined || !Number.isFinite(end)) return false;
   return start === undefined || !Number.isFinite(start) || (better === 'lower' ? end < start : end > start);
 }
 
@@ -62,7 +64,7 @@ export function decide(trials: readonly Trial[], rule: Rule): Decision {
     .filter(({ mean }) => Number.isFinite(mean))
     .sort((a, b) => (rule.better === 'lower' ? a.mean - b.mean : b.mean - a.mean));
   if (!best) {
-    const message = `none of the values that were tried is usable: with each of them training diverged, or ended with a ${rule.metric} no better than before its first step`;
+    const message = `none of the values that were tried is usable: with each of them training diverged, stayed on a plateau, or ended with a ${rule.metric} no better than before its first step`;
     return { status: 'failed', message, hint: 'try other values, or a larger budget' };
   }
   const edge = rule.edge === 'accept' ? undefined : edgeOf(best.values, tried);

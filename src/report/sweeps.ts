@@ -96,7 +96,7 @@ function sweepTable(sweeps: readonly RecordedSweep[]): Markup {
 <th scope="col" class="number">Runs</th><th scope="col" class="number">Steps</th><th scope="col" class="number">Tokens</th><th scope="col" class="number">Time</th></tr></thead>
 <tbody>${sweeps.map((sweep) => sweepRow(sweep, kind))}</tbody>
 </table></div>
-<p class="soft">Tolerated: the values around the chosen one that lose at most ${100 * tolerance} % of what training gains with it. Failed: training diverged, or ended no better than it began. Steps and tokens are of the runs that did not diverge.</p>`;
+<p class="soft">Tolerated: the values around the chosen one that lose at most ${100 * tolerance} % of what training gains with it. Failed: training diverged, stayed on a plateau, or ended no better than it began. Steps and tokens are of the runs that did not diverge.</p>`;
 }
 
 function sweepRow(sweep: RecordedSweep, kind: MetricKind): Markup {

@@ -44,6 +44,7 @@ type RecordedTrial = PlannedSweep['trials'][number] & {
   /** The metric before the first step, and at the end: not a number if training diverged, absent if it goes on. */
   start?: number | undefined;
   end?: number | undefined;
+  isUnstable?: boolean | undefined;
   seconds: number;
   budget?: SpentBudget | undefined;
 };

@@ -1,19 +1,27 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readManifest } from '../checkpoint/manifest.ts';
+import { instabilities, lossCurveOf } from '../training/stability.ts';
 import { fileNames } from './file-names.ts';
 import { numbersOf } from './numbers.ts';
-import { endingOf, readRecords } from './records.ts';
+import { endingOf, type MetricsRecord, readRecords } from './records.ts';
 import { isSealed } from './seal.ts';
 
 /** What a manifest says of the state that became the result, where that is not the last. */
 const bestSchema = z.object({ step: z.int() });
 
+export interface TrialEnd {
+  start?: number;
+  end?: number;
+  /** The loss stayed on the entropy of the tokens' frequencies, or jumped and did not come back. */
+  isUnstable?: boolean;
+}
+
 /**
  * A metric on held-out rows before the first step of a run, and that of its result: not a number where training
  * diverged, absent while the run has not ended. Of several evaluations that of the state that became the result counts.
  */
-export async function readTrial(directory: string, metric: string): Promise<{ start?: number; end?: number }> {
+export async function readTrial(directory: string, metric: string): Promise<TrialEnd> {
   const records = await readRecords(join(directory, fileNames.records));
   const evaluations = records.filter(({ type }) => type === 'eval').map(numbersOf);
   const first = evaluations.find(({ step }) => step === 0)?.[metric];
@@ -23,8 +31,16 @@ export async function readTrial(directory: string, metric: string): Promise<{ st
     const step = bestSchema.safeParse(manifest?.best).data?.step;
     const last =
       step === undefined ? evaluations.at(-1) : evaluations.findLast((evaluation) => evaluation.step === step);
-    return { ...start, end: last?.[metric] ?? Number.NaN };
+    return { ...start, end: last?.[metric] ?? Number.NaN, isUnstable: isUnstable(records) };
   }
   const ending = endingOf(records);
   return ending?.type === 'failed' && ending.diverged ? { ...start, end: Number.NaN } : start;
+}
+
+/** Of stages that say what a failing loss stays on. */
+function isUnstable(records: readonly MetricsRecord[]): boolean {
+  const entropy = records.findLast(({ type }) => type === 'start')?.unigramEntropy;
+  if (typeof entropy !== 'number') return false;
+  const curve = lossCurveOf(records.filter(({ type }) => type === 'step').map(numbersOf));
+  return instabilities(curve, { entropy }).some(({ kind }) => kind !== 'spike');
 }

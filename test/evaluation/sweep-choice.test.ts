@@ -30,6 +30,13 @@ describe('a sweep', () => {
     expect(decide(trials([6, 7], [Number.NaN, Number.NaN], [9, 9]), lowest)).toMatchObject({ status: 'failed' });
   });
 
+  it('leaves out a value with a run that stayed on a plateau', () => {
+    const all = trials([3, 3], [2, 2], [1, 1], [4, 4]).map((trial, i) =>
+      i === 4 ? { ...trial, isUnstable: true } : trial,
+    );
+    expect(decide(all, lowest)).toMatchObject({ status: 'chosen', values: { lr: 2 } });
+  });
+
   it('counts a value as inside where all that lies beyond it diverged', () => {
     expect(decide(trials([3], [2], [Number.NaN]), lowest)).toMatchObject({ status: 'chosen', values: { lr: 2 } });
   });
