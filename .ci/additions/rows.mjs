@@ -46,7 +46,7 @@ export const rows = {
         ['import { winRates }', "import { countLetters } from './toy.ts';\nimport { winRates }"],
         [
           'export const taskKinds = {',
-          "export const taskKinds = {\n  letters: { use: 'text', measure: async (_model, _tokenizer, rows) => ({ metrics: { letters: countLetters(rows) }, metric: 'letters', items: [] }) },",
+          "export const taskKinds = {\n  letters: { use: 'text', finds: [], measure: async (_model, _tokenizer, rows) => ({ metrics: { letters: countLetters(rows) }, metric: 'letters', items: [] }) },",
         ],
       ],
     },
@@ -89,6 +89,13 @@ export const rows = {
       const norm = { name: 'toy', settings: {} };
       assert.deepEqual((await saved('placement', { norm })).config.norm, norm);
       assert.match((await command('inspect', 'placement')).out, /2 layers between two norms/);
+    },
+  },
+  'a kind of norm': {
+    files: ['src/model/norm-kinds/toy.ts'],
+    lines: { 'src/model/norm-kinds/index.ts': [imported('toyNorm'), ['= [rms,', '= [rms, toyNorm,']] },
+    async works({ saved }) {
+      assert.equal((await saved('norm-kind', { normKind: 'toy' })).config.normKind, 'toy');
     },
   },
   'a fused operation': {

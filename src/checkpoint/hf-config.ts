@@ -104,11 +104,14 @@ export type WeightDtype = 'f32' | 'bf16' | 'f16';
 
 const torchNames = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
 
-/** config.json as transformers 4.57 and 5 read it, with the placement where it is not the family's own Pre-LN. */
+/** config.json as transformers 4.57 and 5 read it, with placement and kind of norms where they need our own code. */
 export function buildHfConfig(config: ModelConfig, extra: WrittenExtra, dtype: WeightDtype): Json {
+  const architecture = familyNamed(config.family.name).write(config);
+  const isTheirs = config.norm.name === 'pre' && architecture.auto_map === undefined;
   return {
-    ...familyNamed(config.family.name).write(config),
-    ...(config.norm.name === 'pre' ? {} : writtenPlacement(config)),
+    ...architecture,
+    ...(isTheirs ? {} : writtenPlacement(config)),
+    ...(config.normKind === undefined ? {} : { norm_kind: config.normKind }),
     ...(config.head === 'score' ? scoreConfig(extra) : {}),
     ...specialIds(extra),
     torch_dtype: torchNames[dtype],

@@ -20,6 +20,7 @@ import {
   type WrittenExtra,
 } from './hf-config.ts';
 import { copyCode } from './model-code.ts';
+import { normKindIn } from './norm-kind.ts';
 import { agreedPlacement } from './placement.ts';
 import { openWeights, writeWeights } from './sharded.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
@@ -66,9 +67,10 @@ export async function readModelDirectory(
   const weights = await openWeights(directory);
   const { notes } = parsed;
   const isPlain = parsed.extra.modelType !== 'mixln' && !existsSync(join(directory, trainerState));
-  const norm = agreedPlacement({ stated: parsed.norm, said, isPlain, certain }, weights, parsed.shape, notes, problems);
+  const shape = { ...parsed.shape, ...normKindIn(weights, json, problems) };
+  const norm = agreedPlacement({ stated: parsed.norm, said, isPlain, certain }, weights, shape, notes, problems);
   if (!norm) throw new RequestError(problems, directory);
-  const config: ModelConfig = { ...parsed.shape, norm };
+  const config: ModelConfig = { ...shape, norm };
   checkTensors(config, weights, problems);
   if (problems.length > 0) throw new RequestError(problems, directory);
   await checkTiedHead(config, weights, directory);

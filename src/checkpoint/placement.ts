@@ -1,6 +1,6 @@
 import type { Problem } from '../errors.ts';
 import type { ModelConfig, NormChoice } from '../model/config.ts';
-import { describeNorm } from '../model/norm.ts';
+import { describeNorm, normParts, wiringParts } from '../model/norm.ts';
 import { unplacedParts } from '../model/parameters.ts';
 import { placements } from '../model/placements/index.ts';
 import type { Placement, Wiring } from '../model/placements/placement.ts';
@@ -152,8 +152,8 @@ interface OwnNames {
 }
 
 function ownNames(names: readonly string[], shape: Unplaced): OwnNames {
-  const embeddingNorms = new Set(placements.map((placement) => embeddingNames(placement, shape)));
-  const known = new Set([...wirings(shape).values()].flatMap(partNames));
+  const embeddingNorms = new Set(placements.flatMap((placement) => embeddingNames(placement, shape)));
+  const known = new Set([...wirings(shape).values()].flatMap((wiring) => partNames(wiring, shape)));
   const notOwn = namesUnderEvery(shape);
   const layers = Array.from({ length: shape.layers }, (): string[] => []);
   for (const full of names) {
@@ -165,8 +165,8 @@ function ownNames(names: readonly string[], shape: Unplaced): OwnNames {
   return { embedding: inOneText(names.filter((name) => embeddingNorms.has(name))), layers: layers.map(inOneText) };
 }
 
-function embeddingNames({ embeddingNorm }: Placement, shape: Unplaced): string {
-  return embeddingNorm?.(shape).name ?? '';
+function embeddingNames({ embeddingNorm }: Placement, shape: Unplaced): string[] {
+  return embeddingNorm ? normParts(shape, embeddingNorm, shape.hiddenSize).map(({ name }) => name) : [];
 }
 
 /** Names of the tensors of a layer that do not depend on the placement; layers of a family may differ in them. */
@@ -178,8 +178,8 @@ function namesUnderEvery(shape: Unplaced): Set<string> {
 
 const inOneText = (names: readonly string[]): string => [...names].sort().join(' ');
 
-function partNames({ parts }: Wiring): string[] {
-  return [...Object.values(parts.attention), ...Object.values(parts.mlp)].map(({ name }) => name);
+function partNames(wiring: Wiring, shape: Unplaced): string[] {
+  return wiringParts(wiring, shape).map(({ name }) => name);
 }
 
 /** Every wiring that a listed placement gives to a layer, by its kind. */
@@ -200,12 +200,12 @@ function wirings(shape: Unplaced): Map<string, Wiring> {
 /** Are the tensors of the embedding's norm and of every layer those of this placement? */
 function hasNames({ name, settings }: NormChoice, own: OwnNames, shape: Unplaced): boolean {
   const placement = placements.find((candidate) => candidate.name === name)!;
-  if (embeddingNames(placement, shape) !== own.embedding) return false;
+  if (inOneText(embeddingNames(placement, shape)) !== own.embedding) return false;
   const config = { ...shape, norm: { name, settings } };
   const texts = new Map<string, string>();
   const fits = (layer: number): boolean => {
     const wiring = placement.wiring(layer, config);
-    if (!texts.has(wiring.kind)) texts.set(wiring.kind, inOneText(partNames(wiring)));
+    if (!texts.has(wiring.kind)) texts.set(wiring.kind, inOneText(partNames(wiring, shape)));
     return texts.get(wiring.kind) === own.layers[layer];
   };
   // Where all layers are the same, every way to mix two kinds fails at the first or the last, however many there are.
@@ -226,7 +226,7 @@ function fittingChoices(own: OwnNames, shape: Unplaced): NormChoice[] {
 function unknownPlacement(own: OwnNames, shape: Unplaced): Problem {
   const kinds = new Map<string, string>();
   for (const wiring of wirings(shape).values()) {
-    const text = inOneText(partNames(wiring));
+    const text = inOneText(partNames(wiring, shape));
     if (!kinds.has(text)) kinds.set(text, wiring.kind);
   }
   const odd = own.layers.findIndex((text) => !kinds.has(text));

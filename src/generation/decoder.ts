@@ -4,6 +4,7 @@ import {
   finalNormOf,
   headOf,
   identitiesFor,
+  isComposed,
   type Model,
   residualStream,
   type SelfAttention,
@@ -125,11 +126,12 @@ function fusedStep(
       kernels.selfAttention({ x, norm, weights, rows, cache: caches[layer]!, shape, y });
       return y;
     };
-    const wholeLayer = (stream: Tensor, { attention, mlp, own, shape, wiring }: LayerWeights, layer: number) => {
-      const { qkv, o, equation } = attention;
-      if (!wiring.decodingKernel || !kernels.layer || equation) return undefined;
-      const norms = { attentionNorm: own.attention.norm!, mlpNorm: own.mlp.norm! };
-      const weights = { qkv, o, ...mlp, ...norms };
+    const wholeLayer = (stream: Tensor, of: LayerWeights, layer: number) => {
+      const { attention, mlp, junctions, shape, wiring } = of;
+      const [first, second] = [junctions.attention.norms.norm?.fused, junctions.mlp.norms.norm?.fused];
+      if (!wiring.decodingKernel || !kernels.layer || !first || !second || isComposed(of)) return undefined;
+      const { qkv, o } = attention;
+      const weights = { qkv, o, ...mlp, attentionNorm: first.weight, mlpNorm: second.weight };
       const postNorm = wiring.decodingKernel === 'post';
       // Of the last layer only the rows with logits are needed; of the others only the keys and values.
       const wanted = layer + 1 === config.layers && last.size < ids.size ? last : undefined;
@@ -137,8 +139,10 @@ function fusedStep(
       return stream;
     };
     const stream = residualStream(model, ids, attend, { wholeLayer, identities });
+    const norm = finalNormOf(model);
+    if (!norm.fused) return linear(norm.apply(gather(stream, last)), headOf(model));
     const logits = empty(backend, [last.size, config.vocabSize]);
-    kernels.nextLogits(stream, last, { weight: finalNormOf(model), eps }, headOf(model), logits);
+    kernels.nextLogits(stream, last, norm.fused, headOf(model), logits);
     return logits;
   };
 }

@@ -17,6 +17,8 @@ export interface ModelConfig {
   tieWordEmbeddings: boolean;
   family: FamilyChoice;
   norm: NormChoice;
+  /** What every norm computes, by its name in `src/model/norm-kinds`; RMSNorm if left out. */
+  normKind?: string;
   /**
    * What reads the final hidden states: one score of the last token (reward models) or, left out, the vocabulary's
    * logits.

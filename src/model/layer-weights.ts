@@ -3,10 +3,12 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import type { Attention } from './families/family.ts';
 import { attentionOf, rotaryOf } from './family.ts';
-import { wiringOf } from './norm.ts';
+import type { OfHeads } from './head-norms.ts';
+import { normKindOf, wiringOf } from './norm.ts';
+import type { Norm } from './norm-kinds/norm-kind.ts';
 import { inLayer } from './parameters.ts';
 import { type Part, packedNames } from './part.ts';
-import type { Wiring } from './placements/placement.ts';
+import type { Junction, Wiring } from './placements/placement.ts';
 
 /** The matrices of self-attention: qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim]. */
 export interface Projections {
@@ -14,12 +16,20 @@ export interface Projections {
   o: Tensor;
 }
 
-/** A layer's self-attention: its projections, and what its family adds. */
+/** A layer's self-attention: its projections, and what its family and its placement add. */
 export interface AttentionWeights extends Projections {
   /** The family's own tensors, by the names that its equation uses. */
   own: Readonly<Record<string, Tensor>>;
   /** The family's equation, where it has one. */
   equation: Attention['equation'];
+  /** Norms of heads, where there are some. */
+  headNorms: OfHeads<Norm> | undefined;
+}
+
+/** How a sub-layer is joined to the residual stream: its norms and tensors by the names that the equation uses. */
+export interface BoundJunction {
+  norms: Readonly<Record<string, Norm>>;
+  own: Readonly<Record<string, Tensor>>;
 }
 
 /**
@@ -29,8 +39,7 @@ export interface LayerWeights {
   attention: AttentionWeights;
   /** gateUp [2·intermediate, hidden] (gate in the first half of the rows), down [hidden, intermediate]. */
   mlp: { gateUp: Tensor; down: Tensor };
-  /** Tensors of the norm placement, by the names that its equation uses. */
-  own: Record<'attention' | 'mlp', Readonly<Record<string, Tensor>>>;
+  junctions: Record<'attention' | 'mlp', BoundJunction>;
   shape: AttentionShape;
   wiring: Wiring;
 }
@@ -47,23 +56,39 @@ export interface Layer {
 
 /** Layer `layer` of a model with these parameters, which are its weights. */
 export function layerOf(config: ModelConfig, parameters: ReadonlyMap<string, Tensor>, layer: number): Layer {
+  const tensors: Tensor[] = [];
   const tensorNamed = (name: string): Tensor => {
     const tensor = parameters.get(inLayer(layer, name));
     if (!tensor) throw new Error(`the model has no parameter ${inLayer(layer, name)}`);
+    tensors.push(tensor);
     return tensor;
   };
-  const tensorsOf = (parts: Readonly<Record<string, Part>>): Record<string, Tensor> =>
-    Object.fromEntries(Object.entries(parts).map(([key, { name }]) => [key, tensorNamed(name)]));
+  const tensorsOf = (parts: Readonly<Record<string, Part>>) => mapValues(parts, ({ name }) => tensorNamed(name));
+  const { heads, kvHeads, headDim, hiddenSize, rmsNormEps } = config;
+  const kind = normKindOf(config);
+  const normNamed = (name: string, width: number): Norm => kind.bind(tensorsOf(kind.parts(name, width)), rmsNormEps);
+  const bound = ({ norms, parts = {} }: Junction): BoundJunction => ({
+    norms: mapValues(norms, (name) => normNamed(name, hiddenSize)),
+    own: tensorsOf(parts),
+  });
   const wiring = wiringOf(config, layer);
-  const { parts, equation } = attentionOf(config, layer);
-  const { heads, kvHeads, headDim } = config;
-  const matrices = { qkv: tensorNamed(packedNames.qkv), o: tensorNamed('self_attn.o_proj.weight') };
-  const attention = { ...matrices, own: tensorsOf(parts), equation };
+  const { parts, equation, headNorms } = attentionOf(config, layer);
+  const normed = Object.entries({ ...headNorms, ...wiring.headNorms });
+  const attention: AttentionWeights = {
+    qkv: tensorNamed(packedNames.qkv),
+    o: tensorNamed('self_attn.o_proj.weight'),
+    own: tensorsOf(parts),
+    equation,
+    headNorms:
+      normed.length > 0 ? Object.fromEntries(normed.map(([of, name]) => [of, normNamed(name, headDim)])) : undefined,
+  };
   const mlp = { gateUp: tensorNamed(packedNames.gateUp), down: tensorNamed('mlp.down_proj.weight') };
-  const own = { attention: tensorsOf(wiring.parts.attention), mlp: tensorsOf(wiring.parts.mlp) };
-  const groups = [matrices, attention.own, mlp, own.attention, own.mlp];
-  const tensors = groups.flatMap((group) => Object.values<Tensor>({ ...group }));
+  const junctions = { attention: bound(wiring.attention), mlp: bound(wiring.mlp) };
   const shape = { heads, kvHeads, headDim, rotary: rotaryOf(config, layer) };
-  const weights = { attention, mlp, own, shape, wiring };
+  const weights = { attention, mlp, junctions, shape, wiring };
   return { tensors, weights: () => weights };
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }

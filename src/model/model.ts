@@ -1,5 +1,5 @@
 import type { Backend } from '../tensor/backends/backend.ts';
-import type { Norm } from '../tensor/backends/kernels/rms-norm.ts';
+import type { Norm as RmsNorm } from '../tensor/backends/kernels/rms-norm.ts';
 import type { AttentionShape } from '../tensor/backends/kernels/self-attention.ts';
 import { sequenceLayout } from '../tensor/fused/attention.ts';
 import { gatedMlp } from '../tensor/fused/gated-mlp.ts';
@@ -9,17 +9,17 @@ import {
   identityProjections,
   projectedAttention,
 } from '../tensor/fused/projected-attention.ts';
-import { rmsNorm } from '../tensor/fused/rms-norm.ts';
 import { selfAttention } from '../tensor/fused/self-attention.ts';
-import { normed } from '../tensor/fused/sub-layer.ts';
 import { gather } from '../tensor/primitives.ts';
 import { fromHost } from '../tensor/scope.ts';
 import { segment } from '../tensor/tape.ts';
 import { sizeOf, Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
-import type { AttentionSteps } from './families/family.ts';
+import type { Attention, AttentionSteps } from './families/family.ts';
+import { withNormedHeads } from './head-norms.ts';
 import { type Layer, type LayerWeights, layerOf, type Projections } from './layer-weights.ts';
-import { embeddingNormPart } from './norm.ts';
+import { embeddingNormOf, normKindOf } from './norm.ts';
+import type { Norm } from './norm-kinds/norm-kind.ts';
 import { modelParameters } from './parameters.ts';
 import type { SubLayer } from './placements/placement.ts';
 
@@ -39,8 +39,8 @@ export interface Model {
   readonly backend: Backend;
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly layers: readonly Layer[];
-  /** Has a layer's attention an equation of its own? */
-  readonly hasEquations: boolean;
+  /** Is the attention of a layer composed of its steps, because its family has an equation or heads have norms? */
+  readonly composesAttention: boolean;
 }
 
 /** A model whose weights are not set yet. */
@@ -55,8 +55,8 @@ export function emptyModel(config: ModelConfig, backend: Backend): Model {
 /** A model of these parameters, named as `modelParameters` names them. */
 export function modelOf(config: ModelConfig, backend: Backend, parameters: ReadonlyMap<string, Tensor>): Model {
   const layers = Array.from({ length: config.layers }, (_, layer) => layerOf(config, parameters, layer));
-  const hasEquations = layers.some((layer) => layer.weights().attention.equation !== undefined);
-  return { config, backend, parameters, layers, hasEquations };
+  const composesAttention = layers.some((layer) => isComposed(layer.weights()));
+  return { config, backend, parameters, layers, composesAttention };
 }
 
 /** A tensor that training changes. */
@@ -85,9 +85,22 @@ export function embeddingOf(model: Model): Tensor {
   return parameter(model, 'model.embed_tokens.weight');
 }
 
-/** The weight [hidden] of the norm before the head. */
-export function finalNormOf(model: Model): Tensor {
-  return parameter(model, 'model.norm.weight');
+/** The norm before the head. */
+export function finalNormOf(model: Model): Norm {
+  return normNamed(model, 'model.norm');
+}
+
+/** A norm of hidden states that stands in no layer. */
+function normNamed(model: Model, name: string): Norm {
+  const { hiddenSize, rmsNormEps } = model.config;
+  const kind = normKindOf(model.config);
+  const tensors = Object.entries(kind.parts(name, hiddenSize)).map(([key, part]) => [key, parameter(model, part.name)]);
+  return kind.bind(Object.fromEntries(tensors), rmsNormEps);
+}
+
+/** Does a layer attend step by step, for which there are no kernels of the whole? */
+export function isComposed({ attention: { equation, headNorms } }: LayerWeights): boolean {
+  return equation !== undefined || headNorms !== undefined;
 }
 
 /** The matrix [1, hidden] that turns the hidden state of the last token into a score. */
@@ -113,7 +126,7 @@ export type SelfAttention = (
   projections: Projections,
   shape: AttentionShape,
   layer: number,
-  norm?: Norm,
+  norm?: RmsNorm,
 ) => Tensor;
 
 /** The residual stream, for those who look into it. */
@@ -133,9 +146,9 @@ export interface DecoderOptions extends StreamOptions {
   identities?: IdentityProjections | undefined;
 }
 
-/** What layers attend with whose family has an equation of its own; undefined for a model without such layers. */
-export function identitiesFor({ backend, config, hasEquations }: Model): IdentityProjections | undefined {
-  return hasEquations ? identityProjections(backend, config) : undefined;
+/** What layers attend with whose attention is composed of its steps; undefined for a model without such layers. */
+export function identitiesFor({ backend, config, composesAttention }: Model): IdentityProjections | undefined {
+  return composesAttention ? identityProjections(backend, config) : undefined;
 }
 
 /**
@@ -143,7 +156,7 @@ export function identitiesFor({ backend, config, hasEquations }: Model): Identit
  * batch, generation over a cache. tokens [rows] (i32) → hidden states after the final norm [rows, hidden].
  */
 export function decoder(model: Model, tokens: Tensor, attend: SelfAttention, options: DecoderOptions = {}): Tensor {
-  return rmsNorm(residualStream(model, tokens, attend, options), finalNormOf(model), model.config.rmsNormEps);
+  return finalNormOf(model).apply(residualStream(model, tokens, attend, options));
 }
 
 /** The residual stream after the last layer, before the final norm: tokens [rows] (i32) → [rows, hidden]. */
@@ -168,29 +181,41 @@ export function residualStream(
 /** The residual stream that the first layer gets: tokens [rows] (i32) → [rows, hidden]. */
 function embedded(model: Model, tokens: Tensor): Tensor {
   const embedding = gather(embeddingOf(model), tokens);
-  const norm = embeddingNormPart(model.config);
-  return norm ? rmsNorm(embedding, parameter(model, norm.name), model.config.rmsNormEps) : embedding;
+  const name = embeddingNormOf(model.config);
+  return name === undefined ? embedding : normNamed(model, name).apply(embedding);
 }
 
 function decoderLayer(
-  { config, layers }: Model,
+  { layers }: Model,
   index: number,
   x: Tensor,
   attend: SelfAttention,
   identities: IdentityProjections | undefined,
 ): Tensor {
-  const { attention: weights, mlp: matrices, own, shape, wiring } = layers[index]!.weights();
-  const { qkv, o, equation } = weights;
+  const weights = layers[index]!.weights();
+  const { attention, mlp: matrices, junctions, shape, wiring } = weights;
+  const { qkv, o, own, equation = plainAttention, headNorms } = attention;
   const steps: AttentionSteps = {
     qkv: (x) => linear(x, qkv),
-    attend: (projected) => projectedAttention(projected, (x, by) => attend(x, by, shape, index), identities!, shape),
+    attend(projected) {
+      const normed = headNorms ? withNormedHeads(projected, headNorms, shape) : projected;
+      return projectedAttention(normed, (x, by) => attend(x, by, shape, index), identities!, shape);
+    },
     o: (attended) => linear(attended, o),
   };
-  const attention: SubLayer = (x, norm) =>
-    equation ? equation(normed(x, norm), weights.own, steps) : attend(x, weights, shape, index, norm);
-  const mlp: SubLayer = (x, norm) => gatedMlp(x, matrices.gateUp, matrices.down, norm);
-  const eps = config.rmsNormEps;
-  return wiring.join(wiring.join(x, own.attention, attention, eps), own.mlp, mlp, eps);
+  const attends: SubLayer = isComposed(weights)
+    ? (x, norm) => equation(norm ? norm.apply(x) : x, own, steps)
+    : (x, norm) => attend(unfused(x, norm), attention, shape, index, norm?.fused);
+  const feeds: SubLayer = (x, norm) => gatedMlp(unfused(x, norm), matrices.gateUp, matrices.down, norm?.fused);
+  const attended = wiring.attention.join(x, junctions.attention.norms, attends, junctions.attention.own);
+  return wiring.mlp.join(attended, junctions.mlp.norms, feeds, junctions.mlp.own);
+}
+
+const plainAttention: NonNullable<Attention['equation']> = (x, _own, { qkv, attend, o }) => o(attend(qkv(x)));
+
+/** What a kernel takes that may fuse the norm in front of it: x as it is, or normalised where it cannot. */
+function unfused(x: Tensor, norm: Norm | undefined): Tensor {
+  return norm && !norm.fused ? norm.apply(x) : x;
 }
 
 function parameter(model: Model, name: string): Tensor {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { ModelConfig, NormChoice } from './config.ts';
+import { normKinds } from './norm-kinds/index.ts';
+import type { NormKind } from './norm-kinds/norm-kind.ts';
 import type { Part } from './part.ts';
 import { placements } from './placements/index.ts';
 import type { Placement, Wiring } from './placements/placement.ts';
@@ -16,9 +18,40 @@ export function wiringOf(config: ModelConfig, layer: number): Wiring {
   return placementNamed(config.norm.name).wiring(layer, config);
 }
 
-/** The weight of the norm between embedding and first layer, where the placement has one. */
-export function embeddingNormPart(config: ModelConfig): Part | undefined {
-  return placementNamed(config.norm.name).embeddingNorm?.(config);
+/** Does the placement normalise heads inside attention? */
+export function normalisesHeads(config: ModelConfig): boolean {
+  return Array.from({ length: config.layers }, (_, layer) => wiringOf(config, layer)).some(
+    ({ headNorms }) => headNorms !== undefined,
+  );
+}
+
+/** What the norm between embedding and first layer is called, where the placement has one. */
+export function embeddingNormOf(config: ModelConfig): string | undefined {
+  return placementNamed(config.norm.name).embeddingNorm;
+}
+
+/** @throws Error where there is no such kind of norm */
+export function normKindOf({ normKind = normKinds[0].name }: Pick<ModelConfig, 'normKind'>): NormKind {
+  const kind = normKinds.find(({ name }) => name === normKind);
+  if (!kind) throw new Error(`there is no kind of norm ${normKind}`);
+  return kind;
+}
+
+/** The tensors of a norm over `width` numbers, by what they are for. */
+export function normParts(config: Pick<ModelConfig, 'normKind'>, name: string, width: number): Part[] {
+  return Object.values(normKindOf(config).parts(name, width));
+}
+
+/** Every tensor that a wiring adds to a layer, by its name below it. */
+export function wiringParts({ headNorms = {}, attention, mlp }: Wiring, config: Omit<ModelConfig, 'norm'>): Part[] {
+  const { hiddenSize, headDim } = config;
+  return [
+    ...Object.values(headNorms).flatMap((name) => normParts(config, name, headDim)),
+    ...[attention, mlp].flatMap(({ norms, parts = {} }) => [
+      ...Object.values(norms).flatMap((name) => normParts(config, name, hiddenSize)),
+      ...Object.values(parts),
+    ]),
+  ];
 }
 
 /** What config.json and the metadata of weights say of the placement: `norm`, its name, and its settings. */

@@ -1,6 +1,6 @@
 import type { ModelConfig } from './config.ts';
 import { attentionOf } from './family.ts';
-import { embeddingNormPart, wiringOf } from './norm.ts';
+import { embeddingNormOf, normParts, wiringOf, wiringParts } from './norm.ts';
 import { type Part, packedNames } from './part.ts';
 
 /**
@@ -14,12 +14,12 @@ export function checkpointTensors(config: ModelConfig): Part[] {
   const parts: Part[] = [
     { name: 'model.embed_tokens.weight', shape: [vocabSize, hidden], init: 'embedding', decays: true },
   ];
-  const embeddingNorm = embeddingNormPart(config);
-  if (embeddingNorm) parts.push(embeddingNorm);
+  const embeddingNorm = embeddingNormOf(config);
+  if (embeddingNorm) parts.push(...normParts(config, embeddingNorm, hidden));
   for (let layer = 0; layer < config.layers; layer++) {
     for (const part of layerParts(config, layer)) parts.push({ ...part, name: inLayer(layer, part.name) });
   }
-  parts.push({ name: 'model.norm.weight', shape: [hidden], init: 'ones', decays: false });
+  parts.push(...normParts(config, 'model.norm', hidden));
   if (config.head === 'score') parts.push({ name: 'score.weight', shape: [1, hidden], ...linear });
   else if (!config.tieWordEmbeddings) parts.push({ name: 'lm_head.weight', shape: [vocabSize, hidden], ...linear });
   return parts;
@@ -32,13 +32,14 @@ export function inLayer(layer: number, name: string): string {
 
 /** Every tensor of a layer, by its name below it. */
 export function layerParts(config: ModelConfig, layer: number): Part[] {
-  const { attention, mlp } = wiringOf(config, layer).parts;
-  return [...unplacedParts(config, layer), ...Object.values(attention), ...Object.values(mlp)];
+  return [...unplacedParts(config, layer), ...wiringParts(wiringOf(config, layer), config)];
 }
 
 /** The tensors of a layer that it has under every norm placement. */
 export function unplacedParts(config: ModelConfig, layer: number): Part[] {
-  return [...projections(config, layer), ...Object.values(attentionOf(config, layer).parts)];
+  const { parts, headNorms = {} } = attentionOf(config, layer);
+  const norms = Object.values(headNorms).flatMap((name) => normParts(config, name, config.headDim));
+  return [...projections(config, layer), ...Object.values(parts), ...norms];
 }
 
 function projections(config: ModelConfig, layer: number): Part[] {

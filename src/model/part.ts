@@ -1,5 +1,3 @@
-import type { ModelConfig } from './config.ts';
-
 /** One tensor of a model, told once: its place in checkpoint and memory, its beginning and its decay follow from it. */
 export interface Part {
   /** In a checkpoint; of a layer, below that layer: `self_attn.q_proj.weight`. */
@@ -20,8 +18,3 @@ export const packedNames = {
   qkv: 'self_attn.qkv_proj.weight',
   gateUp: 'mlp.gate_up_proj.weight',
 } as const;
-
-/** The weight [hidden] of an RMSNorm: begins as 1 and does not decay. */
-export function normPart(name: string, { hiddenSize }: Pick<ModelConfig, 'hiddenSize'>): Part {
-  return { name: `${name}.weight`, shape: [hiddenSize], init: 'ones', decays: false };
-}

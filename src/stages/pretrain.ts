@@ -12,10 +12,12 @@ import { RequestError } from '../errors.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { continuations } from '../evaluation/samples.ts';
 import type { ModelConfig } from '../model/config.ts';
+import { llamaFamily } from '../model/families/llama.ts';
 import { flopsPerToken } from '../model/flops.ts';
 import { addingProjections, defaultInitialisation, initialiseModel } from '../model/initialise.ts';
 import type { Model } from '../model/model.ts';
-import { withPlacement } from '../model/norm.ts';
+import { normalisesHeads, withPlacement } from '../model/norm.ts';
+import { normKinds } from '../model/norm-kinds/index.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { placements } from '../model/placements/index.ts';
 import { presetConfig, presetNames, presetSizes } from '../model/presets.ts';
@@ -66,6 +68,11 @@ const keys = z.strictObject({
     .positive()
     .optional()
     .describe('standard deviation of the initial embedding (√0.4; with `tieWordEmbeddings` 0.02)'),
+  qkNorm: z.boolean().optional().describe('normalise the queries and keys of each head, as Qwen3 does'),
+  normKind: z
+    .enum(normKinds.map(({ name }) => name))
+    .optional()
+    .describe(`what each norm computes: ${normKinds.map(({ name, title }) => `${name} (${title})`).join(' or ')}`),
   scaledInit: z
     .boolean()
     .optional()
@@ -195,8 +202,14 @@ export const pretrainStage: Stage<PretrainConfig, PretrainState> = {
 };
 
 /** What the keys say of the architecture, without the vocabulary. @throws SettingProblem */
-function architectureOf({ model, norm, ...values }: Omit<z.infer<typeof keys>, 'steps'>): ModelConfig {
-  return withPlacement(withSizes(presetConfig(model), values), norm, values);
+function architectureOf(written: Omit<z.infer<typeof keys>, 'steps'>): ModelConfig {
+  const { model, norm, normKind, qkNorm = false, ...values } = written;
+  const placed = withPlacement(withSizes(presetConfig(model), values), norm, values);
+  if (qkNorm && normalisesHeads(placed)) {
+    throw new SettingProblem('qkNorm', `norm ${norm} normalises queries and keys by itself`, 'leave qkNorm out');
+  }
+  const kind = normKind === undefined || normKind === normKinds[0].name ? {} : { normKind };
+  return { ...placed, ...kind, family: llamaFamily(qkNorm) };
 }
 
 function modelConfigOf(

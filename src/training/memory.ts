@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { Model } from '../model/model.ts';
+import { finalNormOf, type Model } from '../model/model.ts';
 import { parameterCount } from '../model/parameters.ts';
 import type { Limits } from '../tensor/backends/limits.ts';
 
@@ -40,7 +40,7 @@ export interface TrainingMemory {
 
 /**
  * Estimates the peak memory of training in bytes. There is no estimate for a backend without kernels for the
- * sub-layers, or for a model family whose attention has its own equation.
+ * sub-layers, or for a model whose attention or norms are composed of other operations.
  *
  * - A parameter takes a weight, its gradient and two moments, 4 bytes each, and its copies as operands of products.
  * - For the backward pass a layer keeps, per token, its two inputs with 4 bytes per number, and queries, keys, values,
@@ -49,7 +49,8 @@ export interface TrainingMemory {
  */
 export function trainingMemory(model: Model, memory: TrainingMemory): { bytes?: number } {
   const { backend, config } = model;
-  if (!backend.kernels.selfAttention || !backend.kernels.gatedMlp || model.hasEquations) return {};
+  const hasKernels = backend.kernels.selfAttention && backend.kernels.gatedMlp;
+  if (!hasKernels || model.composesAttention || !finalNormOf(model).fused) return {};
   const operand = backend.limits.operandBytes;
   const { layers, hiddenSize, intermediateSize, heads, kvHeads, headDim } = config;
   const { tokens, recompute, readParameters = 0, trainedParameters = 0 } = memory;

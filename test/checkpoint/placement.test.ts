@@ -52,6 +52,35 @@ describe('the placement', () => {
     expect((await readModelDirectory(folder, { norm: 'lns', certain: true })).config.norm.name).toBe('lns');
   });
 
+  test('the tensors of norms tell what kind they are, whatever the placement', async () => {
+    const layer: ModelConfig = { ...mix, normKind: 'layer' };
+    expect((await readModelDirectory(await named(layer, {}))).config).toEqual(layer);
+    expect((await readModelDirectory(await named(layer, { norm_kind: 'layer' }))).config).toEqual(layer);
+    await expect(readModelDirectory(await named(mix, { norm_kind: 'layer' }))).rejects.toThrow(
+      /norm_kind: "layer", but the tensors of the last norm are those of rms \(RMSNorm\)/,
+    );
+    await expect(readModelDirectory(await named(layer, { norm_kind: 'rms' }))).rejects.toThrow(
+      /those of layer \(Layer/,
+    );
+  });
+
+  test('norms of queries and keys are stated, and those of HybridNorm are not taken for them', async () => {
+    const normed: ModelConfig = { ...mix, family: { name: 'llama', settings: { qkNorm: true } } };
+    expect((await readModelDirectory(await named(normed, { model_type: 'mixln', qk_norm: true }))).config).toEqual(
+      normed,
+    );
+    await expect(readModelDirectory(await named(normed, { qk_norm: true }))).rejects.toThrow(
+      /qk_norm: is true; a plain Llama has no norms of queries and keys/,
+    );
+    await expect(readModelDirectory(await named(normed, {}))).rejects.toThrow(
+      /layers\.0: its norms \(.*k_norm.*q_norm/,
+    );
+    for (const preLayers of [0, 1, 3]) {
+      const hybrid: ModelConfig = { ...pre, norm: { name: 'hybrid', settings: { preLayers } } };
+      expect((await readModelDirectory(await named(hybrid, {}))).config).toEqual(hybrid);
+    }
+  });
+
   test('what is said of a model must not contradict its files', async () => {
     await expect(readModelDirectory(await named(mix, {}), { norm: 'pre' })).rejects.toThrow(
       /pre was given, but the tensors are those of mix/,

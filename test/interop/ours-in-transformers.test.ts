@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { writeModelDirectory } from '../../src/checkpoint/model-directory.ts';
 import { writeWeights } from '../../src/checkpoint/sharded.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import { llamaFamily } from '../../src/model/families/llama.ts';
 import { withPlacement } from '../../src/model/norm.ts';
 import { checkpointTensors } from '../../src/model/parameters.ts';
 import { placements } from '../../src/model/placements/index.ts';
@@ -33,11 +35,26 @@ const cases = {
       .filter(({ name }) => name !== 'pre' && name !== 'mix')
       .map(({ name }) => [name, { config: withPlacement(tinyConfig, name), dtype: 'f32' as const }]),
   ),
+  'hybrid with a Pre-LN layer': { config: withPlacement(tinyConfig, 'hybrid', { preLayers: 1 }), dtype: 'f32' },
+  'pre with norms of queries and keys': { config: { ...tinyConfig, family: llamaFamily(true) }, dtype: 'f32' },
+  'sandwich with norms of queries and keys and LayerNorm': {
+    config: { ...withPlacement(tinyConfig, 'sandwich'), normKind: 'layer', family: llamaFamily(true) },
+    dtype: 'f32',
+  },
+  ...Object.fromEntries(
+    ['pre', 'mix', 'lns', 'peri', 'hybrid'].map((name) => [
+      `${name} with LayerNorm`,
+      { config: { ...withPlacement(tinyConfig, name), normKind: 'layer' }, dtype: 'f32' as const },
+    ]),
+  ),
   'mix with wide heads f16': {
     config: { ...tinyConfig, norm: { name: 'mix', settings: { postLayers: 2 } }, headDim: 16 },
     dtype: 'f16',
   },
 } as const;
+
+const isStock = ({ norm, normKind, family }: ModelConfig) =>
+  norm.name === 'pre' && normKind === undefined && !family.settings.qkNorm;
 
 const text =
   'A small town has a mill, a bakery and a bridge. The mill is old; the bakery is new. Nobody crosses at night.';
@@ -63,7 +80,7 @@ test.each(transformersReleases)('transformers %s reads our models and agrees on 
       const ours = await ourReading(directory);
       expect.soft(reading, directory).toEqual({
         transformers: release,
-        class: ours.config.norm.name === 'pre' ? 'LlamaForCausalLM' : 'MixLNForCausalLM',
+        class: isStock(ours.config) ? 'LlamaForCausalLM' : 'MixLNForCausalLM',
         report: {},
         warnings: [],
         hiddenStates: ours.config.layers + 1,

@@ -36,7 +36,7 @@ export function randomWeights(config: ModelConfig): (name: string) => Promise<Fl
   const shapes = new Map(checkpointTensors(config).map(({ name, shape }) => [name, shape]));
   return async (name) => {
     const stream = new RandomStream(3, name);
-    const [mean, deviation] = name.includes('norm') ? [1, 0.3] : [0, 0.2];
+    const [mean, deviation] = /norm\.weight$/.test(name) ? [1, 0.3] : [0, 0.2];
     const length = shapes.get(name)!.reduce((a, b) => a * b);
     return Float32Array.from({ length }, () => mean + deviation * stream.normal());
   };

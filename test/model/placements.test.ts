@@ -33,14 +33,22 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-describe.each(placements.map(({ name }) => name))('norm %s', (norm) => {
+/** Every placement, and what all of them can have besides. */
+const cases: { title: string; norm: string; keys?: object }[] = [
+  ...placements.map(({ name }) => ({ title: name, norm: name })),
+  { title: 'pre with norms of queries and keys', norm: 'pre', keys: { qkNorm: true } },
+  { title: 'mix with LayerNorm', norm: 'mix', keys: { normKind: 'layer' } },
+];
+
+describe.each(cases)('norm $title', ({ title, norm, keys = {} }) => {
   let own: StageRun;
   let whole: Trained;
   const config = pretrainStage.schema.parse({
-    ...{ tokenizer: 'tokenizer', data: 'text.txt', model: '1m', norm, length: 8, steps: 3, batchSize: 1, lr: 1e-2 },
+    ...{ tokenizer: 'tokenizer', data: 'text.txt', model: '1m', hiddenSize: 32, norm, length: 8, steps: 3 },
+    ...{ batchSize: 1, lr: 1e-2, ...keys },
   });
   beforeAll(async () => {
-    own = { ...run, directory: join(folder, norm) };
+    own = { ...run, directory: join(folder, title.replaceAll(' ', '-')) };
     await mkdir(own.directory);
     whole = await trained(pretrainStage, config, own, 3);
   });
@@ -62,8 +70,10 @@ describe.each(placements.map(({ name }) => name))('norm %s', (norm) => {
     expect(read.config.norm.name).toBe(guessed[norm] ?? norm);
     expect((await readModelDirectory(bare, { norm })).config.norm).toEqual(stated);
     const certain = readModelDirectory(bare, { certain: true });
+    const { extra } = read;
     // What is written as a plain Llama is one.
-    if (guessed[norm] && norm !== 'pre') await expect(certain).rejects.toThrow(/--norm (pre\|lns|post\|deepnorm)/);
+    if (guessed[norm] && extra.modelType !== 'llama')
+      await expect(certain).rejects.toThrow(/--norm (pre\|lns|post\|deepnorm)/);
     else expect((await certain).config.norm).toEqual(stated);
   });
 

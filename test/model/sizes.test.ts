@@ -57,6 +57,8 @@ describe('sizes of one’s own', () => {
       message: '3 does not divide the 4 heads',
       hint: 'one of 1, 2, 4 does',
     });
+    expect(refusal({ norm: 'hybrid', preLayers: 5 })).toMatchObject({ path: 'preLayers' });
+    expect(refusal({ norm: 'hybrid', qkNorm: true })).toMatchObject({ path: 'qkNorm' });
     expect(refusal({ layers: 6, norm: 'mix', postLayers: 7 })).toMatchObject({ path: 'postLayers' });
     for (const keys of [{ layers: 0 }, { hiddenSize: 2.5 }, { heads: -1 }, { initStd: 0 }, { layers: 20_000 }])
       expect(refusal(keys).path).toBe(Object.keys(keys)[0]);

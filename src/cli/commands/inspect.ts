@@ -1,6 +1,7 @@
 import { type FileInspection, inspectFile, inspectModel, type ModelInspection } from '../../checkpoint/inspect.ts';
 import { statsOf } from '../../files.ts';
-import { describeNorm } from '../../model/norm.ts';
+import { attentionOf } from '../../model/family.ts';
+import { describeNorm, normKindOf, wiringOf } from '../../model/norm.ts';
 import type { AddCommand } from '../command.ts';
 import { modelDirectory } from '../model.ts';
 import { jsonOption } from '../options.ts';
@@ -30,9 +31,11 @@ function describe(found: FileInspection | ModelInspection): string {
   if ('config' in found) {
     const { config, modelType, architecture, notes } = found;
     const shape = `${config.layers} layers, hidden ${config.hiddenSize}, MLP ${config.intermediateSize}, ${config.heads} heads (${config.kvHeads} key-value), vocabulary ${config.vocabSize}`;
+    const normsInside = attentionOf(config, 0).headNorms ?? wiringOf(config, 0).headNorms;
     lines.unshift(
       `${modelType} (${architecture ?? 'no architecture named'}): ${shape}`,
       `norm placement: ${config.norm.name} (${describeNorm(config.norm, config.layers)})`,
+      `norms: ${normKindOf(config).title}${normsInside ? ', also of heads inside attention' : ''}`,
     );
     lines.push(...notes);
   }

@@ -2,6 +2,7 @@ import type { Problem } from '../../errors.ts';
 import type { Rotary } from '../../tensor/backends/kernels/self-attention.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { ModelConfig } from '../config.ts';
+import type { OfHeads } from '../head-norms.ts';
 import type { Part } from '../part.ts';
 import type { KeyRule } from './key-rules.ts';
 import type { Json } from './values.ts';
@@ -16,7 +17,10 @@ export type Architecture = Omit<ModelConfig, 'norm' | 'head'>;
 export interface AttentionSteps {
   /** x [rows, hidden] → [rows, (heads + 2·kvHeads)·headDim] */
   qkv(x: Tensor): Tensor;
-  /** softmax(R(q)·R(k)ᵀ / √headDim)·v, causal in each sequence, R the rotary embedding → [rows, heads·headDim] */
+  /**
+   * softmax(R(q)·R(k)ᵀ / √headDim)·v, causal in each sequence, R the rotary embedding, after the norms of heads where
+   * there are some → [rows, heads·headDim]
+   */
   attend(qkv: Tensor): Tensor;
   /** [rows, heads·headDim] → [rows, hidden] */
   o(attended: Tensor): Tensor;
@@ -26,6 +30,8 @@ export interface AttentionSteps {
 export interface Attention<Own extends string = string> {
   /** Its own tensors, such as biases, by the names that `equation` uses. */
   readonly parts: Readonly<Record<Own, Part>>;
+  /** Norms of each head of its queries, keys or values: what they are called in a checkpoint, below the layer. */
+  readonly headNorms?: OfHeads<string>;
   /**
    * Self-attention of x [rows, hidden], which a norm has passed where the placement puts one in front. Left out, it is
    * o(attend(qkv(x))), for which backends have kernels.

@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { rmsNorm } from '../../tensor/fused/rms-norm.ts';
 import { add, mul } from '../../tensor/primitives.ts';
-import type { ModelConfig } from '../config.ts';
 import { SettingProblem } from '../setting-problem.ts';
-import type { Placement, Wiring } from './placement.ts';
+import type { Junction, Placement, Wiring } from './placement.ts';
 import { postLn } from './post.ts';
 
 /**
@@ -30,17 +28,22 @@ export const deepnorm: Placement = {
     throw new SettingProblem('deepnorm_alpha', `${JSON.stringify(said)}; a number above 0 is needed`);
   },
   candidates: (layers) => [{ alpha: alphaOf(layers) }],
-  wiring: (_layer, config) => deepNorm(config, config.norm.settings.alpha!),
+  wiring: (_layer, { layers, norm }) => deepNorm(layers, norm.settings.alpha!),
 };
 
 const alphaOf = (layers: number): number => (2 * layers) ** 0.25;
 
-function deepNorm(config: ModelConfig, alpha: number): Wiring<'norm'> {
-  const beta = (8 * config.layers) ** -0.25;
+const deepSubLayer = ({ norms }: Junction, alpha: number): Junction => ({
+  norms,
+  join: (x, { norm }, f) => norm!.apply(add(mul(x, alpha), f(x))),
+});
+
+function deepNorm(layers: number, alpha: number): Wiring {
+  const beta = (8 * layers) ** -0.25;
   return {
     kind: 'DeepNorm',
-    parts: postLn(config).parts,
+    attention: deepSubLayer(postLn.attention, alpha),
+    mlp: deepSubLayer(postLn.mlp, alpha),
     gain: { v: beta, o: beta, gate: beta, up: beta, down: beta },
-    join: (x, { norm }, f, eps) => rmsNorm(add(mul(x, alpha), f(x)), norm, eps),
   };
 }

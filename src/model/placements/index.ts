@@ -1,4 +1,5 @@
 import { deepnorm } from './deepnorm.ts';
+import { hybrid } from './hybrid.ts';
 import { lns } from './lns.ts';
 import { mix } from './mix.ts';
 import { mixReversed } from './mix-reversed.ts';
@@ -9,4 +10,4 @@ import { pre } from './pre.ts';
 import { sandwich } from './sandwich.ts';
 
 /** Every norm placement. What a person can choose, and what files are compared with, is made from this list. */
-export const placements: readonly Placement[] = [pre, post, mix, mixReversed, lns, sandwich, peri, deepnorm];
+export const placements: readonly Placement[] = [pre, post, mix, mixReversed, lns, sandwich, peri, deepnorm, hybrid];

@@ -1,6 +1,5 @@
-import { add, mul } from '../../tensor/primitives.ts';
-import type { ModelConfig } from '../config.ts';
-import type { Placement, Wiring } from './placement.ts';
+import { add } from '../../tensor/primitives.ts';
+import type { Junction, Placement, Wiring } from './placement.ts';
 import { preLn } from './pre.ts';
 
 /**
@@ -16,13 +15,17 @@ export const lns: Placement = {
   write: () => ({}),
   read: () => ({}),
   candidates: () => [{}],
-  wiring: (layer, config) => scaledPreLn(config, 1 / Math.sqrt(layer + 1)),
+  wiring: (layer) => scaledPreLn(1 / Math.sqrt(layer + 1)),
 };
 
-/** The factor is taken into the norm's weight, N(x) · s = x / rms(x) · (weight · s), which keeps the norm in F. */
-const scaledPreLn = (config: ModelConfig, scale: number): Wiring<'norm'> => ({
+const scaledSubLayer = ({ norms }: Junction, scale: number): Junction => ({
+  norms,
+  join: (x, { norm }, f) => add(x, f(x, norm!.scaled(scale))),
+});
+
+const scaledPreLn = (scale: number): Wiring => ({
   kind: 'scaled Pre-LN',
-  parts: preLn(config).parts,
+  attention: scaledSubLayer(preLn.attention, scale),
+  mlp: scaledSubLayer(preLn.mlp, scale),
   addsOutputs: true,
-  join: (x, { norm }, f, eps) => add(x, f(x, { weight: mul(norm, scale), eps })),
 });

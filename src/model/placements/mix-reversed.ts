@@ -17,6 +17,5 @@ export const mixReversed: Placement = {
   write: ({ postLayers }) => ({ post_layers: postLayers! }),
   read: (said, layers) => ({ postLayers: readPostLayers('mix-reversed', said, layers) }),
   candidates: somePostLayers,
-  wiring: (layer, config) =>
-    layer < config.layers - config.norm.settings.postLayers! ? preLn(config) : postLn(config),
+  wiring: (layer, config) => (layer < config.layers - config.norm.settings.postLayers! ? preLn : postLn),
 };

@@ -14,5 +14,5 @@ export const mix: Placement = {
   write: ({ postLayers }) => ({ post_layers: postLayers! }),
   read: (said, layers) => ({ postLayers: readPostLayers('mix', said, layers) }),
   candidates: somePostLayers,
-  wiring: (layer, config) => (layer < config.norm.settings.postLayers! ? postLn(config) : preLn(config)),
+  wiring: (layer, config) => (layer < config.norm.settings.postLayers! ? postLn : preLn),
 };

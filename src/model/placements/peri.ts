@@ -1,4 +1,3 @@
-import { normPart } from '../part.ts';
 import type { Placement } from './placement.ts';
 import { sandwichLn } from './sandwich.ts';
 
@@ -14,6 +13,6 @@ export const peri: Placement = {
   write: () => ({}),
   read: () => ({}),
   candidates: () => [{}],
-  embeddingNorm: (config) => normPart('model.embed_layernorm', config),
-  wiring: (_layer, config) => sandwichLn(config),
+  embeddingNorm: 'model.embed_layernorm',
+  wiring: () => sandwichLn,
 };

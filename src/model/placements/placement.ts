@@ -1,27 +1,35 @@
 import type { z } from 'zod';
-import type { Norm } from '../../tensor/backends/kernels/rms-norm.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { ModelConfig, NormSettings } from '../config.ts';
+import type { OfHeads } from '../head-norms.ts';
+import type { Norm } from '../norm-kinds/norm-kind.ts';
 import type { Part } from '../part.ts';
 
 /** A sub-layer F (attention or MLP) of x [rows, hidden]: F(x), or F(N(x)) with a norm in front, in one operation. */
 export type SubLayer = (x: Tensor, norm?: Norm) => Tensor;
 
-/** How one layer joins its two sub-layers to the residual stream, with the tensors that this takes. */
-export interface Wiring<Own extends string = string> {
+/** How a sub-layer is joined to the residual stream, with the norms and other tensors that this takes. */
+export interface Junction<Norms extends string = string, Own extends string = string> {
+  /** Its norms by the names that `join` uses: what each is called in a checkpoint, below the layer. */
+  readonly norms: Readonly<Record<Norms, string>>;
+  /** Other tensors of its own, by the names that `join` uses. */
+  readonly parts?: Readonly<Record<Own, Part>>;
+  /** The equation, for a sub-layer F of the residual stream x [rows, hidden]. */
+  join(x: Tensor, norms: Readonly<Record<Norms, Norm>>, f: SubLayer, own: Readonly<Record<Own, Tensor>>): Tensor;
+}
+
+/** How one layer joins its two sub-layers to the residual stream. */
+export interface Wiring {
   /** For people: `Pre-LN`. */
   readonly kind: string;
-  /** Its norms and other tensors of its own, for each sub-layer, by the names that `join` uses. */
-  readonly parts: Readonly<Record<'attention' | 'mlp', Readonly<Record<Own, Part>>>>;
+  readonly attention: Junction;
+  readonly mlp: Junction;
+  /** Norms inside attention, of each head [headDim]: what they are called, below the layer. */
+  readonly headNorms?: OfHeads<string>;
   /** Are outputs of sub-layers added to the residual stream as they are? Scaled initialisation makes those smaller. */
   readonly addsOutputs?: true;
   /** Factors on the standard deviations that projections begin with. */
   readonly gain?: Readonly<Partial<Record<'v' | 'o' | 'gate' | 'up' | 'down', number>>>;
-  /**
-   * The equation, for a sub-layer F of the residual stream x [rows, hidden] and its own tensors; `eps` is that of the
-   * norms.
-   */
-  join(x: Tensor, own: Readonly<Record<Own, Tensor>>, f: SubLayer, eps: number): Tensor;
   /** Where backends have a kernel of one whole decoding step of a layer that is wired so: which. */
   readonly decodingKernel?: 'pre' | 'post';
 }
@@ -44,8 +52,8 @@ export interface Placement {
   read(said: Readonly<Record<string, unknown>>, layers: number): NormSettings;
   /** All settings that a model of so many layers could have: its tensors' names tell which. */
   candidates(layers: number): Iterable<NormSettings>;
-  /** The weight of a norm between the embedding and the first layer, where there is one. */
-  readonly embeddingNorm?: (config: Pick<ModelConfig, 'hiddenSize'>) => Part;
+  /** What a norm between the embedding and the first layer is called, where there is one. */
+  readonly embeddingNorm?: string;
   /** Layer `layer`, from 0. */
   wiring(layer: number, config: ModelConfig): Wiring;
 }

@@ -1,20 +1,19 @@
-import { rmsNorm } from '../../tensor/fused/rms-norm.ts';
 import { add } from '../../tensor/primitives.ts';
-import type { ModelConfig } from '../config.ts';
-import { normPart } from '../part.ts';
-import type { Placement, Wiring } from './placement.ts';
+import type { Junction, Placement, Wiring } from './placement.ts';
 import { readPostLayers } from './post-layers.ts';
 
-/** Post-LN (Vaswani et al. 2017): N(x + F(x)). Names of the norms are those of the Mix-LN authors' code. */
-export const postLn = (config: ModelConfig): Wiring<'norm'> => ({
-  kind: 'Post-LN',
-  parts: {
-    attention: { norm: normPart('post_attention_layernorm', config) },
-    mlp: { norm: normPart('post_feedforward_layernorm', config) },
-  },
-  join: (x, { norm }, f, eps) => rmsNorm(add(x, f(x)), norm, eps),
-  decodingKernel: 'post',
+const postSubLayer = (norm: string): Junction<'norm'> => ({
+  norms: { norm },
+  join: (x, { norm }, f) => norm.apply(add(x, f(x))),
 });
+
+/** Post-LN (Vaswani et al. 2017): N(x + F(x)). Names of the norms are those of the Mix-LN authors' code. */
+export const postLn: Wiring = {
+  kind: 'Post-LN',
+  attention: postSubLayer('post_attention_layernorm'),
+  mlp: postSubLayer('post_feedforward_layernorm'),
+  decodingKernel: 'post',
+};
 
 export const post: Placement = {
   name: 'post',
@@ -27,5 +26,5 @@ export const post: Placement = {
     return {};
   },
   candidates: () => [{}],
-  wiring: (_layer, config) => postLn(config),
+  wiring: () => postLn,
 };

@@ -1,20 +1,20 @@
 import { add } from '../../tensor/primitives.ts';
-import type { ModelConfig } from '../config.ts';
-import { normPart } from '../part.ts';
-import type { Placement, Wiring } from './placement.ts';
+import type { Junction, Placement, Wiring } from './placement.ts';
 import { readPostLayers } from './post-layers.ts';
 
-/** Pre-LN (Xiong et al. 2020), as Llama: x + F(N(x)). */
-export const preLn = (config: ModelConfig): Wiring<'norm'> => ({
-  kind: 'Pre-LN',
-  parts: {
-    attention: { norm: normPart('input_layernorm', config) },
-    mlp: { norm: normPart('post_attention_layernorm', config) },
-  },
-  addsOutputs: true,
-  join: (x, { norm }, f, eps) => add(x, f(x, { weight: norm, eps })),
-  decodingKernel: 'pre',
+const preSubLayer = (norm: string): Junction<'norm'> => ({
+  norms: { norm },
+  join: (x, { norm }, f) => add(x, f(x, norm)),
 });
+
+/** Pre-LN (Xiong et al. 2020), as Llama: x + F(N(x)). */
+export const preLn: Wiring = {
+  kind: 'Pre-LN',
+  attention: preSubLayer('input_layernorm'),
+  mlp: preSubLayer('post_attention_layernorm'),
+  addsOutputs: true,
+  decodingKernel: 'pre',
+};
 
 export const pre: Placement = {
   name: 'pre',
@@ -27,5 +27,5 @@ export const pre: Placement = {
     return {};
   },
   candidates: () => [{}],
-  wiring: (_layer, config) => preLn(config),
+  wiring: () => preLn,
 };

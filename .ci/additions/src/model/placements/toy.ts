@@ -1,7 +1,5 @@
-import { rmsNorm } from '../../tensor/fused/rms-norm.ts';
 import { add } from '../../tensor/primitives.ts';
-import { normPart } from '../part.ts';
-import type { Placement, Wiring } from './placement.ts';
+import type { Junction, Placement, Wiring } from './placement.ts';
 
 /** Each sub-layer between two norms: x + N₂(F(N₁(x))). */
 export const toyPlacement: Placement = {
@@ -12,17 +10,14 @@ export const toyPlacement: Placement = {
   write: () => ({}),
   read: () => ({}),
   candidates: () => [{}],
-  wiring: (_layer, config) => between(config),
+  wiring: () => between,
 };
 
-const between = (config: { hiddenSize: number }): Wiring<'before' | 'after'> => {
-  const parts = (name: string) => ({
-    before: normPart(`${name}_before_layernorm`, config),
-    after: normPart(`${name}_after_layernorm`, config),
-  });
+const between: Wiring = { kind: 'toy', attention: subLayer('attn'), mlp: subLayer('mlp') };
+
+function subLayer(name: string): Junction<'before' | 'after'> {
   return {
-    kind: 'toy',
-    parts: { attention: parts('attn'), mlp: parts('mlp') },
-    join: (x, { before, after }, f, eps) => add(x, rmsNorm(f(x, { weight: before, eps }), after, eps)),
+    norms: { before: `${name}_before_layernorm`, after: `${name}_after_layernorm` },
+    join: (x, { before, after }, f) => add(x, after.apply(f(x, before))),
   };
-};
+}
