@@ -1,14 +1,18 @@
 import type { ModelConfig } from './config.ts';
-import { parameterCount } from './parameters.ts';
+import { checkpointTensors } from './parameters.ts';
+import type { Part } from './part.ts';
 
 /** Weights that multiply activations, by config, so that counting them at every step costs nothing. */
 const multiplying = new WeakMap<ModelConfig, number>();
 
 function multiplyingWeights(config: ModelConfig): number {
-  const { vocabSize, hiddenSize, layers, tieWordEmbeddings } = config;
-  const norms = (2 * layers + 1) * hiddenSize;
-  const embedding = tieWordEmbeddings ? 0 : vocabSize * hiddenSize;
-  const count = multiplying.get(config) ?? parameterCount(config) - norms - embedding;
+  const known = multiplying.get(config);
+  if (known !== undefined) return known;
+  const isMatrix = ({ name, shape }: Part): boolean =>
+    shape.length === 2 && (config.tieWordEmbeddings || name !== 'model.embed_tokens.weight');
+  const count = checkpointTensors(config)
+    .filter(isMatrix)
+    .reduce((sum, { shape: [rows, columns] }) => sum + rows! * columns!, 0);
   multiplying.set(config, count);
   return count;
 }
