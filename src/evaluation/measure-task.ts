@@ -1,6 +1,7 @@
 import type { QuestionOf, RowOf } from '../data/rows.ts';
 import { encodeScoredText } from '../data/scored-text.ts';
 import type { TaskFile, TaskOf } from '../data/tasks/task-schema.ts';
+import { RequestError } from '../errors.ts';
 import { generateText } from '../generation/text.ts';
 import type { Model } from '../model/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -45,6 +46,12 @@ async function continuations(
   questions: readonly QuestionOf['continuation'][],
 ): Promise<TaskResult> {
   const sequences = questions.map((question) => encodeScoredText(question, tokenizer));
+  const without = sequences.findIndex(({ trained }) => !trained.includes(1));
+  if (without >= 0) {
+    const answer = JSON.stringify(questions[without]!.continuation);
+    const message = `row ${without + 1}: no token of the answer ${answer} is its own: it merges with the text before it`;
+    throw new RequestError({ message });
+  }
   const { logProbs } = await scoreTexts(model, tokenizer, sequences, tooLong);
   const correct = await greedyMatches(model, sequences);
   const { metrics, stderr } = meansOf({ greedyMatch: correct.map(Number), logProb: logProbs });

@@ -8,6 +8,7 @@ import { answerPrompts, exactMatch } from '../../src/evaluation/exact-match.ts';
 import { askPlainly, multipleChoice } from '../../src/evaluation/multiple-choice.ts';
 import { perplexity } from '../../src/evaluation/perplexity.ts';
 import { parseTasks, runTasks, type TaskResults } from '../../src/evaluation/tasks.ts';
+import { scoreTexts } from '../../src/evaluation/text-scores.ts';
 import { initialiseModel } from '../../src/model/initialise.ts';
 import { type Model, releaseModel } from '../../src/model/model.ts';
 import { readModel } from '../../src/model/weights.ts';
@@ -15,6 +16,7 @@ import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { openBackend } from '../../src/tensor/backends/open.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { meanLoss } from '../../src/training/language-model.ts';
+import { logLikelihoods } from '../../src/training/sequence-log-probs.ts';
 import { pre } from '../checkpoint/made-models.ts';
 import { temporaryFolder } from '../checkpoint/temporary.ts';
 import { pieceTokenizer } from '../data/piece-tokenizer.ts';
@@ -162,6 +164,24 @@ test('a choice without a token of its own is refused: its log p of 0 would alway
   const tokenizer = pieceTokenizer([...pieces, 'Answer: a'], { bos: '<s>', eos: '</s>' });
   await expect(plainChoice(model, tokenizer, [question(['b', 'c']), question(['b', 'a'])])).rejects.toThrow(
     'row 2: no token of the choice "a" is its own',
+  );
+});
+
+test('texts that differ in their last token alone are scored as each is by itself', async () => {
+  const texts = ['ab', 'ac', 'cab', 'ab', 'bc'].map((text, i) => {
+    const tokens = plain.encode(text);
+    return { tokens, trained: new Uint8Array(tokens.length).fill(1, i === 4 ? 1 : tokens.length - 1) };
+  });
+  const together = await scoreTexts(model, plain, texts, '');
+  for (const [i, text] of texts.entries()) {
+    const alone = await scoreTexts(model, plain, [text], '');
+    expect(together.logProbs[i]).toBeCloseTo(alone.logProbs[0]!, 5);
+    expect(together.tokens[i]).toBe(1);
+  }
+  expect(together.logProbs[0]).toBe(together.logProbs[3]);
+  expect(together.logProbs[0]).not.toBeCloseTo(together.logProbs[1]!, 3);
+  expect(together.logProbs.slice(0, 3)).toEqual(
+    (await logLikelihoods(model, texts)).slice(0, 3).map((logProb) => expect.closeTo(logProb, 5)),
   );
 });
 
