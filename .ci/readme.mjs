@@ -1,5 +1,5 @@
-// Runs what the README says, as it stands there, in a folder where the packed mixtune is installed and the quickstart has
-// run: `node .ci/readme.mjs FOLDER`. `npm start` and `npm test` are sections of their own.
+// Runs the README's commands verbatim in a folder where the packed mixtune is installed and the quickstart has run:
+// `node .ci/readme.mjs FOLDER`. `npm start` and `npm test` are checked by other sections of .ci/run.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ const folder = process.argv[2];
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].map(([, language, text]) => ({ language, text }));
 
-/** Files for the commands that need a user's own. */
+/** Sample files for the commands that need the user's own. */
 const rows = (count, row) => JSON.stringify(Array.from({ length: count }, (_, index) => row(index)));
 const files = {
   'books/one.txt': 'The cat sat on the mat and the dog sat on the log.\n\n'.repeat(200),
@@ -21,7 +21,7 @@ for (const [name, text] of Object.entries(files)) {
   writeFileSync(join(folder, name), text);
 }
 
-/** The command for the user's own files: what stands for a path is one, and a pipeline for hours only shows its plan. */
+/** The command with its placeholders replaced by paths that exist; a pipeline that takes hours only shows its plan. */
 const withFiles = (command) =>
   command
     .replace('path/to/model', 'checkpoints/quickstart/sft/mix/seed-1/final')

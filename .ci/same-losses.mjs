@@ -1,4 +1,4 @@
-// node .ci/same-losses.mjs RUN OTHER BOUND: every loss of every node of two runs of one pipeline, step by step.
+// node .ci/same-losses.mjs RUN OTHER BOUND: compares every loss of every node in two runs of a pipeline, step by step.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,6 +1,6 @@
 /**
- * Adds a toy for every row of *What goes where* in docs/architecture.md to a copy of the sources, all at once, compiles
- * them and runs each: a row without an addition fails, and an addition that needs a file that its row does not name.
+ * Adds a toy for every row of *What goes where* in docs/architecture.md to a copy of the sources, compiles them
+ * together and runs each. Fails if a row has no addition, or if an addition needs a file that its row does not name.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -25,11 +25,11 @@ const problems = [];
 try {
   const table = rowsOfTheTable();
   for (const { name, named } of table) {
-    if (rows[name] === undefined) problems.push(`${name}: no addition in .ci/additions/rows.mjs tries this row`);
+    if (rows[name] === undefined) problems.push(`${name}: no addition in .ci/additions/rows.mjs tests this row`);
     else requireNamed(name, named);
   }
   for (const name of Object.keys(rows)) {
-    if (table.every((row) => row.name !== name)) problems.push(`${name}: the table has no such row any more`);
+    if (table.every((row) => row.name !== name)) problems.push(`${name}: the table no longer has this row`);
   }
   copySources();
   for (const { files, lines } of Object.values(rows)) add(files, lines);
@@ -45,7 +45,7 @@ try {
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
-/** The names of the table's rows, and what else each names in backticks: files, folders, a list in a file. */
+/** The rows of the table: the name of each, and everything it names in backticks (files, folders, lists in files). */
 function rowsOfTheTable() {
   const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
   const table = /## What goes where\n\n[^\n]+\n[^\n]+\n((?:\|[^\n]*\n)+)/.exec(text)[1];
@@ -58,7 +58,7 @@ function rowsOfTheTable() {
     });
 }
 
-/** An addition keeps to the files that its row names. */
+/** Reports the files of an addition that its row does not name. */
 function requireNamed(row, named) {
   const { files, lines } = rows[row];
   const isNamed = (file) =>
@@ -82,7 +82,7 @@ function add(files, lines) {
     let text = readFileSync(join(copy, file), 'utf8');
     for (const [before, after] of changes) {
       const changed = text.replace(before, () => after);
-      if (changed === text) throw new Error(`${file} has no ${before}, after which an addition is listed`);
+      if (changed === text) throw new Error(`${file} does not contain ${before}, where an addition is to be listed`);
       text = changed;
     }
     writeFileSync(join(copy, file), text);
@@ -98,7 +98,7 @@ async function tryAll() {
   const { runCommandLine } = await at('cli/program.js');
   const { stages } = await at('stages/index.js');
 
-  /** Runs a command of mixtune here. */
+  /** Runs a mixtune command in the working folder. */
   const command = async (...argv) => {
     let out = '';
     const { write } = process.stdout;
@@ -112,7 +112,7 @@ async function tryAll() {
     return { status, out };
   };
 
-  /** A model of a preset's sizes but for what `changed` says, as it is read from the folder that it was written into. */
+  /** A model of a preset's sizes with the changes in `changed`, written to `folder` and read back. */
   const saved = async (folder, changed) => {
     const [{ saveModel, loadModel }, { PortableBackend }, { initialiseModel }, { presetConfig }, { trainTokenizer }] = [
       await at('checkpoint/load-model.js'),
@@ -130,7 +130,7 @@ async function tryAll() {
     return (await loadModel(folder, backend)).model;
   };
 
-  /** softplus(0) and its slope there on a backend. */
+  /** softplus(0) and its derivative there, computed on a backend. */
   const slope = async (name) => {
     const [{ openBackend }, { softplus }] = [await at('tensor/backends/open.js'), await at('tensor/fused/toy.js')];
     const [{ Tape }, { filled, scope }] = [await at('tensor/tape.js'), await at('tensor/scope.js')];

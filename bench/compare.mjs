@@ -1,14 +1,14 @@
 // mixtune against PyTorch, transformers, llama.cpp and TRL on this machine, in one run.
 //
 //   node bench/compare.mjs                        every row but the slow ones (dpo, grpo, ppo); about 13 minutes
-//   node bench/compare.mjs train-71m decode       these rows
+//   node bench/compare.mjs train-71m decode       only these rows
 //   node bench/compare.mjs --rows dpo,grpo,ppo --rounds 1
 //   node bench/compare.mjs --json > results.json
-//   node bench/compare.mjs --keep "AMD Zen 5"     adds the run to bench/results, and to the README's table
+//   node bench/compare.mjs --keep "AMD Zen 5"     adds the run to bench/results and to the README's table
 //
 // It builds mixtune and, the first time, installs the peers in bench/peers/.venv and makes the models in
-// bench/peers/models (python3 with venv, a C++ compiler; about ten minutes and 6 GB). The programs of a row take turns in
-// each round, and the best of all rounds counts: what else the machine does only ever makes a run slower.
+// bench/peers/models (needs python3 with venv and a C++ compiler; about ten minutes and 6 GB). The programs of a row
+// take turns in each round, and the best of all rounds counts: other load on the machine only ever makes a run slower.
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -43,8 +43,8 @@ if (options.keep)
   keepRun(options.keep, { date: new Date().toISOString().slice(0, 10), commit: headCommit(), rounds, results });
 
 /**
- * All measurements of a row by program, in rounds in which each program has one turn. A program that is only shown may
- * fail: llama.cpp's q8_0 dies on some processors.
+ * All measurements of a row, by program; each program has one turn per round. Programs that are only shown (`others`)
+ * may fail: llama.cpp's q8_0 crashes on some processors.
  */
 async function measure(row) {
   const measured = {};
@@ -78,7 +78,7 @@ async function measure(row) {
   return measured;
 }
 
-/** The commit that is checked out, with a + where files were changed since. */
+/** The commit that is checked out, followed by a + if files have changed since. */
 function headCommit() {
   const git = (...args) => execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
   return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') ? '+' : '');

@@ -33,7 +33,7 @@ export class RunError extends Error {
   readonly hint: string | undefined;
   /** True if the stage's state is still as it was before the step that failed, so that it can be saved. */
   stateIsWhole: boolean;
-  /** True where training itself came to no end that can be used: the same run would fail again at the same step. */
+  /** Whether training itself diverged, so that the same run would fail again at the same step. */
   readonly diverged: boolean;
 
   constructor(

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 
 /**
- * For each row of *What goes where*: the files of the addition, which lie beside this one; the lines that list it, by
- * file, as what is replaced and by what; and what shows that it works, on samples that `writeSamples` wrote. `at(PATH)`
- * imports a module of the sources with all additions, `command(…)` runs a command of theirs, `saved(FOLDER,
- * CONFIG)` is a small model that was written and read again, and `slope(BACKEND)` what softplus gives.
+ * For each row of *What goes where*: the files of the addition, which are in this folder; for each file that lists it,
+ * pairs of a text and its replacement; and a test that it works, on samples that `writeSamples` wrote. `at(PATH)` imports
+ * a module of the sources with all additions, `command(…)` runs one of their commands, `saved(FOLDER, CONFIG)` is a small
+ * model that was written and read back, and `slope(BACKEND)` gives softplus(0) and its derivative.
  */
 export const rows = {
   'a stage': {
@@ -168,12 +168,12 @@ export const rows = {
   },
 };
 
-/** What the checks read. */
+/** Writes the files that the tests above read. */
 export async function writeSamples() {
   await writeFile('poems.jsonl', '{"haiku": ["old pond", "frog"]}\n{"haiku": ["snow"]}\n');
 }
 
-/** The line that imports an addition, before the first one of its list. */
+/** The replacement that imports an addition before the first import of a file. */
 function imported(name) {
   return [/^import /m, `import { ${name} } from './toy.ts';\nimport `];
 }

@@ -1,4 +1,4 @@
-// What the comparison needs on this machine: mixtune built, the peers in a virtual environment, and the models.
+// Prepares this machine for the comparison: builds mixtune, installs the peers in a virtual environment, makes models.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ export const environment = here('peers/.venv');
 export const python = `${environment}/bin/python`;
 export const mixtune = here('../dist/cli/main.js');
 
-/** What the peers' processes see: no hub, and a compiler cache that lives as long as the environment does. */
+/** Environment variables of the peers: no access to the hub, and a compiler cache kept in the virtual environment. */
 export const peerVariables = {
   ...process.env,
   HF_HUB_OFFLINE: '1',
@@ -17,7 +17,7 @@ export const peerVariables = {
   TORCHINDUCTOR_CACHE_DIR: `${environment}/inductor`,
 };
 
-/** Makes whatever is missing. The first time takes about ten minutes, most of it llama.cpp's compilation. */
+/** Makes whatever is missing. The first time takes about ten minutes, mostly for compiling llama.cpp. */
 export function prepare() {
   once('installing the peers', `${environment}/installed`, ['requirements.txt', 'requirements-ppo.txt'], () => {
     run('python3', '-m', 'venv', environment);
@@ -35,7 +35,7 @@ export function prepare() {
   run(process.execPath, mixtune, 'doctor'); // compiles the engine
 }
 
-/** Runs `make` unless it was run before from the same `sources` (files of bench/peers), which `mark` remembers. */
+/** Runs `make` unless it has already run with the same `sources` (files in bench/peers), recorded in the file `mark`. */
 function once(title, mark, sources, make) {
   const wanted = sources.map((name) => readFileSync(here(`peers/${name}`), 'utf8')).join('\n');
   if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;

@@ -1,9 +1,9 @@
-// A model directory with random weights of a preset, for what is measured from a directory on.
+// A model directory with random weights of a preset, for measurements that start from a directory.
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { models } from './environment.mjs';
 
-/** The directory of the preset, made if it is not there. */
+/** The preset's directory, which is created if it does not exist. */
 export async function freshModel(preset) {
   const directory = `${models}/${preset}`;
   if (existsSync(directory)) return directory;

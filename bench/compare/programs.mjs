@@ -1,4 +1,4 @@
-// Programs that are measured. Each has `measure()`, which resolves to an object of numbers, and `close()`.
+// The measured programs. Each has `measure()`, which resolves to an object of numbers, and `close()`.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { here, mixtune, peerVariables, python } from './environment.mjs';
 
 const run = promisify(execFile);
 
-/** A peer that gets ready once and then measures when it is asked to (peers/worker.py). */
+/** A peer that prepares once and then measures on request (peers/worker.py). */
 export async function servedPeer(script, parameters) {
   const child = spawn(python, [here(`peers/${script}`), ...parameters, '--serve'], {
     env: peerVariables,
@@ -41,7 +41,7 @@ export async function servedPeer(script, parameters) {
   };
 }
 
-/** A peer that is started anew for each measurement. */
+/** A peer that is restarted for each measurement. */
 export function peer(script, parameters, variables = {}) {
   return anew(() => output(python, [here(`peers/${script}`), ...parameters], { ...peerVariables, ...variables }));
 }
@@ -52,8 +52,8 @@ export function mixtuneBench(...parameters) {
 }
 
 /**
- * A stage by itself: seconds from its start to the end of its first step, of a step on average (loading included), and of
- * a step after the first.
+ * A stage by itself. Measures the seconds from its start to the end of its first step, the mean seconds of a step
+ * (loading included), and the mean seconds of a step after the first.
  */
 export function mixtuneStage(stage, parameters, steps) {
   return anew(async () => {
@@ -90,10 +90,10 @@ async function recordsOf(folder) {
     .map((line) => JSON.parse(line));
 }
 
-/** A program that runs in a process of its own for each measurement. */
+/** A program that runs in a new process for each measurement. */
 const anew = (measure) => ({ measure, close: async () => {} });
 
-/** The JSON document that a command ends with. */
+/** The JSON document at the end of a command's output. */
 async function output(command, parameters, env = process.env) {
   const { stdout } = await run(command, parameters, { env, maxBuffer: 1 << 26 });
   return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1));

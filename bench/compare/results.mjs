@@ -1,11 +1,11 @@
-// Runs that were kept (`bench/results`, a file a machine), and the README's table of them.
+// The kept runs (in `bench/results`, one file per machine), and the README's table of them.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const folder = new URL('../results/', import.meta.url);
 const readme = new URL('../../README.md', import.meta.url);
 const section = /(<!-- speeds: [^\n]*-->\n)[\s\S]*(<!-- \/speeds -->)/;
 
-/** Rows of the README's table; those with `memory` count in its line of memory. */
+/** Rows of the README's table; those with `memory` count towards its line about memory. */
 const shown = [
   { name: 'train-71m', title: 'training preset `71m`, 8 × 256', memory: true },
   { name: 'train-20m', title: 'training `20m`', memory: true },
@@ -20,8 +20,8 @@ const shown = [
 ];
 
 /**
- * Adds a run to the file of its machine, and writes the README's table anew.
- * `run`: { date, commit, rounds, results }, the results as `resultOf` gives them.
+ * Adds a run to the file of its machine, and rewrites the README's table.
+ * The run is { date, commit, rounds, results }, with results as returned by `resultOf`.
  */
 export function keepRun(machine, { results, ...run }) {
   mkdirSync(folder, { recursive: true });
@@ -39,7 +39,7 @@ export function keepRun(machine, { results, ...run }) {
   writeFileSync(readme, withSpeeds(readFileSync(readme, 'utf8')));
 }
 
-/** README's text with the table of the runs that are kept. */
+/** The README's text with an up-to-date table of the kept runs. */
 export function withSpeeds(text) {
   return text.replace(section, (_, before, after) => `${before}${speedsTable(readMachines())}\n${after}`);
 }
@@ -66,7 +66,7 @@ function speedsTable(machines) {
   ].join('\n');
 }
 
-/** The best speed, and the range of the ratios of all runs. */
+/** A cell of the table: the range of the ratios of all runs, and the best speed. */
 function cellOf(measurements) {
   if (measurements.length === 0) return '';
   const speed = Math.max(...measurements.map((one) => one.speed));

@@ -1,7 +1,7 @@
-// The rows of the comparison: what is measured, in which programs, and what mixtune is to reach.
+// The rows of the comparison: what is measured, in which programs, and mixtune's goals.
 //
-// A goal is a ratio to the fastest peer of the row: `ratio` in speed, `memory` in peak resident memory, `gemmShare` a
-// share of the fastest 2048³ product that any program of the row reached, `seconds` an absolute time.
+// Goals: `ratio` is relative to the speed of the row's fastest peer, `memory` relative to its peak resident memory,
+// `gemmShare` is a share of the fastest 2048³ product in any program of the row, and `seconds` is an absolute time.
 import { environment, models } from './environment.mjs';
 import { freshModel } from './fresh-model.mjs';
 import { mixtuneBench, mixtuneStage, peer, servedPeer } from './programs.mjs';
@@ -38,7 +38,7 @@ function generation(name, title, { model, goal }) {
   };
 }
 
-/** Batch 1 of SmolLM2 against llama.cpp. Types other than bf16 are shown, and are not what the ratio is to. */
+/** SmolLM2 with batch 1 against llama.cpp. Types other than bf16 are only shown; the ratio does not refer to them. */
 function single(name, title, { promptTokens, newTokens, speed, types, goal }) {
   const lengths = ['--prompt-tokens', String(promptTokens), '--new-tokens', String(newTokens)];
   const llama = (type, ...flags) =>
@@ -57,7 +57,7 @@ function single(name, title, { promptTokens, newTokens, speed, types, goal }) {
 const prefill = ({ prefillTokensPerSecond }) => prefillTokensPerSecond;
 const decode = ({ decodeTokensPerSecond }) => decodeTokensPerSecond;
 
-/** 71m at constant tokens: what a token costs may only grow by attention's own work. */
+/** 71m with a constant number of tokens: the cost of a token should grow only by the work of attention. */
 function lengthRow(length) {
   const shape = ['--batch', String(4096 / length), '--length', String(length)];
   return {
@@ -70,7 +70,7 @@ function lengthRow(length) {
   };
 }
 
-/** A step of a trainer against one of ours, each as `seconds` of its result. */
+/** A step of TRL's trainer against a step of ours; `seconds` names the time compared in the results. */
 function alignment(name, title, { rows, flags, trl, variables, steps = 3, seconds }) {
   const data = `${models}/${rows}`;
   return {
@@ -129,7 +129,7 @@ export const rows = [
   ...[256, 1024, 4096].map(lengthRow),
   alignment('dpo', 'DPO SmolLM2-135M, 4 pairs of at most 512', {
     ...{ rows: 'pairs.jsonl', flags: ['--batch-size', '4'], trl: [] },
-    // The whole run: mixtune computes the reference's log-probabilities before the first step, TRL in each.
+    // The whole run counts: mixtune computes the reference's log-probabilities before the first step, TRL in each.
     seconds: 'stepSeconds',
   }),
   alignment('grpo', 'GRPO SmolLM2-135M, 16 completions of 64', {

@@ -1,7 +1,7 @@
 // The best of all rounds of each program, and the table of ratios.
 import Table from 'cli-table3';
 
-/** Rows × programs → the best that each program reached. `measured` maps a program's name to its measurements. */
+/** The best result of each program in a row, and mixtune's ratios. `measured` maps program names to measurements. */
 export function resultOf(row, measured) {
   const better = row.lowerIsBetter ? Math.min : Math.max;
   const programs = Object.fromEntries(
@@ -32,7 +32,7 @@ function largest(rounds, key) {
   return values.length > 0 ? Math.max(...values) : undefined;
 }
 
-/** One line for each program; mixtune's has the ratios to the fastest peer and the goals. */
+/** A table with one line per program; mixtune's line has the ratios to the fastest peer and the goals. */
 export function tableOf(results) {
   const table = new Table({
     head: ['row', 'program', 'speed', '', 'ratio', 'GFLOP/s', 'of peak', 'memory', 'ratio'],
@@ -59,7 +59,7 @@ export function tableOf(results) {
       ]);
     }
   }
-  return `${table}\n* the fastest peer of a row: what the ratios are to. In parentheses: the goals.`;
+  return `${table}\n* the fastest peer of the row, to which the ratios refer. In parentheses: the goals.`;
 }
 
 const reached = ({ goal }) => (goal?.seconds ? `(< ${goal.seconds})` : '');

@@ -4,9 +4,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { WriteError, writeError } from './write-error.ts';
 
 /**
- * Fills a temporary sibling of `final`, brings it to the disk and gives it the final name. An existing directory is
- * replaced: it keeps its content under `<final>.replaced` until the new one has its place, and a crash between the two
- * renames is undone by `recoverDirectory`. If `write` throws, `final` is as it was.
+ * Fills a temporary sibling of `final`, flushes it to disk and renames it. An existing directory is replaced: it is
+ * kept as `<final>.replaced` until the new one is in place, and `recoverDirectory` undoes a crash between the two
+ * renames. If `write` throws, `final` is unchanged.
  */
 export async function writeDirectoryAtomically(
   final: string,
@@ -28,20 +28,20 @@ export async function writeDirectoryAtomically(
     await sync(dirname(target));
     if (await exists(replaced)) await removeDirectory(replaced);
   } catch (error) {
-    // Where the disk fails here as well, the next writer does both.
+    // If the disk fails here as well, the next writer does both.
     await recoverDirectory(target).catch(() => undefined);
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw writeError(error, target);
   }
 }
 
-/** Puts a directory back whose replacement was interrupted between its two renames. */
+/** Restores a directory whose replacement was interrupted between the two renames. */
 export async function recoverDirectory(final: string): Promise<void> {
   const replaced = `${resolve(final)}.replaced`;
   if (!(await exists(final)) && (await exists(replaced))) await rename(replaced, final);
 }
 
-/** Writes a file under a temporary name, brings it to the disk and renames it; on failure the old file is untouched. */
+/** Writes a file under a temporary name, flushes it to disk and renames it; on failure the old file is unchanged. */
 export async function writeFileAtomically(
   path: string,
   content: string | Uint8Array | ((file: FileHandle) => Promise<void>),
@@ -64,14 +64,14 @@ export async function writeFileAtomically(
   }
 }
 
-/** Deletes a directory so that no crash leaves a part of it under its name. */
+/** Deletes a directory in such a way that a crash never leaves part of it under its name. */
 export async function removeDirectory(directory: string): Promise<void> {
   const doomed = temporarySibling(resolve(directory));
   await rename(directory, doomed);
   await rm(doomed, { recursive: true, force: true });
 }
 
-/** @throws WriteError where the file system of `directory` (which exists) has fewer than `bytes` bytes free. */
+/** @throws WriteError if the file system of `directory` (which must exist) has fewer than `bytes` bytes free */
 export async function requireFreeSpace(directory: string, bytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
@@ -83,22 +83,22 @@ function size(bytes: number): string {
   return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
-/** A name beside `path`, on the same file system, that says which process made it. */
+/** A name beside `path`, on the same file system, that identifies the process that made it. */
 function temporarySibling(path: string): string {
   return `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`;
 }
 
-/** What ends the names that `temporarySibling` makes. */
+/** Matches the end of the names that `temporarySibling` makes. */
 const pattern = /\.tmp-(\d+)-[0-9a-f]{8}$/;
 
-/** Deletes what interrupted writes have left in a folder that no other process writes into. */
+/** Deletes the remains of interrupted writes in a folder that no other process writes into. */
 export async function removeLeftovers(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (pattern.test(name)) await rm(join(directory, name), { recursive: true, force: true });
   }
 }
 
-/** Deletes what processes that are gone have left beside `path`. */
+/** Deletes the remains beside `path` of processes that no longer exist. */
 async function removeAbandoned(path: string): Promise<void> {
   for (const name of await readdir(dirname(path))) {
     const match = pattern.exec(name);

@@ -4,10 +4,10 @@ import { checkpointTensors } from '../model/parameters.ts';
 import { isFloatDtype } from './dtype.ts';
 import type { TensorStore } from './tensor-store.ts';
 
-/** Problems of many layers are one line each; more lines than this say nothing more. */
+/** The most lines of one kind; a problem of many layers is a single line, so more would tell nothing new. */
 const mostLines = 8;
 
-/** What the tensors of a file are against those that a config calls for, each kind of fault in one line. */
+/** Compares the tensors of a file with those that a config requires; each kind of fault is one line. */
 export function checkTensors(config: ModelConfig, { tensors }: TensorStore, problems: Problem[]): void {
   const expected = new Map(checkpointTensors(config).map(({ name, shape }) => [name, shape]));
   const missing: Fault[] = [];
@@ -34,7 +34,7 @@ interface Fault {
   hint?: string | undefined;
 }
 
-/** One problem for each message and hint, with the names that it is about, those of all layers as one. */
+/** One problem for each message and hint, with the names concerned; the same name in all layers is given once. */
 function folded(faults: readonly Fault[]): Problem[] {
   const groups = new Map<string, Fault[]>();
   for (const fault of faults) {
@@ -64,7 +64,7 @@ function missingHint(name: string): string | undefined {
   return 'if the head shares the embedding, config.json needs "tie_word_embeddings": true';
 }
 
-/** What a tensor too much tells of the model. */
+/** What an unexpected tensor suggests about the model. */
 function unexpectedHint(name: string): string | undefined {
   if (/lora_[AB]|\.base_layer\./.test(name))
     return 'an adapter of PEFT: merge it with merge_and_unload() and save again';

@@ -3,7 +3,7 @@ import type { Family } from '../model/families/family.ts';
 import { asWritten, type Json } from '../model/families/values.ts';
 import { namesForeignCode } from './model-code.ts';
 
-/** Every key of a config.json with which the family's own code computes something else than mixtune would. */
+/** All keys of a config.json with values for which the family's own code computes something different from mixtune. */
 export function unsupportedKeys(json: Json, { keys }: Family): Problem[] {
   return Object.entries(keys).flatMap(([key, rule]): Problem[] => {
     const value = json[key];
@@ -14,8 +14,8 @@ export function unsupportedKeys(json: Json, { keys }: Family): Problem[] {
 }
 
 /**
- * Keys by which relatives of Llama compute something else; in a config of a family that does not list them nothing
- * reads them, here or in transformers.
+ * Keys with which relatives of Llama compute something different. Families that do not list them ignore them, here and
+ * in transformers.
  */
 const relativesKeys = [
   'attention_multiplier',
@@ -33,7 +33,7 @@ const relativesKeys = [
   'use_qk_norm',
 ];
 
-/** What a person may expect of the config and does not get, a sentence each. */
+/** What users may expect from the config but do not get, one sentence each. */
 export function passedOver(json: Json, { keys, title }: Family): string[] {
   const sentences: string[] = [];
   const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== false;

@@ -51,10 +51,10 @@ export function decodeFloats(dtype: FloatDtype, bytes: Uint8Array, into: Float32
   }
 }
 
-/** The value of every half-precision pattern, made when the first one is read. */
+/** The value of every half-precision bit pattern; computed when the first one is read. */
 let float16Values: Float32Array | undefined;
 
-/** Little-endian bytes of `values` as `dtype`, into `bytes` (8-byte aligned); rounds to nearest even and keeps NaN. */
+/** Writes `values` as little-endian `dtype` into `bytes` (8-byte aligned); rounds to nearest even and keeps NaN. */
 export function encodeFloats(dtype: FloatDtype, values: Float32Array, bytes: Uint8Array): void {
   const { buffer, byteOffset } = bytes;
   if (dtype === 'F64') new Float64Array(buffer, byteOffset, values.length).set(values);
@@ -73,7 +73,7 @@ function bfloat16Bits(bits: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
-/** IEEE half-precision bits of a float32 given by its bits; what rounds above 65504 becomes infinite. */
+/** IEEE half-precision bits of a float32 given by its bits; values that round to more than 65504 become infinite. */
 function float16Bits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 
-/** What a file is that is no safetensors file, and what to do about it. */
+/** The format of a file that is not a safetensors file, and what to do about it. */
 export interface ForeignFormat {
   /** As in `is …`. */
   name: string;
@@ -8,14 +8,14 @@ export interface ForeignFormat {
 }
 
 /**
- * Python that gives the weights of pickled files, named by a glob pattern, to safetensors as they are, without a model
- * class between.
+ * Python code that converts the weights of pickled files, given by a glob pattern, to safetensors unchanged, without a
+ * model class in between.
  */
 export function pickleHint(pattern: string): string {
   return `write the same tensors as safetensors: python -c "import glob, torch; from safetensors.torch import save_file; save_file({k: v.contiguous().clone() for f in glob.glob('${pattern}') for k, v in torch.load(f, map_location='cpu', weights_only=True).items()}, 'model.safetensors', metadata={'format': 'pt'})" in its folder`;
 }
 
-/** Python that writes a GGUF file of llama.cpp as a Hugging Face directory, with its tokenizer. */
+/** Python code that converts a GGUF file of llama.cpp to a Hugging Face directory with its tokenizer. */
 export function ggufHint(file: string): string {
   return `take the Hugging Face directory that it was made from; or, where it is a Llama, write it with transformers 5: python -c "from transformers import *; f = '${file}'; AutoModelForCausalLM.from_pretrained('.', gguf_file=f, quantization_config=GgufConfig(dequantize=True)).save_pretrained('hf'); AutoTokenizer.from_pretrained('.', gguf_file=f).save_pretrained('hf')" in its folder, and give its folder hf`;
 }
@@ -25,7 +25,7 @@ const inSafetensors = (): string => 'take the model in safetensors';
 const unpack = (): string => 'unpack it';
 const pullLfs = (): string => 'fetch the file: `git lfs install && git lfs pull` in its folder';
 
-/** First bytes, what a file is that begins with them, and what to do about it; no file begins with two of them. */
+/** First bytes, the format of files that start with them, and what to do about it. None is a prefix of another. */
 const signatures: readonly (readonly [bytes: string, name: string, hint: (file: string) => string])[] = [
   ['GGUF', 'a GGUF file, of llama.cpp', ggufHint],
   ['lmgg', 'a GGML file, of an old llama.cpp', inSafetensors],
@@ -46,10 +46,10 @@ const signatures: readonly (readonly [bytes: string, name: string, hint: (file: 
   ['\x28\xb5\x2f\xfd', 'a zstd archive', unpack],
 ];
 
-/** Longest signature, in bytes. */
+/** Length of the longest signature, in bytes. */
 export const signatureBytes = Math.max(...signatures.map(([bytes]) => bytes.length));
 
-/** What a file is by its first bytes, if it is one of the files that are often taken for another. */
+/** The format of a file by its first bytes, if it is one that is often mistaken for safetensors. */
 export function foreignFormat(head: Uint8Array, path: string): ForeignFormat | undefined {
   const text = Buffer.from(head.subarray(0, signatureBytes)).toString('latin1');
   const found = signatures.find(([bytes]) => text.startsWith(bytes));

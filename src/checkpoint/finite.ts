@@ -2,8 +2,8 @@ import { RequestError } from '../errors.ts';
 import type { TensorStore } from './tensor-store.ts';
 
 /**
- * A tensor as float32, in `into` where it is given; from element `from` on where that is given too.
- * @throws RequestError where it holds NaN or infinity: so would everything that is computed from it
+ * Reads a tensor as float32, into `into` if that is given, and from element `from` on if that is given too.
+ * @throws RequestError if it contains NaN or infinity, which would spread to everything computed from it
  */
 export async function readFinite(
   store: TensorStore,
@@ -12,7 +12,7 @@ export async function readFinite(
   from?: number,
 ): Promise<Float32Array> {
   const values = await store.readFloat32(name, into, from);
-  // One sum instead of a test for each: NaN and infinity times 0 are NaN, and all else adds nothing.
+  // One sum instead of a test for each element: NaN and infinity times 0 are NaN, and everything else adds nothing.
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
   if (sum === 0) return values;

@@ -3,9 +3,9 @@ import { basename, dirname, extname, join } from 'node:path';
 import type { Problem } from '../errors.ts';
 import { foreignFormat, ggufHint, pickleHint, signatureBytes } from './file-formats.ts';
 
-/** What a folder looks like that holds a model in another form, by the names in it. */
+/** How to recognise a folder that contains a model in another form, by the names of its files. */
 interface Layout {
-  /** True for the name of a file or folder that shows it. */
+  /** Matches the name of a file or folder that indicates this form. */
   shows: RegExp;
   says(name: string): string;
   hint(name: string, directory: string): string;
@@ -19,7 +19,7 @@ const unfinished: Layout = {
   hint: () => 'run the download again until it ends',
 };
 
-/** Weights in other forms, in the order in which they are looked for. */
+/** Weights in other forms, in the order in which they are checked. */
 const layouts: readonly Layout[] = [
   {
     shows: /\.gguf$/i,
@@ -71,7 +71,7 @@ const layouts: readonly Layout[] = [
   },
 ];
 
-/** Folders that belong to other kinds of models, by a file of theirs; told only where there is no config.json. */
+/** Folders of other kinds of models, recognised by one of their files; reported only if there is no config.json. */
 const otherModels: readonly Layout[] = [
   {
     shows: /^model_index\.json$/,
@@ -86,8 +86,8 @@ const otherModels: readonly Layout[] = [
 ];
 
 /**
- * What is wrong with a folder that was given as a model and lacks its config.json or its weights: what it holds
- * instead, or where a model is near it.
+ * The problem with a folder that was given as a model but lacks config.json or weights: what it contains instead, or
+ * where there is a model near it.
  */
 export function foreignDirectory(directory: string): Problem {
   const names = entries(directory);
@@ -118,7 +118,7 @@ export function foreignDirectory(directory: string): Problem {
   );
 }
 
-/** Names of what is in a folder and, of the hub's downloads, what is not finished. */
+/** The names of a folder's entries, including unfinished downloads of the hub. */
 function entries(directory: string): string[] {
   const list = (path: string): string[] => {
     try {
@@ -133,7 +133,7 @@ function entries(directory: string): string[] {
   return [...list(directory).sort(), ...downloads];
 }
 
-/** An adapter changes what the weights beside it compute, and is nothing without them. */
+/** The problem with an adapter, which changes what the weights beside it compute and is useless without them. */
 export function adapterProblem(directory: string, names: readonly string[] = entries(directory)): Problem | undefined {
   if (!names.includes('adapter_config.json')) return undefined;
   const merge =
@@ -170,7 +170,7 @@ function noWeights(directory: string): Problem {
   return { message: 'has no weights: neither model.safetensors (or its index) nor pytorch_model.bin', hint };
 }
 
-/** How many folders are looked into for a model, at most. */
+/** The largest number of folders that are searched for a model. */
 const foldersLookedInto = 300;
 
 /** Folders with a config.json below this one, at most five deep, or right above it. */
@@ -208,7 +208,7 @@ function nearHint(near: readonly string[]): string {
     : `give one of the ${near.length} folders that do, such as ${last}`;
 }
 
-/** What is wrong with a path that was given as a model and is no folder. */
+/** The problem with a path that was given as a model but is not a folder. */
 export function foreignPath(path: string, absolute: string): Problem {
   if (!existsSync(absolute)) return missingPath(path);
   const isTorchFile = /^pytorch_model.*\.bin$/.test(basename(absolute));
@@ -218,13 +218,13 @@ export function foreignPath(path: string, absolute: string): Problem {
     const hint = `give its folder, ${dirname(path)}, which must hold config.json and the tokenizer's files too`;
     return { message: `${path} is a file of a model, not a model directory`, hint };
   }
-  return { message: `${path} is no directory`, hint: 'give the directory that holds config.json' };
+  return { message: `${path} is not a directory`, hint: 'give the directory that contains config.json' };
 }
 
 const notThere =
   'a model directory is expected; a model on the Hugging Face hub is downloaded first, with `hf download ORG/NAME --local-dir NAME`';
 
-/** A path that is not there; one that has the form of a name on the hub is told as that. */
+/** The problem with a path that does not exist; it may have been meant as the name of a model on the hub. */
 function missingPath(path: string): Problem {
   const id =
     /^(?:\.\/|hf:\/\/|https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)\/)?([\w.-]+\/[\w.-]+?)(?:\/(?:tree|blob)\/.*)?\/?$/.exec(
@@ -239,7 +239,7 @@ function missingPath(path: string): Problem {
   };
 }
 
-/** The first bytes of a regular file; none of anything else. */
+/** The first bytes of a regular file; none for anything else. */
 function headOf(path: string): Uint8Array {
   const head = new Uint8Array(signatureBytes);
   try {

@@ -3,7 +3,7 @@ import { families } from '../model/families/index.ts';
 import { plainLlamas } from '../model/families/key-rules.ts';
 import type { Json } from '../model/families/values.ts';
 
-/** What sets other families apart from a Llama, by `model_type`. */
+/** How other families differ from Llama, by `model_type`. */
 const differences: ReadonlyMap<string, string> = new Map([
   ['qwen2', 'has biases in its attention'],
   ['qwen3', 'normalises queries and keys'],
@@ -41,7 +41,7 @@ const differences: ReadonlyMap<string, string> = new Map([
   ['mamba', 'has no attention'],
 ]);
 
-/** What to say of a `model_type` that is not read. */
+/** The problem with a `model_type` that is not supported. */
 export function foreignFamily(modelType: unknown, json: Json): Problem {
   const where = 'model_type';
   const supported = new Intl.ListFormat('en').format(families.flatMap(({ modelTypes }) => modelTypes));
@@ -54,7 +54,7 @@ export function foreignFamily(modelType: unknown, json: Json): Problem {
   return { where, message, hint: difference ? `${modelType} ${difference}; ${plainLlamas}` : plainLlamas };
 }
 
-/** A Mistral is a Llama with a window, which is 4096 where its config does not say it. */
+/** The hint for Mistral, which is a Llama with a sliding window (4096 if the config does not set it). */
 function mistralHint({ sliding_window: window = 4096 }: Json): string {
   const rename = 'set "model_type" to "llama" and "architectures" to ["LlamaForCausalLM"] in config.json';
   if (window === null) return `a Mistral without a sliding window is computed exactly like a Llama: ${rename}`;

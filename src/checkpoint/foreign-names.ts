@@ -1,6 +1,6 @@
 import type { Problem } from '../errors.ts';
 
-/** Parts of names that wrappers around a model leave in them, and how to save the model inside. */
+/** Parts that wrappers around a model leave in its names, and how to save the model inside. */
 const wrappers: readonly { part: string; from: string; inner: string }[] = [
   { part: '_orig_mod.', from: 'torch.compile', inner: 'model._orig_mod.save_pretrained(…)' },
   { part: 'base_model.model.', from: 'PEFT', inner: 'model.merge_and_unload().save_pretrained(…)' },
@@ -15,7 +15,7 @@ const wrappers: readonly { part: string; from: string; inner: string }[] = [
   { part: 'pretrained_model.', from: "TRL's value heads", inner: 'model.pretrained_model.save_pretrained(…)' },
 ];
 
-/** Names that other code than transformers' Llama gives its tensors. */
+/** Tensor names used by code other than transformers' Llama. */
 const otherCode: readonly { shows: RegExp; says: string; hint: string }[] = [
   {
     shows: /^(tok_embeddings|layers\.\d+\.(attention\.wq|feed_forward\.w1))\./,
@@ -35,8 +35,8 @@ const otherCode: readonly { shows: RegExp; says: string; hint: string }[] = [
 ];
 
 /**
- * What is wrong with names of which none or few are those of a Llama: a prefix too much or too little. Only the names
- * are looked at, so that this can be said before anything that follows from it.
+ * The problem with tensor names of which few or none are those of a Llama, such as an extra or missing prefix. Only the
+ * names are checked, so that this can be reported before any problem that follows from it.
  */
 export function foreignNames(names: readonly string[]): Problem | undefined {
   for (const { part, from, inner } of wrappers) {
@@ -81,7 +81,7 @@ function count(names: readonly string[], part: string): string {
   return holding === names.length ? `all ${names.length}` : `${holding} of ${names.length}`;
 }
 
-/** Python that renames the tensors; the new file is made beside the old one, which is mapped into memory meanwhile. */
+/** Python code that renames the tensors. It writes a new file, because the old one is mapped into memory meanwhile. */
 function renaming(expression: string): string {
   return `rename the tensors: python -c "import glob; from safetensors.torch import load_file, save_file; save_file({${expression}: v for f in glob.glob('model*.safetensors') for k, v in load_file(f).items()}, 'renamed.safetensors', metadata={'format': 'pt'})" && mv renamed.safetensors model.safetensors, in its folder`;
 }

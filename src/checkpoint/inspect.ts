@@ -12,21 +12,21 @@ export interface TensorSummary {
   shape: readonly number[];
 }
 
-/** What a file of weights holds. */
+/** The content of a file of weights. */
 export interface FileInspection {
   parameters: number;
   metadata: Record<string, string>;
   tensors: TensorSummary[];
 }
 
-/** What a model directory holds, checked as a whole. */
+/** The content of a model directory, checked completely. */
 export interface ModelInspection extends FileInspection {
   architecture: string | undefined;
   modelType: string;
   /** Its name, and its settings such as `postLayers`. */
   placement: { norm: string; [setting: string]: string | number };
   config: ModelConfig;
-  /** What the files do not say and was inferred, and what they say and nothing reads. */
+  /** What was inferred because the files do not state it, and what the files state but nothing reads. */
   notes: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export async function inspectFile(path: string): Promise<FileInspection> {
   return { parameters, ...contentOf(store) };
 }
 
-/** @throws RequestError listing everything that is wrong with the directory */
+/** Reads and checks a model directory. @throws RequestError listing everything wrong with it */
 export async function inspectModel(directory: string): Promise<ModelInspection> {
   const { config, extra, notes } = await readModelDirectory(directory);
   return {

@@ -16,7 +16,7 @@ export interface LoadedModel {
 
 /**
  * Reads the Hugging Face directory of a language model onto a backend.
- * @throws RequestError where it is a reward model
+ * @throws RequestError if it is a reward model
  */
 export async function loadModel(directory: string, backend: Backend): Promise<LoadedModel> {
   const { config, extra, read } = await readModelDirectory(directory);
@@ -34,8 +34,8 @@ export async function loadModel(directory: string, backend: Backend): Promise<Lo
 }
 
 /**
- * Writes a trained language or reward model and its tokenizer into an empty directory, as a Hugging Face model
- * directory; what the model that it was trained from says of generation is kept.
+ * Writes a trained language or reward model and its tokenizer into an empty directory, in the layout of Hugging Face.
+ * The generation settings of the model it was trained from are kept.
  */
 export async function saveModel(
   directory: string,

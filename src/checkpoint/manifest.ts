@@ -7,7 +7,7 @@ import { parseJson } from '../config/json.ts';
 import type { Problem } from '../errors.ts';
 import { writeFileAtomically } from './atomic.ts';
 
-/** By its presence a directory is known to be whole. */
+/** The file whose presence shows that a directory is complete. */
 export const manifestFile = 'manifest.json';
 
 const schema = z.looseObject({
@@ -15,12 +15,12 @@ const schema = z.looseObject({
   files: z.record(z.string(), z.strictObject({ bytes: z.int(), sha256: z.string() })),
 });
 
-/** Sizes and hashes of the files of a finished directory, by path with `/`, and whatever details were given. */
+/** Sizes and hashes of the files of a finished directory, by path with `/`, and any further details. */
 export type Manifest = z.infer<typeof schema>;
 
 /**
- * Writes `manifest.json` into `directory`, last of all, so that its presence says that everything else is there.
- * `parts` are the files and folders below `directory` that it vouches for; by default all.
+ * Writes `manifest.json` into `directory`, last, so that its presence shows that everything else is complete. `parts`
+ * are the files and folders below `directory` that it covers; by default all.
  */
 export async function writeManifest(
   directory: string,
@@ -38,7 +38,7 @@ export async function writeManifest(
   await writeFileAtomically(join(directory, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** The manifest of a directory; undefined where there is none or it is damaged, that is, where nothing was finished. */
+/** The manifest of a directory; undefined if it is missing or damaged, that is, if nothing was finished. */
 export async function readManifest(directory: string): Promise<Manifest | undefined> {
   try {
     return schema.parse(parseJson(await readFile(join(directory, manifestFile), 'utf8')));
@@ -51,7 +51,7 @@ export async function readManifest(directory: string): Promise<Manifest | undefi
   }
 }
 
-/** What is incomplete or damaged in a directory by its manifest; empty if it is whole. Reads every file once. */
+/** What is missing or damaged in a directory, according to its manifest; empty if nothing is. Reads every file once. */
 export async function verifyManifest(directory: string): Promise<Problem[]> {
   const manifest = await readManifest(directory);
   if (!manifest) return [{ where: directory, message: `has no readable ${manifestFile}: it was not finished` }];

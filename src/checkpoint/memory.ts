@@ -3,10 +3,10 @@ import type { ModelConfig } from '../model/config.ts';
 import { parameterCount } from '../model/parameters.ts';
 import type { Limits } from '../tensor/backends/limits.ts';
 
-/** Bytes of a weight in memory, where all are float32. */
+/** Bytes of a weight in memory, where all weights are float32. */
 const weightBytes = 4;
 
-/** @throws RequestError where the weights alone are larger than the memory, before any of it is asked for */
+/** Called before memory is allocated. @throws RequestError if the weights alone are larger than the memory */
 export function requireMemory(
   config: ModelConfig,
   directory: string,

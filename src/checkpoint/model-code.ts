@@ -14,12 +14,12 @@ function codeFiles({ auto_map: map }: Json): Set<string> {
   return new Set(classes.map((name) => `${String(name).split('.')[0]}.py`));
 }
 
-/** Is there code that is not of ours, and that hence computes nobody knows what? */
+/** Whether there is code other than ours, which may compute anything. */
 export function namesForeignCode(json: Json): boolean {
   return [...codeFiles(json)].some((name) => !/^\w+\.py$/.test(name) || !existsSync(join(folder, name)));
 }
 
-/** Puts the code that a written config names beside it. */
+/** Copies the code that a written config names into its directory. */
 export async function copyCode(json: Json, directory: string): Promise<void> {
   for (const name of codeFiles(json)) await copyFile(join(folder, name), join(directory, name));
 }

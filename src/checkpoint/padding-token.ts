@@ -4,12 +4,12 @@ import { RequestError } from '../errors.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { writeFileAtomically } from './atomic.ts';
 
-/** Tokens that do not end a text, for tokenizers that pad with the end token or have no token to pad with. */
+/** Candidates that do not end a text, for tokenizers that pad with the end token or have no padding token. */
 const substitutes = ['<pad>', '<|pad|>', '[PAD]', '<unk>', '<|im_start|>', '<|endoftext|>'];
 
 /**
- * The id that a reward model's rows are padded with. transformers takes the last token that is not this one for the
- * last of the text, so it must not be the end token.
+ * The id with which a reward model's rows are padded. transformers regards the last other token as the last of the
+ * text, so it must not be the end token.
  */
 export function paddingIdOf(tokenizer: Tokenizer): number {
   const { padId, bosId, eosId } = tokenizer;
@@ -22,7 +22,7 @@ export function paddingIdOf(tokenizer: Tokenizer): number {
   });
 }
 
-/** Makes the tokenizer that was saved in `directory` pad with this token too. */
+/** Changes the tokenizer saved in `directory` so that it pads with this token too. */
 export async function writePaddingToken(directory: string, tokenizer: Tokenizer, id: number): Promise<void> {
   if (tokenizer.padId === id) return;
   for (const name of ['tokenizer_config.json', 'special_tokens_map.json']) {

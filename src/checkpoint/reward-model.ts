@@ -8,19 +8,19 @@ import type { LoadedModel } from './load-model.ts';
 import { requireMemory } from './memory.ts';
 import { readModelDirectory } from './model-directory.ts';
 
-/** A decoder whose final hidden state of a text's last token is read by one linear head. */
+/** A decoder with a linear head that turns the final hidden state of a text's last token into a score. */
 export interface RewardModel {
   /** Its parameters include the head. */
   model: Model;
   /** The head, [1, hidden]. */
   score: Tensor;
-  /** What is added to a score to make it a reward: rewards of preferred answers are 0 on average. */
+  /** Added to a score to make it a reward, such that the rewards of preferred answers are 0 on average. */
   offset: number;
 }
 
 /**
  * Reads a reward model: `…ForSequenceClassification` with one label, its head in `score.weight`.
- * @throws RequestError where it is a language model, or has no head
+ * @throws RequestError if it is a language model or has no head
  */
 export async function loadRewardModel(directory: string, backend: Backend): Promise<RewardModel & LoadedModel> {
   const { config, extra, read } = await readModelDirectory(directory);
@@ -38,7 +38,7 @@ export async function loadRewardModel(directory: string, backend: Backend): Prom
   return { model, score: scoreHeadOf(model), offset: extra.rewardOffset ?? 0, extra };
 }
 
-/** The decoder of a language model under a fresh score head; the language head is left behind. */
+/** The decoder of a language model with a new score head instead of the language head. */
 export async function rewardModelFrom(directory: string, backend: Backend, seed: number): Promise<Model> {
   const { config, extra, read } = await readModelDirectory(directory);
   if (config.head === 'score') {

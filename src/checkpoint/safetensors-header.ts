@@ -4,12 +4,12 @@ import { isJsonObject, jsonStrings, parseStrictJson } from './strict-json.ts';
 import { elementCount, type StoredTensor } from './tensor-store.ts';
 
 /**
- * Longest header that is read, in bytes: room for 150,000 tensors, so that a hostile one costs seconds at most. Hugging
- * Face's implementation reads up to 100 MB.
+ * The longest header that is read, in bytes. It has room for 150,000 tensors, and a hostile one costs seconds at most.
+ * Hugging Face's implementation reads up to 100 MB.
  */
 export const maxHeaderBytes = 20_000_000;
 
-/** Problems of a header that are listed; more say nothing more. */
+/** The most problems of a header to list; more would tell nothing new. */
 const mostProblems = 20;
 
 /** A tensor as a safetensors header describes it; `begin` and `end` count bytes from the start of the data. */
@@ -27,7 +27,7 @@ export interface SafetensorsHeader {
 /**
  * Reads and checks the header (the JSON, without its length) of a file with `dataBytes` bytes after it, by the rules
  * of Hugging Face's Rust implementation, and refuses duplicate keys too.
- * @returns the header, or everything that is wrong with it.
+ * @returns the header, or everything wrong with it
  */
 export function parseHeader(header: Uint8Array, dataBytes: number): SafetensorsHeader | Problem[] {
   if (header[0] !== 0x7b) return [{ message: 'the header does not start with {' }];
@@ -56,7 +56,7 @@ export function parseHeader(header: Uint8Array, dataBytes: number): SafetensorsH
   return { tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), metadata: parsed };
 }
 
-/** True where a number has a sign, a fraction or an exponent, even if its value is whole. */
+/** True if a number is written with a sign, a fraction or an exponent, even if its value is whole. */
 function hasFractions(text: string): boolean {
   let from = 0;
   for (const [start, end] of [...jsonStrings(text), [text.length, text.length] as const]) {
@@ -102,7 +102,7 @@ function isCountList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }
 
-/** Each tensor starts where the one before ended, and the last ends where the file ends. */
+/** Checks that each tensor starts where the previous one ended, and that the last one ends at the end of the file. */
 function checkLayout(tensors: readonly TensorInfo[], dataBytes: number, problems: Problem[]): void {
   let previous = { name: 'the header', end: 0 };
   for (const tensor of tensors) {
@@ -123,8 +123,8 @@ function checkLayout(tensors: readonly TensorInfo[], dataBytes: number, problems
 }
 
 /**
- * Bytes of a file's head (length, JSON, padding to 8 bytes) and the tensors with their offsets, sorted as Hugging
- * Face's writer does: by dtype, the widest first, then by name.
+ * The bytes of a file's head (length, JSON, padding to 8 bytes), and the tensors with their offsets, sorted as in
+ * Hugging Face's writer: by dtype, the widest first, then by name.
  */
 export function buildHeader(
   tensors: readonly Pick<TensorInfo, 'name' | 'dtype' | 'shape'>[],

@@ -6,7 +6,7 @@ import { type Dtype, dtypeBytes, encodeFloats, type FloatDtype, isFloatDtype } f
 import { buildHeader } from './safetensors-header.ts';
 import { elementCount } from './tensor-store.ts';
 
-/** Elements converted and handed to the operating system at once. */
+/** The number of elements that are converted and written at once. */
 const elementsAtOnce = 1 << 22;
 const largestFloat16 = 65519.99609375;
 
@@ -17,8 +17,8 @@ export interface TensorSpec {
 }
 
 /**
- * Writes a `.safetensors` file atomically, one tensor at a time. `read` is asked for each tensor once, in the order of
- * the file: float32 values for a float dtype (converted here), or the little-endian bytes for any dtype.
+ * Writes a `.safetensors` file atomically, one tensor at a time. `read` is called once for each tensor, in the order of
+ * the file; it gives float32 values for a float dtype (converted here), or the little-endian bytes of any dtype.
  */
 export async function writeSafetensors(
   path: string,

@@ -4,7 +4,7 @@ import { parseJson } from '../config/json.ts';
 import { validate } from '../config/validate.ts';
 import { type Problem, RequestError } from '../errors.ts';
 
-/** A number of a saved file, in which JSON has `null` for what is not a number. */
+/** A number in a saved file; JSON has `null` instead of NaN. */
 export const numberOrNaN = z
   .number()
   .nullable()
@@ -13,8 +13,8 @@ export const numberOrNaN = z
 const hint = 'it was changed or damaged since a run wrote it; remove its folder to continue from an older state';
 
 /**
- * Reads a JSON file that a run has written for itself.
- * @throws RequestError with the file and what is wrong in it
+ * Reads a JSON file that a run wrote for itself.
+ * @throws RequestError that names the file and what is wrong with it
  */
 export async function readSavedJson<T>(file: string, schema: z.ZodType<T>): Promise<T> {
   const refuse = (message: string) => new RequestError({ where: file, message, hint });

@@ -12,7 +12,7 @@ import { isJsonObject, parseStrictJson } from './strict-json.ts';
 import { elementCount, type StoredTensor, type TensorStore } from './tensor-store.ts';
 import { openTorchFile } from './torch/torch-file.ts';
 
-/** How transformers stores weights: in one file, or in several with an index that says what is in which. */
+/** How transformers stores weights: in one file, or in several with an index that maps tensors to files. */
 interface Form {
   single: string;
   index: string;
@@ -33,7 +33,7 @@ const torchFiles: Form = {
   open: openTorchFile,
 };
 
-/** Largest file of a sharded model in bytes, as in Hugging Face's writers. */
+/** The largest size of a shard in bytes, as in Hugging Face's writers. */
 export const shardBytes = 5_000_000_000;
 
 /**
@@ -99,7 +99,7 @@ async function openShards(directory: string, index: string, form: Form): Promise
   };
 }
 
-/** Tensor name → file name, from an index whose file names stay inside its directory. */
+/** Tensor name → file name, from an index. File names must not lead outside its directory. */
 async function readIndex(path: string, { extension }: Form): Promise<Map<string, string>> {
   const text = (await readTextFile(path, { limit: maxHeaderBytes })) ?? '';
   let json: unknown;
@@ -119,8 +119,8 @@ async function readIndex(path: string, { extension }: Form): Promise<Map<string,
 }
 
 /**
- * Writes a model's weights into `directory` as one file, or as shards with an index where they exceed `limit` bytes.
- * `read` is asked for each tensor once.
+ * Writes a model's weights into `directory` as one file, or as shards with an index if they exceed `limit` bytes.
+ * `read` is called once for each tensor.
  */
 export async function writeWeights(
   directory: string,
@@ -143,7 +143,7 @@ export async function writeWeights(
   await writeFileAtomically(join(directory, safetensors.index), `${JSON.stringify(index, null, 2)}\n`);
 }
 
-/** Consecutive tensors together, each shard at most `limit` bytes unless one tensor alone is larger. */
+/** Groups consecutive tensors into shards of at most `limit` bytes, unless a single tensor is larger. */
 function splitIntoShards(tensors: readonly TensorSpec[], limit: number): TensorSpec[][] {
   const shards: TensorSpec[][] = [[]];
   let filled = 0;

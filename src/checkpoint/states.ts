@@ -6,13 +6,13 @@ import { verifyManifest, writeManifest } from './manifest.ts';
 
 const statePattern = /^state-(\d{6,})(?:\+(\d+))?$/;
 
-/** Where a state is: after a step, and by how many pauses inside the one that follows. */
+/** The place of a state: after a step, and after a number of pauses inside the next one. */
 export interface StatePlace {
   step: number;
   pauses?: number;
 }
 
-/** Name of the resumable state at a place: `state-000012`, or `state-000012+3` in the middle of step 13. */
+/** The name of the resumable state at a place: `state-000012`, or `state-000012+3` in the middle of step 13. */
 export function stateName({ step, pauses = 0 }: StatePlace): string {
   return `state-${String(step).padStart(6, '0')}${pauses > 0 ? `+${pauses}` : ''}`;
 }
@@ -32,7 +32,7 @@ export async function writeState(
   return directory;
 }
 
-/** The states of a node that their manifests prove whole, newest first; `skip` hears of those that are not. */
+/** The states of a node that are intact according to their manifests, newest first; the others are passed to `skip`. */
 export async function* wholeStates(
   node: string,
   skip: (problem: Problem) => void,
@@ -46,8 +46,8 @@ export async function* wholeStates(
 }
 
 /**
- * Deletes all states of a node but the newest `keep`, those named in `keepAlso`, and those that the links `best` and
- * `last` point to; and what interrupted writes have left. Only the process that runs the node may call it.
+ * Deletes the states of a node except the newest `keep`, those named in `keepAlso`, and those that the links `best` and
+ * `last` point to; also deletes the remains of interrupted writes. Only the process that runs the node may call it.
  */
 export async function rotateStates(node: string, keep: number, keepAlso: readonly string[] = []): Promise<void> {
   const linked = await Promise.all(['best', 'last'].map((link) => readlink(join(node, link)).catch(() => undefined)));

@@ -3,12 +3,12 @@ import { RequestError } from '../errors.ts';
 import { openRegularFile } from '../files.ts';
 import { decodeFloats, dtypeBytes, type FloatDtype } from './dtype.ts';
 
-/** Bytes asked of the operating system at once, at most. */
+/** The most bytes to request from the operating system at once. */
 const bytesAtOnce = 1 << 22;
 
 /**
- * A file that is read in parts. Nothing is held open between two reads, and what was learnt of the file holds only as
- * long as it stays as it was when it was first opened: a read after that is refused.
+ * A file that is read in parts. It is not kept open between two reads; if it has changed since it was first opened,
+ * reading fails, because what was read before may no longer match.
  */
 export class StillFile {
   readonly path: string;
@@ -24,7 +24,7 @@ export class StillFile {
     this.#hint = hint;
   }
 
-  /** @throws RequestError where there is no such regular file */
+  /** @throws RequestError if there is no such regular file */
   static async open(path: string, hint: string): Promise<StillFile> {
     return withFile(path, async (file) => {
       const { size, mtimeMs } = await file.stat();
@@ -32,12 +32,12 @@ export class StillFile {
     });
   }
 
-  /** The bytes from `position` on, as many as `into` holds. */
+  /** Fills `into` with the bytes from `position` on. */
   read(into: Uint8Array, position: number): Promise<void> {
     return this.#whileStill((file) => this.#readExactly(file, into, position));
   }
 
-  /** The numbers from byte `position` on as float32, as many as `into` holds. */
+  /** Fills `into` with the numbers from byte `position` on, converted to float32. */
   readFloats(dtype: FloatDtype, into: Float32Array, position: number): Promise<void> {
     return this.#whileStill(async (file) => {
       if (dtype === 'F32') {

@@ -1,11 +1,11 @@
 import { parseJson } from '../config/json.ts';
 
-/** Objects and lists inside each other, at most: far more than any file of a model has, and no burden on the parser. */
+/** The deepest nesting of objects and lists: far more than any file of a model has, and no burden on the parser. */
 const mostDepth = 64;
 
 /**
- * Parses JSON and refuses what `JSON.parse` lets pass in silence: a key that stands twice in one object (the last would
- * win) and half of a surrogate pair; and what it takes memory without bound for, brackets without end.
+ * Parses JSON, and rejects what `JSON.parse` accepts silently: a key that appears twice in one object (the last one
+ * would win) and half of a surrogate pair. Also rejects deep nesting, for which `JSON.parse` may need unlimited memory.
  * @throws SyntaxError
  */
 export function parseStrictJson(text: string): unknown {
@@ -15,7 +15,7 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
-/** Looks at brackets outside strings, in any text: whether it is JSON is not known yet. */
+/** Checks the nesting of brackets outside strings. The text need not be valid JSON. */
 function checkDepth(text: string): void {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -38,18 +38,18 @@ function checkStrings(text: string): void {
     }
     from = end;
     const written = text.slice(start + 1, end - 1);
-    // Text that was decoded from UTF-8 has no half of a pair but where one is escaped.
+    // In text decoded from UTF-8, only an escape can give half of a pair.
     const string = written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written;
     if (string !== written && /\p{Surrogate}/u.test(string))
       throw new SyntaxError(`"${written}" holds half of a surrogate pair`);
     const keys = open.at(-1);
     if (!keys || !isKey(text, end)) continue;
-    if (keys.has(string)) throw new SyntaxError(`key ${JSON.stringify(string)} stands twice in one object`);
+    if (keys.has(string)) throw new SyntaxError(`key ${JSON.stringify(string)} appears twice in one object`);
     keys.add(string);
   }
 }
 
-/** Start and end of each string, quotes included, in a text that is valid JSON. */
+/** The start and end of each string, including quotes, in a text that is valid JSON. */
 export function* jsonStrings(text: string): Generator<[start: number, end: number]> {
   for (let start = text.indexOf('"'); start >= 0; ) {
     let end = start + 1;
@@ -59,14 +59,14 @@ export function* jsonStrings(text: string): Generator<[start: number, end: numbe
   }
 }
 
-/** True where a colon follows the string that ends at `end`. */
+/** True if a colon follows the string that ends at `end`. */
 function isKey(text: string, end: number): boolean {
   let next = end;
   while (' \t\n\r'.includes(text[next]!)) next++;
   return text[next] === ':';
 }
 
-/** True for what JSON calls an object. */
+/** True for an object in the sense of JSON. */
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts';
 import { type Dtype, type FloatDtype, isFloatDtype } from './dtype.ts';
 
-/** A tensor as a file describes it. */
+/** The description of a tensor in a file. */
 export interface StoredTensor {
   name: string;
   dtype: Dtype;
@@ -12,22 +12,22 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Tensors on disk, read one at a time; nothing is held open between two reads. */
+/** Tensors on disk, read one at a time; no file is kept open between two reads. */
 export interface TensorStore {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * The elements of a float tensor, row-major, as float32, in `into` where it is given: of the tensor's length, or for
-   * as many as it holds from element `from` on.
+   * The elements of a float tensor as float32, in row-major order. If `into` is given, it is filled and returned; it
+   * must have the tensor's length, or that of the part to read from element `from` on.
    */
   readFloat32(name: string, into?: Float32Array, from?: number): Promise<Float32Array>;
-  /** The file that holds a tensor. */
+  /** The file that contains a tensor. */
   fileOf(name: string): string;
   /** The little-endian bytes of any tensor. */
   readBytes(name: string): Promise<Uint8Array>;
 }
 
-/** @throws RequestError where a file has no tensor of that name */
+/** @throws RequestError if the file has no tensor of that name */
 export function tensorNamed<T>(tensors: ReadonlyMap<string, T>, name: string, path: string): T {
   const tensor = tensors.get(name);
   if (!tensor) throw new RequestError({ where: name, message: 'there is no such tensor' }, path);
@@ -35,9 +35,8 @@ export function tensorNamed<T>(tensors: ReadonlyMap<string, T>, name: string, pa
 }
 
 /**
- * Checks what `readFloat32` is asked of a tensor: the type of its numbers, and the array that they go into, which is
- * made where none is given.
- * @throws RequestError where they are no floats, or fewer than asked for
+ * Checks the arguments of `readFloat32`: the tensor's type, and the array to fill, which is created if none is given.
+ * @throws RequestError if the tensor does not hold floats, or fewer than requested
  */
 export function floatsToRead(
   { name, dtype, shape }: StoredTensor,

@@ -1,9 +1,9 @@
 import { dirname, resolve, sep } from 'node:path';
 import { RunError } from '../errors.ts';
 
-/** A file or directory could not be written. What was there before is untouched, and another try may succeed. */
+/** A file or directory could not be written. Its previous content is unchanged, and another try may succeed. */
 export class WriteError extends RunError {
-  /** Why, in words. */
+  /** The reason, in words. */
   readonly reason: string;
 
   constructor(path: string, reason: string, cause?: unknown) {
@@ -16,8 +16,8 @@ export class WriteError extends RunError {
 }
 
 /**
- * What went wrong while `path` was written: an error of the operating system in words, any other as it is, and so is
- * one about another place, which was to be read.
+ * Turns an error of the operating system while `path` was written into a WriteError. Other errors are returned
+ * unchanged, including those about another path that was being read.
  */
 export function writeError(error: unknown, path: string): unknown {
   if (error instanceof WriteError) return new WriteError(path, error.reason, error);
@@ -26,7 +26,7 @@ export function writeError(error: unknown, path: string): unknown {
     : error;
 }
 
-/** True for what is in the same folder, or in the temporary folder there that becomes `path`. */
+/** True for paths in the same folder, or in the temporary folder there that becomes `path`. */
 function isBeside(place: string, path: string): boolean {
   return `${resolve(place)}${sep}`.startsWith(`${dirname(resolve(path))}${sep}`);
 }

@@ -22,7 +22,9 @@ export interface BenchFlags extends MachineFlags {
   json: boolean;
 }
 
-/** The model that is measured and how: `[model]`, `--preset`, `--norm`, `--profile`, the machine and `--json`. */
+/**
+ * Adds the options that say what to measure: `[model]`, `--preset`, `--norm`, `--profile`, the machine and `--json`.
+ */
 export function addBenchOptions(command: Command): Command {
   command
     .argument('[model]', 'Hugging Face directory, or the folder of a finished run; without one, a preset')
@@ -35,8 +37,9 @@ export function addBenchOptions(command: Command): Command {
 }
 
 /**
- * Does something with the model of a directory, or with a fresh one of a preset, on the backend that the flags ask for.
- * `name` is what to call it.
+ * Calls `use` with the model of a directory, or with a fresh one of a preset, on the backend that the flags ask for,
+ * and with a name for it. Releases both afterwards.
+ * @throws RequestError if the model cannot be read or the flags do not fit together
  */
 export async function withBenchModel<T>(
   path: string | undefined,
@@ -68,16 +71,19 @@ export async function withBenchModel<T>(
   }
 }
 
-/** Nobody waits for what plain TypeScript takes where compiled kernels were expected. */
+/**
+ * Plain TypeScript would take far too long for a benchmark, so it must be asked for explicitly.
+ * @throws RequestError if `auto` would choose it
+ */
 export async function requireChosen({ backend = 'auto' }: Partial<Machine>): Promise<void> {
   if (backend !== 'auto') return;
   const { kind, why } = await firstAvailable();
   if (!kind.isInterpreted) return;
   const hint = `--backend ${kind.name} measures plain TypeScript; with a small model, such as --preset 1m`;
-  throw new RequestError({ message: `there are no compiled kernels to measure: auto takes ${kind.name}${why}`, hint });
+  throw new RequestError({ message: `there are no compiled kernels to measure: auto is ${kind.name}${why}`, hint });
 }
 
-/** What ran by operation, against the roofline. */
+/** A table of operations with their time and speed, relative to the roofline. */
 export function profileTable(shares: readonly OperationShare[], roofline: Roofline): string {
   const rows = shares.map(({ operation, calls, seconds, share, flops, bytes, ofRoofline }) => [
     operation,

@@ -1,4 +1,4 @@
-/** `4.2 s`, `3 m 05 s`, `2 h 10 m`. */
+/** Formats a duration: `4.2 s`, `3 m 05 s`, `2 h 10 m`. */
 export function duration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

@@ -3,7 +3,7 @@ import { flagName, inFlags } from '../config/flags.ts';
 import { RequestError, RunError } from '../errors.ts';
 import { tell } from './output.ts';
 
-/** Tells a person what went wrong and returns the exit status: 2 for a wrong request, 1 for a run that failed. */
+/** Prints what went wrong and returns the exit status: 2 for a wrong request, 1 for a run that failed. */
 export function reportFailure(error: unknown): 1 | 2 {
   if (error instanceof RequestError) {
     tell(`mixtune: ${error.message}`);
@@ -17,9 +17,7 @@ export function reportFailure(error: unknown): 1 | 2 {
   return 1;
 }
 
-/**
- * Throws what a command throws with keys named as the flags that were typed for them: `onTooLong` as `--on-too-long`.
- */
+/** Rethrows an error of a command with its keys spelt as flags: `onTooLong` becomes `--on-too-long`. */
 export function failInFlags(command: Command): (error: unknown) => never {
   const keys = command.options.map((option) => option.attributeName());
   return (error) => {

@@ -1,8 +1,6 @@
 import { closest } from '../config/suggest.ts';
 
-/**
- * Names of flags in other tools, without hyphens and in lower case, and ours; the first that a command has is meant.
- */
+/** Flags of other tools, in lower case without hyphens, and ours. The first of ours that a command has is suggested. */
 const flags: readonly (readonly [theirs: string, ours: string])[] = [
   ['model modelname modelnameorpath modelpath basemodel pretrained pretrainedmodel checkpoint', '--from'],
   ['rewardmodel rewardmodelpath', '--reward'],
@@ -45,7 +43,7 @@ const flags: readonly (readonly [theirs: string, ours: string])[] = [
   ['task benchmark benchmarks', '--tasks'],
 ];
 
-/** Commands of other tools; the first of ours that is there is meant. */
+/** Commands of other tools, and ours. The first of ours that exists is suggested. */
 const commands: readonly (readonly [theirs: string, ours: string])[] = [
   ['train trainer', 'pretrain` from scratch, `sft` from a model'],
   ['finetune tune ft instruct supervised', 'sft'],
@@ -64,7 +62,7 @@ const commands: readonly (readonly [theirs: string, ours: string])[] = [
   ['env setup', 'doctor'],
 ];
 
-/** What other tools have and mixtune does not, as flags or commands. */
+/** Flags and commands for what other tools have and mixtune does not. */
 const absent: readonly (readonly [theirs: RegExp, hint: string])[] = [
   [/lora|peft|adapter|dora/, 'there is no LoRA in mixtune yet: all weights are trained'],
   [
@@ -77,20 +75,20 @@ const absent: readonly (readonly [theirs: RegExp, hint: string])[] = [
   ],
   [/wandb|reportto|tensorboard|mlflow/, "a run's measurements are in its metrics.jsonl and its report"],
   [/^resume/, 'a stopped run continues when it is started again with the same --out'],
-  [/overwrite/, 'give another --out: what a run made is never overwritten'],
+  [/overwrite/, 'give another --out: the result of a run is never overwritten'],
   [
     /pushtohub|upload|hubmodelid|^push/,
-    'nothing is uploaded: final/ is a Hugging Face directory, which `hf upload` takes',
+    'nothing is uploaded: final/ is a Hugging Face directory, which `hf upload` accepts',
   ],
   [/^download$|^pull$/, 'nothing is downloaded: `hf download NAME --local-dir DIR` gets a model for --from'],
-  [/serve|server|^api$/, 'mixtune serves no models: final/ is a Hugging Face directory, which servers load'],
-  [/^merge/, 'there is nothing to merge: final/ holds whole weights'],
+  [/serve|server|^api$/, 'mixtune serves no models: final/ is a Hugging Face directory, which servers can load'],
+  [/^merge/, 'there is nothing to merge: final/ has the full weights'],
   [/packing|^pack$/, 'rows of a batch are packed without padding, and do not attend to each other'],
   [/trustremotecode/, 'code that comes with a model is never run'],
   [/flashattention|^attn|useflash/, 'attention is always fused'],
 ];
 
-/** What is meant by a flag that a command does not have, by its meaning elsewhere or by its spelling. */
+/** A hint for a flag that a command does not have, by its meaning in other tools or by its spelling. */
 export function flagHint(typed: string, known: readonly string[]): string | undefined {
   const name = simplified(typed);
   const missing = absent.find(([theirs]) => theirs.test(name))?.[1];
@@ -101,7 +99,7 @@ export function flagHint(typed: string, known: readonly string[]): string | unde
   return near && `did you mean ${near}?`;
 }
 
-/** What the user of another tool may have meant by an unknown command. */
+/** A hint for an unknown command, by its meaning in other tools or by its spelling. */
 export function commandHint(typed: string, known: readonly string[]): string {
   const name = simplified(typed);
   const missing = absent.find(([theirs]) => theirs.test(name))?.[1];

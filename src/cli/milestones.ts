@@ -2,20 +2,20 @@ import { metricKind } from '../evaluation/metrics.ts';
 import type { MetricsRecord } from '../runs/records.ts';
 import { duration } from './duration.ts';
 
-/** What is said of a node once, and how long it will still take. */
+/** Lines that are printed once for a node, and an estimate of the time left. */
 export interface Milestones {
-  /** A line for a record that has something to say; a record that was read before has not. */
+  /** The line for a record, if there is something to say; undefined for a record that was seen before. */
   lineOf(id: string, record: MetricsRecord): string | undefined;
-  /** Seconds until the last step, by the time that steps took since the first that was seen. */
+  /** Seconds until the last step, estimated from the time per step since the first record that was seen. */
   secondsLeft(id: string, record: MetricsRecord): number | undefined;
 }
 
-/** After so many steps it is said how long the others take; the first is slower. */
+/** The remaining time is announced after this many steps, because the first is slower. */
 const timedSteps = 2;
-/** Seconds that are worth a line. */
+/** The remaining time is only announced if it is at least this many seconds. */
 const longRun = 10;
 
-/** Held-out metrics on a line, at most. */
+/** Maximum number of held-out metrics on a line. */
 const metricsShown = 4;
 
 export function milestones(): Milestones {
@@ -51,7 +51,7 @@ function outlook(id: string, { totalSteps, estimatedBytes }: MetricsRecord): str
   return `${id}: ${totalSteps} ${totalSteps === 1 ? 'step' : 'steps'}${memory}`;
 }
 
-/** `sft: held out after step 50: loss 1.475 (1.606 at first)`, of the metrics that have a direction. */
+/** `sft: held out after step 50: loss 1.475 (1.606 at first)`, with the metrics that have a direction. */
 function evaluation(id: string, record: MetricsRecord, first: MetricsRecord): string {
   const names = Object.keys(record).filter((name) => metricKind(name).better !== undefined);
   const values = names.slice(0, metricsShown).map((name) => {
@@ -61,7 +61,7 @@ function evaluation(id: string, record: MetricsRecord, first: MetricsRecord): st
   return `${id}: held out ${record.step === 0 ? 'before the first step' : `after step ${record.step}`}: ${values.join(', ')}`;
 }
 
-/** A value of a metric in few digits: shares in per cent. */
+/** Formats the value of a metric with few digits; fractions in per cent. */
 export function shortly(name: string, value: unknown): string {
   if (typeof value !== 'number') return String(value);
   return metricKind(name).share ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);

@@ -18,13 +18,13 @@ export interface MachineFlags extends Partial<Machine> {
   threads: number;
 }
 
-/** `--backend`, `--precision` and `--threads`. */
+/** Adds `--backend`, `--precision` and `--threads`. */
 export function addMachineOptions(command: Command): Command {
   for (const option of schemaKeys(machineSchema).flatMap(flagsOf)) command.addOption(option);
   return command.addOption(threadsOption());
 }
 
-/** The machine that flags ask for. */
+/** The backend and precision that the flags ask for. @throws RequestError */
 export function machineOf({ backend, precision }: Partial<Machine>): Machine {
   const written = { ...(backend ? { backend } : {}), ...(precision ? { precision } : {}) };
   const { value, problems } = validate(machineSchema, written, { where: (path) => `--${path[0]}` });
@@ -32,14 +32,14 @@ export function machineOf({ backend, precision }: Partial<Machine>): Machine {
   return value;
 }
 
-/** A model directory (or the folder of a finished run) that a person named. */
+/** The model directory of a path, which may be the folder of a finished run. @throws RequestError */
 export function modelDirectory(path: string): string {
   const found = userDirectory(path, 'model', process.cwd());
   if (found.problem) throw new RequestError(found.problem);
   return found.directory;
 }
 
-/** A model directory that a person named, after its files were checked; notes on them go to standard error. */
+/** Like `modelDirectory`, but also checks the files and prints notes about them. @throws RequestError */
 export async function readableModel(path: string, placement: PlacementOptions = {}): Promise<string> {
   const directory = modelDirectory(path);
   const { notes } = await readModelDirectory(directory, placement);
@@ -47,7 +47,7 @@ export async function readableModel(path: string, placement: PlacementOptions = 
   return directory;
 }
 
-/** Does something with a model on the backend that the flags ask for. */
+/** Calls `use` with a model and its tokenizer, on the backend that the flags ask for, and releases both afterwards. */
 export async function withModel<T>(
   path: string,
   flags: MachineFlags,

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option } from 'commander';
 
-/** Reads a whole number of at least `least`. */
+/** Returns a parser for whole numbers of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -11,12 +11,12 @@ export function wholeNumber(least: number): (text: string) => number {
 }
 
 export function threadsOption(): Option {
-  return new Option('--threads <number>', 'threads that compute')
+  return new Option('--threads <number>', 'number of compute threads')
     .argParser(wholeNumber(1))
     .default(availableParallelism());
 }
 
-/** A repeatable option that also takes several values at once. */
+/** The option `--set`, which can be repeated and also takes several values at once. */
 export function setOption(): Option {
   return new Option('--set <path=value...>', 'set a parameter or any key, such as stages.sft.lr=1e-4')
     .argParser((value, previous: string[]) => [...previous, value])
@@ -32,28 +32,28 @@ export function jsonOption(): Option {
   return new Option('--json', 'print one JSON document on standard output').default(false);
 }
 
-/** Reads a number of at least 0. */
+/** Parses a number of at least 0. */
 export function temperature(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0 && value < Number.POSITIVE_INFINITY) return value;
   throw new InvalidArgumentError('expected a number of at least 0');
 }
 
-/** Reads a number above 0 and up to 1. */
+/** Parses a number above 0 and up to 1. */
 export function share(text: string): number {
   const value = Number(text);
   if (value > 0 && value <= 1) return value;
   throw new InvalidArgumentError('expected a number above 0 and up to 1');
 }
 
-/** Reads a number from 0 to 1. */
+/** Parses a number from 0 to 1. */
 export function fraction(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0 && value <= 1) return value;
   throw new InvalidArgumentError('expected a number from 0 to 1');
 }
 
-/** Reads a number above 0. */
+/** Parses a number above 0. */
 export function positive(text: string): number {
   const value = Number(text);
   if (value > 0 && value < Number.POSITIVE_INFINITY) return value;

@@ -9,7 +9,10 @@ import type { Stage } from '../stages/stage.ts';
 import { describeEffort, type Effort, roughly } from './plan-effort.ts';
 import { table } from './table.ts';
 
-/** The plan of a pipeline as flags ask for it, and what would replace it; everything wrong is a RequestError. */
+/**
+ * The plan of a pipeline with the given flags, and the pipeline to run instead if there is no compiler.
+ * @throws RequestError
+ */
 export async function planOf(
   name: string,
   flags: { set: readonly string[]; scale?: number; out?: string },
@@ -27,7 +30,7 @@ export async function planOf(
   return { plan, again, contents, withoutCompiler: pipeline.withoutCompiler };
 }
 
-/** What would run, for people; all trials of a sweep in one row. */
+/** The plan as a table for the user, with all trials of a sweep in one row. */
 export function planTable(plan: Plan, statuses: ReadonlyMap<string, SelectedStatus>, effort?: Effort): string {
   const rowOf = ({ job, inputs, awaits }: PlanNode) => {
     const status = statuses.get(job.id);
@@ -43,7 +46,7 @@ export function planTable(plan: Plan, statuses: ReadonlyMap<string, SelectedStat
   return [table(head, rows), `in ${plan.directory}`, ...(effort ? [describeEffort(effort)] : [])].join('\n');
 }
 
-/** A row of what these nodes are, with what they are estimated to take together, and what they read. */
+/** A row for some nodes: their status, their estimated work in total, and what they read. */
 function rowWith(
   cells: readonly string[],
   inputs: readonly string[],
@@ -84,7 +87,7 @@ export function decisionText(decision: Decision): string | undefined {
   return decision.status === 'chosen' ? `chose ${inWords(decision.values)}` : `failed: ${decision.message}`;
 }
 
-/** What would run, for programs. */
+/** The plan as JSON for programs. */
 export function planJson(
   plan: Plan,
   statuses: ReadonlyMap<string, SelectedStatus>,
@@ -108,7 +111,7 @@ export function planJson(
 
 const statusText: Readonly<Record<Exclude<SelectedStatus, 'undecided'>, string>> = {
   new: 'to run',
-  begun: 'to go on with',
+  begun: 'to continue',
   finished: 'finished',
   diverged: 'diverged',
   superseded: 'to run; the old result is kept',

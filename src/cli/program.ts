@@ -9,10 +9,10 @@ import { commands } from './commands/index.ts';
 import { failInFlags, reportFailure } from './failure.ts';
 import { wrongArguments } from './wrong-arguments.ts';
 
-/** `mixtune` without a command prints the help, as an error. */
+/** Whether an error only means that `mixtune` was called without a command, for which commander prints the help. */
 const isAskedForHelp = ({ code }: CommanderError): boolean => code === 'commander.help';
 
-/** Runs one command of `mixtune` with these stages and executors and returns its exit status. */
+/** Runs a command line of `mixtune` with the given stages and executors, and returns its exit status. */
 export async function runCommandLine(
   argv: readonly string[],
   stages: readonly Stage[],
@@ -27,7 +27,7 @@ export async function runCommandLine(
     action:
       (run) =>
       async (...args) => {
-        // The command is what Commander passes last.
+        // Commander passes the command as the last argument.
         status = await run(...args).catch(failInFlags(args.at(-1) as Command));
       },
   };
@@ -49,16 +49,16 @@ export async function runCommandLine(
   }
 }
 
-/** Listens once, however many command lines the process runs. */
+/** Adds the listeners only once, however many command lines the process runs. */
 function listenToOutput(): void {
   process.stdout.off('error', endAsUnread).on('error', endAsUnread);
   process.stderr.off('error', goOnUnread).on('error', goOnUnread);
 }
 
-/** Whoever reads the output, such as `head`, may have enough of it. */
+/** The reader of standard output, such as `head`, may close it early. */
 const endAsUnread = ({ code }: NodeJS.ErrnoException): never => process.exit(code === 'EPIPE' ? 0 : 1);
 
-/** What is said beside it may be read by nobody. */
+/** Standard error may have no reader, which does not end the process. */
 const goOnUnread = (): void => undefined;
 
 function packageVersion(): string {

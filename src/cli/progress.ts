@@ -5,12 +5,12 @@ import { duration } from './duration.ts';
 import { milestones, shortly } from './milestones.ts';
 import { tell } from './output.ts';
 
-/** Shows how nodes get on, on standard error: bars in a terminal, lines elsewhere. */
+/** Shows the progress of nodes on standard error: bars in a terminal, lines elsewhere. */
 export interface Progress {
   started(id: string): void;
   record(id: string, record: MetricsRecord): void;
   ended(id: string, line: string): void;
-  /** One line that stays. */
+  /** Prints a line that stays. */
   say(line: string): void;
   close(): void;
 }
@@ -20,8 +20,8 @@ export function openProgress(): Progress {
 }
 
 /**
- * A set of bars lives as long as one of them runs, so that lines written in between find the cursor where they expect
- * it.
+ * The set of bars is closed when none of them is running, so that lines written in between find the cursor where they
+ * expect it.
  */
 function bars(): Progress {
   let multi: MultiBar | undefined;
@@ -32,7 +32,7 @@ function bars(): Progress {
     else tell(line);
   };
   const close = () => {
-    multi?.update(); // writes the lines that are still waiting
+    multi?.update(); // writes pending lines
     multi?.stop();
     multi = undefined;
   };
@@ -74,7 +74,7 @@ function newBars(): MultiBar {
   });
 }
 
-/** A line at each tenth of a node, and when it was quiet for 15 seconds. */
+/** Prints a line at each tenth of a node, and whenever nothing was printed for 15 seconds. */
 function lines(): Progress {
   const shown = new Map<string, { tenth: number; at: number }>();
   const told = milestones();
@@ -102,7 +102,7 @@ function lines(): Progress {
   };
 }
 
-/** Measurements of a step that are shown, in this order. */
+/** The metrics of a step that are shown, in this order. */
 const shownMetrics = ['loss', 'accuracy', 'margin', 'reward', 'kl'];
 
 function numbersOf(record: MetricsRecord, secondsLeft: number | undefined): string {

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { visibleLine } from '../visible.ts';
 
-/** A plain table for terminals and files: no colours, no lines but one below the head. */
+/** A plain table for terminals and files, without colours or lines. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const none = Object.fromEntries(
     [

@@ -2,7 +2,7 @@ import type { Command, CommanderError } from 'commander';
 import { RequestError } from '../errors.ts';
 import { commandHint, flagHint } from './foreign-names.ts';
 
-/** What Commander found wrong with a command line, with what may have been meant. */
+/** Turns Commander's error about a command line into a RequestError, with a hint at what may have been meant. */
 export function wrongArguments(
   { code, message }: CommanderError,
   program: Command,
@@ -28,7 +28,7 @@ export function wrongArguments(
   });
 }
 
-/** The command that arguments name, such as `mixtune runs list`. */
+/** The command named by the arguments, such as `mixtune runs list`. */
 function commandOf(program: Command, argv: readonly string[]): { command: Command; name: string } {
   let command = program;
   let name = program.name();

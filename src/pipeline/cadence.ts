@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { metricKind } from '../evaluation/metrics.ts';
 import type { NodeProgress } from '../runs/progress.ts';
 
-/** What the runner does between steps, taken from the keys of the stage's config that say so. */
+/** The keys of a stage's config that determine what the runner does between steps. */
 export const cadenceSchema = z.object({
   evalEvery: z.int().min(0).default(0),
   sampleEvery: z.int().min(0).default(0),
@@ -18,7 +18,8 @@ export function isDue(every: number, step: number): boolean {
 }
 
 /**
- * The progress after an evaluation whose value of the `best` metric is `value`; what is not finite is never the best.
+ * The progress after an evaluation in which the `best` metric was `value`. Values that are not finite are never the
+ * best.
  */
 export function withEvaluation(progress: NodeProgress, metric: string, value: number): NodeProgress {
   const { best } = progress;

@@ -9,19 +9,19 @@ import { formatVersion } from '../runs/node-file.ts';
 
 const bytesAtOnce = 1 << 18;
 
-/** What the content of files is known by; each file is read once, however many nodes use it. */
+/** Hashes and checks of files. Each file is read only once, however many nodes use it. */
 export interface Contents {
   dataset(source: string, use: Use): Promise<string>;
-  /** Reads the whole dataset: its rows, held-out ones too, or what is wrong with it. */
+  /** Reads the whole dataset and returns the number of its rows (including held-out ones), or what is wrong with it. */
   check(source: string, use: Use): Promise<{ rows: number; reading: Reading } | RequestError>;
-  /** Whether rows of a dataset that can be read are held out, with this share where it does not say so itself. */
+  /** Whether a readable dataset holds out rows; `holdOut` is the share to use if the dataset itself sets none. */
   hasHeldOut(source: string, use: Use, holdOut: number): Promise<boolean>;
   directory(path: string): Promise<string>;
-  /** @throws RequestError where it cannot be read */
+  /** @throws RequestError if the file cannot be read */
   file(path: string): Promise<string>;
 }
 
-/** Hashes over content, never over names, times or places of files. */
+/** Hashes depend only on the content of files, never on their names, times or locations. */
 export function contentsBelow(baseDirectory: string): Contents {
   const known = new Map<string, Promise<unknown>>();
   const once = <T>(name: string, make: () => Promise<T>): Promise<T> => {
@@ -42,24 +42,24 @@ export function contentsBelow(baseDirectory: string): Contents {
   };
 }
 
-/** What a node's result depends on. Threads, jobs, logging and names are not in it. */
+/** Everything that a node's result depends on. Threads, jobs, logging and names are not included. */
 export interface KeyParts {
   run: string;
-  /** Left out where only the work counts, whatever computes it. */
+  /** Left out if only the work matters, and not what computes it. */
   machine?: Machine;
   seed: number | undefined;
-  /** The resolved keys that decide the result, without those that name inputs and datasets. */
+  /** The resolved keys that affect the result, without those that name inputs and datasets. */
   config: Readonly<Record<string, unknown>>;
   datasets: Readonly<Record<string, readonly string[]>>;
   inputs: Readonly<Record<string, readonly string[]>>;
-  /** Of the files that the config names, where it names any. */
+  /** Hashes of the files that the config names, by key; left out if there are none. */
   files?: Readonly<Record<string, string>>;
 }
 
-/** Raised where the same config comes to another result than before; part of every content key. */
+/** Part of every content key; incremented whenever the same config leads to a different result than before. */
 const resultVersion = 2;
 
-/** SHA-256 of everything that decides a node's result. */
+/** SHA-256 of everything that a node's result depends on. */
 export function contentKey(parts: KeyParts): string {
   const text = JSON.stringify(sorted({ format: formatVersion, results: resultVersion, ...parts }));
   return createHash('sha256').update(text).digest('hex');
@@ -92,7 +92,7 @@ async function checkDataset(
   }
 }
 
-/** What is held out counts as well: a stage evaluates on it, and may stop or choose its best state by it. */
+/** Held-out rows count as well: a stage evaluates on them, and may stop early or choose its best state by them. */
 async function datasetHash(source: string, use: Use, baseDirectory: string): Promise<string> {
   const train = await datasetFingerprint(source, use, { baseDirectory, split: 'train' });
   return `${train} ${await datasetFingerprint(source, use, { baseDirectory, split: 'test' })}`;
@@ -106,8 +106,8 @@ async function hashFile(path: string): Promise<string> {
 }
 
 /**
- * The bytes of a file in pieces, each valid until the next: memory that is used again, as fresh memory costs as much as
- * the hash.
+ * The bytes of a file in chunks, each valid until the next one. The buffers are reused, because allocating new memory
+ * would take as long as hashing.
  */
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   const file = await open(path);
@@ -125,7 +125,7 @@ async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** All files of a directory; links to files count, of which downloads from a hub consist. */
+/** All files below a directory, including links to files, which downloads from a hub consist of. */
 export async function filesBelow(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => !entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name));

@@ -1,6 +1,6 @@
 import { RequestError, RunError } from '../errors.ts';
 
-/** A wrong request that shows only while a stage runs is a run that failed: something was started. */
+/** Turns a RequestError that occurs while a stage runs into a RunError, because something has already been started. */
 export function asFailure(error: Error): Error {
   if (!(error instanceof RequestError)) return error;
   const { subject, problems } = error;

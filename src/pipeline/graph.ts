@@ -1,6 +1,6 @@
 import { own } from '../config/own.ts';
 
-/** Names in an order in which each comes after what it depends on, or the cycle that makes that impossible. */
+/** The names ordered so that each comes after its dependencies, or the cycle that makes that impossible. */
 export function dependencyOrder(
   dependencies: Readonly<Record<string, readonly string[]>>,
 ): { order: string[]; cycle?: undefined } | { cycle: string[] } {

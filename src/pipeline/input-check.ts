@@ -6,9 +6,9 @@ import { type InputKind, inputKinds } from '../stages/stage.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 
 /**
- * Looks over a directory that a person named, before any work: config, tensor list and norm placement of a model, the
- * tokenizer's files, whether the two belong together, and the chat template where conversations are written with it. No
- * tensor is read.
+ * Checks a directory given by the user before any work starts: a model's config, tensor list and norm placement, the
+ * tokenizer's files, whether the two match, and the chat template if it is used to write conversations. No tensors are
+ * read.
  */
 export async function inputProblems(
   directory: string,
@@ -31,7 +31,7 @@ export async function inputProblems(
   return problems;
 }
 
-/** A problem of a file on one line, so that it can stand after the place of the key that names the file. */
+/** A problem in a file as one line, which can follow the location of the key that names the file. */
 function told({ message, where, line }: Problem, subject: string | undefined): string {
   const parts = [subject, where === subject ? undefined : where, line === undefined ? undefined : `line ${line}`];
   const place = parts.filter((part) => part !== undefined);

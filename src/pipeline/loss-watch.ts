@@ -6,12 +6,13 @@ import type { Session } from './session.ts';
 
 type Watched = Pick<Session, 'outlook' | 'metrics' | 'warn'>;
 
-/** How often a run's losses are looked at, all of them each time. */
+/** How many times during a run its losses are examined (all of them each time). */
 const looks = 50;
 
 /**
- * Sees every step of a stage that says what a failing loss sits on, and warns once of each kind of failure that lasts.
- * A run that goes on is judged by its earlier steps too.
+ * Returns a function to call with the record of every step; it warns once about each kind of lasting instability. Only
+ * stages that state the unigram entropy, where a failing loss levels off, are watched. A continued run is judged by its
+ * earlier steps too.
  */
 export async function watchLoss({ outlook, metrics, warn }: Watched): Promise<(record: StepRecord) => void> {
   if (outlook?.unigramEntropy === undefined) return () => {};

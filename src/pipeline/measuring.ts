@@ -5,19 +5,19 @@ import { asFailure } from './failure.ts';
 import { saveBest } from './saving.ts';
 import { type Session, secondsSince } from './session.ts';
 
-/** Evaluates and samples where it is due at the present step. */
+/** Evaluates and samples if that is due at the current step. */
 export async function measure(session: Session): Promise<void> {
   const { cadence, progress } = session;
   const isBest = isDue(cadence.evalEvery, progress.step) && (await evaluate(session));
   if (isDue(cadence.sampleEvery, progress.step)) await sample(session);
   session.progress = { ...session.progress, seconds: secondsSince(session), measured: true };
-  // After the samples: whoever goes on from this state does not draw them again.
+  // Saved after sampling, so that a run continued from this state does not repeat the samples.
   if (isBest) await saveBest(session, progress.best);
 }
 
 /**
- * Evaluates before the first step, for what training has to do better than; it is not a candidate for `best`.
- * @throws RequestError where the config asks for evaluations that give nothing
+ * Evaluates before the first step, as a baseline for training; this evaluation is not a candidate for `best`.
+ * @throws RequestError if the config requests evaluations that measure nothing
  */
 export async function measureStart(session: Session): Promise<void> {
   const { cadence, progress } = session;
@@ -37,7 +37,7 @@ export async function measureStart(session: Session): Promise<void> {
   }
 }
 
-/** Evaluates; true where nothing before was as good by the metric `best`. */
+/** Evaluates; returns true if the `best` metric is better than ever before. */
 export async function evaluate(session: Session): Promise<boolean> {
   const { cadence, progress } = session;
   const measured = await evaluated(session);
@@ -46,7 +46,7 @@ export async function evaluate(session: Session): Promise<boolean> {
   return session.progress.best?.step === progress.step;
 }
 
-/** What is measured on held-out rows, and recorded; nothing where there are none. */
+/** Measures the held-out rows and records the metrics; undefined if there is nothing to measure. */
 async function evaluated({
   stage,
   config,
@@ -66,7 +66,7 @@ async function evaluated({
   return measured;
 }
 
-/** Samples only show what the model says: one that cannot be made costs no work. */
+/** Samples from the model. A failure is only a warning, because samples are just for looking at. */
 export async function sample(session: Session): Promise<void> {
   const { stage, config, state, run, progress, metrics, warn } = session;
   const { step } = progress;

@@ -1,7 +1,7 @@
 import { readModelDirectory } from '../checkpoint/model-directory.ts';
 import { inputKinds, type Stage, type StageRun, saidPlacement } from '../stages/stage.ts';
 
-/** Tells what the directories of the models that a stage reads do not say, so that no stage has to remember to. */
+/** Logs what had to be guessed about the models that a stage reads, so that no stage has to do so itself. */
 export async function tellModelNotes(
   stage: Pick<Stage, 'inputs'>,
   config: unknown,
@@ -11,7 +11,7 @@ export async function tellModelNotes(
     const input = stage.inputs[key]!;
     if (!inputKinds[input.kind].isModel) continue;
     for (const { name, directory } of named) {
-      // What is wrong with a directory is said by the stage, which knows what it needs of it.
+      // Problems with a directory are reported by the stage, which knows what it needs from it.
       const reading = readModelDirectory(directory, { norm: saidPlacement(input, config) });
       const { notes } = await reading.catch(() => ({ notes: [] }));
       for (const note of notes) run.log(`${name}: ${note}`);

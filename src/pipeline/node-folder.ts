@@ -16,24 +16,24 @@ import { isSealed } from '../runs/seal.ts';
 import { freeFolder, shown } from './output-check.ts';
 import type { PlanNode } from './plan.ts';
 
-/** What a plan finds of a node: its result, something to go on from, the work of another config, or nothing. */
+/** What a plan finds in a node's folder: its result, work to continue, the work of another config, or nothing. */
 export type Standing = 'finished' | 'begun' | 'superseded' | 'new';
 
-/** A finished node whose files have been damaged since counts as superseded: it is run again and kept aside. */
+/** A finished node whose files have been damaged since counts as superseded: they are set aside and it is run again. */
 export async function standingOf({ directory, key, work, machine }: PlanNode['job']): Promise<Standing> {
   const entries = existsSync(directory) ? await readdir(directory).catch(() => undefined) : [];
   if (entries?.length === 0) return 'new';
   const there = await jobOf(directory);
   const isFinished = isSealed(directory);
-  // The same work goes on where it is, on another engine only if that was asked for; run-node says so, or refuses.
+  // The same work continues in place, with another engine only if that was requested; run-node reports or refuses it.
   if (there?.key !== key) return there?.work === work && !isFinished && isChosen(machine) ? 'begun' : 'superseded';
   if (!isFinished) return 'begun';
   return (await verifyManifest(directory)).length === 0 ? 'finished' : 'superseded';
 }
 
 /**
- * Makes the folder of a node of a pipeline that is about to run. What another config has done there is renamed, never
- * deleted; returns the folder where it is then.
+ * Creates the folder of a pipeline's node that is about to run. The work of another config in it is renamed, never
+ * deleted; in that case the new name is returned.
  */
 export async function prepareFolder(node: PlanNode, standing: Standing): Promise<string | undefined> {
   const { directory } = node.job;
@@ -44,8 +44,8 @@ export async function prepareFolder(node: PlanNode, standing: Standing): Promise
 }
 
 /**
- * Makes the folder of a stage that runs alone, in which nothing is renamed.
- * @throws RequestError where other work is there
+ * Creates the folder of a stage that runs alone. Nothing is renamed.
+ * @throws RequestError if the folder contains other work
  */
 export async function prepareOwnFolder(node: PlanNode, standing: Standing): Promise<void> {
   const { directory } = node.job;
@@ -58,7 +58,7 @@ export async function prepareOwnFolder(node: PlanNode, standing: Standing): Prom
   await describeRun(node);
 }
 
-/** Writes what the node's process will be told, and what it ran with for those who look later. */
+/** Writes the job for the node's process, and the config with the origin of each value for later readers. */
 async function describeRun({ job, config, origins }: PlanNode): Promise<void> {
   await forgetEnding(join(job.directory, fileNames.records));
   await writeJob(job);
@@ -69,7 +69,7 @@ async function describeRun({ job, config, origins }: PlanNode): Promise<void> {
   );
 }
 
-/** @throws RequestError where nothing can be written below the directory. */
+/** @throws RequestError if nothing can be written below the directory */
 export async function requireWritable(directory: string): Promise<void> {
   const probe = join(directory, `.probe-${process.pid}`);
   try {
@@ -95,17 +95,17 @@ function jobOf(directory: string): Promise<NodeJob | undefined> {
 
 const isChosen = ({ backend, precision }: Machine) => backend !== 'auto' || precision !== 'auto';
 
-/** What a run writes before its first step. */
+/** The files that a run writes before its first step. */
 const { job, config, log, records, lock, cache } = fileNames;
 const beginnings: ReadonlySet<string> = new Set([job, config, log, records, lock, cache]);
 
-/** True where a step was done, or where there is anything that no run has written. */
+/** Whether the folder contains completed steps or anything that was not written by a run. */
 async function holdsWork(directory: string): Promise<boolean> {
   if ((await readdir(directory)).some((name) => !beginnings.has(name))) return true;
   return (await readRecords(join(directory, fileNames.records))).some(({ type }) => type === 'step');
 }
 
-/** What is in a folder that a stage cannot have. */
+/** Describes what occupies a folder that a stage should be written to. */
 async function occupation({ job }: PlanNode): Promise<string> {
   const place = shown(job.directory);
   const found = await readRun(job.directory).catch(() => undefined);

@@ -10,7 +10,7 @@ const folderName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'a name of up to 100 letters, digits, dots, hyphens and underscores');
 const keys = z.record(z.string(), z.unknown());
 
-/** What a stage of a pipeline can be told besides its own keys and those of the machine. */
+/** The keys of a pipeline's stage besides those of what it runs and those of the machine. */
 export const stageSchema = z.looseObject({
   run: z.string().describe('what it runs: one of the stages below'),
   seed: z
@@ -40,23 +40,26 @@ export const pipelineSchema = z.strictObject({
   stages: z.record(folderName, stageSchema).describe('for each stage, what it runs and its keys'),
 });
 
-/** Runs of stages that a plan may have; nobody means to train more. */
+/** The most runs of stages that a plan may have; more are certainly a mistake. */
 const mostNodes = 10_000;
 
-/** A pipeline as it was written, with parameters and `--set` put in. */
+/** A pipeline as written, with parameters filled in and `--set` applied. */
 export interface Pipeline extends z.infer<typeof pipelineSchema> {
-  /** As the person named it, for messages. */
+  /** The file's name as the user gave it, for messages. */
   file: string;
-  /** How much of its work to do: what keys that measure it out, such as `steps`, are multiplied by. */
+  /** The share of its work to do: the factor for keys that determine the amount of work, such as `steps`. */
   scale?: number;
-  /** Where a path of the file is found: for problems, and as the origin of a value. */
+  /** Locates paths of the file, for problems and as the origin of values. */
   place: Place & { origin(path: Path): string };
 }
 
-/** Reads a pipeline; everything wrong with its shape, its parameters and the assignments is one RequestError. */
+/**
+ * Parses a pipeline and applies the assignments of `--set`.
+ * @throws RequestError with all problems in its structure, its parameters and the assignments
+ */
 export function parsePipeline(text: string, file: string, set: readonly string[] = []): Pipeline {
   const yaml = parseYamlFile(text, file);
-  if (!isRecord(yaml.value)) throw new RequestError('this is no pipeline: expected the keys name and stages', file);
+  if (!isRecord(yaml.value)) throw new RequestError('this is not a pipeline: expected the keys name and stages', file);
   const { assignments, problems } = parseAssignments(set);
   const root = yaml.value;
   const declared = isRecord(root.parameters) ? root.parameters : {};
@@ -102,7 +105,7 @@ export function problemAt({ place }: Pipeline, path: Path, message: string, hint
   return { where: place.where(path), message, ...(line === undefined ? {} : { line }), ...(hint ? { hint } : {}) };
 }
 
-/** `--set` may give a value to any key, but only inside sections, stages and variants that the file has. */
+/** `--set` may assign any key, but only in sections, stages and variants that the file has. */
 function unknownPath({ path }: Assignment, root: Record<string, unknown>, parameters: readonly string[]): Problem[] {
   const [section = '', name] = path;
   const where = `--set ${path.join('.')}`;
@@ -117,15 +120,15 @@ function unknownPath({ path }: Assignment, root: Record<string, unknown>, parame
 }
 
 interface Filling {
-  /** Meaning of each parameter by its name. */
+  /** The meaning of each parameter, by name. */
   declared: Readonly<Record<string, unknown>>;
   parameters: readonly string[];
   place: Place;
-  /** Problems by parameter, so that each is told once. */
+  /** Problems by parameter, so that each is reported only once. */
   missing: Map<string, Problem>;
 }
 
-/** Puts parameters into strings; a string that is nothing but `${name}` takes the type of the value. */
+/** Fills in the parameters in strings; a string that consists only of `${name}` takes the type of the value. */
 function fillIn(value: unknown, path: Path, given: ReadonlyMap<string, Assignment>, filling: Filling): unknown {
   if (Array.isArray(value)) return value.map((item, index) => fillIn(item, [...path, index], given, filling));
   if (isRecord(value)) {

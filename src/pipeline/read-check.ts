@@ -7,13 +7,13 @@ import type { NodeJob } from '../runs/node-file.ts';
 import { isSealed } from '../runs/seal.ts';
 import { contentsBelow, filesBelow } from './contents.ts';
 
-/** @throws RequestError where a file was changed since it was hashed, and back, too */
+/** @throws RequestError if a file has changed since it was hashed, even if it was changed back */
 export type ReadCheck = () => Promise<void>;
 
 /**
- * Holds what a node reads to what its key was made from: hashes it all again, and returns what says, once it was read,
- * that no file was touched since. So the bytes that were read are those that were hashed.
- * @throws RequestError where something was changed since the run was planned
+ * Verifies that everything a node reads is what its key was computed from: hashes it again, and returns a check to call
+ * after reading that no file was touched meanwhile. Together they ensure that the bytes read are those hashed.
+ * @throws RequestError if something has changed since the run was planned
  */
 export async function checkReads(job: NodeJob): Promise<ReadCheck> {
   const files = await filesOf(job);
@@ -38,7 +38,7 @@ async function filesOf({ reads, inputs, baseDirectory }: NodeJob): Promise<strin
   ];
 }
 
-/** Changes whenever a file is written or replaced; nobody can set back when that was. */
+/** Changes whenever a file is written or replaced: unlike the modification time, the change time cannot be set back. */
 async function marksOf(file: string): Promise<string> {
   const found = await stat(file, { bigint: true }).catch(() => undefined);
   return found ? [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ') : 'gone';
@@ -54,7 +54,7 @@ async function requireHashes({ reads, inputs, baseDirectory }: NodeJob): Promise
   for (const [path, hash] of Object.entries(directories)) await require(path, contents.directory(path), hash);
   for (const [path, hash] of Object.entries(files)) await require(path, contents.file(path), hash);
   for (const { directory } of Object.values(inputs).flat()) {
-    // What another node has made.
+    // Produced by another node.
     const node = dirname(directory);
     if (directory in directories || !isSealed(node)) continue;
     const [problem] = await verifyManifest(node);
@@ -63,6 +63,6 @@ async function requireHashes({ reads, inputs, baseDirectory }: NodeJob): Promise
 }
 
 function changedError(path: string, message: string): RequestError {
-  const hint = 'run the same command again once nothing writes to it any more';
+  const hint = 'run the same command again once nothing is writing to it';
   return new RequestError({ where: relative('', path) || path, message, hint });
 }

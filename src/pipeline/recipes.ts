@@ -7,7 +7,7 @@ import { readTextFile } from '../files.ts';
 
 const recipeDirectory = fileURLToPath(new URL('../../pipelines/', import.meta.url));
 
-/** Text of a pipeline: a file, or one of the recipes that come with mixtune by its name. */
+/** The text of a pipeline: a file, or a recipe shipped with mixtune, given by its name. */
 export async function readPipelineText(nameOrFile: string): Promise<{ text: string; file: string }> {
   const isName = recipeNames().includes(nameOrFile);
   const path = isName ? resolve(recipeDirectory, `${nameOrFile}.yaml`) : resolve(nameOrFile);
@@ -17,7 +17,7 @@ export async function readPipelineText(nameOrFile: string): Promise<{ text: stri
   throw new RequestError({ where: nameOrFile, message: 'there is no such pipeline', hint });
 }
 
-/** Names of the shipped recipes; one in a folder is named with it, such as `paper/71m`. */
+/** The names of the shipped recipes, including their folder, such as `paper/71m`. */
 export function recipeNames(): string[] {
   const files = existsSync(recipeDirectory) ? readdirSync(recipeDirectory, { recursive: true, encoding: 'utf8' }) : [];
   const recipes = files.filter((file) => file.endsWith('.yaml'));

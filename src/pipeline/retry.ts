@@ -3,7 +3,8 @@ import { WriteError } from '../checkpoint/write-error.ts';
 import type { Warn } from '../runs/log-file.ts';
 
 /**
- * Seconds before each further try: of a write without which all work since the last save would be lost, and of others.
+ * Seconds before each further try: `patiently` for writes without which all work since the last save would be lost,
+ * `shortly` for others.
  */
 const patiently: readonly number[] = [1, 2, 4, 8, 15, 30, 60];
 export const shortly: readonly number[] = [1, 2];
@@ -11,8 +12,8 @@ export const shortly: readonly number[] = [1, 2];
 const pollMilliseconds = 100;
 
 /**
- * Tries a write again while the disk refuses it, waiting longer each time; once `isHurried` there is only one more try.
- * @throws WriteError when the last try fails as well
+ * Retries a write that fails, waiting longer each time. Once `isHurried`, there is only one more try.
+ * @throws WriteError if the last try fails too
  */
 export async function untilWritten<T>(
   write: () => Promise<T> | T,

@@ -31,7 +31,7 @@ export interface NodeRunOptions {
   threads: number;
   stop: Stop;
   log(message: string): void;
-  /** What the log should say and a person should see at once. */
+  /** Receives messages that are logged and should be seen at once. */
   warn: Warn;
 }
 
@@ -40,8 +40,9 @@ export type NodeEnd =
   | { status: 'stopped'; step: number; reason: StopReason; saved: boolean };
 
 /**
- * Runs one node in this process: opens the stage, fresh or from its newest undamaged state, and between its steps logs,
- * evaluates, samples, saves and stops. The result goes to `final/` in one piece, and `manifest.json` last.
+ * Runs one node in this process: opens the stage from its newest undamaged state or from the start, and between its
+ * steps logs, evaluates, samples, saves and stops. The result is moved to `final/` as a whole; `manifest.json` comes
+ * last.
  */
 export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<NodeEnd> {
   const stage = options.stages.find(({ name }) => name === job.run);
@@ -51,7 +52,9 @@ export async function runNode(job: NodeJob, options: NodeRunOptions): Promise<No
   const unlock = lockNode(job.directory);
   const metrics = openRecordLog(join(job.directory, fileNames.records), options.warn);
   try {
-    await removeLeftovers(job.directory).catch((error) => options.log(`leftovers stay: ${error.message}`));
+    await removeLeftovers(job.directory).catch((error) =>
+      options.log(`leftover files were not removed: ${error.message}`),
+    );
     return await runOpened(stage, config, machine, { job, metrics, ...options });
   } catch (error) {
     await recordFailure({ metrics, ...options }, error as Error);
@@ -112,7 +115,7 @@ async function runOpened(stage: Stage, config: unknown, machine: Machine, option
   }
 }
 
-/** The end of a run that was told to stop before its first step, which has nothing to save. */
+/** The end of a run that was asked to stop before its first step, when there is nothing to save. */
 async function stoppedEarly({ stop, ...session }: Opened, saved?: SavedState): Promise<NodeEnd | undefined> {
   await signalsDelivered();
   if (!stop.reason) return undefined;
@@ -121,10 +124,10 @@ async function stoppedEarly({ stop, ...session }: Opened, saved?: SavedState): P
   return { status: 'stopped', step, reason: stop.reason, saved: saved !== undefined };
 }
 
-/** Signals are delivered only when the event loop turns, which a stage that computes in JavaScript never lets it. */
+/** Lets the event loop turn, so that signals arrive even while a stage computes in JavaScript. */
 const signalsDelivered = () => setImmediate();
 
-/** Opens the stage from its newest state that can be read, from the start where there is none. */
+/** Opens the stage from its newest readable state, or from the start if there is none. */
 async function openState(
   stage: Stage,
   config: unknown,
@@ -154,7 +157,7 @@ async function beginLog(session: Session, saved: SavedState | undefined, backend
   const { metrics, run, progress, job, warn } = session;
   await untilWritten(() => metrics.cut(saved && progress), warn, { waits: shortly });
   if (saved) {
-    run.log(`going on from ${saved.directory}`);
+    run.log(`continuing from ${saved.directory}`);
     return;
   }
   const { stage, variant, seed } = job;
@@ -163,7 +166,7 @@ async function beginLog(session: Session, saved: SavedState | undefined, backend
   metrics.append({ type: 'start', step: 0, time: new Date().toISOString(), stage, variant, seed, backend, ...outlook });
 }
 
-/** From the first step on, whatever is wrong is a run that failed, and what was done is kept. */
+/** Runs the steps. From the first step on, every error means that the run failed; intact work is saved if possible. */
 async function runSteps(session: Session): Promise<NodeEnd> {
   try {
     return await runToEnd(session);
@@ -209,7 +212,7 @@ async function runToEnd(session: Session): Promise<NodeEnd> {
   return finish(session, result);
 }
 
-/** A state that says that there is nothing more to do, while its manifest says that there is. */
+/** Rejects a state after which the stage ends although its manifest says that there are more steps. */
 function requireAllSteps(session: Session): void {
   const { step, totalSteps } = session.progress;
   if (totalSteps !== undefined && step < totalSteps) throw notOfStep(session);
@@ -255,7 +258,7 @@ async function stopHere(session: Session, reason: StopReason): Promise<NodeEnd> 
 async function finish(session: Session, result: Readonly<Record<string, unknown>>): Promise<NodeEnd> {
   const { cadence, progress } = session;
   const { step } = progress;
-  // Without a step, what is measured at the start is all that there is.
+  // Without any step, the measurements at the start are all there is.
   if (step > 0 && !isDue(cadence.evalEvery, step)) await evaluate(session);
   // Of all that was trained, also where an earlier state becomes the result.
   const budget = session.stage.budget?.(session.state);
@@ -266,7 +269,7 @@ async function finish(session: Session, result: Readonly<Record<string, unknown>
   return { status: 'done', step, seconds, result };
 }
 
-/** Where a `best` metric was asked for, what is finished is the state that had it; true where that is not the last. */
+/** Returns to the state that was best by the `best` metric, if there is one; true if that is not the last state. */
 async function goBackToBest(session: Session): Promise<boolean> {
   const { job, stage, config, run, progress } = session;
   const { best } = progress;

@@ -10,11 +10,11 @@ import { untilWritten } from './retry.ts';
 import { listenForStop, type StopReason, stopStatus } from './stop.ts';
 
 export interface PlanRun {
-  /** As it is in the end, when sweeps are decided. */
+  /** The final plan, after sweeps were decided. */
   plan: Plan;
   outcomes: NodeOutcome[];
   seconds: number;
-  /** Path of the report, where it could be written. */
+  /** Path of the report, if it could be written. */
   report: string | undefined;
   stopped: StopReason | undefined;
   /** Exit status of the command. */
@@ -22,20 +22,20 @@ export interface PlanRun {
 }
 
 export interface PlanRunOptions {
-  /** Plans again, now that trials of a sweep have ended, and selects anew. */
+  /** Plans and selects again after trials of a sweep have ended. */
   again(selected: Selected): Promise<Selected>;
   executor: Executor;
-  /** What followed `mixtune` on the command line. */
+  /** The arguments of `mixtune` on the command line. */
   arguments: readonly string[];
   listener: ExecutionListener;
-  /** Hears that running nodes were told to stop. */
+  /** Called when running nodes were asked to stop. */
   stopping(reason: StopReason): void;
-  /** Hears that running nodes were told to save and go on. */
+  /** Called when running nodes were asked to save and continue. */
   saving(signal: NodeJS.Signals): void;
   warn: Warn;
 }
 
-/** Runs what is not finished, passes on what signals ask for, and writes the report whatever came out. */
+/** Runs unfinished nodes, passes signals on to them, and writes the report whatever the outcome. */
 export async function runPlan(first: Selected, options: PlanRunOptions): Promise<PlanRun> {
   const { directory } = first.plan;
   await requireWritable(directory);
@@ -71,7 +71,7 @@ export async function runPlan(first: Selected, options: PlanRunOptions): Promise
   return { plan, outcomes, seconds, report, stopped: stop.reason, status: status === 0 && !report ? 1 : status };
 }
 
-/** Ctrl-Z suspends this process with the nodes that run on it, and whatever wakes it wakes them too. */
+/** Makes Ctrl-Z suspend the running nodes along with this process, and SIGCONT resume them. */
 function suspendTogether(running: ReadonlySet<Running>): void {
   process.on('SIGTSTP', () => {
     for (const node of running) node.suspend?.();
@@ -82,7 +82,7 @@ function suspendTogether(running: ReadonlySet<Running>): void {
   });
 }
 
-/** A report that the disk refuses costs nothing else: all that it shows is in the folders of the nodes. */
+/** Writes the report. A disk error loses nothing else, because everything it shows is in the folders of the nodes. */
 async function writtenReport(directory: string, warn: Warn, isHurried: () => boolean): Promise<string | undefined> {
   try {
     return await untilWritten(() => writeReport(directory), warn, { isHurried });
@@ -94,8 +94,8 @@ async function writtenReport(directory: string, warn: Warn, isHurried: () => boo
 }
 
 /**
- * Failures come first; nodes that were all refused make the whole request a wrong one. A stop counts only where it cut
- * something short, and one that was sent to a child alone counts as well.
+ * The exit status of a run of a plan. Failures take precedence; if all failed nodes were refused, the request itself
+ * was wrong. A stop counts only if it cut something short, even if the signal was sent only to a child.
  */
 export function exitStatusOf(outcomes: readonly NodeOutcome[], stopped: StopReason | undefined): number {
   const failed = outcomes.filter(({ status }) => status === 'failed');

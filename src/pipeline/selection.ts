@@ -10,19 +10,19 @@ import type { Plan, PlanNode } from './plan.ts';
 import { hasDiverged } from './trials.ts';
 
 export interface Selection {
-  /** Run these stages and no others. */
+  /** Run only these stages. */
   only?: readonly string[] | undefined;
-  /** Run this stage and those after it in the plan. */
+  /** Run this stage and those that come after it in the plan. */
   startAt?: string | undefined;
 }
 
-/** What there is of a node that was selected: nothing that can be known yet where it waits for a sweep. */
+/** The status of a selected node; `undecided` while it waits for a sweep. */
 export type SelectedStatus = Standing | 'diverged' | 'undecided';
 
 /**
- * What there is of each node that was selected, by id; what is `known` of nodes that run by now is taken as it is.
- * @throws RequestError for names that the plan does not have and for results that selected nodes read but that are
- * neither there nor selected.
+ * The status of each selected node, by id. Statuses that are already `known`, as of running nodes, are kept.
+ * @throws RequestError for names that are not in the plan, and for results that selected nodes read but that are
+ * neither finished nor selected
  */
 export async function selectNodes(
   plan: Plan,
@@ -55,7 +55,7 @@ export async function selectNodes(
     } else if (isReadBy(node, plan, wanted) && (await statusOf(node)) !== 'finished') {
       problems.push({
         where: node.job.id,
-        message: 'is read by what was selected, but is not finished with its present config and data',
+        message: 'is read by a selected stage, but is not finished with its current config and data',
         hint: `select \`${node.job.stage}\` as well`,
       });
     }
@@ -69,14 +69,14 @@ async function statusOf(node: PlanNode): Promise<SelectedStatus> {
   return node.trial && (await hasDiverged(node.job)) ? 'diverged' : standingOf(node.job);
 }
 
-/** @throws RequestError where the folder of the pipeline holds what it reads, lies in that, or is something else */
+/** @throws RequestError if the pipeline's folder overlaps with what the pipeline reads, or contains something else */
 export async function requirePipelineFolder(plan: Plan): Promise<void> {
   const problems = await outputProblems(plan);
   const { directory } = plan;
   const entries = existsSync(directory) ? readdirSync(directory) : [];
   if (problems.length === 0 && entries.length > 0 && !existsSync(join(directory, pipelineFileNames.plan))) {
     const hint = `choose another folder, such as --out ${freeFolder(directory)}`;
-    problems.push({ where: '--out', message: `${shown(directory)} is there, and is no folder of a pipeline`, hint });
+    problems.push({ where: '--out', message: `${shown(directory)} exists, but is not the folder of a pipeline`, hint });
   }
   if (problems.length > 0) throw new RequestError(problems, plan.pipeline);
 }

@@ -8,7 +8,7 @@ import type { Cadence } from './cadence.ts';
 import type { ReadCheck } from './read-check.ts';
 import type { Stop } from './stop.ts';
 
-/** A node while it runs. */
+/** The state of a running node. */
 export interface Session {
   job: NodeJob;
   stage: Stage;
@@ -18,22 +18,22 @@ export interface Session {
   cadence: Cadence;
   outlook: Outlook | undefined;
   progress: NodeProgress;
-  /** What computes. */
+  /** The backend and precision that compute. */
   engine: Engine;
-  /** On the monotonic clock, in milliseconds: when the node would have started, had it never been stopped. */
+  /** When the node would have started if it had never been stopped; milliseconds of the monotonic clock. */
   startedAt: number;
   metrics: RecordLog;
   stop: Stop;
-  /** That what is read has not been touched. */
+  /** Checks that the files it read have not been touched. */
   checkReads: ReadCheck;
   warn: Warn;
   /** Folder of the newest saved state. */
   saved: string | undefined;
-  /** A save that the disk refused: how often in a row, and the step after which it is tried again. */
+  /** Set after a disk error: the number of failed saves in a row, and the step after which saving is tried again. */
   owed: { failures: number; retryAt: number } | undefined;
 }
 
-/** Working time so far. */
+/** Seconds of work so far, including work before the run was continued. */
 export function secondsSince({ startedAt }: Pick<Session, 'startedAt'>): number {
   return (performance.now() - startedAt) / 1000;
 }

@@ -4,7 +4,7 @@ import type { Stage } from '../stages/stage.ts';
 import type { Pipeline } from './pipeline-file.ts';
 import { makePlan, type PlanNode, type PlanOptions } from './plan.ts';
 
-/** A stage that runs alone, with the values of its flags, in a folder of its own; what it reads are directories. */
+/** The node of a stage that runs alone in its own folder, with keys given as flags and directories as inputs. */
 export async function makeSingleNode(
   stage: Stage,
   flags: Readonly<Record<string, unknown>>,
@@ -24,7 +24,7 @@ export async function makeSingleNode(
   return { ...node!, job: { ...node!.job, id: stage.name, directory: options.directory } };
 }
 
-/** Names of input directories as paths, because here a bare name cannot mean a stage. */
+/** Input directories turned into paths, because a bare name cannot mean a stage here. */
 function directoriesOf(stage: Stage, flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const path = (value: unknown) => (typeof value === 'string' && /^[\w-]/.test(value) ? `./${value}` : value);
   return Object.fromEntries(

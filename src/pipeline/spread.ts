@@ -2,7 +2,7 @@ import { type Problem, RequestError } from '../errors.ts';
 import { type Pipeline, problemAt } from './pipeline-file.ts';
 import type { StageVersion } from './stage-versions.ts';
 
-/** How a stage spreads over variants and seeds. */
+/** The variants and seeds that a stage runs for. */
 export interface Spread {
   variants: readonly (string | undefined)[];
   seeds: readonly number[];
@@ -11,7 +11,7 @@ export interface Spread {
 /** By stage. */
 type Spreads = ReadonlyMap<string, Spread>;
 
-/** How a stage spreads, by what the stages that it reads spread over. */
+/** The variants and seeds that a stage runs for, given those of the stages it reads. */
 export function spreadOf(own: readonly StageVersion[], spreads: Spreads, pipeline: Pipeline): Spread {
   const read = own.flatMap((version) => stagesRead(version).map(({ name }) => spreads.get(name)!));
   const byVariant =
@@ -25,7 +25,7 @@ export function spreadOf(own: readonly StageVersion[], spreads: Spreads, pipelin
   };
 }
 
-/** The stages of which it reads the result of its own variant and seed, each with the key that names it. */
+/** The stages whose result for the same variant and seed is read, each with the key that names it. */
 function stagesRead({ stage, references }: StageVersion): { key: string; name: string }[] {
   return Object.entries(references).flatMap(([key, named]) =>
     stage.inputs[key]?.many
@@ -34,7 +34,7 @@ function stagesRead({ stage, references }: StageVersion): { key: string; name: s
   );
 }
 
-/** @throws RequestError where a stage with a seed of its own reads one that has no result of that seed */
+/** @throws RequestError if a stage with its own seed reads a stage that has no result for that seed */
 export function requireSeeds(own: readonly StageVersion[], spreads: Spreads, pipeline: Pipeline): void {
   const { name: reader } = own[0]!;
   const { seed } = pipeline.stages[reader]!;

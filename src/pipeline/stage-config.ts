@@ -14,22 +14,22 @@ type Keys = Readonly<Record<string, unknown>>;
 
 export interface StageConfig {
   machine: Machine;
-  /** With the schema's defaults. */
+  /** The stage's keys, including the schema's defaults. */
   config: Keys;
 }
 
-/** A stage, the keys that it was given, and what they come to. */
+/** A stage, the keys that were written for it, and the resulting config. */
 export interface StageKeys {
   stage: Stage;
   written: Keys;
-  /** With defaults. */
+  /** The resulting keys, including defaults. */
   config: Keys;
   /** Path of each written key in the file. */
   paths: Readonly<Record<string, Path>>;
   datasets: readonly DatasetSource[];
 }
 
-/** Checks what was written for a stage: its own keys against its schema, the others against the machine's. */
+/** Validates the keys written for a stage: its own against its schema, the others against the machine's. */
 export function resolveStage(
   stage: Stage,
   written: Keys,
@@ -55,7 +55,7 @@ export function resolveStage(
 }
 
 /**
- * A held-out metric that is to choose the result has to be one that the stage measures, and has to have a direction.
+ * The problems of `best`: the metric must be one that the stage measures on held-out rows, and must have a direction.
  */
 function bestProblems(stage: Stage, config: Keys, place: Place): Problem[] {
   const { best } = config;
@@ -72,7 +72,7 @@ function bestProblems(stage: Stage, config: Keys, place: Place): Problem[] {
   ];
 }
 
-/** Keys that were written and have no effect with the others as they are, with the condition in which they would. */
+/** Written keys that have no effect given the other keys, each with the condition under which it would have one. */
 export function idleKeys(stage: Stage, written: Keys, config: Keys, facts: Facts): Map<string, Condition> {
   const values = { ...written, ...config };
   const idle = schemaKeys(stage.schema).flatMap(({ name, condition }): [string, Condition][] =>
@@ -81,7 +81,7 @@ export function idleKeys(stage: Stage, written: Keys, config: Keys, facts: Facts
   return new Map(idle);
 }
 
-/** What `--scale` makes of keys that measure out work: of those that are given, and of defaults that have an effect. */
+/** The new values of keys that `--scale` changes: given keys that determine the work, and effective defaults. */
 export function scaledKeys({ schema, presets }: Stage, written: Keys, scale: number): Keys {
   const given = { ...presetValues(presets?.preset, written), ...written };
   const scaled = schemaKeys(schema).flatMap(({ name, scaling, condition, default: usual }): [string, number][] => {
@@ -92,7 +92,7 @@ export function scaledKeys({ schema, presets }: Stage, written: Keys, scale: num
   return Object.fromEntries(scaled.filter(([name, value]) => value !== given[name]));
 }
 
-/** The names or directories that each input key of the stage was given. */
+/** The stage names or directories given for each input key of the stage. */
 export function inputValues(stage: Stage, config: Keys): Record<string, string[]> {
   return Object.fromEntries(Object.keys(stage.inputs).map((key) => [key, texts(config[key])]));
 }

@@ -15,22 +15,22 @@ import { looksLikePath, userDirectory } from './user-directory.ts';
 import { hasHeldOut, type Vain, vainKeys, vainProblems } from './vain-keys.ts';
 
 /**
- * A stage as one variant has it, or as all have it that do not touch it. One with a sweep has a version for each
- * combination of values, and one for a trial of it.
+ * A stage as one variant sets it, or as it is for all variants that do not change it. A stage with a sweep has two
+ * versions for each combination of values: one with the stage's own keys, and one for trials.
  */
 export interface StageVersion extends StageKeys {
   name: string;
   variant: string | undefined;
   machine: Machine;
-  /** Keys whose values `--scale` has made. */
+  /** Keys whose values `--scale` has changed. */
   scaled: readonly string[];
-  /** By input key. */
+  /** What each input key names. */
   references: Readonly<Record<string, readonly Reference[]>>;
-  /** Of a stage with a sweep. */
+  /** The combination of values, if the stage has a sweep. */
   point?: SweepPoint;
 }
 
-/** What an input key names: a stage of the pipeline, or a directory of the user's. */
+/** What an input key names: a stage of the pipeline, or a directory of the user. */
 export type Reference = { name: string; stage: string } | { name: string; directory: string };
 
 export interface StageOptions {
@@ -39,7 +39,7 @@ export interface StageOptions {
   contents: Contents;
 }
 
-/** Checks every stage for every variant, what they read and their data, and puts the stages in order. */
+/** Checks every stage for every variant, their inputs and their data, and sorts the stages by dependency. */
 export async function readStages(
   pipeline: Pipeline,
   options: StageOptions,
@@ -94,7 +94,7 @@ function unknownNames(pipeline: Pipeline, stages: readonly Stage[]): Problem[] {
   return [...runs, ...touched];
 }
 
-/** The variants that touch a stage, and `undefined` for those that do not, if there are such. */
+/** The variants that change a stage, preceded by `undefined` for the others, if there are any. */
 function variantsOf(pipeline: Pipeline, stage: string): (string | undefined)[] {
   const all = Object.keys(pipeline.variants);
   const touching = all.filter((variant) => own(pipeline.variants[variant], stage) !== undefined);
@@ -103,7 +103,7 @@ function variantsOf(pipeline: Pipeline, stage: string): (string | undefined)[] {
 
 type Draft = Written & { point?: SweepPoint };
 
-/** What was written of a stage for a variant: once, or for each combination of values that its sweep tries. */
+/** What was written for a stage and a variant: one draft, or one for each version that its sweep requires. */
 function draftsOf(
   pipeline: Pipeline,
   name: string,
@@ -123,7 +123,7 @@ function draftsOf(
   return { drafts: [{ keys, pathOf }], problems };
 }
 
-/** Whether what is to decide a sweep can be measured. */
+/** The problems if the metric that decides a sweep cannot be measured. */
 async function decisionProblems(
   pipeline: Pipeline,
   { stage, config, datasets }: StageVersion,
@@ -163,7 +163,7 @@ function readVersion(
   return { version: { ...version, references }, problems: [...all, ...unresolved] };
 }
 
-/** Datasets inside other keys; what is wrong with those keys is added to `problems`. */
+/** Datasets named inside other keys; problems with those keys are added to `problems`. */
 function furtherSources(
   pipeline: Pipeline,
   stage: Stage,
@@ -236,7 +236,7 @@ async function directoryProblems(
   return problems;
 }
 
-/** What the stage itself finds wrong, once its keys and its data can be read. */
+/** The problems found by the stage's own check, which runs once its keys and data can be read. */
 async function checkProblems(
   pipeline: Pipeline,
   { name, stage, config, paths }: StageVersion,
@@ -266,7 +266,7 @@ async function dataProblems(
   return problems;
 }
 
-/** A problem of a data file on one line, so that it can stand after the pipeline's own place. */
+/** A problem in a data file as one line, which can follow the location in the pipeline's file. */
 function inFile({ message, where, line }: Problem, subject: string | undefined): string {
   const file = subject && basename(subject);
   const within = file && where?.startsWith(file) ? where.slice(file.length).replace(/^, /, '') || undefined : where;
@@ -287,7 +287,7 @@ function dependenciesOf(pipeline: Pipeline, versions: readonly StageVersion[]): 
   return dependencies;
 }
 
-/** A key that several variants share is told once. */
+/** Drops duplicates, so that a problem with a key that several variants share is reported once. */
 function distinct(problems: readonly Problem[]): Problem[] {
   const seen = new Set<string>();
   return problems.filter(({ where, line, message }) => {

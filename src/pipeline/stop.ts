@@ -1,18 +1,20 @@
 import { constants } from 'node:os';
 
-/** What asks a run to save and end: Ctrl-C, `kill`, a terminal that is closed, and Ctrl-\. */
+/** Signals that ask a run to save and end: Ctrl-C, `kill`, closing the terminal, and Ctrl-\. */
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** What asks a run to save and go on. Node by itself would open its debugger on the first and end on the second. */
+/**
+ * Signals that ask a run to save and continue. By default Node opens its debugger on the first and ends on the second.
+ */
 export const saveSignals = ['SIGUSR1', 'SIGUSR2'] as const;
 
 export type StopSignal = (typeof stopSignals)[number];
 export type StopReason = StopSignal | 'parent gone';
 
-/** Wishes of whoever sends signals, seen by whoever works at its next safe place. */
+/** What signals have requested; the work checks it whenever it can safely stop or save. */
 export interface Stop {
   readonly reason: StopReason | undefined;
-  /** The state is to be saved; whoever has done that says so by `false`. */
+  /** Whether the state is to be saved; reset to `false` after saving. */
   isSaveWanted: boolean;
 }
 
@@ -20,25 +22,25 @@ export function isStopSignal(signal: string | null): signal is StopSignal {
   return stopSignals.some((known) => known === signal);
 }
 
-/** Exit status of a command that a wish to stop ended, as shells have it. */
+/** Exit status of a command that was stopped by a signal, by the convention of shells. */
 export function stopStatus(reason: string): number {
   return 128 + constants.signals[isStopSignal(reason) ? reason : 'SIGTERM'];
 }
 
 export interface StopListener {
-  /** Hears of the first wish to stop. */
+  /** Called on the first request to stop. */
   stopping(reason: StopReason): void;
-  /** Hears of a later signal, when the person will not wait. */
+  /** Called on a later signal, when the user does not want to wait. */
   again(reason: StopReason): void;
   saving?(signal: (typeof saveSignals)[number]): void;
 }
 
-/** npm and `timeout` send a signal twice, and a closed terminal does; a person takes longer. */
+/** npm, `timeout` and a closed terminal send a signal twice; a person takes longer than this. */
 const doubledMilliseconds = 1000;
 
 /**
- * Turns signals and, in a child process, the end of its parent into wishes. From here on nobody has to read what is
- * written to standard output and standard error either: a reader that goes away is no reason to end.
+ * Listens for signals and, in a child process, for the end of its parent. From here on, errors of standard output and
+ * standard error are ignored too, because a reader that goes away is no reason to end.
  */
 export function listenForStop(listener: StopListener): Stop {
   const stop: { reason: StopReason | undefined; isSaveWanted: boolean } = { reason: undefined, isSaveWanted: false };

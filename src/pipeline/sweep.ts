@@ -9,14 +9,14 @@ import type { Rule } from '../evaluation/sweep-choice.ts';
 import { type Values, valueSchema } from '../runs/plan-file.ts';
 import type { Stage } from '../stages/stage.ts';
 
-/** Runs that a sweep of one variant may have; nobody means to train more. */
+/** The most runs that a sweep of one variant may have; more are certainly a mistake. */
 const mostRuns = 1000;
 
 export const sweepSchema = z
   .strictObject({
     values: z
       .record(z.string(), z.array(valueSchema))
-      .describe('by key, the values to try; of several keys every combination is tried'),
+      .describe('by key, the values to try; with several keys, every combination is tried'),
     budget: z
       .record(z.string(), z.unknown())
       .default({})
@@ -26,7 +26,7 @@ export const sweepSchema = z
       .min(1)
       .optional()
       .describe(
-        "seeds of the tries; if left out the pipeline's first. Where the stage reads models, those of the same seed, or, where there are none, those of the pipeline's seeds in turn",
+        "seeds of the trials; by default the pipeline's first. If the stage reads models, each trial reads those of its seed or, if there are none, those of the pipeline's seeds in turn",
       ),
     metric: z.string().describe('held-out metric of the stage whose mean over the seeds decides'),
     better: z
@@ -36,23 +36,25 @@ export const sweepSchema = z
     edge: z
       .enum(['error', 'accept'])
       .default('error')
-      .describe('whether the smallest and the largest value of a key may be chosen, beyond which a better one may lie'),
+      .describe(
+        'whether the smallest or largest value of a key may be chosen, although a better one may lie beyond it',
+      ),
   })
   .superRefine(({ values, budget, seeds, edge }, { addIssue }) => {
     const problem = (path: string[], message: string, hint?: string) =>
       addIssue({ code: 'custom', path, message, ...(hint ? { params: { hint } } : {}) });
     const keys = Object.entries(values);
     if (keys.length === 0)
-      problem(['values'], 'names no key to try values of', 'such as values: { lr: [1e-3, 2e-3, 4e-3] }');
+      problem(['values'], 'there is no key to try values of', 'such as values: { lr: [1e-3, 2e-3, 4e-3] }');
     for (const [key, tried] of keys) {
       const isOrdered = tried.every((value) => typeof value === 'number');
       if (tried.length < 2) {
         problem(
           ['values', key],
-          `there is nothing to choose from ${tried.length === 0 ? 'no value' : 'one value'}`,
+          `${tried.length === 0 ? 'no value' : 'a single value'} leaves nothing to choose from`,
           'give two values or more',
         );
-      } else if (new Set(tried).size < tried.length) problem(['values', key], 'a value is there twice');
+      } else if (new Set(tried).size < tried.length) problem(['values', key], 'a value appears twice');
       else if (isOrdered && tried.length === 2 && edge === 'error') {
         problem(
           ['values', key],
@@ -60,7 +62,7 @@ export const sweepSchema = z
           'give three or more, or set `edge: accept`',
         );
       }
-      if (Object.hasOwn(budget, key)) problem(['budget', key], 'values of it are tried', 'leave it out');
+      if (Object.hasOwn(budget, key)) problem(['budget', key], 'its values are chosen by the sweep', 'leave it out');
     }
     const runs = keys.reduce((product, [, { length }]) => product * length, seeds?.length ?? 1);
     if (runs > mostRuns)
@@ -70,23 +72,23 @@ export const sweepSchema = z
       );
   });
 
-/** Values of keys that are tried in shorter runs of a stage, the best of which the stage itself runs with. */
+/** Values of keys to try in shorter runs of a stage; the stage itself then runs with the best ones. */
 export type Sweep = z.infer<typeof sweepSchema> & { seeds: readonly number[] };
 
-/** The keys that a stage was given, and where a path below each of them stands in the file. */
+/** The keys written for a stage, and the location in the file of each path below them. */
 export interface Written {
   keys: Readonly<Record<string, unknown>>;
   pathOf(path: Path): Path;
 }
 
-/** A combination of values: of the stage itself, once it is chosen, or of a trial. */
+/** A combination of values, for a trial or for the stage itself once it is chosen. */
 export interface SweepPoint {
   sweep: Sweep;
   values: Values;
   isTrial: boolean;
 }
 
-/** What was written of a stage's `sweep`, and what is wrong with it; nothing where it has none. */
+/** Reads a stage's `sweep` and its problems; without a `sweep` there is neither. */
 export function readSweep(
   stage: Stage,
   { keys, pathOf }: Written,
@@ -121,12 +123,12 @@ export function readSweep(
     : { sweep: { ...value, seeds: value.seeds ?? [firstSeed] }, problems: [] };
 }
 
-/** How trials of a sweep are compared. A metric without a direction is refused where the sweep is read. */
+/** How trials of a sweep are compared. The metric has a direction, which is checked when the sweep is read. */
 export function ruleOf({ metric, better = metricKind(metric).better!, edge }: Sweep): Rule {
   return { metric, better, edge };
 }
 
-/** What speaks against a sweep of a stage with these keys deciding by its metric; `where` is a key of the sweep. */
+/** The problems if a sweep cannot decide by its metric, given the stage's keys; `where` is a key of the sweep. */
 export function metricProblems(stage: Stage, { metric, better }: Sweep, config: Written['keys']): Problem[] {
   const measured = stage.heldOut?.(config) ?? [];
   if (!measured.some((name) => name === metric)) {
@@ -138,7 +140,7 @@ export function metricProblems(stage: Stage, { metric, better }: Sweep, config: 
   return [{ where: 'metric', message: `\`${metric}\` has no better direction`, hint }];
 }
 
-/** The stage with each combination of values: as it may come to run, and as a trial of them. */
+/** For each combination of values, the stage as it would run with them, and a trial of them. */
 export function sweepPoints(written: Written, sweep: Sweep): (Written & { point: SweepPoint })[] {
   const { sweep: _, ...base } = written.keys;
   const within = (path: Path) => written.pathOf(['sweep', ...path]);
@@ -162,7 +164,7 @@ function combinations(values: Sweep['values']): Values[] {
   );
 }
 
-/** Name of the folder of these values: `lr-0.001`. */
+/** The name of the folder for these values, such as `lr-0.001`. */
 export const folderOf = (values: Values): string =>
   Object.entries(values)
     .map(([key, value]) => `${key}-${encodeURIComponent(value)}`)

@@ -7,12 +7,12 @@ import { endingOf, readRecords } from '../runs/records.ts';
 import { isSealed } from '../runs/seal.ts';
 import { readTrial } from '../runs/trial.ts';
 
-/** What the trial of some values has come to by its folder; nothing yet where there is none, or something else. */
+/** A trial of some values, with its outcome if its folder contains one with the same key. */
 export async function trialOf(job: NodeJob, values: Values, metric: string): Promise<Trial> {
   return { values, seed: job.seed, ...((await isThere(job)) ? await readTrial(job.directory, metric) : {}) };
 }
 
-/** Whether a trial has ended in a way in which it would end again. */
+/** Whether a trial has failed by diverging, so that it would fail in the same way again. */
 export async function hasDiverged(job: NodeJob): Promise<boolean> {
   if (isSealed(job.directory) || !(await isThere(job))) return false;
   const ending = endingOf(await readRecords(join(job.directory, fileNames.records)));

@@ -6,14 +6,14 @@ import { statsOf } from '../files.ts';
 import { fileNames } from '../runs/file-names.ts';
 import { type InputKind, inputKinds } from '../stages/stage.ts';
 
-/** Does this text mean a directory rather than a stage? */
+/** Whether a text denotes a directory rather than a stage. */
 export function looksLikePath(text: string, baseDirectory: string): boolean {
   return /[/\\]|^[.~]/.test(text) || isDirectory(resolve(baseDirectory, text));
 }
 
 /**
- * A model or tokenizer directory that a person named: the directory itself, or the `final/` of a run's folder.
- * What is wrong with it comes back as a problem.
+ * A model or tokenizer directory given by the user: the directory itself, or `final/` in the folder of a run. If there
+ * is none, the problem is returned.
  */
 export function userDirectory(
   path: string,
@@ -41,7 +41,7 @@ function notThere(path: string, directory: string, kind: InputKind): Problem {
   if (inputKinds[kind].isModel) return foreignPath(path, directory);
   const isThere = existsSync(directory);
   if (isThere)
-    return { message: `${path} is no directory`, hint: `give the directory that holds ${inputKinds[kind].mark}` };
+    return { message: `${path} is not a directory`, hint: `give the directory that holds ${inputKinds[kind].mark}` };
   return { message: `${path} does not exist`, hint: 'a tokenizer directory is expected' };
 }
 

@@ -5,7 +5,7 @@ import type { Contents } from './contents.ts';
 import { type Pipeline, problemAt } from './pipeline-file.ts';
 import { idleKeys, type StageKeys } from './stage-config.ts';
 
-/** A key that a version of a stage was given and that has no effect there. */
+/** A key that was written for a version of a stage but has no effect there. */
 export interface Vain {
   version: StageKeys;
   key: string;
@@ -18,7 +18,7 @@ export function vainKeys(version: StageKeys, facts: Facts): Vain[] {
   return [...idleKeys(stage, written, config, facts)].map(([key, condition]) => ({ version, key, condition }));
 }
 
-/** Whether rows of the stage's data are held out; not looked for where no key asks for them. */
+/** Whether the stage's data has held-out rows. Only checked if it makes a difference to any key; otherwise true. */
 export async function hasHeldOut(
   { stage, written, config, datasets }: StageKeys,
   contents: Contents,
@@ -30,8 +30,8 @@ export async function hasHeldOut(
 }
 
 /**
- * A key of a stage is in vain where no variant that has it from there makes use of it. It is not refused where
- * something that was written over the stage makes it idle: a variant, or `--set`.
+ * The problems of keys that have no effect in any variant that uses them from the same place. A key is accepted if what
+ * makes it idle was written in a later layer: in a variant over the stage, or by `--set`.
  */
 export function vainProblems(pipeline: Pipeline, vain: readonly Vain[], versions: readonly StageKeys[]): Problem[] {
   const pathIn = ({ paths }: StageKeys, key: string) => paths[key]?.join('.');
@@ -47,7 +47,7 @@ export function vainProblems(pipeline: Pipeline, vain: readonly Vain[], versions
   });
 }
 
-/** What is written later counts more: the stage, then the variant, then `--set`. */
+/** The layer in which a path was written; later layers override earlier ones: stage, variant, `--set`. */
 function layerOf({ place }: Pipeline, path: Path | undefined): number {
   if (path === undefined) return 0;
   if (place.origin(path) === '--set') return 3;

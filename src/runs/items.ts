@@ -12,9 +12,9 @@ import type { ResultRow } from './results.ts';
 const measuredItem = {
   /** KIND:DATASET */
   task: z.string(),
-  /** The metric that is the mean of the scores. */
+  /** Name of the metric that is the mean of the scores. */
   metric: z.string(),
-  /** Index among the rows that were measured. */
+  /** Index among the measured rows. */
   item: z.number(),
   correct: z.boolean().optional(),
   score: numberSchema.optional(),
@@ -26,7 +26,7 @@ const measuredItem = {
 
 const itemSchema = z.object({
   ...measuredItem,
-  /** Of the model, where several were measured. */
+  /** Stage of the model, if several models were measured. */
   stage: z.string().optional(),
   variant: z.string().optional(),
   seed: z.number().optional(),
@@ -34,15 +34,15 @@ const itemSchema = z.object({
 
 const measuredItemSchema = z.object(measuredItem);
 
-/** What a task found of one item. */
+/** The result of a task for one item. */
 export type MeasuredItem = z.infer<typeof measuredItemSchema>;
 type WrittenItem = z.infer<typeof itemSchema>;
 
-/** What a task found of one item for the model of a stage, variant and seed. */
+/** The result of a task for one item and the model of a stage, variant and seed. */
 export type ItemRow = MeasuredItem & Origin;
 type Origin = Pick<ResultRow, 'stage' | 'variant' | 'seed'>;
 
-/** Writes items.jsonl into the result of a stage that measures: one item of one model a line. */
+/** Writes items.jsonl into the result of a stage that measures models, with one item of one model per line. */
 export function writeItems(final: string, items: readonly WrittenItem[]): Promise<void> {
   return writeFile(join(final, fileNames.items), itemLines(items));
 }
@@ -50,8 +50,9 @@ export function writeItems(final: string, items: readonly WrittenItem[]): Promis
 export const itemLines = (items: readonly WrittenItem[]): string[] => items.map((item) => `${jsonText(item)}\n`);
 
 /**
- * The items of a run, none where it has no items.jsonl; where one model was measured, they are of `own`.
- * @throws RequestError where a line is of another form
+ * The items of a run; none if it has no items.jsonl. If a single model was measured, the items get the given stage,
+ * variant and seed.
+ * @throws RequestError if a line is not a measured item
  */
 export async function readItems(directory: string, { stage, variant, seed }: Origin): Promise<ItemRow[]> {
   const file = join(directory, fileNames.final, fileNames.items);

@@ -41,7 +41,7 @@ const comparisonSchema = z.object({
       against: z.string().optional(),
       /** Variant whose model after this stage, of the same seed, it has played as well. */
       againstVariant: z.string().optional(),
-      /** The metric that decides after this stage, where the pipeline names one. */
+      /** The metric that decides after this stage, if the pipeline names one. */
       primary: z.string().optional(),
       ...measurement,
     }),

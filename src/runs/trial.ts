@@ -7,7 +7,7 @@ import { numbersOf } from './numbers.ts';
 import { endingOf, type MetricsRecord, readRecords } from './records.ts';
 import { isSealed } from './seal.ts';
 
-/** What a manifest says of the state that became the result, where that is not the last. */
+/** The entry `best` of a manifest: the state that became the result, if that is not the last one. */
 const bestSchema = z.object({ step: z.int() });
 
 export interface TrialEnd {
@@ -18,8 +18,8 @@ export interface TrialEnd {
 }
 
 /**
- * A metric on held-out rows before the first step of a run, and that of its result: not a number where training
- * diverged, absent while the run has not ended. Of several evaluations that of the state that became the result counts.
+ * A metric on held-out rows before the first step of a run and for its result, by the evaluation of the state that
+ * became the result. `end` is NaN if training diverged, and absent while the run has not ended.
  */
 export async function readTrial(directory: string, metric: string): Promise<TrialEnd> {
   const records = await readRecords(join(directory, fileNames.records));

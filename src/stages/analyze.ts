@@ -10,19 +10,19 @@ import { writeResults } from '../runs/results.ts';
 import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Stage, StepRecord } from './stage.ts';
 
-/** How much of a text is analysed. */
+/** The keys that determine how much of a text is analysed. */
 export const windowSchema = z.strictObject({
   holdOut: z
     .number()
     .min(0)
     .lt(1)
     .default(0)
-    .describe('share of the text that training held out, which alone is read; 0 = all of it'),
+    .describe('share of the text that training held out; only this is read; 0 = use all of it'),
   window: z
     .int()
     .positive()
     .optional()
-    .describe("tokens per window; if left out 256, or the model's context where that is shorter"),
+    .describe("tokens per window; by default 256, or the model's context if that is shorter"),
   windows: z.int().positive().default(32).describe('most windows, from the beginning'),
 });
 

@@ -4,13 +4,13 @@ import { keyAgainst } from '../evaluation/metrics.ts';
 import { parseTasks, subjectOf, taskKinds } from '../evaluation/tasks.ts';
 import type { CompareConfig } from './compare-schema.ts';
 
-/** A variant to play is an opponent as well. */
+/** The condition for keys that need an opponent, which `againstVariant` is as well. */
 export const withOpponent = <C extends Pick<CompareConfig, 'against' | 'againstVariant'>>(config: C): C => ({
   ...config,
   against: config.against ?? config.againstVariant,
 });
 
-/** Names in a comparison that lead nowhere. */
+/** The problems of names in a comparison that refer to nothing. */
 export function compareProblems(config: CompareConfig, variants: readonly string[]): Problem[] {
   const { of, againstVariant, primary = {} } = config;
   const problems: Problem[] = [];
@@ -23,14 +23,14 @@ export function compareProblems(config: CompareConfig, variants: readonly string
     if (!of.includes(stage)) {
       problems.push({ where: 'primary', message: `\`of\` does not name \`${stage}\``, hint: suggestion(stage, of) });
     } else if (!measured.includes(key)) {
-      const message = `no task measures \`${key}\`, which is to decide after \`${stage}\``;
+      const message = `no task measures \`${key}\`, which should decide after \`${stage}\``;
       problems.push({ where: 'primary', message, hint: suggestion(key, measured) });
     }
   }
   return problems;
 }
 
-/** Metrics that its tasks can find and that have a better direction, as results name them. */
+/** The names, as in results, of the metrics that the tasks can measure and that have a better direction. */
 function keysMeasured(config: CompareConfig): string[] {
   const { againstVariant, against } = config;
   return parseTasks(config.tasks, withOpponent(config)).flatMap((task) => {

@@ -15,7 +15,7 @@ export interface CompareState {
   items: ItemRow[];
 }
 
-/** Measures the models of all stages, variants and seeds alike. */
+/** Measures the models of all stages, variants and seeds in the same way. */
 export async function* compare(
   config: CompareConfig,
   state: CompareState,
@@ -47,7 +47,7 @@ export async function* compare(
   return { models: models.length };
 }
 
-/** Whom a model is to beat: the one that `against` names, for all models that `of` names after it. */
+/** The opponent of a model: the one that `against` names, for all models that come after it in `of`. */
 function opponentOf(
   input: StageInput,
   models: readonly StageInput[],
@@ -58,7 +58,7 @@ function opponentOf(
   return opponent && names.indexOf(opponent.name) < names.indexOf(input.name) ? opponent : undefined;
 }
 
-/** The other variant after the same stage, with the same seed. That variant plays itself, and ties. */
+/** The model of the variant `againstVariant` with the same stage and seed. That variant plays itself, and ties. */
 function rivalOf(
   { name, seed }: StageInput,
   models: readonly StageInput[],
@@ -68,7 +68,7 @@ function rivalOf(
   return models.find((model) => model.name === name && model.variant === againstVariant && model.seed === seed);
 }
 
-/** Win rates over another variant, under keys that name it. */
+/** Win rates against another variant, under keys that name it. */
 async function crossPlay(
   config: CompareConfig,
   { tasks }: CompareState,
@@ -84,7 +84,7 @@ async function crossPlay(
   };
 }
 
-/** Of several models of a stage, the one of the same variant and seed; what there is one of serves all. */
+/** The candidate of the same variant and seed. A candidate without a variant, or the only seed, serves all models. */
 function ofSameRun(candidates: readonly StageInput[], { variant, seed }: StageInput): StageInput | undefined {
   const isSame = (own: unknown, other: unknown) => own === undefined || other === undefined || own === other;
   const seeds = new Set(candidates.map((candidate) => candidate.seed)).size;

@@ -4,7 +4,7 @@ import { conversationOptions } from '../data/conversation-options.ts';
 import { preferenceLossKinds, scoreOf } from '../losses/preference.ts';
 import { trainingOptions } from '../training/options.ts';
 
-/** Losses of how much likelier answers are than under a reference. */
+/** The losses that depend on how much likelier answers are than under a reference. */
 const referenced = preferenceLossKinds.filter((loss) => scoreOf[loss].reference);
 
 export const dpoSchema = z

@@ -44,7 +44,7 @@ export interface DpoState extends TrainingState {
 
 /**
  * Alignment to preferences without a reward model: DPO (Rafailov et al. 2023) of a policy against its frozen starting
- * point, and the losses that came after it.
+ * point, and later losses of the same kind.
  */
 export async function* dpo(
   config: DpoConfig,

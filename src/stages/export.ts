@@ -21,7 +21,7 @@ export interface ExportState {
   source: string;
 }
 
-/** Writes a model as a Hugging Face directory with weights of another type. */
+/** Writes a model as a Hugging Face directory with weights in another number format. */
 export async function* exportModel(config: ExportConfig): AsyncGenerator<StepRecord, { dtype: string }> {
   yield { step: 1, totalSteps: 1 };
   return { dtype: config.dtype };
@@ -48,7 +48,8 @@ export const exportStage: Stage<ExportConfig, ExportState> = {
 };
 
 /**
- * Terms that go with a model wherever it goes; all else of the source that is not read, such as its card, stays there.
+ * Files with the terms of a model, which go wherever the model goes. Other unread files, such as its card, are not
+ * copied.
  */
 const terms = /^(licen[cs]e|notice|use_policy)(\.(md|txt|pdf|html))?$/i;
 

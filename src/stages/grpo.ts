@@ -30,7 +30,7 @@ import { equalGroups, withGroupAdvantages } from '../training/experience.ts';
 import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 /**
- * Corrections of the first form (Shao et al. 2024), each as its paper has it, and the defaults of TRL's `GRPOConfig`.
+ * Corrections of the original form (Shao et al. 2024), each as in its paper, with the defaults of TRL's `GRPOConfig`.
  */
 export const grpoPresets = {
   'dr-grpo': { scale: 'none', weighting: 'constant', klCoefficient: 0 },

@@ -12,7 +12,7 @@ import { sftStage } from './sft.ts';
 import type { Stage } from './stage.ts';
 import { tokenizerStage } from './tokenizer.ts';
 
-/** Every stage, in the order in which a pipeline usually has them. A new stage is one file and one line here. */
+/** All stages, in their usual order in a pipeline. A new stage takes one file and one line here. */
 export const stages: readonly Stage[] = [
   tokenizerStage,
   pretrainStage,

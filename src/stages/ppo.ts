@@ -66,13 +66,12 @@ import { pause, type Stage, type StageRun, type StepRecord } from './stage.ts';
 
 export interface PpoState extends ReinforcementState<PpoExample> {
   /**
-   * A critic of its own, whose values are its scores of every token; without one they are those of a head on the
-   * policy.
+   * A separate critic, whose scores of every token are the values. Without one, values come from a head on the policy.
    */
   critic: Optimizer | undefined;
-  /** What its scores and this make are values: the offset of the reward model that it began as. */
+  /** Added to the critic's scores to give values: the offset of the reward model it was initialised from. */
   valueOffset: number;
-  /** What `klTarget` has made of it. */
+  /** The current KL coefficient, which changes if `klTarget` is set. */
   klCoefficient: number;
 }
 
@@ -139,7 +138,7 @@ async function gradientStep(
   return { ...(await policyStep(optimizer, minibatch, loss)), ...values };
 }
 
-/** Checks what must hold in the first minibatch of an iteration, and leaves only what is to be reported. */
+/** Checks the invariants of an iteration's first minibatch, and returns only the metrics to report. */
 function reported(
   { ratioDistance, valueDistance, ...report }: PolicyMetrics & ValueMetrics,
   minibatch: readonly PpoExample[],
@@ -153,7 +152,7 @@ function reported(
   return report;
 }
 
-/** Not a number, and so left out, where all returns are equal. */
+/** The explained variance of the returns; left out if all returns are equal, when it is not a number. */
 function explained(examples: readonly PpoExample[]): Metrics {
   const all = (of: (example: PpoExample) => Float64Array): number[] => examples.flatMap((example) => [...of(example)]);
   const variance = explainedVariance(
@@ -221,7 +220,7 @@ function criticProblems({ critic, reward }: PpoConfig): Problem[] {
   ];
 }
 
-/** A critic of its own, fresh or from a saved state, and the offset of its values. */
+/** A separate critic, newly initialised or from a saved state, and the offset of its values. */
 async function openCritic(
   config: PpoConfig,
   { tokenizer, rewardModel, sources, prompts }: ReinforcementState,
@@ -241,14 +240,14 @@ async function openCritic(
   return { critic: newTrainingState(model, data, tokenizer).optimizer, valueOffset };
 }
 
-/** Scores of a reward model are values where its rewards, as they are, are all that is learned from. */
+/** Whether the critic starts as the reward model: by default, if its unscaled rewards are all that is learned from. */
 function beginsAsReward({ critic, scoreScale }: PpoConfig, sources: readonly RewardSource[]): boolean {
   if (critic !== 'auto') return critic === 'reward';
   const learned = sources.filter(({ weight }) => weight !== 0);
   return scoreScale === 'none' && learned.every(({ name, weight }) => name === 'modelReward' && weight === 1);
 }
 
-/** The policy's decoder under a head of zeros: values begin at 0, as in OpenAI's code (Huang et al. 2024). */
+/** The policy's decoder with a head of zeros, so that values start at 0, as in OpenAI's code (Huang et al. 2024). */
 async function freshCritic({ inputs, backend, seed }: StageRun): Promise<Model> {
   const model = await rewardModelFrom(inputs.from![0]!.directory, backend, seed);
   backend.fill(scoreHeadOf(model), 0);

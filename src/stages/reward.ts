@@ -65,7 +65,7 @@ export interface RewardState extends TrainingState {
   heldOut: readonly EncodedPair[];
 }
 
-/** Preferred answers, at most, whose mean reward the offset makes 0. */
+/** The largest number of preferred answers used for the offset, which makes their mean reward 0. */
 const referenceAnswers = 1024;
 
 /** A reward model: Bradley–Terry loss on the scores of the last tokens (Ouyang et al. 2022, eq. 1). */
@@ -175,7 +175,7 @@ async function rewardedPairs(model: Model, pairs: readonly EncodedPair[]): Promi
   return pairs.map((pair, i) => ({ chosen: chosen[i]!, rejected: rejected[i]!, longerBy: longerBy(pair) }));
 }
 
-/** What was written is opened again and has to give a text the reward that the trained model gives it. */
+/** Opens the written model again and checks that it gives a text the same reward as the trained model. */
 async function assertSavedModelScores(
   directory: string,
   backend: Backend,

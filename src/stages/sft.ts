@@ -106,7 +106,7 @@ export const sftStage: Stage<SftConfig, SftState> = {
   close: releaseTrainingState,
 };
 
-/** The conversation up to the last answer that is trained, and that answer. */
+/** The conversation before its last trained answer, and that answer. */
 function lastQuestion({ messages }: MessagesRow): PromptRow {
   const answer = messages.findLastIndex(({ role, trained }) => role === 'assistant' && trained !== false);
   return { prompt: messages.slice(0, answer), answer: messages[answer]!.content };

@@ -5,8 +5,8 @@ import { record } from './tape.ts';
 import { type Shape, sizeOf, Tensor } from './tensor.ts';
 
 /**
- * The primitives: each checks shapes, makes its output, and knows its backward pass, once for all backends.
- * Everything else in mixtune can be composed of them. A number stands for a tensor of shape [1].
+ * An operand of a primitive; a number is a tensor of shape [1]. Each primitive checks shapes, allocates its output and
+ * defines its backward pass, for all backends. Everything else in mixtune can be composed of primitives.
  */
 export type Operand = Tensor | number;
 
@@ -15,7 +15,7 @@ export const sub = (a: Operand, b: Operand): Tensor => binary('sub', a, b);
 export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
 export const div = (a: Operand, b: Operand): Tensor => binary('div', a, b);
 export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
-/** 1 where a > b, else 0; no gradient. */
+/** 1 if a > b, else 0; no gradient. */
 export const greater = (a: Operand, b: Operand): Tensor => binary('greater', a, b);
 
 export const neg = (x: Tensor): Tensor => unary('neg', x);
@@ -27,11 +27,12 @@ export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
 export const rsqrt = (x: Tensor): Tensor => unary('rsqrt', x);
 export const square = (x: Tensor): Tensor => mul(x, x);
 
-/** Sum over the given axes (all by default), which stay with extent 1. */
+/** Sum over the given axes (default: all), which keep extent 1. */
 export const sum = (x: Tensor, axes?: readonly number[]): Tensor => reduce('sum', x, axes);
+/** Maximum over the given axes (default: all), which keep extent 1. */
 export const max = (x: Tensor, axes?: readonly number[]): Tensor => reduce('max', x, axes);
 
-/** Mean over the given axes (all by default), which stay with extent 1. */
+/** Mean over the given axes (default: all), which keep extent 1. */
 export function mean(x: Tensor, axes?: readonly number[]): Tensor {
   const total = sum(x, axes);
   return mul(total, total.size / x.size);
@@ -89,7 +90,7 @@ function rightGradient(kind: BinaryKind, dy: Tensor, a: Tensor, b: Tensor): Tens
   return dy;
 }
 
-/** condition ≠ 0 ? a : b, elementwise; no gradient to the condition. */
+/** condition ≠ 0 ? a : b, elementwise; no gradient for the condition. */
 export function where(condition: Tensor, left: Operand, right: Operand): Tensor {
   const [a, b] = operands(left, right, condition);
   requireFloats('where', condition, a, b);
@@ -153,7 +154,7 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
   });
 }
 
-/** [rows, …] with out[ids[i]] the sum of the source rows i [n, …] that have this id. */
+/** Sums the rows i of `source` [n, …] with equal ids[i] (i32) into row ids[i] of the result → [rows, …]. */
 export function scatterAdd(source: Tensor, ids: Tensor, rows: number): Tensor {
   requireIdTensor('scatterAdd', ids);
   requireShape('scatterAdd', 'source', source, [ids.size, ...source.shape.slice(1)]);
@@ -197,7 +198,7 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
   });
 }
 
-/** Tensors one after the other along an axis; the other dimensions are equal. */
+/** Concatenates tensors along an axis; their other dimensions must be equal. */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const [first] = parts;
   if (!first) throw new Error('concat: there is nothing to concatenate');
@@ -227,7 +228,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return add(x, filled(x.backend, resultShape(x.backend, 'broadcastTo', shape), 0));
 }
 
-/** The elements of x, cut off from the tape. */
+/** The elements of x as a constant, through which no gradient flows. */
 export function stopGradient(x: Tensor): Tensor {
   return own(x.view(x.shape));
 }
@@ -257,14 +258,14 @@ function broadcastShape(name: string, a: Shape, b: Shape): number[] {
   });
 }
 
-/** The extent of a dimension that has to be there. */
+/** The extent of a dimension. @throws Error if the tensor does not have it */
 function requireAxis(operation: string, { shape }: Tensor, axis: number): number {
   const extent = shape[axis];
   if (extent === undefined) throw new Error(`${operation}: [${shape}] has no dimension ${axis}`);
   return extent;
 }
 
-/** What the ids are, only the backend knows: it checks their range. */
+/** Only type and shape are checked here; the backend, which knows the ids, checks their range. */
 function requireIdTensor(operation: string, { dtype, shape }: Tensor): void {
   if (dtype !== 'i32' || shape.length !== 1)
     throw new Error(`${operation}: ids are ${dtype} [${shape}], i32 [n] is needed`);

@@ -2,7 +2,7 @@ import { RunError } from '../errors.ts';
 import type { Backend } from './backends/backend.ts';
 import type { Shape, Tensor } from './tensor.ts';
 
-/** Backends know arrays of at most this many dimensions. */
+/** Backends support at most this many dimensions. */
 const maxRank = 4;
 const bytesPerElement = 4;
 const largestInt32 = 2 ** 31 - 1;
@@ -13,7 +13,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true;
 }
 
-/** Throws unless the operands are floats and have elements. */
+/** Throws unless the operands are floats and not empty. */
 export function requireFloats(operation: string, ...operands: readonly Tensor[]): void {
   for (const { dtype, shape, size } of operands) {
     if (dtype !== 'f32') throw new Error(`${operation}: an operand is ${dtype}, f32 is needed`);
@@ -26,15 +26,15 @@ export function requireShape(operation: string, what: string, { shape }: Tensor,
   if (!sameShape(shape, expected)) throw new Error(`${operation}: ${what} is [${shape}], [${expected}] is needed`);
 }
 
-/** The two extents of an operand that has to be a matrix. */
+/** The two extents of an operand. @throws Error unless it is a matrix */
 export function requireMatrix(operation: string, what: string, { shape }: Tensor): readonly [number, number] {
   if (shape.length !== 2) throw new Error(`${operation}: ${what} is [${shape}], a matrix is needed`);
   return shape as unknown as readonly [number, number];
 }
 
 /**
- * The shape of an operation's result, as it is. Throws where the backend cannot hold it: without elements, of too many
- * dimensions, or larger than its memory.
+ * Returns the shape of an operation's result after checking it.
+ * @throws Error if it has no elements or too many dimensions, RunError if it is larger than the backend's memory
  */
 export function resultShape({ limits: { memory } }: Backend, operation: string, shape: Shape): Shape {
   let size = 1;
@@ -55,15 +55,15 @@ export function resultShape({ limits: { memory } }: Backend, operation: string, 
   return shape;
 }
 
-/** Throws unless rows can be told apart by int32 indices. */
+/** Throws unless `count` elements can be indexed by int32. */
 export function requireInt32(operation: string, what: string, count: number): void {
   if (count <= largestInt32) return;
-  throw new RunError(`${operation}: ${what} are ${count}, more than 32-bit indices reach`, {
+  throw new RunError(`${operation}: ${what} are ${count}, more than 32-bit indices allow`, {
     hint: 'lower batchSize or the sequence length, or use a backend with a kernel for it, which has no such limit',
   });
 }
 
-/** Throws unless every id names one of `rows` rows. */
+/** Throws unless every id is at least 0 and less than `rows`. */
 export function requireIds(operation: string, ids: ArrayLike<number>, rows: number): void {
   for (let i = 0; i < ids.length; i++) {
     if (!(ids[i]! >= 0 && ids[i]! < rows))

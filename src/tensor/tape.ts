@@ -11,15 +11,15 @@ interface Node {
   backward: Backward;
 }
 
-/** Where a backward function puts gradients. */
+/** Receives gradients from backward functions. */
 export interface Gradients {
-  /** False where nothing upstream wants the gradient of `x`. */
+  /** Whether the gradient of `x` is needed. */
   wants(x: Tensor): boolean;
-  /** A tensor to write the gradient of `x` into, and whether to add to what is there. */
+  /** A tensor for the gradient of `x`, and whether to add to it rather than overwrite it. */
   target(x: Tensor): GradientTarget;
   /**
-   * The `target` of `x` if its gradient is wanted, else undefined. It may be `consumed` itself, the gradient of the
-   * output, for a caller that has read all of that before it writes: in x + F(x) both begin as the same tensor.
+   * The `target` of `x` if its gradient is wanted, else undefined. The target may be `consumed` itself, the gradient of
+   * the output, if the caller has read all of it before it writes: in x + F(x) both start as the same tensor.
    */
   targetIfWanted(x: Tensor, consumed?: Tensor): GradientTarget | undefined;
   /** Adds a finished gradient of `x`; the tensor may be shared and is not changed. */
@@ -29,24 +29,24 @@ export interface Gradients {
 let active: Tape | undefined;
 
 /**
- * Records operations and runs them backwards. What a node saved is released the moment its backward pass has used it,
- * and a gradient the moment it is consumed. Leaves are parameters: their gradients are added to tensors that the
- * caller keeps, so several recordings accumulate.
+ * Records operations and runs their backward passes in reverse order. Saved tensors are released as soon as the
+ * backward pass of their node has used them, and gradients as soon as they are consumed. Leaves are parameters: their
+ * gradients are added to tensors that the caller keeps, so several recordings accumulate.
  */
 export class Tape {
-  /** Whether segments run again for their gradients. */
+  /** Whether segments are recomputed in the backward pass. */
   readonly recompute: boolean;
   readonly #leaves: ReadonlyMap<Tensor, Tensor>;
   readonly #tracked = new Set<Tensor>();
   #nodes: Node[] = [];
 
-  /** @param leaves each parameter with the tensor that its gradient is added to */
+  /** @param leaves maps each parameter to the tensor that its gradient is added to */
   constructor(leaves: ReadonlyMap<Tensor, Tensor>, { recompute = false } = {}) {
     this.#leaves = leaves;
     this.recompute = recompute;
   }
 
-  /** Runs `body`, recording; the caller owns the tensor or tensors that it returns. */
+  /** Runs `body` and records its operations. The caller owns the tensor or tensors that it returns. */
   record<T>(body: () => T): T {
     const outer = active;
     active = this;
@@ -57,7 +57,7 @@ export class Tape {
     }
   }
 
-  /** True where a gradient reaches `x`. */
+  /** Whether `x` gets a gradient. */
   tracks(x: Tensor): boolean {
     return this.#leaves.has(x) || this.#tracked.has(x);
   }
@@ -68,12 +68,12 @@ export class Tape {
     this.#nodes.push(node);
   }
 
-  /** Adds d(seed · output)/d(leaf) to the gradient of every leaf, and forgets the recording. */
+  /** Adds d(seed · output)/d(leaf) to the gradient of every leaf, and discards the recording. */
   backward(output: Tensor, seed = 1): void {
     this.backwardFrom((gradients) => gradients.add(output, filled(output.backend, output.shape, seed)));
   }
 
-  /** Runs backward from gradients of recorded tensors that `begin` sets: for a last step that computes them itself. */
+  /** Runs the backward pass from gradients that `begin` sets, for a last step that computes its gradients itself. */
   backwardFrom(begin: (gradients: Gradients) => void): void {
     const pending = new PendingGradients(this.#leaves, this.#tracked);
     const outer = active;
@@ -96,7 +96,7 @@ export class Tape {
     }
   }
 
-  /** The gradients of body(x), which is run again for them, from that of its result. */
+  /** Runs body(x) again to compute its gradients from the gradient of its result. */
   replay(body: (x: Tensor) => Tensor, x: Tensor, dOut: Tensor, gradients: Gradients): void {
     const leaves = new Map(this.#leaves);
     const dx = empty(x.backend, x.shape);
@@ -109,7 +109,7 @@ export class Tape {
     if (!dx.blank) gradients.add(x, dx);
   }
 
-  /** Releases what the recording still holds. */
+  /** Releases all tensors that the recording still holds. */
   discard(): void {
     for (const { saved } of this.#nodes) for (const tensor of saved) tensor.release();
     this.#nodes = [];
@@ -162,7 +162,7 @@ class PendingGradients implements Gradients {
     else x.backend.unary('copy', gradient, tensor);
   }
 
-  /** Hands the gradient of `x` over to the caller. */
+  /** Transfers the gradient of `x` to the caller. */
   take(x: Tensor): Tensor | undefined {
     const gradient = this.#pending.get(x);
     this.#pending.delete(x);
@@ -174,7 +174,7 @@ class PendingGradients implements Gradients {
     this.#pending.clear();
   }
 
-  /** A gradient that was passed through from elsewhere has other owners and must not be changed under them. */
+  /** A gradient that was passed through has other owners, for whom it must not change; it is copied first. */
   #unshared(x: Tensor, present: Tensor, consumed: Tensor | undefined): Tensor {
     if (present.owners === (present === consumed ? 2 : 1)) return present;
     const own = empty(x.backend, x.shape).retain();
@@ -185,7 +185,7 @@ class PendingGradients implements Gradients {
   }
 }
 
-/** Notes on the active tape how `output` came about, if a gradient can reach any of `inputs`. Returns `output`. */
+/** Records an operation on the active tape if any of its inputs gets a gradient. Returns `output`. */
 export function record(
   inputs: readonly Tensor[],
   output: Tensor,
@@ -197,17 +197,15 @@ export function record(
   return output;
 }
 
-/**
- * True while a tape records and a gradient can reach `x`: what only the backward pass needs may be left out otherwise.
- */
+/** Whether a tape is recording and `x` gets a gradient; if not, nothing needs to be saved for the backward pass. */
 export function isTracked(x: Tensor): boolean {
   return active?.tracks(x) ?? false;
 }
 
 /**
- * body(x), of which a tape that recomputes keeps `x` and `kept` alone, all that `body` uses: for the gradient `body`
- * runs again (Chen et al. 2016, "Training deep nets with sublinear memory cost"). The gradients are the same to the
- * bit.
+ * Computes body(x). A tape that recomputes keeps only `x` and `kept`, which must be everything that `body` uses, and
+ * runs `body` again for the gradient (Chen et al. 2016, "Training deep nets with sublinear memory cost"). The gradients
+ * are bit-identical.
  */
 export function segment(x: Tensor, kept: readonly Tensor[], body: (x: Tensor) => Tensor): Tensor {
   const tape = active;

@@ -1,22 +1,19 @@
 import type { Backend } from './backends/backend.ts';
 
-/**
- * `operand`: rows in the form in which a backend's matrix products take them, in 32-bit words; only kernels read it.
- */
+/** `operand` is a matrix in the layout of a backend's matrix products, in 32-bit words; only kernels read it. */
 export type DType = 'f32' | 'i32' | 'operand';
 export type Shape = readonly number[];
 
-/** A block of memory that a backend owns. What is in it, and where, only the backend knows. */
+/** A block of memory owned by a backend, which alone knows where it is. */
 export interface Storage {
-  /** Number of elements that the block can hold; at least what was asked for. */
+  /** Number of elements that the block can hold; at least the number requested. */
   readonly length: number;
   readonly dtype: DType;
 }
 
 /**
- * A dense row-major array on a backend. Its storage is shared by views and counted: it goes back to the pool when the
- * last owner releases it. A scope (`Backend.scope`) owns each tensor made in it, the tape owns what a backward pass
- * needs.
+ * A dense row-major array on a backend. Its storage is shared by views and reference-counted: it returns to the pool
+ * when the last owner releases it. A `scope` owns each tensor created in it; the tape owns what a backward pass needs.
  */
 export class Tensor {
   readonly backend: Backend;
@@ -24,8 +21,8 @@ export class Tensor {
   readonly size: number;
   readonly dtype: DType;
   /**
-   * True for a gradient that nobody has added to yet: its contents count as zero and the first addition overwrites
-   * them.
+   * True for a gradient to which nothing has been added yet: its contents count as zero, and the first addition
+   * overwrites them.
    */
   blank = false;
   readonly #owner: SharedStorage;
@@ -38,7 +35,7 @@ export class Tensor {
     this.#owner = owner;
   }
 
-  /** The storage; throws if it was given back to the pool, which is always a defect of the caller. */
+  /** The storage. @throws Error if it was already released, which is always a defect of the caller */
   get storage(): Storage {
     if (this.#owner.owners === 0) throw new Error(`tensor [${this.shape}] was used after its memory was released`);
     return this.#owner.storage;
@@ -48,7 +45,7 @@ export class Tensor {
     return this.#owner.owners === 0;
   }
 
-  /** How many would see a change of the elements. */
+  /** Number of owners of the storage, all of whom would see a change of its elements. */
   get owners(): number {
     return this.#owner.owners;
   }
@@ -63,7 +60,7 @@ export class Tensor {
     if (--this.#owner.owners === 0) this.backend.free(this.#owner.storage);
   }
 
-  /** A tensor of these elements under another shape; shares storage and is one more owner of it. */
+  /** A tensor with the same elements in another shape. It shares the storage and is a further owner of it. */
   view(shape: Shape): Tensor {
     if (sizeOf(shape) !== this.size) throw new Error(`cannot view [${this.shape}] as [${shape}]`);
     this.retain();

@@ -166,7 +166,7 @@ describe('files', () => {
     ],
     ['{"weight_map": {"a": 1}}', /a: 1 is not the name/],
     ['{"weight_map": ["a"]}', /has no `weight_map` object/],
-    ['{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}', /key "a" stands twice/],
+    ['{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}', /key "a" appears twice/],
     [
       '{"weight_map": {"a": "x.safetensors", "b": "y.safetensors"}}',
       /names 2 files, of which 2 are missing: x\.safetensors, y\.safetensors[\s\S]*download or copy is not complete/,

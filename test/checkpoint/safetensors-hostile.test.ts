@@ -78,12 +78,12 @@ const cases: Record<string, { header: unknown; data?: number; says: RegExp }> = 
   'null metadata': { header: { __metadata__: null }, says: /__metadata__: must map/ },
   'a tensor twice': {
     header: '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
-    says: /key "a" stands twice/,
+    says: /key "a" appears twice/,
   },
-  'a tensor twice, once escaped': { header: '{"a":{}, "\\u0061" : {}}', says: /key "a" stands twice/ },
+  'a tensor twice, once escaped': { header: '{"a":{}, "\\u0061" : {}}', says: /key "a" appears twice/ },
   'a key of an entry twice': {
     header: '{"a":{"dtype":"U8","dtype":"F32","shape":[0],"data_offsets":[0,0]}}',
-    says: /"dtype" stands twice/,
+    says: /"dtype" appears twice/,
   },
   'a size written as a fraction': {
     header: '{"a":{"dtype":"U8","shape":[0.0],"data_offsets":[0,0]}}',

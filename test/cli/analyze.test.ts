@@ -57,7 +57,7 @@ it('analyses rows of token ids with a model that has no tokenizer', async () => 
 it('prints a table that fits a terminal, a line for each layer', async () => {
   const { status, stdout, stderr } = await run('model', '--text', 'words.txt', '--window', '8', '--windows', '3');
   expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/^mix: Post-LN in the first 2 of 3 layers[^\n]*\nloss 5\.\d+ nats a token over 24 tokens\n/);
+  expect(stdout).toMatch(/^mix: Post-LN in the first 2 of 3 layers[^\n]*\nloss 5\.\d+ nats per token over 24 tokens\n/);
   expect(stdout).toMatch(/\nlayer +stream rms +angle +rank +kurtosis +attention\nembedding( +\d\S*){3}\n/);
   expect(stdout).toMatch(/\nlayer +removal loss +exchange loss +exit loss +gradient norm\nembedding( +\d\S*){2}\n/);
   for (const layer of ['0 Post-LN', '1 Post-LN', '2 Pre-LN']) {

@@ -84,7 +84,7 @@ describe('a model from flags alone', () => {
     ];
     const { status, stderr } = await run(...again);
     expect(status).toBe(0);
-    expect(stderr).toContain('sft already holds the finished result of exactly this');
+    expect(stderr).toContain('sft already has the finished result of exactly this');
   });
 
   it('is measured', async () => {

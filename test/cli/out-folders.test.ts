@@ -182,7 +182,7 @@ describe('a folder that holds something else', () => {
     for (const command of [sft.concat('--from', 'base'), ['run', 'quickstart']]) {
       const { status, stderr } = await run(...command, '--out', 'own');
       expect(stderr).toMatch(
-        /own (exists, and contains something other than a run|is there, and is no folder of a pipeline)/,
+        /own (exists, and contains something other than a run|exists, but is not the folder of a pipeline)/,
       );
       expect(status).toBe(2);
     }

@@ -36,13 +36,13 @@ import {
 import { fromHost } from '../../src/tensor/scope.ts';
 import type { Shape, Tensor } from '../../src/tensor/tensor.ts';
 
-/** One operation on inputs of given shapes; every input gets a gradient. */
+/** An operation on inputs of given shapes. The gradient of every input is checked. */
 export interface Case {
   name: string;
   inputs: readonly Shape[];
   /** Inputs in [0.5, 2.5] instead of standard normal, for operations that need them positive. */
   positive?: boolean;
-  /** Products in the backend's precision that stand one behind another between an input and the output. */
+  /** The number of successive products in the backend's precision between an input and the output. */
   products?: number;
   run: (inputs: readonly Tensor[], backend: Backend) => Tensor;
 }
@@ -180,8 +180,8 @@ interface Heads {
 }
 
 /**
- * A sub-layer by itself, and with a norm in front, whose weight is one more input. A norm leaves nothing but the sign
- * of a single column, and of its gradient what was rounded.
+ * A sub-layer by itself, and preceded by a norm whose weight is one more input. One column is not tested with a norm:
+ * the norm reduces it to its sign, and its gradient to rounding errors.
  */
 const withAndWithoutNorm = (hidden: number, caseOf: (normed: boolean) => Case): Case[] =>
   (hidden > 1 ? [false, true] : [false]).map(caseOf);
@@ -208,7 +208,7 @@ const attentionCase = (
     products: 4,
     run: ([x, qkv, o, norm], backend) => {
       const shape = { heads, kvHeads, headDim, rotary: defaultRotary(headDim, 10000) };
-      // Scores of about 1, as in a model: larger ones magnify what rounding did to queries and keys.
+      // Scores of about 1, as in a model: larger ones magnify the rounding errors of queries and keys.
       const weight = mul(qkv!, 1 / Math.sqrt(hidden));
       return selfAttention(x!, weight, o!, sequenceLayout(backend, positions, segments), shape, normOf(norm));
     },
@@ -253,7 +253,7 @@ const mlpCases = (
   })),
 );
 
-/** s + F(N(s)) for s = 2x: the gradient of s begins as the very tensor that is F's, and F adds to it in place. */
+/** s + F(N(s)) for s = 2x: the gradient of s starts as the tensor that is also F's, and F adds to it in place. */
 const residualCases = [attentionCases.at(-1)!, mlpCases.at(-1)!].map(
   (of): Case => ({
     ...of,
@@ -302,7 +302,7 @@ const headCases = (
   },
 ]);
 
-/** All of them; the primitives come first. */
+/** All primitive operations; `fusedCases` has the fused ones. */
 export const primitiveCases = [...unaryCases, ...binaryCases, ...reduceCases, ...movementCases, ...matmulCases];
 export const fusedCases = [
   ...linearCases,

@@ -17,12 +17,13 @@ interface Shape {
   rows: number;
   hidden: number;
   vocabulary: number;
-  /** Logit of the last token in all rows, where it is to stand far above the others. */
+  /** Logit of the last token in all rows, if it is to be far above the others. */
   peak?: number;
 }
 
 /**
- * Loss and gradients of the input and the head, with targets that are skipped, weights of zero, and blank gradients.
+ * Loss and gradients of the input and the head. Some targets are skipped, some weights are zero, and the gradients are
+ * blank at first.
  */
 async function lossAndGradients(backend: Backend, { rows, hidden, vocabulary, peak }: Shape, passes: number) {
   const random = new RandomStream(3, `${rows}/${hidden}/${vocabulary}`);
@@ -57,7 +58,7 @@ async function lossAndGradients(backend: Backend, { rows, hidden, vocabulary, pe
 const oracle = new PortableBackend('f64');
 const expectations = new Map<string, ReturnType<typeof lossAndGradients>>();
 
-/** What a shape gives in float64, computed once for all precisions. */
+/** Loss and gradients of a shape in float64, computed once for all precisions. */
 function expectedOf(shape: Shape, passes: number): ReturnType<typeof lossAndGradients> {
   const key = JSON.stringify(shape);
   const known = expectations.get(key) ?? lossAndGradients(oracle, shape, passes);
@@ -76,12 +77,12 @@ describe.runIf(available)('cross-entropy with its backward pass', () => {
       { rows: 131, hidden: 48, vocabulary: 517 },
       { rows: 20, hidden: 24, vocabulary: 9001 },
       { rows: 1500, hidden: 8, vocabulary: 6001 },
-      // Exponentials that refer to the first tokens' logits would overflow.
+      // Exponentials relative to the first tokens' logits would overflow.
       { rows: 9, hidden: 8, vocabulary: 120, peak: 60 },
       { rows: 9, hidden: 8, vocabulary: 120, peak: 400 },
     ])('$rows rows of $hidden, vocabulary $vocabulary, equal float64', async (shape) => {
       const backend = await createNativeBackend({ precision });
-      // Twice, so that the second pass adds to what the first one wrote.
+      // Two passes, so that the second one adds to the gradients of the first.
       const passes = shape.rows > 1000 ? 1 : 2;
       const expected = await expectedOf(shape, passes);
       const actual = await lossAndGradients(backend, shape, passes);

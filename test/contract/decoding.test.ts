@@ -34,8 +34,8 @@ const shapes = [
 const random = new RandomStream(5, 'decoding');
 const tokens = (count: number): Int32Array => Int32Array.from({ length: count }, () => random.integer(45));
 /**
- * Prompts of one token, a few, a block of queries and more, and of more positions than a task takes; then single
- * tokens.
+ * Prompts of one token, of a few tokens, of more than a block of queries, and of more positions than one task takes;
+ * then single tokens.
  */
 const steps: NewTokens[][] = [
   [
@@ -54,12 +54,12 @@ const steps: NewTokens[][] = [
     { sequence: 2, position: 1 + i, tokens: tokens(1) },
   ]),
 ];
-/** A prompt of more rows than pass through a layer together. */
+/** A prompt with more rows than pass through a layer at once. */
 const manyRows: NewTokens[] = [
   { sequence: 4, position: 0, tokens: tokens(520) },
   { sequence: 2, position: 4, tokens: tokens(1) },
 ];
-/** Decoding them in float64 takes ten times as long as all other steps, so one shape has them. */
+/** Only one shape has `manyRows`: decoding them in float64 takes ten times as long as all other steps. */
 const stepsOf = ({ headDim }: ModelConfig): NewTokens[][] => (headDim === 6 ? [...steps, manyRows] : steps);
 
 const expected = new Map<string, Promise<Float64Array[]>>();

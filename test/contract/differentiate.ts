@@ -8,11 +8,11 @@ import type { Case } from './cases.ts';
 
 export interface Differentiated {
   output: Float64Array;
-  /** d(Σ output · weight)/d(input) of each input, for fixed random weights. */
+  /** For each input d(Σ output · weight)/d(input), with fixed random weights. */
   gradients: Float64Array[];
 }
 
-/** Inputs that every backend gets alike: drawn by the name of the case, exact in float32. */
+/** Inputs that are the same for every backend: drawn from a stream named after the case, exact in float32. */
 export function drawInputs({ name, inputs, positive }: Case): Float32Array[] {
   const random = new RandomStream(7, name);
   const draw = () => (positive ? 0.5 + 2 * random.uniform() : random.normal());
@@ -45,7 +45,7 @@ function weightsFor({ size }: Tensor): Float32Array {
   return Float32Array.from({ length: size }, () => random.normal());
 }
 
-/** Σ output · weight, the objective that `differentiate` takes the gradient of. */
+/** Σ output · weight: the objective whose gradients `differentiate` computes. */
 export async function objective(backend: Backend, which: Case, values: readonly Float64Array[]): Promise<number> {
   const total = scope(
     () => {
@@ -60,7 +60,7 @@ export async function objective(backend: Backend, which: Case, values: readonly 
   return value;
 }
 
-/** Largest |a − b| relative to the largest |b|, infinite where either is not a number. */
+/** Largest |a − b| relative to the largest |b|; infinite if any element of either is NaN. */
 export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let difference = 0;
   let scale = 1e-3;

@@ -10,13 +10,13 @@ import { type Differentiated, differentiate, drawInputs, objective, relativeDiff
 
 interface Tested {
   name: string;
-  /** Largest relative difference to float64 that may be, of everything but products and of products. */
+  /** Largest allowed relative difference to float64: `productBound` for products, `bound` for everything else. */
   bound: number;
   productBound: number;
   open: () => Promise<Backend>;
 }
 
-/** bfloat16 keeps 8 bits, so each operand is off by up to 2⁻⁹ of itself. */
+/** bfloat16 has 8 significant bits, so each operand has a relative error of up to 2⁻⁹. */
 const tested: Tested[] = [];
 const native = await nativeAvailability();
 if (native.available) {
@@ -33,7 +33,7 @@ if (tensorflow.available) {
 const oracle = new PortableBackend('f64');
 const expected = new Map<Case, Differentiated>();
 
-/** What a case gives in float64, computed once for all backends. */
+/** Output and gradients of a case in float64, computed once for all backends. */
 async function expectedOf(which: Case): Promise<Differentiated> {
   const known = expected.get(which) ?? (await differentiate(oracle, which, drawInputs(which)));
   expected.set(which, known);
@@ -70,7 +70,7 @@ describe.each(tested)('$name against float64', ({ name, bound, productBound, ope
     );
   });
 
-  test('gives back all the memory that the operations took', () => {
+  test('releases all the memory that the operations used', () => {
     expect(backend.memory().used).toBe(0);
   });
 });

@@ -15,7 +15,7 @@ if (!availability.available) console.log(`the native engine is not tested: ${ava
 const [vocabulary, rows, steps] = [1000, 5, 60];
 const sequences = [3, 0, 4, 1, 2];
 
-/** Logits of a step, peaked in some rows and nearly flat in others, with repeated values among them. */
+/** Logits of a step, peaked in some rows and nearly flat in others; some values are repeated. */
 function logitsAt(step: number): Float32Array {
   const random = new RandomStream(step, 'logits');
   return Float32Array.from({ length: rows * vocabulary }, (_, i) => {
@@ -24,7 +24,7 @@ function logitsAt(step: number): Float32Array {
   });
 }
 
-/** Draws for each sequence as it is to be sampled, `samplings` in turn. */
+/** Draws tokens for all sequences, which use `samplings` in turn. */
 async function drawn(
   backend: Backend,
   ...samplings: readonly Sampling[]
@@ -49,7 +49,7 @@ async function drawn(
   return { tokens: tokens!, logProbs: logProbs! };
 }
 
-describe.runIf(availability.available)('tokens drawn by the engine are those of the definition', async () => {
+describe.runIf(availability.available)('the engine draws the tokens that the definition gives', async () => {
   const backend = await createNativeBackend({ precision: 'f32', threads: 2 });
   afterAll(() => backend.dispose());
 

@@ -128,11 +128,11 @@ describe('JSON of another form', () => {
     ['an empty element', `[${text},,${text}]`, /between two commas/],
     ['a cut line', `${text}\n{"instruction": "a`, /line 2 .*the file is cut off here/s],
     ['half of a surrogate pair', '{"instruction": "\\ud83d", "output": "a"}', /half of a surrogate pair/],
-    ['a key twice', '{"instruction": "a", "output": "b", "output": "c"}', /key "output" stands twice/],
+    ['a key twice', '{"instruction": "a", "output": "b", "output": "c"}', /key "output" appears twice/],
     [
       'a key twice, inside',
       '{"messages": [{"role": "user", "content": "a", "content": "b"}]}',
-      /"content" stands twice/,
+      /"content" appears twice/,
     ],
     ['deep lists', `{"a": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`, /nested 100001 deep; 64 is the most/],
     ['deep objects', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`, /nested 100000 deep/],

@@ -8,7 +8,7 @@ import { scope } from '../../src/tensor/scope.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { thorough } from '../thorough.ts';
 
-/** How single precision is computed here: natively, or in plain TypeScript where no C++ compiler is found. */
+/** How single precision is computed here: natively, or in plain TypeScript if no C++ compiler is found. */
 const { available } = await nativeAvailability();
 const singlePrecision = available
   ? { name: 'native f32', bound: 1e-6, open: () => createNativeBackend({ precision: 'f32' }) }
@@ -17,7 +17,7 @@ const singlePrecision = available
 const tensorflow = await tensorflowAvailability();
 if (!tensorflow.available) console.log(`the tensorflow backend is not tested: ${tensorflow.reason}`);
 
-/** Backends that are held to the golden numbers, and how close each must come to the float64 references. */
+/** Backends that are compared with the golden numbers, and how close each must come to the float64 references. */
 export const backends: { name: string; bound: number; open: () => Promise<Backend> }[] = [
   { name: 'portable f64', bound: 1e-12, open: async () => new PortableBackend('f64') },
   singlePrecision,
@@ -28,8 +28,8 @@ export const backends: { name: string; bound: number; open: () => Promise<Backen
 const isSlow = ({ name }: { name: string }) => name.startsWith('portable') && !thorough;
 
 /**
- * Backends that are held to golden training: how close, relatively, losses and gradients must come, and over how many
- * of the updates.
+ * Backends that are compared with golden training runs: how close, relatively, losses and gradients must come, and for
+ * how many of the updates.
  */
 export const trainingBackends: ((typeof backends)[number] & { updates: number })[] = [
   ...backends.map((backend) => ({
@@ -49,7 +49,7 @@ export const trainingBackends: ((typeof backends)[number] & { updates: number })
     : []),
 ];
 
-/** The elements of the tensor that `compute` returns; everything that it made is released. */
+/** The elements of the tensor that `compute` returns. All tensors it created are released. */
 export async function valuesOf(compute: () => Tensor): Promise<HostArray> {
   const tensor = scope(compute, { adopt: false });
   const values = await tensor.backend.read(tensor);

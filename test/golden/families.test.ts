@@ -27,10 +27,10 @@ const toy = (unrotated: readonly number[]): ModelConfig => {
   return { ...sizes, ...rest, norm, family: { name: 'toy', settings: { stretch: 4, unrotated } } };
 };
 
-/** transformers takes norms and angles in float32. */
+/** transformers computes norms and angles in float32. */
 const theirError = 1e-6;
 
-describe.each(backends)('the toy family gives what transformers gives on $name', ({ open, bound }) => {
+describe.each(backends)('the toy family agrees with transformers on $name', ({ open, bound }) => {
   let backend: Backend;
   beforeAll(async () => {
     backend = await open();

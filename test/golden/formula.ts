@@ -4,7 +4,10 @@ import { checkpointTensors, modelParameters } from '../../src/model/parameters.t
 import type { Backend } from '../../src/tensor/backends/backend.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
 
-/** Weights by the formula of README.md, p from `first` on; in double precision where the backend has it. */
+/**
+ * A model whose weights follow the formula in README.md with p counted from `first`, in double precision if the backend
+ * has it.
+ */
 export function formulaModel(config: ModelConfig, backend: Backend, first = 0): Model {
   const model = emptyModel(config, backend);
   const index = new Map(checkpointTensors(config).map(({ name }, p) => [name, first + p]));

@@ -8,7 +8,7 @@ import { sizeOf } from '../../src/tensor/tensor.ts';
 
 /**
  * Gradients of the mean next-token loss of one sequence, by checkpoint name. The weights of its terms are float32, so
- * 2ⁿ of them are wanted.
+ * their number should be a power of two to keep them exact.
  */
 export async function gradientsOfLoss(
   model: Model,

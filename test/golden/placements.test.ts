@@ -57,7 +57,7 @@ describe.each(backends)('placements on $name', ({ open, bound }) => {
       expect(largestDifference(logits, golden.logits)).toBeLessThan(bound);
     });
 
-    test('has its gradients, and the same bits where layers are computed again', async () => {
+    test('has the gradients of its equation, and the same bits if layers are recomputed', async () => {
       const gradients = await gradientsOfLoss(model, tokens);
       expect([...gradients.keys()]).toEqual(Object.keys(golden.gradients));
       for (const [name, expected] of Object.entries(golden.gradients)) {
@@ -66,7 +66,7 @@ describe.each(backends)('placements on $name', ({ open, bound }) => {
       expect(await gradientsOfLoss(model, tokens, { recompute: true })).toEqual(gradients);
     });
 
-    test('has its logits over a cache', async () => {
+    test('has the same logits when decoding with a cache', async () => {
       const decoder = openDecoder(model, 1, tokens.length);
       const steps = [tokens.subarray(0, 2), ...Array.from(tokens.subarray(2), (token) => [token])];
       const logits: number[] = [];

@@ -16,7 +16,7 @@ import { trainingBackends } from './backends.ts';
 import { largestDifference, largestRelativeDifference, readFixture } from './fixtures.ts';
 import { goldenModel, modelNames } from './runs.ts';
 
-/** Metrics by name, a number for each update. */
+/** Metrics by name, with a number for each update. */
 type Run = Record<string, number[]>;
 
 interface Settings {
@@ -35,7 +35,7 @@ interface PpoFixture {
   advantages: { klCoefficient: number; gamma: number; lambda: number };
   clip: number;
   optimiser: Record<'beta1' | 'beta2' | 'epsilon' | 'weightDecay' | 'lr' | 'valueLr' | 'clip', number>;
-  /** Updates of each iteration. */
+  /** The number of updates in each iteration. */
   updates: number[];
   scoreHead: number[];
   iterations: { prompt: number[]; response: number[]; score: number }[][];
@@ -51,14 +51,14 @@ const cases = Object.keys(fixture.settings).flatMap((setting) => modelNames.map(
 
 const notHeld = ['approximateKl', 'ratioDistance', 'valueDistance'];
 
-/** Those that may be 0 are held to an absolute bound. */
+/** Metrics that may be 0, and so have an absolute bound. */
 const nearZero = ['policyLoss', 'clipFraction'];
 
-// Rounded products move ratios over the edge of the clipping, so bfloat16 has no run to be held to.
+// bfloat16 has no run to compare with: rounding moves ratios over the edge of the clipping.
 describe.each(trainingBackends.filter(({ name }) => !name.includes('bf16')))(
   'golden PPO on $name',
   ({ open, bound, updates }) => {
-    // The placement changes nothing here; one has to do where not even all updates of other runs are made.
+    // The placement makes no difference here, so one model is enough for backends too slow for all updates elsewhere.
     const models = updates < 10 ? modelNames.slice(1) : modelNames;
     let backend: Backend;
     beforeAll(async () => {
@@ -209,14 +209,14 @@ const textOf = (tokens: readonly number[]) => ({
   trained: new Uint8Array(tokens.length).fill(1, 1),
 });
 
-/** The policy with the score head of the fixture beside its own. */
+/** The policy with the fixture's score head in addition to its own head. */
 function withHead(optimizer: Optimizer): Optimizer {
   const shared = withValueHead(optimizer);
   shared.model.backend.write(scoreHeadOf(shared.model), Float32Array.from(fixture.scoreHead));
   return shared;
 }
 
-/** The decoder of the policy under the score head of the fixture. */
+/** The policy's decoder with the fixture's score head. */
 function criticFrom(policy: Model): Promise<Model> {
   const config = { ...policy.config, tieWordEmbeddings: false, head: 'score' as const };
   const read = tensorSource(policy.config, policy.parameters);

@@ -40,7 +40,7 @@ describe.each(backends)('properties on $name', ({ open, bound }) => {
     });
     afterAll(() => releaseModel(model));
 
-    test('a sequence among others has the log-probabilities that it has alone', async () => {
+    test('a sequence has the same log-probabilities alone as among others', async () => {
       const batch = packSequences(rows);
       const together = await logProbsOf(model, rows);
       for (const [index, row] of rows.entries()) {
@@ -59,9 +59,9 @@ describe.each(backends)('properties on $name', ({ open, bound }) => {
       await expectSameSteps(model, pairs, (optimizer, microBatches) => preferenceStep(optimizer, microBatches, config));
     });
 
-    test('so do answers by themselves, whose baseline is of the whole step', async () => {
+    test('unpaired answers, whose baseline covers the whole step, give the same step too', async () => {
       const pairs = await withReference(model, fixtures.dpo.windows.flat(2).slice(0, 4));
-      // Less than what the model makes of them, so that the baseline is not 0.
+      // Lower than the model's own log-probabilities, so that the baseline is not 0.
       const answers = pairs.flatMap(({ chosen, rejected, reference }) => [
         { ...chosen, desirable: true, reference: reference.chosen - 1 },
         { ...rejected, desirable: false, reference: reference.rejected - 2 },
@@ -91,7 +91,7 @@ function logProbsOf(model: Model, sequences: typeof rows) {
   return valuesOf(() => tokenLogProbs(hiddenStates(model, batch), headOf(model), batch.targets));
 }
 
-/** Gathers gradients over the micro-batches of a window and returns the window's loss. */
+/** Accumulates gradients over the micro-batches of a window and returns the window's loss. */
 type Step<Item> = (optimizer: Optimizer, microBatches: Item[][]) => Promise<{ loss: number }>;
 
 async function expectSameSteps<Item>(model: Model, items: readonly Item[], step: Step<Item>): Promise<void> {

@@ -13,7 +13,7 @@ import { scheduleFactor } from '../../src/training/schedule.ts';
 import { backends, valuesOf } from './backends.ts';
 import { largestDifference } from './fixtures.ts';
 
-/** What torchtune's test of its DPO losses uses; β 0.1. */
+/** The inputs of torchtune's test of its DPO losses, with β = 0.1. */
 const pairs = {
   policyChosen: [-0.5, -10, -1],
   policyRejected: [-0.1, -30, -21],
@@ -22,7 +22,8 @@ const pairs = {
 };
 
 describe('cosine schedule of the Mix-LN recipe', () => {
-  // The recipe's step s, with its step 0 of rate 0; here each kind of steps is one less, as that update is not done.
+  // `step` counts as in the recipe, whose step 0 has a rate of 0. That update is left out here, so the warm-up and the
+  // total are one step shorter.
   test.each([
     [500, 0.5],
     [1000, 1],
@@ -42,7 +43,7 @@ describe.each(backends)('reference vectors on $name', ({ open, bound }) => {
   });
   afterAll(() => backend.dispose());
 
-  // The digits of the references end at 1e-8.
+  // The references are given to 1e-8.
   const digits = Math.max(bound, 1e-8);
   const shape: AttentionShape = { heads: 1, kvHeads: 1, headDim: 4, rotary: defaultRotary(4, 10000) };
   const input = (values: readonly number[], extent: readonly number[]): Tensor =>
@@ -57,7 +58,7 @@ describe.each(backends)('reference vectors on $name', ({ open, bound }) => {
     expect(largestDifference(await rotated([1, 2, 3, 4], position), expected)).toBeLessThan(digits);
   });
 
-  test('a product of rotated vectors depends on the distance of their positions only', async () => {
+  test('a product of rotated vectors depends only on the distance between their positions', async () => {
     const wave = (phase: number) => [0, 1, 2, 3].map((k) => 0.2 * Math.sin(1.3 * k + phase));
     for (const shift of [0, 3, 11]) {
       const query = await rotated(wave(2.2), shift + 5);

@@ -27,7 +27,7 @@ export interface Run {
 export interface Fixture<Item, Runs> {
   schedule: { learningRate: number; warmupSteps: number; steps: number; floor: number };
   optimiser: { beta1: number; beta2: number; epsilon: number; weightDecay: number; maxGradientNorm: number };
-  /** Updates, their micro-batches, their rows. */
+  /** For each update its micro-batches, and for each micro-batch its rows. */
   windows: Item[][][];
   runs: Runs;
 }
@@ -52,7 +52,7 @@ export const sequenceOf = ({ tokens, trained }: Row): Sequence => ({
   trained: Uint8Array.from(trained),
 });
 
-/** Pairs with their log-probabilities under the reference. */
+/** Pairs with their log-probabilities under the reference model. */
 export async function withReference(reference: Model, rows: readonly Pair[]): Promise<ReferencedPair[]> {
   const pairs = rows.map(({ chosen, rejected }) => ({
     chosen: { ...sequenceOf(chosen), boundaryMerges: 0 },

@@ -69,7 +69,7 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
       expect(largestDifference(rms, expected.streamRms)).toBeLessThan(bound);
       const last = streams.map((x) => x.subarray(-model.config.hiddenSize));
       const distances = last.slice(1).map((x, layer) => angularDistance(last[layer]!, x));
-      // The arc cosine of a value near 1 magnifies a rounding error by one over the angle.
+      // The arc cosine of a value near 1 divides a rounding error by the angle.
       expect(largestDifference(distances, expected.angularDistances)).toBeLessThan(4 * bound);
     });
 
@@ -82,7 +82,7 @@ describe.each(backends)('tiny model on $name', ({ open, bound }) => {
       }
     });
 
-    test('a prefix has the logits of the whole sequence', async () => {
+    test('a prefix has the same logits as in the whole sequence', async () => {
       const prefix = {
         tokens: tokens.subarray(0, 3),
         positions: Int32Array.of(0, 1, 2),

@@ -27,7 +27,7 @@ const preferenceLosses: Record<string, PairObjective> = {
   hinge: { ...common, loss: 'hinge' },
 };
 const seed = 1;
-/** The generators never look at it. */
+/** Stages need a tokenizer, but do not use it here. */
 const tokenizer = trainTokenizer(['a'], { vocabSize: 261 });
 
 describe.each(trainingBackends)('golden training on $name', ({ open, bound, updates }) => {
@@ -100,7 +100,7 @@ function optionsOf({ schedule, optimiser, windows }: Fixture<unknown, unknown>) 
 const stateOf = (model: Model, rows: readonly unknown[]) =>
   newTrainingState(model, { rows: rows.length, seed, recompute: false }, tokenizer);
 
-/** The rows placed so that the cursor, which shuffles, gives them out as they stand in the fixture. */
+/** `rows` permuted so that the shuffling cursor returns them in the order of the fixture. */
 function inCursorOrder<T>(rows: readonly T[]): T[] {
   const placed: T[] = [];
   new DataCursor(rows.length, seed).next(rows.length).forEach((index, turn) => {

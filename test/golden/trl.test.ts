@@ -34,7 +34,7 @@ interface TrlFixture {
   endToken: number;
   rewardMargin: number;
   scoreHead: number[];
-  /** KTO's reference is the initial model with all matrices times this. */
+  /** KTO's reference is the initial model with all matrices multiplied by this. */
   referenceScale: number;
   rows: { pairs: PairRow[]; shortPrompts: PairRow[]; halfOfPairs: PairRow[]; unpaired: AnswerRow[] };
   runs: Record<string, { loss: number[]; gradientNorm: number[] } & Record<string, Values>>;
@@ -50,7 +50,7 @@ const updates = {
   minLr: 1,
   clip: 0,
 };
-/** TRL computes in float32, whose noise after five updates is what remains. */
+/** TRL computes in float32, so rounding errors of five updates remain. */
 const bound = 1e-5;
 
 const pairLosses: Record<string, { objective: PairObjective; rows: PairRow[] }> = {
@@ -101,7 +101,7 @@ describe.each(held)('TRL 1.16 on $name', ({ open, updates: most }) => {
     expectRun(name, reports, hasReference);
   });
 
-  test.each(Object.keys(ktoRows))('updates of %s, of another reference than the first policy', async (name) => {
+  test.each(Object.keys(ktoRows))('updates of %s with a reference other than the initial policy', async (name) => {
     const { objective, rows } = ktoRows[name]!;
     const optimizer = newOptimizer(await goldenModel('pre', backend));
     const reference = await scaled(optimizer.model);
@@ -139,7 +139,7 @@ function ktoRun(weights: { undesirableWeight: number }, own: AnswerRow[]) {
   return { objective, rows: own };
 }
 
-/** Prompt, answer and the end token. */
+/** The sequence of prompt, answer and end token, trained on the answer and the end token. */
 function sequenceOf(prompt: readonly number[], answer: readonly number[]): EncodedSequence {
   const tokens = Int32Array.of(...prompt, ...answer, fixture.endToken);
   return { tokens, trained: Uint8Array.from(tokens, (_, i) => Number(i >= prompt.length)), boundaryMerges: 0 };
@@ -171,7 +171,7 @@ interface Report {
   metrics: Record<string, number>;
 }
 
-/** One update for each batch, in the order of the rows. */
+/** Makes one update for each batch, in the order of the rows. */
 async function trained<Row>(
   optimizer: Optimizer,
   train: readonly Row[],
@@ -190,7 +190,10 @@ async function trained<Row>(
   return reports;
 }
 
-/** ORPO and SimPO log means over tokens as log-probabilities, which their rewards hold as well. */
+/**
+ * Log-probabilities are not compared for ORPO and SimPO, which log means over tokens; their rewards hold the same
+ * numbers.
+ */
 function expectRun(name: string, reports: readonly Report[], withLogProbs: boolean): void {
   const names = ['chosenReward', 'rejectedReward', 'chosenLogProb', 'rejectedLogProb', 'accuracy', 'kl'];
   expectNumbers(name, reports, withLogProbs ? names : names.filter((metric) => !metric.endsWith('LogProb')));
@@ -204,7 +207,7 @@ function expectNumbers(name: string, reports: readonly Report[], metrics: readon
   }
   for (const metric of metrics.filter((metric) => metric in run)) {
     for (const [step, expected] of run[metric]!.slice(0, reports.length).entries()) {
-      // A tie, as of a policy that is its reference, is half right here and wrong for TRL.
+      // A tie, as when the policy equals its reference, counts as half right here and as wrong in TRL.
       if (metric === 'accuracy' && run.chosenReward?.[step] === 0) continue;
       const measured = reports[step]!.metrics[metric];
       if (expected === null) expect(measured, `${metric} of step ${step + 1}`).toBeUndefined();

@@ -56,7 +56,7 @@ const strings = [
 const brackets = ['{', '}', '[', ']', '', '{}', '[[', ' '];
 
 /** We refuse more than they do here, on purpose: a name twice, and element types that have no use for weights. */
-const stricter = /stands twice|is not supported/;
+const stricter = /appears twice|is not supported/;
 
 test('hostile headers are judged as the Rust implementation judges them, or more strictly', () =>
   inTemporaryFolder(async (folder) => {

@@ -14,7 +14,7 @@ import { thorough } from '../thorough.ts';
 
 const { available } = await nativeAvailability();
 
-/** Draws arguments that need not fit together: shapes, ids, and tensors that a call may leave out. */
+/** Draws shapes, ids and tensors that need not match each other, and leaves out optional tensors at random. */
 class Arguments {
   readonly #backend: NativeBackend;
   readonly #random: RandomStream;
@@ -164,7 +164,7 @@ const operations: Record<string, (backend: NativeBackend, draw: Arguments) => vo
 };
 
 test.runIf(available).each(['f32', 'bf16'] as const)(
-  'arguments that do not fit together are errors that name the operation in %s, never a crash',
+  'arguments that do not match cause errors that name the operation in %s, never a crash',
   async (precision) => {
     const backend = await createNativeBackend({ precision, threads: 2 });
     const tries = thorough ? 300 : 60;

@@ -7,7 +7,7 @@ import { nativeAvailability } from '../../src/tensor/backends/native/build.ts';
 const { available, compiler = '', path = '', reason } = await nativeAvailability();
 if (!available) console.log(`compiling the native engine is not tested: ${reason}`);
 
-/** The module as a process that starts now would have it. */
+/** Imports the module afresh, as a newly started process would. */
 async function freshly(): Promise<typeof nativeAvailability> {
   vi.resetModules();
   return (await import('../../src/tensor/backends/native/build.ts')).nativeAvailability;
@@ -24,7 +24,7 @@ describe.runIf(available)('compiling the native engine', () => {
     await rm(folder, { recursive: true });
   });
 
-  /** A compiler that knows its macros, notes each call, and then runs a line of shell. */
+  /** Installs a compiler that prints its macros, records each call, and then runs a line of shell. */
   async function compilerThat(line: string): Promise<void> {
     const command = join(folder, 'compiler');
     const real = compiler.split(' ')[0];
@@ -33,11 +33,11 @@ describe.runIf(available)('compiling the native engine', () => {
     await chmod(command, 0o755);
     vi.stubEnv('CXX', command);
   }
-  /** Stands for the linker: puts the library that this machine has already at the place after -o. */
+  /** Replaces the linker: copies the library that this machine already has to the path after -o. */
   const linksTheKnownLibrary = `while [ "$1" != -o ]; do shift; done; cp ${path} "$2"`;
   const linkings = async () => (await readFile(join(folder, 'calls'), 'utf8')).match(/engine\.node$/gm)?.length;
 
-  test('without a compiler says which ones were tried', async () => {
+  test('reports which compilers were tried if there is none', async () => {
     vi.stubEnv('PATH', folder);
     vi.stubEnv('CXX', '');
     expect(await (await freshly())()).toEqual({
@@ -46,7 +46,7 @@ describe.runIf(available)('compiling the native engine', () => {
     });
   });
 
-  test('with a compiler that fails shows what it said, and leaves nothing behind', async () => {
+  test("shows the compiler's error if it fails, and leaves nothing behind", async () => {
     await compilerThat('echo "fatal error: disk on fire" >&2; exit 1');
     const { available, reason, compiler } = await (await freshly())();
     expect(available).toBe(false);
@@ -55,7 +55,7 @@ describe.runIf(available)('compiling the native engine', () => {
     expect(await readdir(join(folder, 'mixtune'))).toEqual([]);
   });
 
-  test('fails all tests, with the reason, where a compiler is there and fails, and not where there is none', async () => {
+  test('fails all tests, with the reason, if there is a compiler and it fails, but not if there is none', async () => {
     const compileEngine = async () => {
       await freshly();
       return (await import('../compile-engine.ts')).default();
@@ -67,7 +67,7 @@ describe.runIf(available)('compiling the native engine', () => {
     await expect(compileEngine()).resolves.toBeUndefined();
   });
 
-  test('that fails ends a benchmark that was not asked to measure something else', async () => {
+  test('ends a benchmark if it fails and no other backend was requested', async () => {
     await compilerThat('echo "fatal error: disk on fire" >&2; exit 1');
     await freshly();
     const [{ runCommandLine }, { stages }] = [
@@ -86,7 +86,7 @@ describe.runIf(available)('compiling the native engine', () => {
     expect(said.match(/disk on fire\)\n.*--backend portable measures plain TypeScript/g)).toHaveLength(3);
   });
 
-  test('explains in one line what auto takes, with a compiler and with one that fails', async () => {
+  test('explains in one line which backend auto chooses, with a working compiler and with a failing one', async () => {
     const opened = async () => {
       await freshly();
       const { openBackend } = await import('../../src/tensor/backends/open.ts');
@@ -103,7 +103,7 @@ describe.runIf(available)('compiling the native engine', () => {
     );
   });
 
-  test('happens once for two that ask at the same time, and never again', async () => {
+  test('happens once for two simultaneous requests, and never again', async () => {
     await compilerThat(linksTheKnownLibrary);
     const both = await Promise.all([(await freshly())(), (await freshly())()]);
     expect(both.map(({ available }) => available)).toEqual([true, true]);
@@ -112,7 +112,7 @@ describe.runIf(available)('compiling the native engine', () => {
     expect(await readdir(join(folder, 'mixtune'))).toEqual([expect.stringMatching(/^engine-\w+\.node$/)]);
   });
 
-  test('goes on where a process died that was compiling', async () => {
+  test('works again after a process died while compiling', async () => {
     await compilerThat(linksTheKnownLibrary);
     const first = await (await freshly())();
     await rm(first.path!);

@@ -15,8 +15,8 @@ if (!available) console.log(`the native engine is not tested: ${reason}`);
 const sumOf = (terms: readonly number[]): number => terms.reduce((total, term) => total + term, 0);
 
 /**
- * The products of a linear layer and its gradients on random operands: what the backend gives, and the terms in float64
- * of which each element is the sum, once the operands are `rounded`.
+ * The products of a linear layer and its gradients on random operands: `values` as the backend computes them, and the
+ * float64 `terms` whose sum each element should be, computed from operands that `rounded` has rounded.
  */
 async function linearProducts(
   backend: NativeBackend,
@@ -139,7 +139,7 @@ describe.runIf(available)('native engine', () => {
     }
   });
 
-  test('a weight that was written to is packed again', async () => {
+  test('a weight is packed again after it was written to', async () => {
     const x = fromHost(backend, Float32Array.of(1, 2), [1, 2]);
     const w = fromHost(backend, Float32Array.of(1, 0, 0, 1, 1, 1), [3, 2]);
     const y = empty(backend, [1, 3]);
@@ -154,7 +154,7 @@ describe.runIf(available)('native engine', () => {
     for (const tensor of [x, w, y]) tensor.release();
   });
 
-  test('memory that was given back is used again, and nothing is left over', async () => {
+  test('released memory is reused, and nothing leaks', async () => {
     const before = backend.memory();
     for (let i = 0; i < 200; i++) {
       scope(() => {
@@ -181,7 +181,7 @@ describe.runIf(available)('native engine', () => {
     x.release();
   });
 
-  test('an id outside the table rejects the next read with the name of the operation, and only that one', async () => {
+  test('an id outside the table rejects the next read, and only that one, with the name of the operation', async () => {
     const table = filled(backend, [4, 2], 1);
     const out = gather(table, fromHost(backend, Int32Array.of(0, 9)));
     await expect(backend.read(out)).rejects.toThrow('native gather: id 9 at index 1 is outside a table of 4 rows');
@@ -212,7 +212,7 @@ describe.runIf(available)('native engine', () => {
     await expect(backend.sync()).rejects.toThrow('wanted rows are not ascending numbers of rows');
   });
 
-  test('log-probabilities of more logits than 32-bit indices reach are right to the last', async () => {
+  test('log-probabilities are right to the last one even if there are more logits than 32-bit indices', async () => {
     const [rows, vocabulary] = [2 ** 16 + 5, 2 ** 15 + 3];
     const hidden = Float32Array.from({ length: rows }, (_, row) => row / rows);
     const head = new Float32Array(vocabulary);
@@ -249,7 +249,7 @@ describe.runIf(available)('native engine', () => {
     expect([...(await backend.read(sum(x)))]).toEqual([Number.NaN]);
   });
 
-  test('several engines live side by side, and a disposed one refuses work', async () => {
+  test('several engines work side by side, and a disposed one refuses work', async () => {
     const other = await createNativeBackend({ precision: 'bf16', threads: 3 });
     const [a, b] = [filled(backend, [5], 2), filled(other, [5], 3)];
     expect([...(await other.read(add(b, b)))]).toEqual(Array(5).fill(6));
@@ -261,7 +261,7 @@ describe.runIf(available)('native engine', () => {
   });
 });
 
-/** To nearest, ties to even. */
+/** `data` rounded to the nearest bfloat16 values, ties to even. */
 function roundedToBfloat16(data: Float32Array): Float32Array {
   const bits = new Uint32Array(Float32Array.from(data).buffer);
   for (const [i, word] of bits.entries()) bits[i] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;

@@ -90,7 +90,7 @@ describe('a pipeline', () => {
   it('does not run what was not selected, and refuses to start without what that reads', async () => {
     const refused = await run(chain, '--only', 'second');
     expect(refused.status).toBe(2);
-    expect(refused.stderr).toContain('first/shared/seed-1: is read by what was selected, but is not finished');
+    expect(refused.stderr).toContain('first/shared/seed-1: is read by a selected stage, but is not finished');
     expect(existsSync(out)).toBe(false);
 
     expect(statuses((await run(chain, '--only', 'first')).summary)).toMatchObject({ first: 'done' });
@@ -265,7 +265,7 @@ stages:
     process.kill(Number(pid), 'SIGKILL');
     expect((await running.ended).status).toBe(1);
     expect((await run(long)).status).toBe(0);
-    expect(await readFile(join(node(), 'log.txt'), 'utf8')).toMatch(/going on from .*state-000020/);
+    expect(await readFile(join(node(), 'log.txt'), 'utf8')).toMatch(/continuing from .*state-000020/);
     expect(await trace()).toEqual(whole);
   });
 });

@@ -120,7 +120,7 @@ describe('a run that was begun on another engine', () => {
     expect(await readManifest(stateOf('a', 8))).toMatchObject({ engine: other });
     await run('a');
     expect(warnings).toEqual([
-      'this run was begun with tensorflow in f32, and continues with portable in f32, as requested: from here on its steps have other bits',
+      'this run was started with tensorflow in f32, and continues with portable in f32, as requested: from here on its steps give different bits',
     ]);
   });
 

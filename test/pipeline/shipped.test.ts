@@ -90,7 +90,7 @@ ${variants}`;
     primary: { sft: town/text/perplexity, pretrain: town/questions/exactmach }
 `;
     await expect(plan(text, 'demo.yaml')).rejects.toThrow(
-      /line 9 {2}stages\.compare\.primary: `of` does not name `sft`[\s\S]+no task measures `town\/questions\/exactmach`, which is to decide after `pretrain`[\s\S]+did you mean `town\/questions\/exactMatch`/,
+      /line 9 {2}stages\.compare\.primary: `of` does not name `sft`[\s\S]+no task measures `town\/questions\/exactmach`, which should decide after `pretrain`[\s\S]+did you mean `town\/questions\/exactMatch`/,
     );
   });
 

@@ -124,7 +124,7 @@ describe('a sweep', () => {
   it('belongs to its stage where stages are selected', async () => {
     const early = await run(swept, '--only', 'after');
     expect(early.status).toBe(2);
-    expect(early.stderr).toContain('train/a/seed-1: is read by what was selected, but is not finished');
+    expect(early.stderr).toContain('train/a/seed-1: is read by a selected stage, but is not finished');
     const { status, summary } = await run(swept, '--only', 'train');
     expect(status).toBe(0);
     expect(statuses(summary)).toMatchObject({ 'train/a/seed-1': 'done', 'after/a/seed-1': 'unselected' });
@@ -212,14 +212,14 @@ describe('what is wrong with a sweep', () => {
     ['{ values: { scale: [1, 2, 3] }, metric: endRate }', '`endRate` has no better direction'],
     ['{ values: { scael: [1, 2, 3] }, metric: loss }', 'sweep.values.scael: unknown key'],
     ['{ values: { scale: [1, high, 3] }, metric: loss }', 'sweep.values.scale: found "high", expected a number'],
-    ['{ values: { scale: [] }, metric: loss }', 'there is nothing to choose from no value'],
-    ['{ values: { scale: [1] }, metric: loss }', 'there is nothing to choose from one value'],
+    ['{ values: { scale: [] }, metric: loss }', 'no value leaves nothing to choose from'],
+    ['{ values: { scale: [1] }, metric: loss }', 'a single value leaves nothing to choose from'],
     ['{ values: { scale: [1, 2] }, metric: loss }', 'whichever of two values is chosen is at the edge'],
-    ['{ values: { scale: [1, 2, 1] }, metric: loss }', 'a value is there twice'],
-    ['{ values: {}, metric: loss }', 'names no key to try values of'],
+    ['{ values: { scale: [1, 2, 1] }, metric: loss }', 'a value appears twice'],
+    ['{ values: {}, metric: loss }', 'there is no key to try values of'],
     ['{ values: { steps: [1, 2, 3] }, metric: loss }', 'train.steps: is chosen by the sweep of this stage'],
     ['{ values: { scale: [1, 2, 3] }, budget: { stpes: 1 }, metric: loss }', 'sweep.budget.stpes: unknown key'],
-    ['{ values: { scale: [1, 2, 3] }, budget: { scale: 1 }, metric: loss }', 'values of it are tried'],
+    ['{ values: { scale: [1, 2, 3] }, budget: { scale: 1 }, metric: loss }', 'its values are chosen by the sweep'],
     ['{ values: { scale: [1, 2, 3] }, metric: loss, direction: up }', 'sweep.direction: unknown key'],
   ])('%s', async (sweep, message) => {
     expect(await problems(sweep)).toContain(message);

@@ -47,7 +47,7 @@ it('and reported', async () => {
   expect(text).toContain('sft/slow/seed-1 finished 4');
   expect(text).toContain('sft/fast/seed-1 stopped 2 of 4');
   expect(text).toContain('evaluate/fast/seed-1 not run');
-  expect(text).toMatch(/loss ↓ rows\.jsonl 5\.\d+/);
+  expect(text).toMatch(/loss ↓ rows\.jsonl · primary 5\.\d+/);
 });
 
 it('and a state of it is gone on from, to the losses of a run that was never stopped', async () => {
@@ -56,7 +56,7 @@ it('and a state of it is gone on from, to the losses of a run that was never sto
   const stop = { reason: undefined, isSaveWanted: false };
   const job = await readJob(join(stopped(), fileNames.job));
   const end = await runNode(job, { stages, threads: 1, stop, log: say, warn: say });
-  expect(said).toContainEqual(expect.stringMatching(/^going on from .*state-000002$/));
+  expect(said).toContainEqual(expect.stringMatching(/^continuing from .*state-000002$/));
   expect(end).toMatchObject({ status: 'done', step: 4 });
   expect(await readRun(stopped())).toMatchObject({ status: 'finished', step: 4 });
   const records = await readRecords(join(stopped(), fileNames.records));

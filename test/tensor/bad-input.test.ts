@@ -121,7 +121,7 @@ const primitives: Refusal[] = [
   refused('broadcastTo a smaller shape', /^broadcastTo: \[2,3\] is larger than \[3\]/, ({ of }) =>
     broadcastTo(of(2, 3), [3]),
   ),
-  refused('data of another length', /^fromHost: \[2,3\] does not hold 5/, ({ backend }) =>
+  refused('data of another length', /^fromHost: \[2,3\] does not have 5/, ({ backend }) =>
     fromHost(backend, new Float32Array(5), [2, 3]),
   ),
 ];
@@ -217,7 +217,7 @@ const fused: Refusal[] = [
   refused('tokenLogProbs of a target below −1', /^tokenLogProbs: target -2 of row 0/, ({ of }) =>
     tokenLogProbs(of(1, 3), of(5, 3), int32(-2)),
   ),
-  refused('tokenLogProbs of fewer targets', /^tokenLogProbs: there are 1 targets of 2 rows/, ({ of }) =>
+  refused('tokenLogProbs of fewer targets', /^tokenLogProbs: there are 1 targets for 2 rows/, ({ of }) =>
     tokenLogProbs(of(2, 3), of(5, 3), int32(0)),
   ),
   refused('tokenLogProbs of another head', /^tokenLogProbs: head is \[5,4\], \[5,3\]/, ({ of }) =>
@@ -226,7 +226,7 @@ const fused: Refusal[] = [
   refused('tokenLogProbs of no rows', /^tokenLogProbs: .* has no elements/, ({ of }) =>
     tokenLogProbs(of(0, 3), of(5, 3), int32()),
   ),
-  refused('crossEntropy of fewer weights', /^crossEntropy: there are 1 weights of 2 targets/, ({ of }) =>
+  refused('crossEntropy of fewer weights', /^crossEntropy: there are 1 weights for 2 targets/, ({ of }) =>
     crossEntropy(of(2, 3), of(5, 3), int32(0, 1), new Float32Array(1)),
   ),
   refused(

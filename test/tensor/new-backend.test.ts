@@ -99,7 +99,7 @@ describe('a backend that is one value and one entry in a list', () => {
     expect(said).toMatch(
       isHere ? /^toy {9}ready: ten fingers$/m : /^toy {9}not available: no fingers\n.*hint: grow some$/m,
     );
-    expect(said).toMatch(isHere ? /--backend auto takes toy/ : /--backend auto takes (native|portable)/);
+    expect(said).toMatch(isHere ? /--backend auto chooses toy/ : /--backend auto chooses (native|portable)/);
   });
 });
 

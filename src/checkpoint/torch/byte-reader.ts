@@ -1,6 +1,6 @@
 import { Damage } from './damage.ts';
 
-/** Reads little-endian numbers and texts one after the other. @throws Damage at the end of the bytes */
+/** Reads little-endian numbers and texts one after another. @throws Damage at the end of the bytes */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -11,7 +11,7 @@ export class ByteReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Of the next byte. */
+  /** Position of the next byte. */
   get position(): number {
     return this.#at;
   }
@@ -32,12 +32,12 @@ export class ByteReader {
     return this.#view.getInt32(this.skip(4), true);
   }
 
-  /** Big-endian, as pickles have it. */
+  /** Big-endian, as in pickles. */
   float64(): number {
     return this.#view.getFloat64(this.skip(8));
   }
 
-  /** A signed whole number of so many bytes; NaN where it is not exact as a number. */
+  /** A signed whole number of `length` bytes; NaN if a number cannot represent it exactly. */
   integer(bytes: number): number {
     const begin = this.skip(bytes);
     let value = 0n;
@@ -51,7 +51,7 @@ export class ByteReader {
     return new TextDecoder().decode(this.#bytes.subarray(begin, begin + bytes));
   }
 
-  /** Up to a line feed, which is passed over. */
+  /** The text up to a line feed, which is skipped. */
   line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#at);
     const line = this.text((end < 0 ? this.#bytes.length : end) - this.#at);
@@ -59,7 +59,7 @@ export class ByteReader {
     return line;
   }
 
-  /** Passes over so many bytes, and returns where they begin. */
+  /** Skips `length` bytes, and returns where they begin. */
   skip(bytes: number): number {
     const begin = this.#at;
     if (begin + bytes > this.#bytes.length) throw new Damage('its pickle is cut off');

@@ -1,4 +1,4 @@
-/** Why a file is not what PyTorch writes, as a sentence about it. */
+/** The reason why a file is not what PyTorch writes, as a sentence about it. */
 export class Damage extends Error {
   readonly hint: string | undefined;
 

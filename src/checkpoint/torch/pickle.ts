@@ -4,11 +4,11 @@ import { ByteReader } from './byte-reader.ts';
 import { Damage } from './damage.ts';
 
 /**
- * What the names in a pickle stand for. A pickle is a program: this is all that it can reach, and nothing else in it is
- * ever looked up or run. By module and name, such as `collections.OrderedDict`.
+ * The meaning of names in a pickle, by module and name, such as `collections.OrderedDict`. A pickle is a program: this
+ * is everything that it can access, and no other name in it is ever looked up or run.
  */
 export interface Vocabulary {
-  /** What can be called, with a list of arguments. */
+  /** Functions that can be called with a list of arguments. */
   readonly constructors: Readonly<Record<string, Constructor>>;
   readonly constants: Readonly<Record<string, unknown>>;
   /** The object that a persistent id stands for. */
@@ -17,12 +17,12 @@ export interface Vocabulary {
 
 export type Constructor = (values: readonly unknown[]) => unknown;
 
-/** Python's dict; keys of any kind, in the order in which they were set. */
+/** A Python dict: keys of any type, in the order in which they were set. */
 export type Dict = Map<unknown, unknown>;
 
 /**
- * Reads a pickle of protocol 2 to 5 as far as `vocabulary` goes: numbers, texts, lists, tuples (as lists), dicts, and
- * what its constructors make. Time and memory are proportional to the pickle's length, whatever refers to what in it.
+ * Reads a pickle of protocol 2 to 5 that consists of numbers, texts, lists, tuples (read as lists), dicts, and what the
+ * constructors in `vocabulary` make. Time and memory are proportional to the pickle's length, whatever its references.
  * @throws Damage that names the first thing that is something else
  */
 export function unpickle(pickle: Uint8Array, vocabulary: Vocabulary): unknown {
@@ -46,7 +46,7 @@ const push =
 
 const stop = '.'.charCodeAt(0);
 
-/** By opcode, and named as in Python's pickletools. */
+/** Instructions by opcode, named as in Python's pickletools. */
 const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instruction>([
   [0x80, (_, bytes) => bytes.skip(1)], // PROTO
   [0x95, (_, bytes) => bytes.skip(8)], // FRAME
@@ -91,7 +91,7 @@ function unknownInstruction(opcode: number, position: number): Damage {
 
 const mark = Symbol('mark');
 
-/** The stack and the memory of the machine that pickles are programs of. */
+/** The stack and memory of the machine that executes pickles. */
 class Machine {
   readonly #stack: unknown[] = [];
   readonly #memory = new Map<number, unknown>();
@@ -111,7 +111,7 @@ class Machine {
     return this.pops(1)[0];
   }
 
-  /** The last so many values, in the order in which they were pushed. */
+  /** Pops the last `count` values, in the order in which they were pushed. */
   pops(count: number): unknown[] {
     const values = this.#stack.splice(-count);
     if (values.length < count || values.includes(mark)) throw this.#senseless();
@@ -130,7 +130,7 @@ class Machine {
     for (const value of values) list.push(value);
   }
 
-  /** Keys and values by turns, of a dict. */
+  /** Sets entries of a dict from alternating keys and values. */
   set(pairs: readonly unknown[]): void {
     const dict = this.#top();
     if (!(dict instanceof Map) || pairs.length % 2 !== 0) throw this.#senseless();
@@ -169,7 +169,7 @@ class Machine {
     return make(values);
   }
 
-  /** Attributes of a dict, such as the `_metadata` of a state dict: they are no part of it. */
+  /** Drops attributes of a dict, such as the `_metadata` of a state dict, which are not part of its content. */
   build(): void {
     const state = this.pop();
     if (!(state instanceof Map && this.#top() instanceof Map)) throw this.#senseless();

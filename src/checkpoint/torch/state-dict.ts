@@ -3,11 +3,11 @@ import type { Dtype } from '../dtype.ts';
 import { Damage } from './damage.ts';
 import { type Dict, unpickle } from './pickle.ts';
 
-/** Numbers of one type in the file `data/<key>` of an archive. */
+/** An array of numbers of one type in the file `data/<key>` of an archive. */
 export class Storage {
   readonly key: string;
   readonly dtype: Dtype;
-  /** How many. */
+  /** The number of elements. */
   readonly length: number;
 
   constructor(key: string, dtype: Dtype, length: number) {
@@ -17,7 +17,7 @@ export class Storage {
   }
 }
 
-/** A view of a storage: element [i, j, …] is number offset + i · strides[0] + j · strides[1] + … of it. */
+/** A view of a storage: element [i, j, …] is its number offset + i · strides[0] + j · strides[1] + …. */
 export class StoredView {
   readonly storage: Storage;
   readonly offset: number;
@@ -32,10 +32,10 @@ export class StoredView {
   }
 }
 
-/** PyTorch has no more dimensions than this. */
+/** The largest number of dimensions in PyTorch. */
 const mostDimensions = 64;
 
-/** What `torch.FloatStorage` and its like stand for. */
+/** The types that `torch.FloatStorage` and similar names stand for. */
 class StorageType {
   readonly dtype: Dtype;
 
@@ -44,7 +44,7 @@ class StorageType {
   }
 }
 
-/** All that the pickle of a state dict calls for. */
+/** All names that the pickle of a state dict uses. */
 const constructors = {
   'collections.OrderedDict': emptyDict,
   'torch._utils._rebuild_tensor_v2': rebuiltTensor,
@@ -64,7 +64,7 @@ const constants = {
 };
 
 /**
- * The tensors of a pickled state dict, by name. What else is in the pickle is neither made nor run.
+ * The tensors of a pickled state dict, by name. Nothing else in the pickle is created or run.
  * @throws Damage
  */
 export function readStateDict(pickle: Uint8Array): Map<string, StoredView> {
@@ -84,7 +84,7 @@ function emptyDict(values: readonly unknown[]): Dict {
   return new Map();
 }
 
-/** ('storage', type, key, device, length), as torch.save writes it. */
+/** Reads ('storage', type, key, device, length), as written by torch.save. */
 function storageOf(id: unknown): Storage {
   const [word, type, key, , length] = Array.isArray(id) ? (id as readonly unknown[]) : [];
   if (word !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isCount(length)) {

@@ -8,14 +8,14 @@ import { Damage } from './damage.ts';
 import { readStateDict, type StoredView } from './state-dict.ts';
 import { readZip, type ZipEntry } from './zip.ts';
 
-/** Longest pickle that is read, in bytes: room for 100,000 tensors. */
+/** The longest pickle that is read, in bytes: room for 100,000 tensors. */
 const mostPickleBytes = 20_000_000;
 
 const damaged = 'copy or download it again, or take the model in safetensors';
 
 /**
- * The tensors of a file that torch.save wrote in the zip format that it has had since PyTorch 1.6. Its pickle is read
- * for tensors only: whatever else it calls for is refused by its name, and never run.
+ * The tensors of a file written by torch.save in the zip format used since PyTorch 1.6. Its pickle is read only for
+ * tensors: anything else in it is refused by name and never run.
  * @throws RequestError
  */
 export async function openTorchFile(path: string): Promise<TensorStore> {
@@ -35,7 +35,7 @@ export async function openTorchFile(path: string): Promise<TensorStore> {
   }
 }
 
-/** PyTorch's older format is a pickle of which nobody knows how long it is, with numbers after it. */
+/** The error for other files. PyTorch's older format is a pickle of unknown length followed by numbers. */
 async function requireZip(file: StillFile): Promise<void> {
   const head = new Uint8Array(Math.min(signatureBytes, file.size));
   await file.read(head, 0);
@@ -49,7 +49,7 @@ async function requireZip(file: StillFile): Promise<void> {
   throw new RequestError({ message: `is ${name}`, hint }, file.path);
 }
 
-/** The folder in the archive that holds everything; torch.save calls it after the file, or `archive`. */
+/** The folder in the archive that contains everything; torch.save names it after the file, or `archive`. */
 function rootOf(entries: ReadonlyMap<string, ZipEntry>): string {
   const pickles = [...entries.keys()].filter((name) => /^[^/]*\/data\.pkl$/.test(name));
   if (pickles.length !== 1) throw new Damage('it is a zip archive, but none of torch.save: it holds no data.pkl');
@@ -69,7 +69,7 @@ async function contentOf(file: StillFile, { name, begin, size }: ZipEntry): Prom
   return bytes;
 }
 
-/** Where the storage of a tensor begins in the file. */
+/** The position in the file where the storage of a tensor begins. */
 function beginOf({ storage }: StoredView, root: string, entries: ReadonlyMap<string, ZipEntry>): number {
   const entry = entries.get(`${root}data/${storage.key}`);
   const bytes = storage.length * dtypeBytes[storage.dtype];
@@ -112,7 +112,7 @@ class TorchFile implements TensorStore {
     return this.#gathered(name, 0, elementCount(this.#view(name).shape));
   }
 
-  /** The bytes of `count` elements from element `from` on, in row-major order, whatever the strides. */
+  /** The bytes of `count` elements from element `from` on, in row-major order regardless of strides. */
   async #gathered(name: string, from: number, count: number): Promise<Uint8Array> {
     const { storage, offset, shape, strides } = this.#view(name);
     const width = dtypeBytes[storage.dtype];
@@ -143,7 +143,7 @@ function isRowMajor({ shape, strides }: StoredView): boolean {
   return true;
 }
 
-/** Gives, call by call, the places in the storage of elements `from`, `from` + 1, … in row-major order. */
+/** Returns a function that gives, call by call, the places in the storage of elements `from`, `from` + 1, …. */
 function placesOf(shape: readonly number[], strides: readonly number[], from: number): () => number {
   const index = shape.map(() => 0);
   let rest = from;

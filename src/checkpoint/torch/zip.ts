@@ -1,15 +1,15 @@
 import type { StillFile } from '../still-file.ts';
 import { Damage } from './damage.ts';
 
-/** A file inside an archive, stored as it is. */
+/** A file inside an archive, stored without compression. */
 export interface ZipEntry {
   name: string;
-  /** Of its bytes in the archive. */
+  /** Position of its bytes in the archive. */
   begin: number;
   size: number;
 }
 
-/** Longest directory that is read, in bytes: far more entries than any model has tensors. */
+/** The longest directory that is read, in bytes: room for far more entries than any model has tensors. */
 const mostDirectoryBytes = 20_000_000;
 
 /** Fixed parts of the records of an archive, in bytes (APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3). */
@@ -23,12 +23,12 @@ const signatures = {
   local: 0x04034b50,
 } as const;
 
-/** In the place of a number that stands in a zip64 record. */
+/** Placeholder for a number that is given in a zip64 record instead. */
 const [tooLarge16, tooLarge32] = [0xffff, 0xffffffff];
 
 /**
- * The files inside a zip archive, by name. Only what PyTorch writes is read: entries that are stored, not compressed or
- * encrypted, in one file, with zip64 records where sizes need them.
+ * The files inside a zip archive, by name. Only the features that PyTorch uses are supported: entries that are neither
+ * compressed nor encrypted, in a single file, with zip64 records if sizes require them.
  * @throws Damage
  */
 export async function readZip(file: StillFile): Promise<Map<string, ZipEntry>> {
@@ -41,7 +41,7 @@ export async function readZip(file: StillFile): Promise<Map<string, ZipEntry>> {
   return entries;
 }
 
-/** The central directory, which the end of the archive leads to. */
+/** The central directory, which is found from the end of the archive. */
 async function readDirectory(file: StillFile): Promise<DataView> {
   const tailBytes = Math.min(file.size, sizes.end + longestComment);
   const tail = await viewOf(file, file.size - tailBytes, tailBytes);
@@ -62,7 +62,7 @@ async function readDirectory(file: StillFile): Promise<DataView> {
   return viewOf(file, begin, bytes);
 }
 
-/** Where the last record of an archive begins in its tail, after which there is only its comment. */
+/** The position in the archive's tail of its last record, which is followed only by the comment. */
 function lastEnd(tail: DataView): number | undefined {
   for (let at = tail.byteLength - sizes.end; at >= 0; at--) {
     const isEnd = tail.getUint32(at, true) === signatures.end;
@@ -74,7 +74,7 @@ function lastEnd(tail: DataView): number | undefined {
 interface Listed {
   name: string;
   size: number;
-  /** Where its local header begins. */
+  /** Position of its local header. */
   header: number;
 }
 
@@ -91,7 +91,7 @@ function* parseDirectory(view: DataView): Generator<Listed> {
     const name = new TextDecoder().decode(bytes.subarray(at + sizes.central, nameEnd));
     if ((flags & 1) !== 0) throw new Damage(`${name} in it is encrypted`);
     if (method !== 0) throw new Damage(`${name} in it is compressed, which PyTorch never does`);
-    // In this order, and only those that do not fit their places (section 4.5.3).
+    // In this order, and only those that do not fit into 32 bits (section 4.5.3).
     const wanted = [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)];
     const extra = zip64Numbers(view, nameEnd, extraEnd);
     const [size, stored, header] = wanted.map((value) => {
@@ -106,7 +106,7 @@ function* parseDirectory(view: DataView): Generator<Listed> {
   }
 }
 
-/** The numbers of 64 bits in the extra fields between two places. */
+/** The 64-bit numbers in the extra fields between two positions. */
 function zip64Numbers(view: DataView, begin: number, end: number): number[] {
   for (let at = begin; at + 4 <= end; ) {
     const [id, bytes] = [view.getUint16(at, true), view.getUint16(at + 2, true)];
@@ -118,7 +118,7 @@ function zip64Numbers(view: DataView, begin: number, end: number): number[] {
   return [];
 }
 
-/** An entry by the place of its bytes, which its local header stands before. */
+/** The entry with the position of its bytes, which follow its local header. */
 async function placed(file: StillFile, { name, size, header }: Listed): Promise<ZipEntry> {
   const local = await viewOf(file, header, sizes.local);
   requireSignature(local, 'local');

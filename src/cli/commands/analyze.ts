@@ -76,7 +76,7 @@ async function sequencesFor(directory: string, config: ModelConfig, flags: Analy
   throw new RequestError({ message: 'give --text or --ids', hint: '--text town/text reads the built-in world' });
 }
 
-/** How much of the text, as the flags say it. */
+/** How much of the text to read, according to the flags. */
 function windowsOf({ holdOut, window, windows }: AnalyzeFlags): z.infer<typeof windowSchema> {
   const { value, problems } = validate(windowSchema, { holdOut, window, windows }, { where: (path) => `--${path[0]}` });
   if (!value) throw new RequestError(problems);
@@ -99,7 +99,7 @@ function describe(found: DepthAnalysis, config: ModelConfig): string {
   const rest = head === undefined ? '' : `, head ${inFewDigits(head)}`;
   return [
     `${norm.name}: ${describeNorm(norm, layers)}`,
-    `loss ${found.loss.toFixed(4)} nats a token over ${found.tokens.toLocaleString('en')} tokens`,
+    `loss ${found.loss.toFixed(4)} nats per token over ${found.tokens.toLocaleString('en')} tokens`,
     `gradient norm of all parameters ${inFewDigits(all)}, final norm ${inFewDigits(finalNorm)}${rest}`,
     ...tables.flatMap((text) => ['', text]),
     '',

@@ -17,7 +17,7 @@ export const addBenchGenerateCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('generate')
     .summary('time generation from random prompts')
-    .description('Time greedy generation from random prompts; the fastest round counts.')
+    .description('Time greedy generation from random prompts and report the fastest round.')
     .option('--batch <number>', 'sequences generated together', wholeNumber(1), 16)
     .option('--prompt-tokens <number>', 'tokens of each prompt', wholeNumber(1), 128)
     .option('--new-tokens <number>', 'tokens generated for each', wholeNumber(1), 64)

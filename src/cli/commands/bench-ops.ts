@@ -27,7 +27,7 @@ export const addBenchOpsCommand: AddCommand = (parent, { action }) => {
     .addOption(new Option('--preset <name>', 'model whose shapes are used').choices(presetNames).default('71m'))
     .option('--batch <number>', 'sequences', wholeNumber(1), 8)
     .option('--length <number>', 'tokens per sequence', wholeNumber(1), 256)
-    .option('--rounds <number>', 'timed runs per operation; the fastest counts', wholeNumber(1), 5);
+    .option('--rounds <number>', 'timed runs per operation; the fastest is reported', wholeNumber(1), 5);
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((flags: OpsFlags) => run(flags)));
@@ -58,7 +58,7 @@ async function run({ preset, json, threads, ...flags }: OpsFlags): Promise<numbe
     print(table(['operation', '', 'ms', 'GFLOP/s', 'GB/s', 'of the limit'], rows), false);
     print(limits(roofline), false);
     print(
-      `asking for an operation takes ${dispatch.ask.toFixed(2)} µs, asking and running an empty one ${dispatch.run.toFixed(2)} µs`,
+      `enqueueing an operation takes ${dispatch.ask.toFixed(2)} µs, enqueueing and running an empty one ${dispatch.run.toFixed(2)} µs`,
       false,
     );
   } finally {

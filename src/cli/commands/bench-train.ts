@@ -17,7 +17,7 @@ export const addBenchTrainCommand: AddCommand = (parent, { action }) => {
   const command = parent
     .command('train')
     .summary('time training steps on random tokens')
-    .description('Time training steps (forward, backward, AdamW) on random tokens; the fastest step counts.')
+    .description('Time training steps (forward, backward, AdamW) on random tokens and report the fastest.')
     .option('--batch <number>', 'sequences per step', wholeNumber(1), 8)
     .option('--length <number>', 'tokens per sequence', wholeNumber(1), 256)
     .option('--steps <number>', 'timed steps', wholeNumber(1), 5)

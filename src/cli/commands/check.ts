@@ -19,7 +19,7 @@ interface CheckFlags {
 interface CheckedDataset {
   source: string;
   use: string;
-  /** Held-out ones too. */
+  /** Number of rows, including held-out ones. */
   rows: number;
   reading: Reading;
 }
@@ -46,7 +46,7 @@ export const addCheckCommand: AddCommand = (parent, { stages, action }) => {
     );
 };
 
-/** Each dataset that the plan reads, once for each way in which it is read. */
+/** The datasets that the plan reads, each once per use. */
 async function datasetsOf({ nodes }: Plan, contents: Contents): Promise<CheckedDataset[]> {
   const found = new Map<string, CheckedDataset>();
   for (const { source, use } of nodes.flatMap(({ datasets }) => datasets)) {

@@ -8,8 +8,8 @@ import { print } from '../output.ts';
 export const addDoctorCommand: AddCommand = (parent, { action }) => {
   parent
     .command('doctor')
-    .summary('show what this machine offers, and what each backend would use of it')
-    .description('Show the machine, its compiler and instruction set, and what each backend would use of it.')
+    .summary('show this machine and which backends can use it')
+    .description('Show the machine, its compiler and instruction set, and what each backend would use.')
     .addOption(jsonOption())
     .action(
       action(async ({ json }: { json: boolean }) => {
@@ -20,7 +20,7 @@ export const addDoctorCommand: AddCommand = (parent, { action }) => {
     );
 };
 
-/** What the machine is and has. Sizes in bytes. */
+/** Facts about the machine; sizes in bytes. */
 async function examine() {
   const { bavail, bsize } = statfsSync('.');
   const found = [];
@@ -56,6 +56,6 @@ function describe(found: Awaited<ReturnType<typeof examine>>): string {
     row('memory', `${gigabytes(found.memory.total)}, ${gigabytes(found.memory.free)} free`),
     row('disk', `${gigabytes(found.freeDisk)} free here`),
     ...Object.entries(found.backends).flatMap(ofBackend),
-    row('', `--backend auto takes ${found.auto}, the first of these that is available`),
+    row('', `--backend auto chooses ${found.auto}, the first of these that is available`),
   ].join('\n');
 }

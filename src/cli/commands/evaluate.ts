@@ -18,12 +18,12 @@ import { table } from '../table.ts';
 
 type EvaluateFlags = MachineFlags & Partial<EvaluateConfig> & { json: boolean; items?: string };
 
-/** `evaluate` by itself: the stage's keys as flags, the model as an argument, the result on standard output. */
+/** The command `evaluate`: the stage's keys are flags, the model is an argument, the result goes to standard output. */
 export const addEvaluateCommand: AddCommand = (parent, { stages, action }) => {
   const command = parent
     .command('evaluate')
     .summary('measure a model: perplexity, loss, multiple choice, exact match, preferences')
-    .description('Measure a model on held-out data and print what was found.')
+    .description('Measure a model on held-out data and print the results.')
     .argument('[model]', 'Hugging Face directory, or the folder of a finished run');
   for (const option of schemaKeys(evaluateSchema).flatMap(flagsOf)) command.addOption(option);
   addMachineOptions(command)
@@ -45,7 +45,7 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
     const measured = { input: inputs.from![0]!, opponent: inputs.against?.[0], judge: inputs.judge?.[0] };
     const { metrics, stderr = {}, items, samples } = await measure(config, tasks, measured, run);
     if (itemsFile !== undefined) await writeFile(itemsFile, itemLines(items));
-    // One task has the metrics to itself, so they need no dataset before their names.
+    // The metrics of a single task need no dataset in their names.
     const named = (found: Metrics): Metrics => (tasks.length === 1 ? withoutSubject(found, tasks[0]!) : found);
     const errors = Object.keys(stderr).length > 0 && { stderr: named(stderr) };
     if (json) print({ ...named(metrics), ...errors, ...(samples.length > 0 ? { samples } : {}) }, true);
@@ -56,7 +56,10 @@ async function run(model: string | undefined, flags: EvaluateFlags, stages: read
   return 0;
 }
 
-/** The config, and the directories of the models; flags, model and data that are wrong are one RequestError. */
+/**
+ * The config and the directories of the models.
+ * @throws RequestError with all that is wrong with flags, model and data
+ */
 async function checked(
   written: Readonly<Record<string, unknown>>,
   stages: readonly Stage[],

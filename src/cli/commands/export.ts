@@ -16,7 +16,7 @@ interface ExportFlags extends Pick<ExportConfig, 'dtype' | 'norm'> {
   json: boolean;
 }
 
-/** `export` by itself: the model directory is exactly `--out`. */
+/** The command `export`, whose model directory is exactly `--out`. */
 export const addExportCommand: AddCommand = (parent, { action }) => {
   const { dtype, norm } = exportSchema.shape;
   parent

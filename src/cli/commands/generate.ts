@@ -20,7 +20,7 @@ interface GenerateFlags extends MachineFlags, Partial<Sampling> {
   json: boolean;
 }
 
-/** For models that say nothing of sampling. */
+/** Defaults for models that do not specify how to sample. */
 const usual: Sampling = { repetitionPenalty: 1, temperature: 0.8, topK: 0, topP: 0.95, minP: 0 };
 
 export const addGenerateCommand: AddCommand = (parent, { action }) => {
@@ -35,18 +35,18 @@ export const addGenerateCommand: AddCommand = (parent, { action }) => {
     .option('--prompt <text>', 'text to continue')
     .option('--message <text>', 'message to answer')
     .addOption(new Option('--system <text>', 'system message before --message').conflicts('prompt'))
-    .option('--max-new-tokens <number>', 'most tokens to generate', wholeNumber(1), 128)
+    .option('--max-new-tokens <number>', 'maximum number of tokens to generate', wholeNumber(1), 128)
     .addOption(
-      new Option('--greedy', 'always choose the likeliest token')
+      new Option('--greedy', 'always choose the most likely token')
         .default(false)
         .conflicts(['temperature', 'topK', 'topP', 'minP', 'seed']),
     )
     .option('--temperature <number>', 'below 1: more predictable, above 1: more varied', temperature)
-    .option('--top-k <number>', 'sample from the k likeliest tokens; 0 = from all', wholeNumber(0))
-    .option('--top-p <share>', 'sample from the likeliest tokens with this total probability', share)
+    .option('--top-k <number>', 'sample from the k most likely tokens; 0 = from all', wholeNumber(0))
+    .option('--top-p <share>', 'sample from the most likely tokens with this total probability', share)
     .option(
       '--min-p <share>',
-      'sample from tokens at least this likely relative to the likeliest; 0 = from all',
+      'sample from tokens at least this likely relative to the most likely one; 0 = from all',
       fraction,
     )
     .option(
@@ -76,7 +76,7 @@ async function run(path: string, flags: GenerateFlags): Promise<number> {
   return 0;
 }
 
-/** Reads a text to its end; who watches a terminal sees it grow. */
+/** Reads a text to its end and, in a terminal, prints the pieces as they come. */
 async function watched(
   pieces: AsyncGenerator<string, GeneratedText, undefined>,
   isLive: boolean,
@@ -92,7 +92,7 @@ async function watched(
   }
 }
 
-/** What the flags say, and what they leave open as the model wants it. */
+/** Sampling options from the flags, else from the model, else the defaults. */
 function samplingOf(flags: GenerateFlags, ofModel: Sampling | undefined): Sampling {
   const base = ofModel ?? usual;
   const sampling = {
@@ -102,7 +102,7 @@ function samplingOf(flags: GenerateFlags, ofModel: Sampling | undefined): Sampli
     topP: flags.topP ?? base.topP,
     minP: flags.minP ?? base.minP,
   };
-  const source = ofModel ? 'by flags and generation_config.json of the model' : 'by flags and defaults';
+  const source = ofModel ? "by flags and the model's generation_config.json" : 'by flags and defaults';
   tell(`sampling ${source}: ${describeSampling(sampling)}`);
   return sampling;
 }

@@ -11,7 +11,7 @@ import { table } from '../table.ts';
 export const addInspectCommand: AddCommand = (parent, { action }) => {
   parent
     .command('inspect')
-    .summary('show what a model directory or a file of weights holds')
+    .summary('show what is in a model directory or a file of weights')
     .description('Show the architecture, norm placement, parameters and tensors of a model, and check its files.')
     .argument('<path>', 'Hugging Face directory, folder of a finished run, or a .safetensors or .bin file')
     .addOption(jsonOption())

@@ -7,7 +7,7 @@ import { readJob } from '../../runs/node-file.ts';
 import type { AddCommand } from '../command.ts';
 import { threadsOption } from '../options.ts';
 
-/** `mixtune node JOB`: what a pipeline starts for each of its nodes; not for people. */
+/** `mixtune node JOB`, which a pipeline runs for each of its nodes; not meant for users. */
 export const addNodeCommand: AddCommand = (parent, { stages, action }) => {
   parent
     .command('node', { hidden: true })
@@ -17,7 +17,7 @@ export const addNodeCommand: AddCommand = (parent, { stages, action }) => {
       action(async (file: string, { threads }: { threads: number }) => {
         const report = (warning: string) => {
           const message: ChildMessage = { warning };
-          // A parent that is gone is no reason to end.
+          // The node goes on if its parent is gone.
           if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
         };
         const log = openLog(dirname(file), report, process.stderr.fd);

@@ -47,7 +47,7 @@ export const addRunCommand: AddCommand = (parent, program) => {
   if (program.executors.length > 1) command.addOption(executorOption(program.executors));
 };
 
-/** Asked for only where there is a choice. */
+/** Only offered if there is a choice. */
 function executorOption([first, ...others]: Program['executors']): Option {
   const names = [first, ...others].map(({ name }) => name);
   return new Option('--executor <name>', 'what runs the stages').choices(names).default(first.name);

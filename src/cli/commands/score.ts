@@ -40,8 +40,8 @@ export const addScoreCommand: AddCommand = (parent, { action }) => {
       'Score the last answer of each conversation, or both answers of each preference pair, with a reward model.',
     )
     .argument('<model>', 'reward model: Hugging Face directory, or the folder of a finished run')
-    .requiredOption('--data <source>', 'conversations, instructions or preference pairs; of town/…, those held out')
-    .option('--rows <number>', 'most rows to score', wholeNumber(1));
+    .requiredOption('--data <source>', 'conversations, instructions or preference pairs; for town/…, those held out')
+    .option('--rows <number>', 'maximum number of rows to score', wholeNumber(1));
   addMachineOptions(command)
     .addOption(jsonOption())
     .action(action((model: string, flags: ScoreFlags) => run(model, flags)));
@@ -106,7 +106,7 @@ async function scoreConversations(
   return { rows: rewards.map((value) => ({ reward: value })), mean };
 }
 
-/** What is too long for the model is refused after encoding. */
+/** Sequences that are too long for the model are refused after encoding. */
 const encodeOptions = { maxLength: Number.POSITIVE_INFINITY, allowMissingEnd: true };
 
 function rewardsOf(
@@ -118,7 +118,7 @@ function rewardsOf(
     sequences,
     tokenizer,
     reward.model.config,
-    'leave such rows out: the score of half a text means nothing',
+    'remove these rows: the score of a truncated text would be meaningless',
   );
   return rewardScores(reward, sequences.map(scoredText));
 }

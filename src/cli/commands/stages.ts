@@ -31,10 +31,10 @@ interface OwnFlags {
   json: boolean;
 }
 
-/** Stages that are more useful by themselves with a command of their own. */
+/** Stages that have a specialised command instead. */
 const ownCommands = new Set(['analyze', 'evaluate', 'export']);
 
-/** One command for each stage: its keys as flags, and where it goes. */
+/** A command for each stage, with its keys as flags, and `--out`, `--seed`, `--threads` and `--json`. */
 export const addStageCommands: AddCommand = (parent, program) => {
   for (const stage of program.stages) if (!ownCommands.has(stage.name)) addStageCommand(parent, stage, program);
 };
@@ -74,14 +74,14 @@ async function runStage(
   if (problems.length > 0) throw new RequestError(problems, `mixtune ${stage.name}`);
   const status = await standingOf(node.job);
   if (status === 'finished') {
-    tell(`${relative('', directory) || '.'} already holds the finished result of exactly this run; nothing to do`);
+    tell(`${relative('', directory) || '.'} already has the finished result of exactly this run; nothing to do`);
     if (json) print({ status, directory, final: join(directory, fileNames.final) }, true);
     return 0;
   }
   const isThere = existsSync(directory);
   await prepareOwnFolder(node, status);
   const end = await runShown(node, stages, threads).catch(async (error: unknown) => {
-    // What turns out to be wrong with the request while it is opened leaves nothing behind either: no step was done.
+    // A request that turns out to be wrong when it is opened leaves no new folder, because no step was done.
     if (!isThere && error instanceof RequestError) await removeDirectory(directory);
     throw error;
   });

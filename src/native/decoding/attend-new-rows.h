@@ -1,5 +1,5 @@
-// Self-attention of new rows over a cache, up to the product with o: what a whole layer and the operation by itself
-// share.
+// Self-attention of new rows over a cache, up to the product with o: the part shared by the operation for a whole layer
+// and the one for self-attention alone.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 
 namespace mixtune {
 
-/** Rows that pass through a layer together, so that what they produce stays in cache. */
+/** Number of rows that pass through a layer together, so that their intermediate results stay in cache. */
 constexpr int64_t kRowsAtOnce = 512;
 
 inline void normalise(const float* x, const float* weight, float eps, int64_t count, float* to) {
   scaleRow(x, inverseRmsOf(x, count, eps), weight, count, to);
 }
 
-/** Throws unless every row has a place in a cache of so many sequences and panels of keys. */
+/** Throws unless every row has a place in a cache of this many sequences and panels of keys. */
 inline void requirePlaces(const NewRows& rows, int64_t sequences, int64_t keyPanels) {
   for (int64_t i = 0; i < rows.count; i++)
     if (rows.sequences[i] < 0 || rows.sequences[i] >= sequences || rows.positions[i] < 0 ||
@@ -25,7 +25,7 @@ inline void requirePlaces(const NewRows& rows, int64_t sequences, int64_t keyPan
       throw std::runtime_error("row " + std::to_string(i) + " is outside the cache");
 }
 
-/** The cache whose keys and values are the next arguments. */
+/** Reads the next two arguments, the keys and values of a cache. */
 template <class T>
 Cache<T> readCache(Arguments& in, const HeadShape& shape, int64_t sequences, int64_t keyPanels) {
   Cache<T> cache{nullptr, nullptr, shape.kvHeads, shape.headDim, keyPanels};
@@ -36,8 +36,8 @@ Cache<T> readCache(Arguments& in, const HeadShape& shape, int64_t sequences, int
 }
 
 /**
- * fill(row, to) writes a row [hidden] as it enters the product with q, k and v; all enter the cache. Returns what
- * attention gives for the wanted ones, an operand [results, heads·headDim].
+ * Writes the keys and values of all rows to the cache and returns the output of attention for the wanted rows, as an
+ * operand [results, heads·headDim]. fill(row, to) writes the input of a row to the product with q, k and v, [hidden].
  */
 template <class T, class Fill>
 OperandRows<T> attendNewRows(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,

@@ -1,4 +1,4 @@
-// Attention of one new token: the query heads of a key-value head over a part of what its sequence holds.
+// Attention of one new token: the query heads of a key-value head over some of the cached positions of its sequence.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,12 +9,12 @@ namespace mixtune {
 
 namespace {
 
-/** Query heads that read a value together. */
+/** Number of query heads that share each read of a value. */
 constexpr int64_t kHeadsAtOnce = 4;
 
 /**
- * Asks memory for the first lines of a stretch that will be read from its beginning to its end: the processor guesses
- * the rest. To ask for all of it keeps it from guessing (bench/LOG.md).
+ * Prefetches the first lines of a stretch that will be read in order; the processor's own prefetcher does the rest.
+ * Prefetching all of it would keep that from starting (bench/LOG.md).
  */
 inline void prefetchBeginning(const void* from) {
   constexpr int64_t kBytes = 24 * 64;
@@ -23,7 +23,7 @@ inline void prefetchBeginning(const void* from) {
 
 /**
  * scores[h][position] = query h · key for Heads queries, `queryStride` units apart, and Panels neighbouring panels of
- * keys: so many sums that one seldom waits for the one before it.
+ * keys: enough independent sums that one rarely waits for the previous one.
  */
 template <class T, int Heads, int Panels>
 void scorePanels(const typename T::Unit* queries, int64_t queryStride, const typename T::Unit* keys, int64_t keyStride,
@@ -59,7 +59,7 @@ void scoreKeys(const typename T::Unit* queries, int64_t queryStride, const typen
     scorePanels<T, Heads, 1>(queries, queryStride, keys + p * keyStride, keyStride, units, scores + p * kPanel);
 }
 
-/** exp(scale · score − largest) of `count` scores as terms, filled up with zeros to whole vectors. */
+/** exp(scale · score − largest) of `count` scores as terms, padded with zeros to whole vectors. */
 template <class T>
 Softmax exponentials(const float* scores, int64_t count, float scale, typename T::Unit* terms) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
@@ -78,8 +78,8 @@ Softmax exponentials(const float* scores, int64_t count, float scale, typename T
 }
 
 /**
- * out[h] = Σ weights[h][position] · value for Heads heads and Vecs vectors of a panel of values, in Turns sums of which
- * one need not wait for the one before it.
+ * out[h] = Σ weights[h][position] · value for Heads heads and Vecs vectors of a panel of values, in Turns independent
+ * sums, so that one need not wait for the previous one.
  */
 template <class T, int Heads, int Vecs, int Turns>
 void sumPanel(const typename T::Unit* weights, const typename T::Unit* values, int64_t units, int64_t columns,
@@ -123,7 +123,7 @@ void sumValues(const typename T::Unit* weights, const TokenPanels<T, kPanel>& va
   }
 }
 
-/** All of it for Heads query heads. */
+/** The whole attention of Heads query heads. */
 template <class T, int Heads>
 void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last,
                  const typename T::Unit* queries, const typename T::Unit* ahead, float* out, Softmax* softmaxes) {
@@ -143,8 +143,8 @@ void attendHeads(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_
 
 #if MIXTUNE_AMX
 /**
- * All of it for up to kAmxRows query heads in tile registers. Training sums in the same order, so that it finds the
- * probabilities that sampling found.
+ * The whole attention of up to kAmxRows query heads, in tile registers. Training sums in the same order, so that it
+ * computes the same probabilities as sampling.
  */
 void attendHeadsAmx(const Cache<Bfloat16>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last,
                     int64_t heads, const uint32_t* queries, const uint32_t* ahead, float* out, Softmax* softmaxes) {
@@ -153,7 +153,7 @@ void attendHeadsAmx(const Cache<Bfloat16>& cache, int64_t sequence, int64_t kvHe
   const int64_t count = last - first, queryStride = rowUnits<Bfloat16>(cache.headDim), headDim = cache.headDim;
   const auto values = cache.valuesOf(sequence, kvHead);
   const uint32_t* fromValues = values.data + first / 2 * kPanel;
-  // While a panel of keys is read, memory is asked for the values of its positions, and then for what is needed next.
+  // While a panel of keys is read, the values of its positions are prefetched; while values are read, what comes next.
   const int64_t lines = divideUp(kPanel, divideUp(cache.units(), kAmxUnits));
   for (int64_t position = 0; position < count; position += kPanel) {
     const uint32_t* panel = cache.keysOf(sequence, kvHead) + (first + position) / kPanel * cache.keyStride();

@@ -7,7 +7,7 @@ namespace mixtune {
 
 namespace {
 
-/** A row of `count` scores as terms exp(scale · score − largest), zero from there to `end`. Returns their sum. */
+/** Turns a row of `count` scores into terms exp(scale · score − largest), with zeros up to `end`. Returns their sum. */
 template <class T>
 float exponentials(const float* scores, int64_t count, int64_t end, float scale, typename T::Unit* terms) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();

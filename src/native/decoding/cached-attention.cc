@@ -7,30 +7,30 @@ namespace mixtune {
 
 namespace {
 
-/** Rows of one sequence from which on its queries are taken in blocks. */
+/** From this number of rows of one sequence, its queries are processed in blocks. */
 constexpr int64_t kRun = 8;
-/** Rows of such a block. */
+/** Number of rows of such a block. */
 template <class Unit>
 constexpr int64_t kRunBlock = 4 * kTileRows<Unit>;
 
-/** Some neighbouring rows of a sequence, or positions [first, last) for a single row; and one key-value head. */
+/** One key-value head and either neighbouring rows of a sequence, or positions [first, last) of a single row. */
 struct Task {
-  /** The first row, and where its result goes: of neighbours to their own places. */
+  /** The first row, and the row of its result; the following rows go to the following results. */
   int64_t row, result;
   int64_t count, kvHead, first, last;
-  /** Number of the first of the parts that the row's heads are joined from; −1 where there is only this one. */
+  /** Number of this part of a row whose positions are split, −1 if they are not. */
   int64_t part;
 };
 
 #if defined(__AVX512BF16__)
-/** One of the two terms of each of kLanes units; the other stays as it is, for another thread may be writing it. */
+/** Stores one of the two terms of each of kLanes units. The other is not touched: another thread may be writing it. */
 inline void storeTermOfPairs(uint32_t* units, bool odd, Vec x) {
   const __m512i terms = (__m512i) __builtin_convertvector(bfloat16Terms(x), VecBits);
   _mm512_mask_storeu_epi16(units, odd ? 0xaaaaaaaau : 0x55555555u, odd ? _mm512_slli_epi32(terms, 16) : terms);
 }
 #endif
 
-/** Columns [column, column + kLanes) of one token. */
+/** Stores columns [column, column + kLanes) of one token. */
 template <class T>
 void putToken(const TokenPanels<T, kPanel>& panels, int64_t token, int64_t column, Vec x) {
   auto* to = panels.data + column / kPanel * panels.stride + token / T::kTerms * kPanel + column % kPanel;
@@ -43,7 +43,7 @@ void putToken(const TokenPanels<T, kPanel>& panels, int64_t token, int64_t colum
   }
 }
 
-/** Puts a key and a value, [headDim] each, into the cache; `units` is room for a key. */
+/** Writes a key and a value, [headDim] each, to the cache; `units` is scratch for a key. */
 template <class T>
 void enter(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t position, const float* key,
            const float* value, typename T::Unit* units) {
@@ -57,14 +57,14 @@ void enter(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t posi
   }
 }
 
-/** A head of queries or keys, rounded as training keeps it between product and rotation, and rotated. */
+/** Rounds a head of queries or keys, as training does between product and rotation, and rotates it. */
 template <class T>
 void rotateRounded(const float* head, const RotaryTable& table, int64_t position, float* to) {
   forEachVec(table.headDim, [&](int64_t i, auto load, auto store) { store(to + i, T::rounded(load(head + i))); });
   rotate(to, table, position, 1.0f, to);
 }
 
-/** Rotates a row's queries, and puts its keys and values into the cache. */
+/** Rotates a row's queries, and writes its keys and values to the cache. */
 template <class T>
 void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& table, int64_t row, const float* qkv,
               typename T::Unit* queries, float* buffer, typename T::Unit* units) {
@@ -75,7 +75,7 @@ void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& tab
     rotateRounded<T>(from + head * headDim, table, position, buffer);
     packRow<T>(buffer, headDim, queries + (row * heads + head) * rowUnits<T>(headDim));
   }
-  // Once for each panel and each run of rows: what follows a single row was cleared with the row before it.
+  // The rest of the panel is cleared once per panel and run of rows; after a single row, the previous row has done so.
   const auto next = [&](int64_t a) {
     return a >= 0 && a + 1 < rows.count && rows.sequences[a + 1] == rows.sequences[a] &&
            rows.positions[a + 1] == rows.positions[a] + 1;
@@ -90,13 +90,13 @@ void enterRow(const NewRows& rows, const Cache<T>& cache, const RotaryTable& tab
   }
 }
 
-/** The tasks of a step: first the runs, then single rows. */
+/** The tasks of a step: first those of runs, then those of single rows. */
 struct Tasks {
   Task* all;
   int64_t runs = 0, singles = 0, parts = 0, positions = 0;
 
   Tasks(const NewRows& rows, int64_t runBlock, Scratch& scratch) {
-    // Counts first, so that the tasks find room in scratch.
+    // Counts the tasks first, to allocate them in scratch.
     forEachRun(rows, [&](int64_t, int64_t row, int64_t end) {
       if (end - row >= kRun) {
         runs += divideUp(end - row, runBlock) * rows.shape.kvHeads;
@@ -109,7 +109,7 @@ struct Tasks {
     forEachRun(rows, [&](int64_t result, int64_t row, int64_t end) {
       for (int64_t kvHead = 0; kvHead < rows.shape.kvHeads; kvHead++) {
         if (end - row >= kRun) {
-          // The last blocks see the most keys, so they begin first.
+          // The last blocks attend to the most keys, so they start first.
           for (int64_t first = (end - row - 1) / runBlock * runBlock; first >= 0; first -= runBlock)
             *run++ = {row + first, result + first, std::min(runBlock, end - row - first), kvHead, 0, 0, -1};
           continue;
@@ -132,7 +132,7 @@ struct Tasks {
 
   static int64_t chunksOf(const NewRows& rows, int64_t row) { return rows.positions[row] / kPositionsAtOnce + 1; }
 
-  /** visit(result, row, end) for wanted rows [row, end) that are neighbours in one sequence. */
+  /** Calls visit(result, row, end) for each run of wanted rows [row, end) that are neighbours in one sequence. */
   template <class Visit>
   static void forEachRun(const NewRows& rows, const Visit& visit) {
     if (rows.wanted) {

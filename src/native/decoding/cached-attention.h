@@ -8,7 +8,7 @@
 
 namespace mixtune {
 
-/** New rows, each of a sequence and with its position there. */
+/** New rows, each with its sequence and its position in it. */
 struct NewRows {
   int64_t count;
   HeadShape shape;
@@ -34,9 +34,10 @@ struct NewRows {
 };
 
 /**
- * Keys and values of one layer, for each sequence and key-value head laid out as right operands of products, so that
- * nothing is packed when they are used: keys as panels of kPanel positions for products with queries, values as token
- * panels over the positions. Values after a sequence's last one are numbers as far as its last panel of keys reaches.
+ * Keys and values of one layer. For each sequence and key-value head they are laid out as right operands of products,
+ * so that nothing has to be packed when they are used: keys as panels of kPanel positions for products with queries,
+ * values as token panels over the positions. Values after the last position of a sequence are initialised up to the end
+ * of its last panel of keys.
  */
 template <class T>
 struct Cache {
@@ -60,7 +61,7 @@ struct Cache {
   }
 };
 
-/** A head's result, scaled, as terms [column, column + headDim) of a row. */
+/** Stores a head's result, scaled, as terms [column, column + headDim) of a row. */
 template <class T>
 inline void putHead(const OperandRows<T>& rows, int64_t row, int64_t column, const float* x, float scale,
                     int64_t headDim) {
@@ -70,33 +71,33 @@ inline void putHead(const OperandRows<T>& rows, int64_t row, int64_t column, con
 }
 
 /**
- * Writes keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] into the cache, then lets each query
- * whose result is wanted attend to its own sequence up to its own position: out [results, heads·headDim].
+ * Writes the keys and values of all rows of qkv [rows, (heads + 2·kvHeads)·headDim] to the cache; then each query whose
+ * result is wanted attends to its own sequence up to its own position → out [results, heads·headDim].
  */
 template <class T>
 void attendCached(Engine& engine, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
                   const float* qkv, const OperandRows<T>& out);
 
 /**
- * Attention over the cache of `count` neighbouring rows of one sequence, from `row` on, where all results are wanted,
- * and one key-value head, a block of queries at a time; queries [rows, heads, rowUnits(headDim)] are rotated.
+ * Attention over the cache of one key-value head for `count` neighbouring rows of one sequence from `row`, a block of
+ * queries at a time. All results must be wanted. queries [rows, heads, rowUnits(headDim)] are already rotated.
  */
 template <class T>
 void attendRun(const NewRows& rows, const Cache<T>& cache, int64_t row, int64_t count, int64_t kvHead,
                const typename T::Unit* queries, const OperandRows<T>& out, Scratch& scratch);
 
-/** Positions that a single row's task covers: long contexts are split, always at the same places. */
+/** Maximum number of positions in the task of a single row: long contexts are split, always at the same places. */
 constexpr int64_t kPositionsAtOnce = 256;
 
-/** Of one query over some positions: its largest score, scaled, and the sum of exp(scale · score − largest). */
+/** The softmax of one query over some positions: its largest scaled score, and Σ exp(scale · score − largest). */
 struct Softmax {
   float largest, sum;
 };
 
 /**
- * The `group` query heads of one row that share a key-value head, over positions [first, last), at most
- * kPositionsAtOnce and from a whole panel on: Σ exp(scale · score − largest) · value of each head [group, headDim], and
- * its softmax. `ahead`: keys that will be needed next.
+ * Attention of the `group` query heads of one row that share a key-value head, over positions [first, last), at most
+ * kPositionsAtOnce and beginning with a whole panel: computes Σ exp(scale · score − largest) · value of each head,
+ * [group, headDim], and its softmax. `ahead` are keys to prefetch because they are needed next.
  */
 template <class T>
 void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, int64_t first, int64_t last,
@@ -104,7 +105,7 @@ void attendPositions(const Cache<T>& cache, int64_t sequence, int64_t kvHead, in
                      Softmax* softmaxes);
 
 /**
- * Joins the parts of one head, `apart` heads from each other, in order of their positions. Returns the softmax's sum.
+ * Joins the parts of one head, which are `apart` heads apart, in order of position. Returns the sum of the softmax.
  */
 float joinParts(const float* sums, const Softmax* softmaxes, int64_t parts, int64_t apart, int64_t headDim, float* out);
 

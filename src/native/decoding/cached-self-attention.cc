@@ -1,4 +1,4 @@
-// Self-attention of new rows over a cache as one operation, for layers that have none of their own.
+// Self-attention of new rows over a cache as a single operation, for layers without an operation of their own.
 #include "decoding/attend-new-rows.h"
 #include "engine/operations.h"
 

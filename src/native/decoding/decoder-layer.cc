@@ -1,4 +1,4 @@
-// One decoder layer over a cache, for decoding and prefill, and the logits of the tokens that come next.
+// A decoder layer over a cache, for decoding and prefill, and the logits of the next tokens.
 #include "decoding/attend-new-rows.h"
 #include "engine/operations.h"
 
@@ -16,7 +16,7 @@ struct Layer {
   Block *qkv, *o, *gateUp, *down;
 };
 
-/** Epilogue of the product with gate and up, which are paired in each panel: silu(gate) · up as an operand. */
+/** Epilogue of the product with gate and up, which are paired in each panel: writes silu(gate) · up as an operand. */
 template <class T>
 struct SwiGlu : NoPrefetch {
   OperandRows<T> out;
@@ -31,7 +31,7 @@ struct SwiGlu : NoPrefetch {
   }
 };
 
-/** Rows of the residual stream through the gated MLP, in place; with Post-LN through the norms before and after it. */
+/** Runs rows of the residual stream through the gated MLP, in place; with Post-LN also through both norms. */
 template <class T>
 void runMlp(Engine& engine, const Layer& layer, int64_t count, float* stream) {
   const int64_t hidden = layer.hidden, intermediate = layer.intermediate;
@@ -52,7 +52,7 @@ void runMlp(Engine& engine, const Layer& layer, int64_t count, float* stream) {
   });
 }
 
-/** stream [rows, hidden] through one layer: after the attention only rows whose results are wanted. */
+/** Runs stream [rows, hidden] through one layer; after the attention only the rows whose results are wanted. */
 template <class T>
 void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cache<T>& cache, const RotaryTable& table,
               float* stream) {
@@ -76,7 +76,7 @@ void runLayer(Engine& engine, const Layer& layer, const NewRows& rows, const Cac
     for (int64_t i = 0; i < results; i++) std::copy_n(wanted + i * hidden, hidden, stream + rows.rowOf(i) * hidden);
 }
 
-/** Flops, and bytes of weights and cache, of one layer. */
+/** Counts the flops of one layer, and the bytes of weights and cache that it reads. */
 void countLayer(Engine& engine, const Layer& layer, const NewRows& rows) {
   const double before = layer.hidden * rows.shape.width();
   const double after = layer.hidden * (rows.shape.queryWidth() + 3.0 * layer.intermediate);

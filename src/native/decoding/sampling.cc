@@ -11,10 +11,10 @@ namespace mixtune {
 
 namespace {
 
-/** Logits whose largest value and total weight are known, so that most are passed over at once. */
+/** Number of logits in a block. The largest value and total weight of each are known, so that most can be skipped. */
 constexpr int64_t kBlock = 256;
 
-/** Doubles that say how a sequence is sampled, in the order of the members of `Sampling`. */
+/** Number of doubles with the sampling options of a sequence, in the order of the members of `Sampling`. */
 constexpr int64_t kOptions = 5;
 
 struct Sampling {
@@ -36,7 +36,9 @@ struct Sampling {
   bool penalises() const { return repetitionPenalty != 1; }
 };
 
-/** A row of logits and exp((logit − largest) / temperature), with what is known of each block. */
+/**
+ * A row of logits and weights exp((logit − largest) / temperature), with the largest logit and the sum of each block.
+ */
 struct Row {
   const float* logits;
   float* weights;
@@ -48,11 +50,11 @@ struct Row {
   int64_t end(int64_t block) const { return std::min(vocabulary, (block + 1) * kBlock); }
 };
 
-/** False where a logit is not a finite number. */
+/** Finds the largest logit of the row and of each block. Returns false if a logit is not finite. */
 bool findBest(Row& row) {
   constexpr float lowest = -std::numeric_limits<float>::infinity();
   int64_t bestBlock = 0;
-  // NaN and infinity times 0 are NaN, all else adds nothing.
+  // NaN and infinity times 0 are NaN; anything else times 0 is 0.
   Vec nothing{};
   for (int64_t block = 0; block < row.blocks; block++) {
     const int64_t first = block * kBlock, end = row.end(block);
@@ -109,7 +111,7 @@ struct Candidate {
   int32_t id;
 };
 
-/** Every token whose weight is at least `cut`. Returns their total weight. */
+/** Collects every token whose weight is at least `cut`. Returns their total weight. */
 double collect(const Row& row, float temperature, float cut, Candidate* candidates, int64_t& count) {
   const float largest = row.logits[row.best];
   double mass = 0;
@@ -125,7 +127,7 @@ double collect(const Row& row, float temperature, float cut, Candidate* candidat
   return mass;
 }
 
-/** From the likeliest tokens: top-k, then top-p, then min-p. */
+/** Samples from the most likely tokens: top-k, then top-p, then min-p. */
 int64_t drawFromLikeliest(const Row& row, const Sampling& sampling, double uniform, Scratch& scratch) {
   auto* candidates = scratch.take<Candidate>(row.vocabulary);
   const int64_t topK = sampling.topK;
@@ -161,7 +163,7 @@ int64_t drawFromLikeliest(const Row& row, const Sampling& sampling, double unifo
   return candidates[std::max<int64_t>(kept, 1) - 1].id;
 }
 
-/** Uniform in [0, 1) from two words, as RandomStream makes it. */
+/** A uniform number in [0, 1) from two words, computed as in RandomStream. */
 double uniformOf(const int32_t* words) {
   const double high = static_cast<uint32_t>(words[0]) >> 5, low = static_cast<uint32_t>(words[1]) >> 6;
   return (high * 67108864.0 + low) / 9007199254740992.0;
@@ -170,8 +172,8 @@ double uniformOf(const int32_t* words) {
 }  // namespace
 
 /**
- * rows, vocabulary, sequences, logits, words of the draws [rows, 2] or 0, sequence of each row, how each sequence is
- * sampled [sequences, kOptions] (doubles), tokens seen [sequences, vocabulary / 32 rounded up] or 0, tokens,
+ * rows, vocabulary, sequences, logits, random words [rows, 2] or 0, sequence of each row, sampling options of each
+ * sequence [sequences, kOptions] (doubles), tokens seen [sequences, vocabulary / 32 rounded up] or 0, tokens,
  * log-probabilities or 0.
  */
 void operations::sampleTokens(Engine& engine, Arguments& in) {
@@ -239,7 +241,7 @@ void operations::sampleTokens(Engine& engine, Arguments& in) {
 }
 
 /**
- * count, drawn count, drawn tokens, tokens: a token −1 − r becomes the one that was drawn in row r, or 0 where none
+ * count, drawn count, drawn tokens, tokens: a token −1 − r is replaced with the one drawn in row r, or with 0 if none
  * was.
  */
 void operations::drawnTokens(Engine&, Arguments& in) {

@@ -15,7 +15,7 @@ bool bfloat16IsFast() {
 #elif defined(__AVX512BF16__) && defined(MIXTUNE_NAMED_TARGET)
   return true;
 #elif defined(__AVX512BF16__)
-  // Measured: twice the float rate on Zen 5, half of it on Intel's processors outside of their tile registers.
+  // Measured: twice the speed of floats on Zen 5, half of it on Intel's processors outside of their tile registers.
   return __builtin_cpu_is("amd");
 #else
   return false;

@@ -1,4 +1,4 @@
-// The engine: a queue of operations, the thread that runs them in order, and what an operation may use.
+// The engine: a queue of operations, the thread that runs them in order, and what operations use.
 #pragma once
 
 #include <atomic>
@@ -18,13 +18,13 @@ namespace mixtune {
 
 class Engine;
 
-/** What the operands of matrix products are turned into. */
+/** The form of the operands of matrix products. */
 enum class Products { kFloat, kRoundedFloat, kBfloat16 };
 
-/** True where products of bfloat16 pairs outrun those of floats. */
+/** Whether products of bfloat16 pairs are faster than those of floats. */
 bool bfloat16IsFast();
 
-/** The numbers of one call, read in the order in which the script wrote them. */
+/** The numbers of a call, read in the order in which JavaScript wrote them. */
 class Arguments {
  public:
   Arguments(const double* values, int count) : next_(values), end_(values + count) {}
@@ -39,7 +39,7 @@ class Arguments {
       throw std::runtime_error("a size is not an integer");
     return static_cast<int64_t>(value);
   }
-  /** An extent of an array: at least 1, and so small that the product of two cannot overflow. */
+  /** An extent of an array: at least 1, and small enough that the product of two cannot overflow. */
   int64_t extent() {
     const int64_t value = integer();
     if (value < 1 || value > INT32_MAX) throw std::runtime_error("a size of " + std::to_string(value));
@@ -48,7 +48,7 @@ class Arguments {
   float real() { return static_cast<float>(number()); }
   bool flag() { return number() != 0; }
 
-  /** A block that must hold `count` elements of type T; null for a tensor that was not given. */
+  /** A block with at least `count` elements of type T; null for a tensor that was not given. */
   template <class T>
   Block* block(int64_t count) {
     Block* block = reinterpret_cast<Block*>(static_cast<uintptr_t>(number()));
@@ -64,7 +64,7 @@ class Arguments {
     return block ? reinterpret_cast<const T*>(block->memory.get()) : nullptr;
   }
 
-  /** For writing: copies packed from the old contents become stale. */
+  /** A block for writing, which invalidates packed copies of its old contents. */
   template <class T = float>
   T* write(int64_t count) {
     Block* block = this->block<T>(count);
@@ -74,14 +74,14 @@ class Arguments {
   }
 
  private:
-  /** 2⁵³: up to there a double holds every integer. */
+  /** 2⁵³: up to this, every integer is exact in a double. */
   static constexpr double kLargestInteger = 9007199254740992.0;
 
   const double* next_;
   const double* end_;
 };
 
-/** Where a gradient goes, from accumulate? and the tensor or 0. */
+/** The target of a gradient, from two arguments: accumulate?, and the tensor or 0. */
 struct GradientTarget {
   bool accumulate;
   float* data;
@@ -94,25 +94,25 @@ using Operation = void (*)(Engine&, Arguments&);
 constexpr int kMaxArguments = 40;
 
 struct Command {
-  /** Index in the table of operations; −1: `action` is called instead. */
+  /** Index in the table of operations; if −1, `action` is called instead. */
   int operation = -1;
   int count = 0;
   double values[kMaxArguments];
   std::function<void()> action;
 };
 
-/** What one operation has cost so far. Written by the engine thread; exact only after a fence. */
+/** The cost of one operation so far. Written by the engine thread; exact only after a fence. */
 struct OperationCost {
   uint64_t calls = 0;
   double seconds = 0;
   double flops = 0;
-  /** Bytes that the operation has to move between memory and processor at least, as if caches were cold. */
+  /** Minimum traffic between memory and processor in bytes, assuming cold caches. */
   double bytes = 0;
 };
 
 /** factor · cos and factor · sin of position · frequency, [position][headDim / 2] each. */
 struct RotaryTable {
-  /** Of each pair of a head's elements, in radians a position; then the factor: [headDim / 2 + 1]. */
+  /** Frequency of each pair of a head's elements in radians per position, then the factor, [headDim / 2 + 1]. */
   std::vector<double> frequencies;
   int64_t headDim = 0;
   int64_t positions = 0;
@@ -123,35 +123,35 @@ struct RotaryTable {
 class Engine {
  public:
   Engine(int threads, bool bfloat16);
-  /** Drops what is still queued, ends the threads. */
+  /** Drops commands that are still queued and ends the threads. */
   ~Engine();
 
-  /** For the script thread: appends a command; waits when the queue is full. */
+  /** Script thread: appends a command; waits if the queue is full. */
   void enqueue(int operation, const double* values, int count);
   void enqueue(std::function<void()> action);
-  /** For the script thread: true when all commands have run, so that blocks may be touched on this thread. */
+  /** Script thread: true if all commands have run, so that this thread may access blocks. */
   bool idle() const { return executed_.load(std::memory_order_acquire) == written_.load(); }
   Pool pool;
 
-  /** For operations, on the engine thread. */
+  /** The members from here to `costs` are for operations, on the engine thread. */
   Team team;
   const Products products;
   Scratch scratch;
   Scratch& scratchOf(int thread) { return threadScratch_[static_cast<size_t>(thread)]; }
-  /** Frequencies as RotaryTable has them; the first ones given are number 0. */
+  /** Adds a rotary embedding, with frequencies as in RotaryTable; the first one is number 0. */
   void addRotary(std::vector<double> frequencies);
-  /** The table of that number for so many positions. */
+  /** The table with this number, extended to at least this many positions. */
   const RotaryTable& rotaryTable(int64_t number, int64_t headDim, int64_t positions);
 
-  /** Adds to the cost of the operation at hand. */
+  /** Adds to the cost of the current operation. */
   void count(double flops, double bytes) {
     cost_->flops += flops;
     cost_->bytes += bytes;
   }
-  /** By operation, in the order of kOperations. */
+  /** Costs by operation, in the order of kOperations. */
   const std::vector<OperationCost>& costs() const { return costs_; }
 
-  /** The first failure since the last call, empty when there was none. Engine thread. */
+  /** Engine thread: the first failure since the last call, empty if there was none. */
   std::string takeFailure();
 
   /** Bytes outside the pool: packed weights and scratch. */

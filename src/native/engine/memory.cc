@@ -20,7 +20,7 @@ size_t roundUp(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / 
 
 size_t sizeClass(size_t bytes) {
 #if defined(__SANITIZE_ADDRESS__)
-  return bytes;  // so that a step beyond a tensor is one beyond its block
+  return bytes;  // so that an access beyond a tensor is an access beyond its block
 #endif
   size_t power = 4096;
   while (power * 2 <= bytes) power *= 2;
@@ -28,8 +28,8 @@ size_t sizeClass(size_t bytes) {
 }
 
 /**
- * One line more than asked for: kernels read whole vectors where that costs nothing, and equal arrays lie in other
- * cache sets.
+ * One cache line more than requested: kernels may then read whole vectors at the end, and arrays of equal size start in
+ * different cache sets.
  */
 size_t withMargin(size_t bytes) { return roundUp(bytes, kAlignment) + kAlignment; }
 
@@ -44,7 +44,7 @@ char* allocatePages(size_t size, size_t huge) {
 
 }  // namespace
 
-/** Pieces one after the other; what follows the last one is never touched, so it takes no memory. */
+/** Consecutive pieces. The space after the last one is never touched, so it takes no memory. */
 struct Region {
   static constexpr size_t kBytes = 64 << 20, kMostOfPiece = 16 << 20, kLeastOfPiece = 16 << 10;
 
@@ -57,7 +57,7 @@ struct Region {
 
 namespace {
 
-/** Of all regions: engine and script thread allocate and free. */
+/** Guards all regions, because both the engine and the script thread allocate and free. */
 std::mutex regions;
 Region* current = nullptr;
 
@@ -133,7 +133,7 @@ void* Scratch::takeBytes(size_t bytes) {
 
 ScratchFrame::~ScratchFrame() {
   auto& chunks = scratch_.chunks_;
-  // Several new chunks make room for one of their size, which the next frame finds empty.
+  // Several new chunks are replaced with a single one of their total size when the next frame needs it.
   if (chunks.size() > chunks_ + 1)
     for (scratch_.wanted_ = 0; chunks.size() > chunks_; chunks.pop_back()) scratch_.wanted_ += chunks.back().bytes;
   scratch_.offset_ = chunks.size() == chunks_ ? offset_ : 0;

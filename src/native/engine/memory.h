@@ -1,4 +1,4 @@
-// Memory: blocks that tensors own, taken from a pool and given back to it, and scratch that lives for one operation.
+// Memory: blocks for tensors, taken from a pool and returned to it, and scratch that lives for one operation.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +12,28 @@ namespace mixtune {
 struct Region;
 
 struct FreeAligned {
-  /** What the memory is a piece of, if anything. */
+  /** The region that the memory is a piece of, if any. */
   Region* region = nullptr;
   void operator()(void* memory) const;
 };
 using AlignedMemory = std::unique_ptr<char, FreeAligned>;
 
 /**
- * At least `bytes` bytes at an address that is a multiple of 64, on huge pages where the system has them. Throws
+ * Allocates at least `bytes` bytes at an address that is a multiple of 64, on huge pages if the system has them. Throws
  * std::bad_alloc.
  */
 AlignedMemory allocateAligned(size_t bytes);
 
 /**
- * At least `bytes` bytes, aligned to 64, for what lives long: it shares huge pages with other such memory, and goes
- * back to the system with all of it. Throws std::bad_alloc.
+ * Allocates at least `bytes` bytes, aligned to 64, for long-lived data. It shares huge pages with other such memory,
+ * and returns to the system only together with it. Throws std::bad_alloc.
  */
 AlignedMemory allocateShared(size_t bytes);
 
 /** A weight laid out for matrix products; valid while `version` equals that of its block and the shape is the same. */
 struct PackedCopy {
   uint64_t version = 0;
-  /** Of the block when it was last packed without being kept. */
+  /** Version of the block when it was last packed without being kept. */
   uint64_t asked = 0;
   int64_t rows = 0;
   int64_t columns = 0;
@@ -42,12 +42,12 @@ struct PackedCopy {
 };
 
 /**
- * A block of tensor memory. The script thread allocates and frees it; all else is touched by the engine thread only.
+ * A block of tensor memory. The script thread allocates and frees it; only the engine thread accesses anything else.
  */
 struct Block {
   size_t bytes = 0;
   AlignedMemory memory;
-  /** Raised by every operation that writes; 0 is never a version. */
+  /** Incremented by every operation that writes; 0 is never a version. */
   uint64_t version = 1;
   PackedCopy packed;
 
@@ -55,8 +55,8 @@ struct Block {
 };
 
 /**
- * Blocks by size class, 64 to a power of two. One that was freed is handed out again for what takes four fifths of it,
- * maybe at once: operations run in the order in which they were asked for. Used by one thread.
+ * Blocks by size class, with 64 classes per power of two. A freed block can be reused at once, because operations run
+ * in the order in which they were enqueued, for requests of at least four fifths of its size. Used by one thread.
  */
 class Pool {
  public:
@@ -66,17 +66,17 @@ class Pool {
   size_t held() const { return held_; }
 
  private:
-  /** A free block of at least so many bytes, and not many more; null if there is none. */
+  /** A free block of at least `least` bytes and not many more; null if there is none. */
   Block* takeFree(size_t least);
 
-  /** By size; no list is empty. */
+  /** Free blocks by size; no list is empty. */
   std::map<size_t, std::vector<Block*>> free_;
   std::vector<std::unique_ptr<Block>> blocks_;
   size_t used_ = 0;
   size_t held_ = 0;
 };
 
-/** Memory that is given back all at once. Grows to the most that was ever needed and keeps it. */
+/** Memory that is freed all at once. Grows to the most that was ever needed and keeps it. */
 class Scratch {
  public:
   template <class T>
@@ -96,11 +96,11 @@ class Scratch {
 
   std::vector<Chunk> chunks_;
   size_t offset_ = 0;
-  /** Least size of the next chunk. */
+  /** Minimum size of the next chunk. */
   size_t wanted_ = 0;
 };
 
-/** Gives back at its end what was taken since it began. */
+/** At its end, frees the scratch memory taken since its construction. */
 class ScratchFrame {
  public:
   explicit ScratchFrame(Scratch& scratch)

@@ -1,4 +1,4 @@
-// The operations that a script can enqueue, by name. Each reads its numbers in the order documented at its definition.
+// The operations that can be enqueued, by name. Each reads its arguments in the order documented at its definition.
 #pragma once
 
 #include "engine/engine.h"

@@ -54,7 +54,7 @@ void Team::run(int64_t count, Invoke invoke, const void* closure) {
   }
   claimTasks(epoch, 0);
   for (int turn = 0; done_.load(std::memory_order_acquire) < count; turn++) {
-    // The processor may be needed to finish the last task, but who sleeps is late.
+    // The last task may need this processor, but a sleeping thread would wake up late.
     if (turn < kSpins)
       pauseSpin();
     else if (turn < kYields)

@@ -14,13 +14,14 @@
 namespace mixtune {
 
 /**
- * Turns of a waiting loop before the thread sleeps: about 50 µs, more than lies between two operations of a busy queue.
+ * Iterations of a waiting loop before the thread sleeps: about 50 µs, more than the time between two operations of a
+ * busy queue.
  */
 constexpr int kSpins = 1000;
-/** Turns of the loop in which a thread waits for the others' last tasks: some milliseconds. */
+/** Iterations of the loop in which a thread waits for the last tasks of others: some milliseconds. */
 constexpr int kYields = 20 * kSpins;
 
-/** Tells the processor that this is a waiting loop. */
+/** Hints to the processor that this is a waiting loop. */
 inline void pauseSpin() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -29,13 +30,13 @@ inline void pauseSpin() {
 #endif
 }
 
-/** Denormal numbers become zero on the calling thread: they cost hundreds of cycles and carry nothing here. */
+/** Flushes denormals to zero on the calling thread: they cost hundreds of cycles and do not matter here. */
 void flushDenormals();
 
 /**
  * Threads that share the tasks of one operation at a time. Tasks are claimed one by one, so a thread that the system
- * has put aside delays nothing that it did not begin. Whatever must not depend on the number of threads has to be the
- * work of one task, or be combined from tasks whose number does not depend on it.
+ * has suspended only delays the task that it has begun. A result that must not depend on the number of threads has to
+ * be computed by a single task, or combined from tasks whose number does not depend on it.
  */
 class Team {
  public:
@@ -47,7 +48,8 @@ class Team {
   int size() const { return size_; }
 
   /**
-   * Runs task(index, thread) for each index in [0, count) and returns when all are done. Rethrows the first failure.
+   * Runs task(index, thread) for each index in [0, count) and returns when all have finished. Rethrows the first
+   * failure.
    */
   template <class Task>
   void parallel(int64_t count, const Task& task) {
@@ -57,7 +59,7 @@ class Team {
         &task);
   }
 
-  /** Runs task(begin, end, thread) over ranges of at most `grain` of [0, count). */
+  /** Runs task(begin, end, thread) for ranges of at most `grain` that make up [0, count). */
   template <class Task>
   void ranges(int64_t count, int64_t grain, const Task& task) {
     parallel((count + grain - 1) / grain, [&](int64_t chunk, int thread) {
@@ -67,9 +69,9 @@ class Team {
   }
 
   /**
-   * Runs task(begin, end, thread) over ranges of at most `grain` of [0, count), for work that reads memory in order:
-   * the ranges of a thread follow each other. Each has a stretch of its own, then takes what others have left of
-   * theirs.
+   * Runs task(begin, end, thread) for ranges of at most `grain` that make up [0, count), for work that reads memory in
+   * order: the ranges of a thread are consecutive. Each thread first works on its own stretch, then helps with what is
+   * left of the others'.
    */
   template <class Task>
   void stretches(int64_t count, int64_t grain, const Task& task) {
@@ -111,7 +113,7 @@ class Team {
   std::atomic<int64_t> count_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
-  /** One for each thread. */
+  /** One stretch per thread. */
   const std::unique_ptr<Stretch[]> stretches_;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,23 +1,26 @@
-// The gradient of the output head. The logits' is scale · (softmax − one-hot); softmax = e / Σ e with e = exp(logit −
-// reference), so that one pass over the vocabulary can make e, its sum and its product with the head, and what it
-// leaves to be scaled row by row is as small as the hidden states.
+// The gradient of the output head. The gradient of the logits is scale · (softmax − one-hot), where softmax = e / Σ e
+// with e = exp(logit − reference). One pass over the vocabulary computes e, its sum and its product with the head; the
+// product, which is then scaled row by row, is only as large as the hidden states.
 #pragma once
 
 #include "head/head-logits.h"
 
 namespace mixtune {
 
-/** Columns of the vocabulary between two meetings of the threads, which so share these rows of the head in cache. */
+/**
+ * Columns of the vocabulary between two synchronisations of the threads, which share these rows of the head in cache.
+ */
 constexpr int64_t kBlockColumns = 2048;
-/** Of these, columns whose exponentials a thread holds at a time; and most rows of a task. */
+/** Columns of a block whose exponentials a thread holds at a time. */
 constexpr int64_t kTermColumns = 512;
+/** Maximum number of rows of a task. */
 constexpr int64_t kBlockRows = 24 * kVectorRows;
-/** Bytes of exponentials that wait for the gradient of the head. */
+/** Limit on the exponentials kept for the gradient of the head, in bytes. */
 constexpr int64_t kExponentialBytes = 64 << 20;
-/** e⁴⁰: a sum beyond it has a logit so far above the reference that another reference is better. */
+/** e⁴⁰: if a sum is larger, a logit is so far above the reference that another reference is needed. */
 constexpr float kLargestSum = 2.3e17f;
 
-/** Where the gradients of hidden states and head go; either may be null. */
+/** The targets for the gradients of hidden states and head; either may be null. */
 struct HeadGradient {
   float* dHidden;
   bool accumulateDHidden;
@@ -25,19 +28,20 @@ struct HeadGradient {
   bool accumulateDHead;
 };
 
-/** The softmax of a chunk of rows, not yet divided by its sums. */
+/** The unnormalised softmax of a chunk of rows, with its sums. */
 template <class T>
 struct Exponentials {
   /**
-   * By row: what exponentials refer to, e's sum in kLanes parts, the target's logit, and its e before − after rounding.
+   * For each row: the reference of its exponentials, the sum of e in kLanes parts, the target's logit, and the rounding
+   * error of the target's e.
    */
   float* reference;
   float* sums;
   float* targetLogit;
   float* targetError;
-  /** Σ e · head, [rows, width]; null where nobody wants the gradient of hidden states. */
+  /** Σ e · head, [rows, width]; null if the gradient of hidden states is not wanted. */
   float* product;
-  /** e by column of the vocabulary; null where nobody wants the gradient of the head. */
+  /** e by column of the vocabulary; null if the gradient of the head is not wanted. */
   TokenPanels<T> tokens;
 
   Exponentials(Scratch& scratch, int64_t rows, int64_t width, int64_t vocabulary, const HeadGradient& at)
@@ -53,7 +57,7 @@ struct Exponentials {
 };
 
 /**
- * Epilogue of logits = hidden · headᵀ from `column` of the vocabulary on, for rows from `first` of the chunk on: makes
+ * Epilogue of logits = hidden · headᵀ from `column` of the vocabulary, for rows from `first` of the chunk: computes
  * their exponentials, as rows for the product with the head and as token panels.
  */
 template <class T>
@@ -94,7 +98,7 @@ struct KeepExponentials : NoPrefetch {
     return e;
   }
 
-  /** What the target leaves behind. Not inlined, as it wants in memory what elsewhere stays in registers. */
+  /** Stores logit and rounding error of the target. Not inlined, because it would force registers into memory. */
   __attribute__((noinline)) void pick(int64_t row, int64_t panel, int64_t picked, const float* logits, Vec e0,
                                       Vec e1) const {
     const int64_t lane = picked % kLanes;
@@ -105,8 +109,8 @@ struct KeepExponentials : NoPrefetch {
 };
 
 /**
- * The pass over the vocabulary for a chunk of rows [count] of `left`. Where panels of the head are not kept, they are
- * made for a block of the vocabulary at a time, which takes little memory and has them in cache.
+ * The pass over the vocabulary for a chunk of rows [count] of `left`. If panels of the head are not kept, they are
+ * packed for one block of the vocabulary at a time, which takes little memory and keeps them in cache.
  */
 template <class T>
 void exponentiate(Engine& engine, int64_t count, int64_t width, int64_t vocabulary, Left<typename T::Unit> left,

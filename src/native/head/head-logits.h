@@ -1,4 +1,4 @@
-// The logits of the output head as they are made: summed and searched for targets.
+// The logits of the output head as they are computed: summed up and searched for targets.
 #pragma once
 
 #include <cmath>
@@ -10,11 +10,11 @@
 
 namespace mixtune {
 
-/** Rows, and columns of the vocabulary, of one task of the forward pass. */
+/** Number of rows and of columns of the vocabulary in a task of the forward pass. */
 constexpr int64_t kTaskRows = 24 * kVectorRows;
 constexpr int64_t kTaskColumns = 4096;
 
-/** The rows that have a target, put together. */
+/** The rows that have a target, gathered. */
 struct ActiveRows {
   int64_t count = 0;
   const int64_t* row;
@@ -22,7 +22,7 @@ struct ActiveRows {
   const float* hidden;
 };
 
-/** `weights`, when given, drops rows of weight zero as well. */
+/** Gathers the rows that have a target and, if `weights` are given, a weight other than zero. */
 inline ActiveRows collect(Engine& engine, const int32_t* targets, const float* weights, int64_t rows,
                           int64_t vocabulary, const float* hidden, int64_t width) {
   ActiveRows active;
@@ -47,7 +47,7 @@ inline ActiveRows collect(Engine& engine, const int32_t* targets, const float* w
   return active;
 }
 
-/** Σ exp(x − reference) of some of a row's logits. */
+/** Σ exp(x − reference) over some of a row's logits. */
 struct LogSum {
   float reference = -std::numeric_limits<float>::infinity();
   float sum = 0;
@@ -62,15 +62,15 @@ struct LogSum {
 };
 
 /**
- * Epilogue of logits = hidden · headᵀ, from `first` of a part of the vocabulary on: sums their exponentials row by row
- * and picks out the targets'.
+ * Epilogue of logits = hidden · headᵀ for a part of the vocabulary that begins at `first`: sums the exponentials of
+ * each row and picks out the logits of the targets.
  */
 template <class T>
 struct SumExponentials : NoPrefetch {
   const int32_t* target;
   int64_t first, columns;
   float* reference;
-  /** [rows][kLanes], each lane by itself. */
+  /** A sum for each lane, [rows][kLanes]. */
   float* sums;
   float* targetLogit;
 
@@ -91,7 +91,7 @@ struct SumExponentials : NoPrefetch {
     }
   }
 
-  /** The first panel sets what exponentials refer to; a logit that is far above it moves it. */
+  /** The first panel sets the reference of the exponentials; a logit far above it changes it. */
   void refer(int64_t r, bool fresh, Vec largest, Vec& sum) const {
     constexpr float kFar = 40;
     if (!fresh && !anyLane(largest > splat(reference[r] + kFar))) return;
@@ -102,7 +102,7 @@ struct SumExponentials : NoPrefetch {
 };
 
 /**
- * Log-probabilities of the targets and log-sum-exps of rows [first, first + count) of the active ones, by index there.
+ * Computes the log-probabilities of the targets and the log-sum-exps of the active rows [first, first + count).
  */
 template <class T>
 void logProbs(Engine& engine, const ActiveRows& active, Left<typename T::Unit> left, const typename T::Unit* panels,

@@ -10,9 +10,8 @@ namespace mixtune {
 namespace {
 
 /**
- * Adds what the exponentials of a chunk of active rows give to the gradients: dHidden = scale · (e · head / Σ e − head
- * of the target), and dHead likewise from the other side. The target's −1 and what rounding took from its e are added
- * in float.
+ * Adds the contribution of a chunk of active rows to the gradients: dHidden = scale · (e · head / Σ e − head row of the
+ * target), and dHead correspondingly. The target's −1 and the rounding error of its e are added in float.
  */
 template <class T>
 void addGradients(Engine& engine, const ActiveRows& active, int64_t first, int64_t count, int64_t width,
@@ -41,7 +40,7 @@ void addGradients(Engine& engine, const ActiveRows& active, int64_t first, int64
   if (!at.dHead) return;
   multiplyTokens<T>(engine, vocabulary, width, count, of.tokens,
                     scaledTokenPanels<T>(engine, hidden, inverse, nullptr, count, width), at.dHead, accumulateDHead);
-  // By columns, as several rows may have the same target.
+  // Split by columns, because several rows may have the same target.
   engine.team.ranges(width, 4 * kLanes, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = 0; i < count; i++) {
       const float* row = hidden + i * width + begin;
@@ -52,7 +51,7 @@ void addGradients(Engine& engine, const ActiveRows& active, int64_t first, int64
   });
 }
 
-/** Rows of a chunk: even, so that it holds whole pairs. */
+/** Number of rows of a chunk: even, so that it consists of whole pairs. */
 template <class T>
 int64_t chunkRowsOf(int64_t rows, int64_t vocabulary) {
   const int64_t bytes = vocabulary * static_cast<int64_t>(sizeof(typename T::Unit)) / T::kTerms;
@@ -62,8 +61,8 @@ int64_t chunkRowsOf(int64_t rows, int64_t vocabulary) {
 }
 
 /**
- * The gradients at `at` of Σ −scale[i] · log-probability of target i over the active rows. Log-sum-exps are given, or
- * null if they are not known yet. `logProb`, if not null, gets the log-probabilities.
+ * Computes the gradients of Σ −scale[i] · log-probability of target i over the active rows. `logSumExp` is null if the
+ * log-sum-exps are not known yet. `logProb`, if not null, receives the log-probabilities.
  */
 template <class T>
 void backward(Engine& engine, const ActiveRows& active, int64_t rows, int64_t width, int64_t vocabulary, Block* head,

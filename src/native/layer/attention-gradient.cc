@@ -23,8 +23,8 @@ struct Inputs {
 };
 
 /**
- * Probabilities p and gradients of scores ds = p · (dp − mean) · scale of one row, kLanes at a time; zero from `count`
- * on.
+ * Computes probabilities p and gradients of scores ds = p · (dp − mean) · scale of one row, kLanes at a time; both are
+ * zero from `count`.
  */
 template <class T>
 struct RowGradient {
@@ -44,7 +44,7 @@ struct RowGradient {
   }
 };
 
-/** Pairs of queries as units [queries][keys], read by column: the left operand of the gradients of keys and values. */
+/** Stores pairs of queries as units [queries][keys], read by column: the left operand of key and value gradients. */
 template <class T>
 void putPairs(typename T::Unit* units, int64_t stride, int64_t query, int64_t key, Vec even, Vec odd) {
   if constexpr (T::kTerms == 1) {
@@ -55,7 +55,7 @@ void putPairs(typename T::Unit* units, int64_t stride, int64_t query, int64_t ke
   }
 }
 
-/** What a task computes with; lives in the scratch memory of its thread. */
+/** The working memory of a task, in the scratch memory of its thread. */
 template <class T>
 struct Workspace {
   using Unit = typename T::Unit;
@@ -65,7 +65,7 @@ struct Workspace {
   Unit* keys;
   Unit* values;
   TokenPanels<T, kPanel> keyTokens;
-  /** Of one block of queries; `result` of one. */
+  /** Buffers for one block of queries; `result` for a single query. */
   Unit* queries;
   Unit* dOut;
   float* result;
@@ -119,14 +119,14 @@ struct Workspace {
   }
 };
 
-/** A row of floats [headDim] turned back by its position, into columns of an operand. */
+/** Rotates a row of floats [headDim] back by its position, and stores it in columns of an operand. */
 template <class T>
 void storeRotatedBack(const Workspace<T>& work, int64_t token, float* row, const OperandRows<T>& to, int64_t column) {
   rotate(row, work.rows.table, work.rows.positions[token], -1.0f, row);
   to.storeRow(work.rows.begin + token, column, row, work.headDim);
 }
 
-/** Queries [first, last) of `head`: adds to dKeys and dValues, writes the gradient of the queries. */
+/** Processes queries [first, last) of `head`: adds to dKeys and dValues, and writes the gradient of the queries. */
 template <class T>
 void backwardBlock(const AttentionLayout& at, const Task& task, const Inputs<T>& in, int64_t head, int64_t first,
                    int64_t last, Workspace<T>& work) {

@@ -1,4 +1,4 @@
-// The forward pass of attention. Scores exist for a block of queries at a time.
+// The forward pass of attention. Scores are only held for a block of queries at a time.
 #include "layer/attention.h"
 
 #include <cmath>
@@ -9,7 +9,7 @@ namespace mixtune {
 
 namespace {
 
-/** Queries of one task: each task packs the keys and values that it needs. */
+/** Number of queries of a task; each task packs the keys and values that it needs. */
 constexpr int64_t kTaskQueries = 512;
 
 struct Task {
@@ -17,7 +17,8 @@ struct Task {
 };
 
 /**
- * exp(scale · x − shift) of the first `count` of a row of scores as terms, the rest up to `end` zero. Returns the sum.
+ * Turns the first `count` scores x of a row into terms exp(scale · x − shift), with zeros up to `end`. Returns their
+ * sum.
  */
 template <class T>
 float exponentials(const float* scores, int64_t count, int64_t end, float scale, float shift, typename T::Unit* terms) {
@@ -46,7 +47,7 @@ float largest(const float* x, int64_t count) {
   return maxOfLanes(best);
 }
 
-/** The keys [0, last) as panels for products with queries, the values as token panels. */
+/** The keys [0, last) packed as panels for products with queries, and the values as token panels. */
 template <class T>
 struct Packed {
   typename T::Unit* keys;

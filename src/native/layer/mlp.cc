@@ -10,10 +10,12 @@ struct Widths {
   int64_t rows, hidden, intermediate;
 };
 
-/** Terms of a row in which kLanes of gate alternate with the same of up: as the products give and take them. */
+/**
+ * Number of terms of a row in which kLanes of gate alternate with kLanes of up, as the products write and read them.
+ */
 int64_t gateUpTerms(int64_t intermediate) { return countIn(Order::kPairedHalves, 2 * intermediate); }
 
-/** Epilogue of the product with gate and up: keeps them (if asked to) and h. */
+/** Epilogue of the product with gate and up: stores h and, if requested, gate and up. */
 template <class T>
 struct SwiGlu {
   OperandRows<T> gateUp, h;
@@ -35,8 +37,8 @@ struct SwiGlu {
 };
 
 /**
- * Epilogue of dh = dy · down: turns it into the gradients of gate and up, as rows for the input gradient and as token
- * panels for the weights', and computes h again for the gradient of down.
+ * Epilogue of dh = dy · down: computes the gradients of gate and up, as rows for the input gradient and as token panels
+ * for the weight gradients, and recomputes h for the gradient of down.
  */
 template <class T>
 struct SwiGluGradient {

@@ -9,7 +9,7 @@ namespace mixtune {
 namespace {
 
 constexpr int64_t kRows = 16;
-/** Rows whose contributions to the weight's gradient are summed before they meet the others: fixes the order. */
+/** Number of rows whose contributions to the weight's gradient are summed first, which fixes the order of the sum. */
 constexpr int64_t kRowsOfPartial = 32;
 
 }  // namespace

@@ -14,7 +14,7 @@ inline void scaleRow(const float* x, float inverse, const float* weight, int64_t
   forEachVec(count, [&](int64_t i, auto load, auto store) { store(y + i, load(x + i) * inverse * load(weight + i)); });
 }
 
-/** From dy [rows, hidden], the gradients of x [rows, hidden] and weight [hidden]. */
+/** Computes the gradients of x [rows, hidden] and weight [hidden] from dy [rows, hidden]. */
 void normGradient(Engine& engine, int64_t rows, int64_t hidden, const float* dy, const float* x, const float* weight,
                   const float* inverseRms, const GradientTarget& dx, const GradientTarget& dWeight);
 

@@ -8,7 +8,7 @@
 
 namespace mixtune {
 
-/** The widths of one row of q, k and v side by side. */
+/** The widths of a row of concatenated q, k and v. */
 struct HeadShape {
   int64_t heads, kvHeads, headDim;
   int64_t width() const { return (heads + 2 * kvHeads) * headDim; }
@@ -16,7 +16,7 @@ struct HeadShape {
   int64_t group() const { return heads / kvHeads; }
 };
 
-/** to = x rotated by its position's angles (or back, with direction −1). `to` may be `x`. */
+/** to = x rotated by the angles of its position, or back with direction −1. `to` may be `x`. */
 inline void rotate(const float* x, const RotaryTable& table, int64_t position, float direction, float* to) {
   const int64_t half = table.headDim / 2;
   const float* cosine = table.cosine.data() + position * half;
@@ -28,7 +28,9 @@ inline void rotate(const float* x, const RotaryTable& table, int64_t position, f
   });
 }
 
-/** The rotary embedding of that number for these positions. */
+/**
+ * The table of a rotary embedding, by its number, for the given positions. Throws if head sizes do not fit together.
+ */
 inline const RotaryTable& tableFor(Engine& engine, const HeadShape& shape, int64_t rotary, const int32_t* positions,
                                    int64_t rows) {
   if (shape.headDim % 2 || shape.heads % shape.kvHeads) throw std::runtime_error("head sizes that do not fit together");

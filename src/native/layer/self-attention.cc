@@ -1,5 +1,5 @@
-// Self-attention as one operation: the product with q, k and v, attention, and the output product, with no pass
-// between.
+// Self-attention as one operation: the product with q, k and v, attention, and the output product, without passes over
+// memory in between.
 #include "layer/attention.h"
 #include "engine/operations.h"
 #include "layer/sub-layer.h"
@@ -25,7 +25,7 @@ double productFlops(const AttentionLayout& at, int64_t hidden) {
   return 2.0 * at.rows * hidden * (at.shape.width() + at.shape.queryWidth());
 }
 
-/** Of the scores and the sums of values that causality leaves. */
+/** Flops of the scores and the sums of values, without what causality excludes. */
 double attentionFlops(const AttentionLayout& at) {
   double pairs = 0;
   for (int64_t s = 0; s < at.segmentCount; s++) {

@@ -1,6 +1,5 @@
-// What a sub-layer takes from the residual stream: x, or RMSNorm of x where a norm stands in front of it. What was
-// normalised is not kept for the gradient, but made again from x, which the stream keeps, in the pass that lays it out
-// for a product.
+// The input of a sub-layer from the residual stream: x, or RMSNorm of x if a norm precedes it. Normalised rows are not
+// kept for the gradient but recomputed from x, which the stream keeps, in the pass that lays them out for a product.
 #pragma once
 
 #include "products/gemm.h"
@@ -8,16 +7,16 @@
 
 namespace mixtune {
 
-/** x [rows, hidden], and the norm in front of the sub-layer; without one `weight` is null. */
+/** x [rows, hidden], and the norm before the sub-layer; without a norm `weight` is null. */
 struct SubLayerInput {
   int64_t rows, hidden;
   const float* x;
   const float* weight;
   float eps;
-  /** [rows]: written by the forward pass, if given. */
+  /** 1/rms of each row, written by the forward pass if given, [rows]. */
   float* inverseRms;
 
-  /** x, weight or 0, eps, inverseRms or 0; for the gradient x may be 0 too where there is no norm. */
+  /** Reads x, weight or 0, eps, inverseRms or 0; without a norm, x may also be 0 in the gradient. */
   SubLayerInput(Arguments& in, int64_t rows, int64_t hidden)
       : rows(rows),
         hidden(hidden),
@@ -27,7 +26,7 @@ struct SubLayerInput {
         inverseRms(in.write(rows)) {}
 };
 
-/** The left operand of its first product: `saved` where that is to be filled. */
+/** The left operand of the sub-layer's first product; fills `saved` if it has memory. */
 template <class T>
 Left<typename T::Unit> inputRows(Engine& engine, const SubLayerInput& in, const OperandRows<T>& saved) {
   if (!saved.data && !in.weight) return leftRows<T>(engine, in.x, in.rows, in.hidden);
@@ -51,7 +50,7 @@ Left<typename T::Unit> inputRows(Engine& engine, const SubLayerInput& in, const 
   return operand.left();
 }
 
-/** The rows that entered the sub-layer's first product, as token panels: from `saved`, or made again. */
+/** The input of the sub-layer's first product as token panels, from `saved` or recomputed. */
 template <class T>
 TokenPanels<T> inputTokens(Engine& engine, const SubLayerInput& in, const OperandRows<T>& saved) {
   if (!in.weight) return tokenPanels<T>(engine, saved, in.rows, in.hidden);
@@ -59,7 +58,7 @@ TokenPanels<T> inputTokens(Engine& engine, const SubLayerInput& in, const Operan
 }
 
 /**
- * The gradients of x and the norm's weight. multiply(epilogue) runs the product that gives the gradient of inputRows.
+ * Computes the gradients of x and the norm's weight. multiply(epilogue) must run the product for that of inputRows.
  */
 template <class Multiply>
 void inputGradient(Engine& engine, const SubLayerInput& in, const GradientTarget& dx, const GradientTarget& dWeight,
@@ -74,7 +73,7 @@ void inputGradient(Engine& engine, const SubLayerInput& in, const GradientTarget
   normGradient(engine, in.rows, in.hidden, dy, in.x, in.weight, in.inverseRms, dx, dWeight);
 }
 
-/** Throws unless all that the gradient reads was saved. */
+/** Throws unless everything that the gradient reads was saved. */
 template <class T>
 void requireSaved(const SubLayerInput& in, const OperandRows<T>& saved) {
   if (in.weight ? !in.x || !in.inverseRms : !saved.data) throw std::runtime_error("its input was not saved");

@@ -9,7 +9,7 @@ namespace {
 constexpr int kRank = 4;
 constexpr int64_t kGrain = 16384;
 
-/** A result of four dimensions and, for each operand, the step of each dimension (0 where it is broadcast). */
+/** The four extents of a result and, for each operand, the step of each dimension (0 if it is broadcast). */
 template <int Operands>
 struct Broadcast {
   int64_t extent[kRank];
@@ -33,14 +33,16 @@ struct Broadcast {
     return last + 1;
   }
 
-  /** Where row `row` (all but the last dimension) of an operand begins. */
+  /** Offset of row `row` (an index over all but the last dimension) in an operand. */
   int64_t offset(int operand, int64_t row) const {
     const int64_t second = row % extent[2], first = row / extent[2];
     return second * step[operand][2] + first % extent[1] * step[operand][1] + first / extent[1] * step[operand][0];
   }
 
  private:
-  /** Joins neighbouring dimensions that every operand walks in one stride, so that the last is as long as possible. */
+  /**
+   * Merges neighbouring dimensions that have a common stride in every operand, to make the last as long as possible.
+   */
   void merge() {
     for (int d = kRank - 2; d >= 0; d--) {
       if (!joins(d)) continue;
@@ -67,7 +69,7 @@ struct Broadcast {
   }
 };
 
-/** Walks the result in runs of the last dimension, a fixed number of elements to a task. */
+/** Visits the result in runs of the last dimension, with a fixed number of elements per task. */
 template <int Operands, class Run>
 void forEachRun(Engine& engine, const Broadcast<Operands>& shape, const Run& run) {
   const int64_t columns = shape.extent[3];

@@ -1,4 +1,4 @@
-// Operations that move elements: table lookup and its gradient, transposes, slices. 32-bit words of either type.
+// Operations that move elements, which are 32-bit words of any type: table lookup and its gradient, transposes, slices.
 #include <cstring>
 #include <string>
 
@@ -24,7 +24,7 @@ void checkPart(int64_t start, int64_t width, int64_t slab) {
 
 int64_t rowsOfTask(int64_t width) { return kGrain / (width > 0 ? width : 1) + 1; }
 
-/** Runs copy(row, from, to) over [outer] runs of `width` elements, out of slabs of `axis` elements at `start`. */
+/** Calls copy(row) for each of `outer` runs of `width` elements. */
 template <class Copy>
 void forEachRun(Engine& engine, int64_t outer, int64_t width, const Copy& copy) {
   engine.team.ranges(outer, rowsOfTask(width), [&](int64_t begin, int64_t end, int) {
@@ -51,7 +51,8 @@ void operations::gather(Engine& engine, Arguments& in) {
 }
 
 /**
- * count of ids, rows of the table, width of a row, source, ids, out. Tasks split the columns, so order is that of ids.
+ * count of ids, rows of the table, width of a row, source, ids, out. Tasks split the columns, so sums follow the order
+ * of ids.
  */
 void operations::scatterAdd(Engine& engine, Arguments& in) {
   const int64_t count = in.integer(), rows = in.integer(), width = in.integer();

@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kGrain = 16384;
 }
 
-/** count, x, sumOfSquares: adds Σ x², floats within chunks of fixed size, doubles across them. */
+/** count, x, sumOfSquares: adds Σ x², summed in float within chunks of fixed size and in double across them. */
 void operations::addSquaredNorm(Engine& engine, Arguments& in) {
   const int64_t count = in.integer();
   const float* x = in.read(count);

@@ -1,4 +1,4 @@
-// Sums and maxima over any of the dimensions. The order of a sum depends on the shape only.
+// Sums and maxima over any dimensions. The order of a sum only depends on the shape.
 #include <cmath>
 #include <limits>
 
@@ -11,12 +11,12 @@ namespace {
 
 constexpr int kRank = 4;
 constexpr int64_t kGrain = 16384;
-/** Elements that are summed in float before the partial sum goes on in double. */
+/** Number of elements that are summed in float; these partial sums are then added in double. */
 constexpr int64_t kPartial = 4096;
 
 enum Reduce { kSum, kMax };
 
-/** Dimensions with a flag each; neighbours of the same flag are joined, so at most `reduced, kept` alternate. */
+/** Dimensions, each reduced or kept. Neighbours of the same kind are merged, so the two kinds alternate. */
 struct Reduction {
   int rank = 0;
   int64_t extent[kRank];
@@ -43,7 +43,7 @@ struct Reduction {
     return size;
   }
 
-  /** Offset in x of index `index` among the dimensions with this flag. */
+  /** Offset in x of the element `index` of the dimensions with this flag. */
   int64_t offset(int64_t index, bool flag) const {
     int64_t offset = 0, step = 1;
     for (int d = rank - 1; d >= 0; d--) {
@@ -76,7 +76,7 @@ float maxOf(const float* x, int64_t count) {
   return best;
 }
 
-/** All of x to one number. */
+/** Reduces all of x to one number. */
 void reduceAll(Engine& engine, bool sum, const float* x, int64_t count, float* out, bool accumulate) {
   const int64_t chunks = (count + kGrain - 1) / kGrain;
   double* partial = engine.scratch.take<double>(chunks);
@@ -90,7 +90,7 @@ void reduceAll(Engine& engine, bool sum, const float* x, int64_t count, float* o
   *out = accumulate ? *out + static_cast<float>(result) : static_cast<float>(result);
 }
 
-/** The last dimension is reduced and no other: one run for each element of the result. */
+/** Reduces only the last dimension: one run for each element of the result. */
 void reduceRows(Engine& engine, bool sum, const float* x, int64_t rows, int64_t columns, float* out, bool accumulate) {
   engine.team.ranges(rows, kGrain / columns + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; row++) {
@@ -101,7 +101,7 @@ void reduceRows(Engine& engine, bool sum, const float* x, int64_t rows, int64_t 
   });
 }
 
-/** Dimensions (outer, reduced, inner) with the middle one reduced: whole rows are added up. */
+/** Reduces the middle one of the dimensions (outer, reduced, inner): whole rows are added up. */
 void reduceMiddle(Engine& engine, bool sum, const float* x, int64_t outer, int64_t middle, int64_t inner, float* out,
                   bool accumulate) {
   constexpr int64_t kColumns = 64;

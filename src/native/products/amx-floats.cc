@@ -8,7 +8,7 @@ namespace mixtune {
 
 namespace {
 
-/** The terms of a row from k on, zero beyond the last. */
+/** The terms of a row from k, with zeros beyond the last. */
 Vec termsFrom(const float* row, int64_t k, int64_t terms) {
   return k + kLanes <= terms ? load(row + k) : loadPart(row + k, std::max<int64_t>(terms - k, 0));
 }

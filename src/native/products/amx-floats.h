@@ -1,4 +1,4 @@
-// Products of floats in tile registers, which multiply bfloat16 only: a float is the sum of three of them.
+// Products of floats in tile registers, which only multiply bfloat16: a float is represented as the sum of three.
 #pragma once
 
 #include "products/amx-tiles.h"
@@ -13,12 +13,12 @@ constexpr int kFloatParts = 3, kFloatProducts = 6;
 /** Terms of the inner dimension that one instruction multiplies. */
 constexpr int64_t kStepTerms = 2 * kAmxUnits;
 constexpr int64_t kTileUnits = kAmxRows * kAmxUnits;
-/** Units of two tiles of an operand in one step, in three parts: [part][tile][kAmxRows][kAmxUnits]. */
+/** Units of two tiles of an operand for one step, in three parts: [part][tile][kAmxRows][kAmxUnits]. */
 constexpr int64_t kSplitStep = kFloatParts * 2 * kTileUnits;
 
 /**
- * Floats as units that pair them, in parts of falling size, to[part · 2 · kTileUnits + lane]. They are the sum of
- * these, exactly but for what lies below the least normal float; what is infinite becomes NaN.
+ * Splits floats into parts of decreasing magnitude, as units that pair them, to[part · 2 · kTileUnits + lane]. The sum
+ * of the parts is exact, except below the smallest normal float; infinity becomes NaN.
  */
 inline void splitPairs(Vec even, Vec odd, uint32_t* to) {
 #pragma GCC unroll 3
@@ -31,9 +31,9 @@ inline void splitPairs(Vec even, Vec odd, uint32_t* to) {
 }
 
 /**
- * Sums of products of floats. Of the nine products of parts six count: the others are below 2⁻²³ of the whole, and one
- * rounding to float is 2⁻²⁴ (XLA calls this BF16_BF16_F32_X6). The order spares loads: between two products one operand
- * stays.
+ * Sums of products of floats. Of the nine products of parts, six are computed: the others are below 2⁻²³ of the whole,
+ * and rounding to float once is 2⁻²⁴ (XLA calls this BF16_BF16_F32_X6). In this order each product needs only one new
+ * operand, which saves loads.
  */
 template <bool Tall>
 struct SplitSums : AmxSums<Tall> {
@@ -79,34 +79,35 @@ struct SplitSums : AmxSums<Tall> {
 
 inline int64_t splitSteps(int64_t terms) { return divideUp(terms, kStepTerms); }
 
-/** Most terms that are split at a time: 256 rows of them take half of the second-level cache. */
+/** Maximum number of terms that are split at a time: 256 rows of them take half of the second-level cache. */
 constexpr int64_t kSplitTerms = 768;
 
-/** Terms of each of as few passes as possible. */
+/** Number of terms per pass, for as few passes as possible. */
 inline int64_t termsOfPass(int64_t terms) {
   return splitSteps(divideUp(terms, divideUp(terms, kSplitTerms))) * kStepTerms;
 }
 
 /**
- * Rows of floats as tiles: [rows / (2 · kAmxRows)][step][kSplitStep]; rows beyond the last are undefined, terms zero.
+ * Splits rows of floats into tiles [rows / (2 · kAmxRows)][step][kSplitStep]. Rows beyond the last are undefined, terms
+ * beyond the last are zero.
  */
 void splitRows(Left<float> left, int64_t rows, int64_t terms, uint32_t* to);
 
-/** Columns [column, column + count) of token panels as tiles, as splitRows lays them out, for terms from `first` on. */
+/** Splits columns [column, column + count) of token panels into tiles as splitRows does, for terms from `first`. */
 void splitColumns(const TokenPanels<Float>& panels, int64_t column, int64_t count, int64_t first, int64_t terms,
                   uint32_t* to);
 
-/** Two times kAmxRows columns of a right operand: term k of either at k · stride. */
+/** Twice kAmxRows columns of a right operand, with term k of each at k · stride. */
 struct FloatPanel {
   const float* first;
   const float* second;
   int64_t stride;
 };
 
-/** Splits a panel, a few rows of its tiles at a time. */
+/** Splits a panel in advance, a few rows of its tiles at a time. */
 struct SplitAhead {
   static constexpr int64_t kRowsOfStep = 2 * kAmxUnits;
-  static constexpr int64_t kTermsAhead = 2 * kStepTerms;  // far enough to hide the way to memory
+  static constexpr int64_t kTermsAhead = 2 * kStepTerms;  // far enough to hide the latency of memory
 
   FloatPanel panel;
   int64_t terms;
@@ -131,7 +132,7 @@ struct SplitAhead {
 };
 
 /**
- * The product of floats: a left operand that is split already, and panels that are split while the one before is
+ * The product of floats: the left operand is already split, and each panel is split while the previous one is
  * multiplied.
  */
 template <class PanelOf>
@@ -154,7 +155,8 @@ class FloatProduct {
   }
 
   /**
-   * Between two products of parts, a few rows of the tile before are finished, or of the next panel split, not both.
+   * Between two products of parts, either a few rows of the previous tile are finished or a few of the next panel
+   * split.
    */
   template <class Meanwhile>
   void multiply(int64_t row, int64_t count, float* sums, const Meanwhile& meanwhile) {
@@ -183,7 +185,7 @@ class FloatProduct {
   SplitAhead ahead_{};
 };
 
-/** Epilogue of the last of several passes over the inner dimension: adds what those before it gave. */
+/** Epilogue of the last of several passes over the inner dimension: adds the sums of the earlier passes. */
 template <class Epilogue>
 struct EpiloguePasses {
   const Epilogue& epilogue;
@@ -201,7 +203,7 @@ struct EpiloguePasses {
   }
 };
 
-/** multiplyTiles of floats in tile registers. */
+/** multiplyTiles for floats, in tile registers. */
 template <class Epilogue>
 void multiplyFloatTiles(int64_t rows, int64_t panels, int64_t terms, Left<float> left, const float* right,
                         int64_t stride, Scratch& scratch, const Epilogue& epilogue) {

@@ -1,4 +1,4 @@
-// A block of a product in tile registers, with what else a core can do meanwhile.
+// A block of a product in tile registers, overlapped with other work of the core.
 #pragma once
 
 #include "products/pack.h"
@@ -8,7 +8,7 @@ namespace mixtune {
 #if MIXTUNE_AMX
 
 /**
- * Asks for a panel while tiles of the one before it are multiplied: the same rows of each step, others for each tile.
+ * Prefetches a panel while tiles of the previous one are multiplied: a share of its rows during each tile.
  */
 struct PanelAhead {
   AmxOperand panel{};
@@ -31,14 +31,14 @@ struct PanelAhead {
   }
 };
 
-/** Rows of a tile that was multiplied, as far as they are not finished yet. */
+/** The rows of a multiplied tile that are not finished yet. */
 template <class Epilogue>
 struct UnfinishedRows {
   const Epilogue* epilogue;
   int64_t row = 0, end = 0, panel = 0;
   const float* sums = nullptr;
 
-  /** Finishes at most so many; false if none were left. */
+  /** Finishes at most `most` rows; returns false if none were left. */
   bool step(int64_t most) {
     const int64_t count = std::min(most, end - row);
     if (count == 0) return false;
@@ -50,9 +50,9 @@ struct UnfinishedRows {
 };
 
 /**
- * Products of tiles of rows with panels, finished in slices while the next ones are multiplied. A product has
- * startPanel(panel, next), and multiply(row, count, sums, meanwhile), which calls meanwhile(rows) to finish so many
- * rows of the tile before.
+ * Multiplies tiles of rows with panels; each tile is finished in slices while the next one is multiplied. A product has
+ * startPanel(panel, next) and multiply(row, count, sums, meanwhile), which calls meanwhile(rows) to finish that many
+ * rows of the previous tile.
  */
 template <class Product, class Epilogue>
 void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t height, Product product, const Epilogue& epilogue) {
@@ -71,7 +71,7 @@ void multiplyTilesAmx(int64_t rows, int64_t panels, int64_t height, Product prod
   unfinished.step(2 * kAmxRows);
 }
 
-/** The product of bfloat16 pairs. panelOf(panel) is the right operand; the next panel is asked for meanwhile. */
+/** The product of bfloat16 pairs. panelOf(panel) is the right operand; the next panel is prefetched meanwhile. */
 template <class PanelOf>
 class PairProduct {
  public:

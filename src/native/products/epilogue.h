@@ -1,16 +1,16 @@
-// What happens to a tile of sums that a product has finished.
+// Epilogues: what happens to a finished tile of sums of a product.
 #pragma once
 
 #include "products/operand.h"
 
 namespace mixtune {
 
-/** What an epilogue does ahead of a tile: prefetches what it will touch. Most touch too little. */
+/** An epilogue may prefetch what it will access for a tile. Most access too little for that. */
 struct NoPrefetch {
   void prefetch(int64_t, int64_t, int64_t) const {}
 };
 
-/** An epilogue for rows and panels counted from an offset. */
+/** Adds offsets to the rows and panels of an epilogue. */
 template <class Epilogue>
 struct OffsetEpilogue {
   Epilogue epilogue;
@@ -22,7 +22,7 @@ struct OffsetEpilogue {
   }
 };
 
-/** Epilogue: the sums as floats, written to or added to out [rows, columns]. */
+/** Epilogue: writes the sums to out [rows, columns] as floats, or adds them. */
 struct StoreFloats : NoPrefetch {
   float* out;
   int64_t columns;
@@ -48,7 +48,7 @@ struct StoreFloats : NoPrefetch {
   }
 };
 
-/** Epilogue: the sums as an operand of the next product. */
+/** Epilogue: stores the sums as an operand of the next product. */
 template <class T>
 struct StoreOperand : NoPrefetch {
   OperandRows<T> out;

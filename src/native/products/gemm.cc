@@ -5,29 +5,30 @@ namespace mixtune {
 namespace {
 
 /**
- * Most units that are summed in registers before the result is touched: as many as keep the panels of a task in cache.
+ * Maximum number of units that are summed in registers before they are added to the result, so that the panels of a
+ * task stay in cache.
  */
 constexpr int64_t kTokenUnits = 1024;
 
-/** Units of each of as few passes as possible. */
+/** Number of units per pass, for as few passes as possible. */
 int64_t tokenUnitsOfPass(int64_t units) { return divideUp(units, std::max<int64_t>(1, divideUp(units, kTokenUnits))); }
 
-/** Left panels of a task: they stay in the second-level cache while the right ones pass by. */
+/** Number of left panels of a task, which stay in the second-level cache while the right panels are streamed. */
 constexpr int64_t kLeftPanels = 4;
 
-/** Rows and, in vectors, columns of a register tile over tokens; the rows are columns of one left panel. */
+/** Rows of a register tile over tokens, which are columns of one left panel, and its columns in vectors. */
 #if defined(__AVX512F__)
 constexpr int kTokenRows = 8;
 #else
 constexpr int kTokenRows = 4;
 #endif
 constexpr int kTokenVecs = 3;
-static_assert(kLanes % kTokenRows == 0, "a tile must not reach into the next left panel");
+static_assert(kLanes % kTokenRows == 0, "a tile must not extend into the next left panel");
 
 template <class Unit>
 using TokenTile = void (*)(int64_t units, const Unit* left, const Unit* right, int64_t rightStride, float* sums);
 
-/** sums [kTokenRows][Vecs · kLanes] of kTokenRows columns of a left panel with Vecs right panels. */
+/** Multiplies kTokenRows columns of a left panel with Vecs right panels → sums [kTokenRows][Vecs · kLanes]. */
 template <class Unit, int Vecs>
 void tokenTile(int64_t units, const Unit* left, const Unit* right, int64_t rightStride, float* sums) {
   Vec sum[kTokenRows][Vecs];
@@ -57,7 +58,7 @@ TokenTile<Unit> tokenTileOf(int64_t vecs) {
   return tiles[vecs - 1];
 }
 
-/** Writes or adds `rows` rows of `columns` sums, `stride` apart. */
+/** Writes or adds `rows` rows of `columns` sums, which are `stride` apart. */
 void storeSums(const float* sums, int64_t stride, int64_t rows, int64_t columns, float* out, int64_t outStride,
                bool accumulate) {
   for (int64_t r = 0; r < rows; r++, sums += stride, out += outStride) {
@@ -69,7 +70,7 @@ void storeSums(const float* sums, int64_t stride, int64_t rows, int64_t columns,
 }
 
 #if MIXTUNE_AMX
-/** Most rows of a task: their tokens, transposed, take half of the second-level cache. */
+/** Maximum number of rows of a task: their transposed tokens take half of the second-level cache. */
 constexpr int64_t kAmxTaskRows = 256;
 
 /** Columns [column, column + count) of token panels and units [k, k + units), as rows of units. */
@@ -84,7 +85,9 @@ Left<uint32_t> transposedRows(const TokenPanels<Bfloat16>& panels, int64_t colum
   return {rows, stride};
 }
 
-/** Two neighbouring token panels from unit k on; the last of an odd number stands in for the one that is missing. */
+/**
+ * Two neighbouring token panels from unit k; if their number is odd, the last panel is also used as the missing one.
+ */
 template <class Unit>
 struct PanelPair {
   const Unit* first;
@@ -96,7 +99,7 @@ struct PanelPair {
         second(pair * kPanel + kLanes < columns ? first + panels.stride : first) {}
 };
 
-/** One block of rows of a product over tokens, for units [k, k + units), in pairs of bfloat16. */
+/** A block of rows of a product over tokens, for units [k, k + units), in pairs of bfloat16. */
 template <class Epilogue>
 void multiplyTokenBlock(const TokenPanels<Bfloat16>& left, const TokenPanels<Bfloat16>& right, int64_t row,
                         int64_t count, int64_t columns, int64_t k, int64_t units, Scratch& scratch,
@@ -110,7 +113,7 @@ void multiplyTokenBlock(const TokenPanels<Bfloat16>& left, const TokenPanels<Bfl
                    PairProduct(count, units, block, 2 * kAmxRows, panelOf), epilogue);
 }
 
-/** One block of rows of a product over tokens, for units [k, k + units), in floats. */
+/** A block of rows of a product over tokens, for units [k, k + units), in floats. */
 template <class Epilogue>
 void multiplyTokenBlock(const TokenPanels<Float>& left, const TokenPanels<Float>& right, int64_t row, int64_t count,
                         int64_t columns, int64_t k, int64_t units, Scratch& scratch, const Epilogue& epilogue) {
@@ -124,7 +127,7 @@ void multiplyTokenBlock(const TokenPanels<Float>& left, const TokenPanels<Float>
                    epilogue);
 }
 
-/** multiplyTokens in tile registers, which take the left operand by rows. */
+/** multiplyTokens in tile registers, which need the left operand by rows. */
 template <class T>
 void multiplyTokensAmx(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
                        TokenPanels<T> right, float* out, bool accumulate) {
@@ -188,7 +191,7 @@ void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t token
     for (int64_t k = 0; k < units || k == 0; k += depth) {
       const int64_t count = std::min(depth, units - k);
       for (int64_t tile = firstTile; tile < lastTile; tile++) {
-        // Tiles of nearly equal width: one panel alone would be bound by its loads.
+        // Tiles of nearly equal width, because a tile of a single panel would be limited by its loads.
         const int64_t panel = tile * panels / tiles, vecs = (tile + 1) * panels / tiles - panel;
         const int64_t column = panel * kLanes, width = std::min(vecs * kLanes, columns - column);
         const Unit* b = right.data + panel * right.stride + k * kLanes;
@@ -252,7 +255,7 @@ const typename T::Unit* weightPanelsAcross(Engine& engine, const float* weight, 
                                            Order order) {
   const int64_t stride = panelStride(unitsOf<T>(countIn(order, depth)));
   auto* panels = engine.scratch.take<typename T::Unit>(panelsSize(unitsOf<T>(countIn(order, depth)), columns));
-  // A run of rows at a time: each is read along its whole length, into all panels.
+  // A run of rows at a time; each row is read over its whole length, into all panels.
   const auto packRun = [&](int64_t from, int64_t count, int64_t term) {
     packStraight<T>(weight + from * columns, columns, columns, count, kPanel, stride,
                     panels + term / T::kTerms * kPanel);
@@ -266,7 +269,7 @@ const typename T::Unit* weightPanelsAcross(Engine& engine, const float* weight, 
   engine.team.ranges(half, kLanes, [&](int64_t begin, int64_t end, int) {
     packRun(begin, end - begin, 2 * begin);
     packRun(half + begin, end - begin, 2 * begin + kLanes);
-    // Rows that only fill up the last pair meet zeros on the other side, and must be numbers.
+    // Rows that pad the last pair are multiplied by zeros, so they must be finite.
     for (int64_t part = 0; part < 2; part++)
       for (int64_t unit = unitsOf<T>(end - begin); unit < kLanes / T::kTerms; unit++)
         for (int64_t panel = 0; panel < divideUp(columns, kPanel); panel++)

@@ -7,7 +7,7 @@
 
 namespace mixtune {
 
-/** Calls run(kind), where kind is the Float, RoundedFloat or Bfloat16 that the engine's products are made of. */
+/** Calls run(kind) with the kind of the engine's products: Float, RoundedFloat or Bfloat16. */
 template <class Run>
 void inPrecision(const Engine& engine, const Run& run) {
   switch (engine.products) {
@@ -24,21 +24,20 @@ void inPrecision(const Engine& engine, const Run& run) {
   }
 }
 
-/** What bounds a task of a product by rows. */
+/** Bounds on the size of a task of a product by rows. */
 struct TaskBounds {
-  /**
-   * Units of the left operand that stay in the second-level cache; tiles of rows that a panel is worth its way to it
-   * for.
-   */
-  int64_t leftUnits, leastTiles;
-  /** Multiply-adds, in units, below which a task is not worth its dispatch. */
+  /** Maximum number of units of the left operand, which should stay in the second-level cache. */
+  int64_t leftUnits;
+  /** Minimum number of tiles of rows for which loading a panel into that cache pays off. */
+  int64_t leastTiles;
+  /** Number of multiply-adds, in units, below which a task is not worth its dispatch. */
   int64_t leastWork;
   int64_t tasksPerThread;
 };
 
 template <class T>
 constexpr TaskBounds kTaskBounds = {96 << 10, 4, 1 << 18, 8};
-/** Most rows of its tiles. */
+/** Maximum number of rows of a tile. */
 template <class T>
 constexpr int64_t kProductRows = kTileRows<typename T::Unit>;
 #if MIXTUNE_AMX
@@ -50,7 +49,7 @@ template <>
 constexpr int64_t kProductRows<Float> = 2 * kAmxRows;
 #endif
 
-/** Units of the inner dimension that are summed in one pass. */
+/** Number of units of the inner dimension that are summed in one pass. */
 template <class T>
 int64_t unitsOfPass(int64_t units) {
 #if MIXTUNE_AMX
@@ -59,12 +58,14 @@ int64_t unitsOfPass(int64_t units) {
   return units;
 }
 
-/** How a product by rows is cut into tasks: it has no influence on the result. */
+/** How a product by rows is split into tasks, which does not affect the result. */
 struct RowSplit {
-  /** Of a task. */
+  /** Rows and panels of a task. */
   int64_t rows, panels;
 
-  /** Rows of each of as few tiles as possible: nearly equal, and even, so that a tile holds pairs of tokens. */
+  /**
+   * Height of tiles if there are as few as possible: nearly equal, and even, so that a tile contains pairs of tokens.
+   */
   static int64_t evenHeight(int64_t rows, int64_t most) {
     const int64_t height = divideUp(rows, divideUp(rows, most));
     return height + height % 2;
@@ -86,10 +87,10 @@ struct RowSplit {
 };
 
 /**
- * Rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first of
- * `panels` panels, `stride` units apart. epilogue(row, count, panel, sums) gets the sums of `count` rows from `row` on
- * with one panel's columns, as [count][kPanel]. It is a copy, whose members stay in registers: for all that the
- * compiler knows, its stores might change those of the original.
+ * Computes rows [0, rows) of left [rows, units] · right, a tile at a time on the calling thread. `right` is the first
+ * of `panels` panels, `stride` units apart. epilogue(row, count, panel, sums) gets the sums of `count` rows from `row`
+ * with the columns of one panel, [count][kPanel]. It is passed by value so that its members can stay in registers: its
+ * stores might alias those of the original.
  */
 template <class T, class Epilogue>
 void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
@@ -117,8 +118,8 @@ void multiplyTiles(int64_t rows, int64_t panels, int64_t units, Left<typename T:
 }
 
 /**
- * All rows of a product with all panels, on all threads. How they are split changes no bits: how the inner dimension is
- * summed depends on nothing but its length.
+ * Multiplies all rows with all panels, on all threads. The split does not change any bits: the order of sums over the
+ * inner dimension only depends on its length.
  */
 template <class T, class Epilogue>
 void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, Left<typename T::Unit> left,
@@ -136,25 +137,26 @@ void multiplyRows(Engine& engine, int64_t rows, int64_t panels, int64_t units, L
   });
 }
 
-/** An operand that a call is given to fill, without data where it is not; or one that an earlier call has filled. */
+/** Reads an argument: an operand to be written; without data if the argument is 0. */
 template <class T>
 OperandRows<T> writtenOperand(Arguments& in, int64_t rows, int64_t columns) {
   return {in.write<typename T::Unit>(OperandRows<T>::sizeOf(rows, columns)), rows, columns};
 }
 
+/** Reads an argument: an operand that an earlier call has written; without data if the argument is 0. */
 template <class T>
 OperandRows<T> savedOperand(Arguments& in, int64_t rows, int64_t columns) {
   return {const_cast<typename T::Unit*>(in.read<typename T::Unit>(OperandRows<T>::sizeOf(rows, columns))), rows,
           columns};
 }
 
-/** An operand in scratch, to be filled. */
+/** Allocates an operand in scratch. */
 template <class T>
 OperandRows<T> takeOperand(Engine& engine, int64_t rows, int64_t columns) {
   return {engine.scratch.take<typename T::Unit>(OperandRows<T>::sizeOf(rows, columns)), rows, columns};
 }
 
-/** Rows of floats as an operand. */
+/** Converts rows of floats to an operand. */
 template <class T>
 void convertRows(Engine& engine, const float* data, int64_t rows, int64_t columns, const OperandRows<T>& out) {
   engine.team.ranges(rows, 32768 / (columns + 1) + 1, [&](int64_t begin, int64_t end, int) {
@@ -162,7 +164,7 @@ void convertRows(Engine& engine, const float* data, int64_t rows, int64_t column
   });
 }
 
-/** Rows of floats as a left operand: the data itself where units are floats as they are, else a copy in scratch. */
+/** Rows of floats as a left operand: the data itself if units are plain floats, else a copy in scratch. */
 template <class T>
 Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t rows, int64_t columns) {
   if constexpr (std::is_same_v<T, Float>) {
@@ -174,20 +176,20 @@ Left<typename T::Unit> leftRows(Engine& engine, const float* data, int64_t rows,
   }
 }
 
-/** Room for token panels that a product's epilogue will fill. */
+/** Allocates token panels in scratch, for the epilogue of a product to fill. */
 template <class T>
 TokenPanels<T> emptyTokenPanels(Engine& engine, int64_t tokens, int64_t columns) {
   const int64_t size = TokenPanels<T>::sizeOf(tokens, columns);
   return {engine.scratch.take<typename T::Unit>(size), TokenPanels<T>::strideOf(tokens), leavesCaches(size * 4)};
 }
 
-/** An operand [tokens, columns] as token panels in scratch. */
+/** Converts an operand [tokens, columns] to token panels in scratch. */
 template <class T>
 TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t tokens, int64_t columns) {
   const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
-  constexpr int64_t kColumns = 8 * kLanes;  // so few streams are written at once
+  constexpr int64_t kColumns = 8 * kLanes;  // so that only a few streams are written at once
   engine.team.ranges(columns, kColumns, [&](int64_t begin, int64_t end, int) {
-    const OperandRows<T> from = rows;  // copies, for the reason that an epilogue is one
+    const OperandRows<T> from = rows;  // copies, so that their members stay in registers, as for epilogues
     const TokenPanels<T> to = panels;
     for (int64_t token = 0; token < tokens; token += 2) {
       int64_t column = begin;
@@ -211,13 +213,13 @@ TokenPanels<T> tokenPanels(Engine& engine, const OperandRows<T>& rows, int64_t t
 }
 
 /**
- * Rows of floats [tokens, columns] as token panels in scratch: row i times scale[i], and times weight by column if
- * given.
+ * Converts rows of floats [tokens, columns] to token panels in scratch, multiplying row i by scale[i] and, if given,
+ * column j by weight[j].
  */
 template <class T>
 TokenPanels<T> scaledTokenPanels(Engine& engine, const float* rows, const float* scale, const float* weight,
                                  int64_t tokens, int64_t columns) {
-  constexpr int64_t kRowsAhead = 16;  // which lie too far apart for the processor to guess
+  constexpr int64_t kRowsAhead = 16;  // rows are too far apart for the processor's prefetcher
   const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
   engine.team.ranges(columns, 8 * kLanes, [&](int64_t begin, int64_t end, int) {
     for (int64_t token = 0; token < tokens; token += 2)
@@ -240,44 +242,46 @@ template <class T>
 void multiplyTokens(Engine& engine, int64_t rows, int64_t columns, int64_t tokens, TokenPanels<T> left,
                     TokenPanels<T> right, float* out, bool accumulate);
 
-/** How the rows of a weight are taken as columns or as terms of the inner dimension. */
+/** The order in which the rows of a weight become columns or terms of the inner dimension. */
 enum class Order {
   kAsTheyAre,
-  /** kLanes rows of the weight's first half, then the same rows of its second, and so on: gate and up. */
+  /** kLanes rows of the first half of the weight, then the same rows of the second half, and so on: gate and up. */
   kPairedHalves,
 };
 
-/** Terms of the inner dimension, or columns, that `count` rows of a weight are in that order. */
+/** Number of columns, or of terms of the inner dimension, that `count` rows of a weight become in an order. */
 inline int64_t countIn(Order order, int64_t count) {
   return order == Order::kAsTheyAre ? count : divideUp(count / 2, kLanes) * kPanel;
 }
 
-/** Panels of `weight` [columns, depth] for left · weightᵀ, kept and packed again if the block was written to. */
+/**
+ * Panels of `weight` [columns, depth] for left · weightᵀ. They are kept, and packed again if the block was written to.
+ */
 template <class T>
 const typename T::Unit* keptPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
                                    Order columnOrder = Order::kAsTheyAre);
 
-/** Panels of `weight` [columns, depth] for left · weightᵀ, in scratch: they live for this operation. */
+/** Panels of `weight` [columns, depth] for left · weightᵀ, in scratch, for the duration of this operation. */
 template <class T>
 const typename T::Unit* packedPanels(Engine& engine, const float* weight, int64_t depth, int64_t columns,
                                      Order columnOrder = Order::kAsTheyAre);
 
 /**
- * Kept panels from the second use of a weight's contents on; null for the first, which may be the only one before they
- * change, as in a training step of one batch.
+ * Kept panels from the second use of a weight's contents; null for the first, which may be the only use before they
+ * change, as in a training step with one batch.
  */
 template <class T>
 const typename T::Unit* panelsFromSecondUse(Engine& engine, Block* weight, int64_t depth, int64_t columns,
                                             Order columnOrder = Order::kAsTheyAre);
 
-/** These, or panels in scratch. */
+/** The panels of panelsFromSecondUse or, for the first use, panels in scratch. */
 template <class T>
 const typename T::Unit* weightPanels(Engine& engine, Block* weight, int64_t depth, int64_t columns,
                                      Order columnOrder = Order::kAsTheyAre);
 
 /**
- * Panels of `weight` [depth, columns] for left · weight, in scratch: every update makes a kept copy stale, so it would
- * only take memory.
+ * Panels of `weight` [depth, columns] for left · weight, in scratch: every update would invalidate a kept copy, so it
+ * would only waste memory.
  */
 template <class T>
 const typename T::Unit* weightPanelsAcross(Engine& engine, const float* weight, int64_t depth, int64_t columns,

@@ -6,7 +6,7 @@ namespace mixtune {
 
 namespace {
 
-/** A float matrix whose element (i, j) is data[i · stride + j], or data[j · stride + i] when transposed. */
+/** A float matrix whose element (i, j) is data[i · stride + j], or data[j · stride + i] if it is transposed. */
 struct Matrix {
   const float* data;
   int64_t stride;
@@ -43,7 +43,7 @@ void multiply(Engine& engine, int64_t rows, int64_t columns, int64_t depth, cons
                   StoreFloats(out, rows, columns, accumulate));
 }
 
-/** A float matrix [tokens, columns] as token panels in scratch. */
+/** Converts a float matrix [tokens, columns] to token panels in scratch. */
 template <class T>
 TokenPanels<T> tokenPanelsOf(Engine& engine, const float* data, int64_t tokens, int64_t columns) {
   const TokenPanels<T> panels = emptyTokenPanels<T>(engine, tokens, columns);
@@ -121,7 +121,7 @@ void operations::linearWeightGradient(Engine& engine, Arguments& in) {
   });
 }
 
-/** block: gives back what was packed from it, because its tensor is gone. */
+/** block: frees the packed copy of a block whose tensor was freed. */
 void operations::forgetPacked(Engine& engine, Arguments& in) {
   PackedCopy& copy = in.block<float>(0)->packed;
   engine.packedBytes -= static_cast<int64_t>(copy.bytes);

@@ -1,4 +1,4 @@
-// Matrices of terms between products: what one writes, others read as their left operand.
+// Matrices of terms between products: one product writes them, others read them as their left operand.
 #pragma once
 
 #include "products/pack.h"
@@ -7,9 +7,10 @@ namespace mixtune {
 
 /**
  * An operand [rows, columns]. A row consists of pieces of kPanel columns: rows are `stride` units apart, the pieces of
- * a row `step`. Vector registers want a row's pieces one after the other. Tile registers want the same piece of all
- * rows so, because a tile is contiguous memory then, which can be read ahead; a step beyond that puts neighbouring
- * pieces into different halves of the first-level cache's sets. What is beyond the columns is undefined.
+ * a row `step` units. For vector registers the pieces of a row are contiguous. For tile registers the same piece of all
+ * rows is contiguous, so that a tile is contiguous memory, which can be prefetched; a padding after it puts
+ * neighbouring pieces into different halves of the sets of the first-level cache. Terms beyond the columns are
+ * undefined.
  */
 template <class T>
 struct OperandRows {
@@ -19,7 +20,7 @@ struct OperandRows {
 
   Unit* data;
   int64_t stride, step;
-  /** Written past the caches. */
+  /** Whether it is written past the caches. */
   bool streamed;
 
   OperandRows(Unit* data, int64_t rows, int64_t columns)
@@ -34,7 +35,7 @@ struct OperandRows {
 
   Left<Unit> left() const { return {data, stride, step}; }
 
-  /** Terms [column, column + count) of a row as floats, zero beyond them. */
+  /** Loads terms [column, column + count) of a row as floats, with zeros beyond. */
   Vec load(int64_t row, int64_t column, int64_t count = kLanes) const {
     const Unit* from = piece(row, column);
     const int64_t within = column % kPanel, here = kPanel - within;
@@ -46,7 +47,7 @@ struct OperandRows {
     return loadTerms<T>(reinterpret_cast<const Unit*>(terms), 0);
   }
 
-  /** The other way. */
+  /** Stores floats as terms [column, column + count) of a row. */
   void store(int64_t row, int64_t column, Vec x, int64_t count = kLanes) const {
     Unit* to = piece(row, column);
     const int64_t within = column % kPanel, here = kPanel - within;
@@ -59,7 +60,7 @@ struct OperandRows {
   }
 
 #if defined(__AVX512BF16__)
-  /** Terms [column, column + kPanel), a whole piece, of two rows as units that pair them; the second may be missing. */
+  /** Loads a whole piece of two rows as units that pair their terms; without `paired` the second row is zero. */
   void pairs(int64_t row, bool paired, int64_t column, VecBits& first, VecBits& second) const {
     const __m512i order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
                                            37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
@@ -70,12 +71,12 @@ struct OperandRows {
   }
 #endif
 
-  /** A whole piece. */
+  /** Stores a whole piece. */
   void storePiece(int64_t row, int64_t column, Vec first, Vec second) const {
     storePanelTerms<T>(piece(row, column), 0, first, second, streamed);
   }
 
-  /** Floats as terms [column, column + count) of a row. */
+  /** Stores an array of floats as terms [column, column + count) of a row. */
   void storeRow(int64_t row, int64_t column, const float* x, int64_t count) const {
     int64_t k = 0;
     for (; column % kPanel == 0 && k + kPanel <= count; k += kPanel)

@@ -8,7 +8,7 @@ namespace mixtune {
 
 namespace {
 
-/** kLanes units of a row. */
+/** Loads kLanes units of a row. */
 template <class T>
 VecBits unitsAlong(const float* row) {
   if constexpr (T::kTerms == 1)
@@ -17,7 +17,7 @@ VecBits unitsAlong(const float* row) {
     return bfloat16Neighbours(load(row), load(row + kLanes));
 }
 
-/** kLanes units of a row of which only `terms` terms are left: zero beyond them. */
+/** Loads kLanes units of a row of which only `terms` terms are left, with zeros beyond. */
 template <class T>
 VecBits unitsAlong(const float* row, int64_t terms) {
   float whole[kLanes * T::kTerms] = {};
@@ -25,7 +25,7 @@ VecBits unitsAlong(const float* row, int64_t terms) {
   return unitsAlong<T>(whole);
 }
 
-/** Units of kLanes columns: from one row, or from two neighbouring ones. */
+/** Units of kLanes columns, from one row or from two neighbouring rows. */
 template <class T>
 VecBits unitsAcross(Vec even, Vec odd) {
   if constexpr (T::kTerms == 1)
@@ -34,12 +34,12 @@ VecBits unitsAcross(Vec even, Vec odd) {
     return bfloat16Pairs(even, odd);
 }
 
-/** The last `left` < kLanes elements of a row, zero beyond and where there is no row. */
+/** The last `left` < kLanes elements of a row, with zeros beyond, or all zeros without a row. */
 Vec partOf(const float* row, int64_t column, int64_t left) {
   return row && left > 0 ? loadPart(row + column, left) : Vec{};
 }
 
-/** kLanes columns of a panel, of which `count` exist. */
+/** Packs kLanes columns of a panel, of which `count` exist. */
 template <class T>
 void packHalf(const float* source, int64_t count, int64_t stride, int64_t depth, typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
@@ -80,7 +80,7 @@ template <class T>
 void packStraight(const float* source, int64_t stride, int64_t count, int64_t depth, int64_t width, int64_t apart,
                   typename T::Unit* out) {
   const int64_t units = unitsOf<T>(depth);
-  constexpr int64_t kAhead = 16;  // rows: far enough to hide the way to memory
+  constexpr int64_t kAhead = 16;  // rows: far enough to hide the latency of memory
   for (int64_t k = 0; k < units; k++) {
     const float* even = source + k * T::kTerms * stride;
     const float* odd = k * T::kTerms + 1 < depth ? even + stride : nullptr;

@@ -7,7 +7,7 @@ namespace mixtune {
 
 namespace {
 
-/** Writes or adds a row of kPanel sums, or as many columns of it as there are. */
+/** Writes or adds the first `columns` of a row of kPanel sums. */
 inline void putSums(const Vec& first, const Vec& second, float* to, int columns, bool accumulate) {
   if (columns == kPanel) {
     store(to, accumulate ? load(to) + first : first);
@@ -42,7 +42,7 @@ void vectorTile(int64_t depth, const Left<Unit>& left, const Unit* panel, float*
     panel += kPanel;
     a += ByColumn ? left.stride : 1;
   }
-#pragma GCC unroll 16  // or sums would go to their place by way of the stack
+#pragma GCC unroll 16  // otherwise the sums would be stored by way of the stack
   for (int r = 0; r < Rows; r++) putSums(sum[r][0], sum[r][1], out + r * outStride, columns, accumulate);
 }
 
@@ -52,7 +52,7 @@ constexpr std::array<TileFunction<Unit>, kVectorRows> tableOf(std::integer_seque
 }
 
 #if MIXTUNE_AMX
-/** A tile in AMX's registers. */
+/** A tile in the tile registers of AMX. */
 template <bool ByColumn>
 void amxTile(int64_t rows, int64_t depth, const Left<uint32_t>& left, const uint32_t* panel, float* out,
              int64_t outStride, int columns, bool accumulate) {

@@ -12,14 +12,16 @@ namespace mixtune {
 /** Columns of a panel. */
 constexpr int kPanel = 2 * kLanes;
 
-/** As many rows as vector registers have accumulators for, beside two of the panel and one of the left operand. */
+/**
+ * Number of rows for which the vector registers have accumulators, in addition to two for the panel and one for left.
+ */
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kVectorRows = 14;
 #else
 constexpr int kVectorRows = 6;
 #endif
 
-/** Most rows of a tile. */
+/** Maximum number of rows of a tile. */
 template <class Unit>
 constexpr int64_t kTileRows = kVectorRows;
 #if MIXTUNE_AMX
@@ -27,27 +29,27 @@ template <>
 constexpr int64_t kTileRows<uint32_t> = 2 * kAmxRows;
 #endif
 
-/** What a tile does with one unit of the inner dimension: one term in float. */
+/** How a tile multiplies one unit of the inner dimension: a term in float. */
 inline Vec panelUnits(const float* p) { return load(p); }
 inline Vec broadcastUnit(float x) { return splat(x); }
 inline void multiplyAdd(Vec& sum, Vec a, Vec b) { sum += a * b; }
 
 #if defined(__AVX512BF16__)
-/** Or two neighbouring terms in bfloat16, summed in float. */
+/** The same for units of two neighbouring terms in bfloat16, summed in float. */
 inline __m512bh panelUnits(const uint32_t* p) { return (__m512bh)loadBits(p); }
 inline __m512bh broadcastUnit(uint32_t x) { return (__m512bh)_mm512_set1_epi32(static_cast<int>(x)); }
 inline void multiplyAdd(Vec& sum, __m512bh a, __m512bh b) { sum = (Vec)_mm512_dpbf16_ps((__m512)sum, a, b); }
 #endif
 
-/** Units that kPanel terms take. */
+/** Number of units of kPanel terms. */
 template <class Unit>
 constexpr int64_t kPieceUnits = std::is_same_v<Unit, float> ? kPanel : kPanel / 2;
 
 /**
- * The left operand: unit k of a row is at data[row · stride + k], or at data[k · stride + row] where `byColumn`. For
- * tile registers, pieces of kPieceUnits units of a row may lie `step` apart. Tiles take it by reference: a copy on the
- * stack is stored in parts and loaded whole, which waits until the last tile's results have left the store buffer
- * (bench/LOG.md).
+ * The left operand: unit k of a row is at data[row · stride + k], or at data[k · stride + row] if read by column. For
+ * tile registers, pieces of kPieceUnits units of a row may be `step` apart. Tiles take it by reference: a copy on the
+ * stack would be stored in parts and loaded whole, which waits until the results of the previous tile have left the
+ * store buffer (bench/LOG.md).
  */
 template <class Unit>
 struct Left {
@@ -59,7 +61,7 @@ struct Left {
 };
 
 #if MIXTUNE_AMX
-/** Rows of a left operand, and a panel, as tile registers read them. */
+/** Rows of a left operand, and a panel, in the form for tile registers. */
 inline AmxOperand amxRows(const Left<uint32_t>& left) {
   return {left.data, left.from(kAmxRows).data, left.stride, left.step};
 }
@@ -74,7 +76,7 @@ template <class Unit, bool ByColumn>
 void multiplyTile(int64_t rows, int64_t depth, const Left<Unit>& left, const Unit* panel, float* out, int64_t outStride,
                   int columns, bool accumulate);
 
-/** Rows of each tile but the last when `rows` are split into as few tiles as possible of nearly equal height. */
+/** Height of all tiles but the last if `rows` are split into as few tiles as possible, of nearly equal height. */
 template <class Unit>
 int64_t tileHeight(int64_t rows) {
   const int64_t tiles = (rows + kTileRows<Unit> - 1) / kTileRows<Unit>;
@@ -82,9 +84,9 @@ int64_t tileHeight(int64_t rows) {
 }
 
 /**
- * Tiles of `height` rows against panels (panelStride units apart), on the calling thread:
- * out [rows, columns] (+)= left [rows, depth] · right [depth, columns]. A left operand by column whose tiles lie one
- * after the other (tileStride units apart) rather than side by side says so.
+ * Multiplies tiles of `height` rows with panels, which are panelStride units apart, on the calling thread:
+ * out [rows, columns] (+)= left [rows, depth] · right [depth, columns]. Tiles of the left operand are tileStride units
+ * apart.
  */
 template <class Unit, bool ByColumn>
 void multiplyPanels(int64_t rows, int64_t columns, int64_t depth, Left<Unit> left, const Unit* right,

@@ -11,7 +11,7 @@ namespace mixtune {
 
 namespace {
 
-/** What LDTILECFG reads (Intel SDM, volume 1, 18.3): rows and bytes of a row of each tile register. */
+/** What LDTILECFG reads (Intel SDM, volume 1, 18.3): for each tile register, its rows and the bytes of each row. */
 struct alignas(64) Configuration {
   uint8_t palette = 1, startRow = 0;
   uint8_t reserved[14] = {};
@@ -21,7 +21,7 @@ struct alignas(64) Configuration {
 
 }  // namespace
 
-/** Registers 0 to 3 for two by two blocks of sums, 4 and 5 for the left operand, 6 and 7 for the right one. */
+/** Registers 0 to 3 hold two by two blocks of sums, 4 and 5 the left operand, 6 and 7 the right operand. */
 void amxConfigure(int64_t rows) {
   thread_local int64_t configured = 0;
   if (configured == rows) return;

@@ -1,4 +1,4 @@
-// Products of bfloat16 pairs in the tile registers of AMX: sixteen rows of sixteen units, or of sixteen sums, each.
+// Products of bfloat16 pairs in the AMX tile registers, each of which holds sixteen rows of sixteen units or sums.
 #pragma once
 
 #include "registers/simd.h"
@@ -17,13 +17,14 @@ constexpr int64_t kAmxRows = 16;
 /** Units of the inner dimension that one instruction multiplies. */
 constexpr int64_t kAmxUnits = 16;
 
-/** True where the system lets this process use the tile registers; asks it the first time. */
+/** Whether the system lets this process use the tile registers; requests permission on the first call. */
 bool amxIsAllowed();
 
 /**
- * Two tiles of an operand, side by side along rows (of the left operand) or columns (of the right one): rows of units
- * `stride` apart, and `step` units from kAmxUnits terms of the inner dimension to the next. A row of the left operand
- * is a row of the product; a row of the right one is a unit of the inner dimension.
+ * Two tiles of an operand: `first` and `second` cover successive rows of the left operand or successive columns of the
+ * right operand. Their rows are `stride` units apart, and each next kAmxUnits units of the inner dimension are `step`
+ * units further on. A row of the left operand is a row of the product; a row of the right operand is a unit of the
+ * inner dimension.
  */
 struct AmxOperand {
   const uint32_t* first;
@@ -32,14 +33,15 @@ struct AmxOperand {
 };
 
 /**
- * Sets the tile registers of this thread up for sums of `rows` ≤ 2 · kAmxRows rows; clears them if that is a change.
+ * Sets up this thread's tile registers for sums of `rows` ≤ 2 · kAmxRows rows. If the configuration changes, the
+ * registers are cleared.
  */
 void amxConfigure(int64_t rows);
 
-/** The compiler does not know that tile instructions read memory. */
+/** Makes earlier writes reach memory: the compiler does not know that tile instructions read it. */
 inline void amxWrittenBefore() { asm volatile("" ::: "memory"); }
 
-/** Two by two tiles of sums, in registers 0 to 3; 2 and 3 only where there are more than kAmxRows rows: `Tall`. */
+/** Two by two tiles of sums in registers 0 to 3; 2 and 3 are used only for more than kAmxRows rows (`Tall`). */
 template <bool Tall>
 struct AmxSums {
   static void clear() {
@@ -51,7 +53,7 @@ struct AmxSums {
     }
   }
 
-  /** From and to rows of floats, `stride` apart. */
+  /** `load` reads the sums from, and `store` writes them to, rows of floats that are `stride` apart. */
   static void load(const float* sums, int64_t stride) {
     _tile_loadd(0, sums, stride * 4);
     _tile_loadd(1, sums + kAmxRows, stride * 4);
@@ -70,8 +72,8 @@ struct AmxSums {
   }
 
   /**
-   * Adds left · right of `units` units for `rows` rows. Calls between() after each kAmxUnits of them, to do something
-   * else meanwhile.
+   * Adds left · right over `units` units for `rows` rows. Calls between() after each kAmxUnits units, so that the
+   * caller can overlap other work.
    */
   template <class Between>
   static void multiply(int64_t rows, int64_t units, AmxOperand left, AmxOperand right, const Between& between) {
@@ -101,7 +103,7 @@ struct AmxSums {
     }
   }
 
-  /** The last `count` < kAmxUnits units, filled up with zeros. */
+  /** Multiplies the last `count` < kAmxUnits units, padded with zeros. */
   static void rest(int64_t rows, int64_t count, const AmxOperand& left, const AmxOperand& right) {
     alignas(64) uint32_t leftUnits[2 * kAmxRows][kAmxUnits], rightUnits[2][kAmxUnits][kAmxRows];
     const auto mask = static_cast<__mmask16>((1u << count) - 1);
@@ -119,8 +121,8 @@ struct AmxSums {
 };
 
 /**
- * sums [rows, 2 · kAmxRows] = left · right + what `from`, if not null, holds in the same way: rows that are `stride`
- * apart. Calls between() as AmxSums::multiply.
+ * sums [rows, 2 · kAmxRows] = left · right, plus `from` if it is not null. The rows of both `sums` and `from` are
+ * `stride` apart. Calls between() as AmxSums::multiply does.
  */
 template <class Between>
 inline void amxMultiply(int64_t rows, int64_t units, const AmxOperand& left, const AmxOperand& right, const float* from,
@@ -141,8 +143,8 @@ inline void amxMultiply(int64_t rows, int64_t units, const AmxOperand& left, con
 }
 
 /**
- * Sixteen rows of sixteen units, `stride` apart, as sixteen columns: to[j][i] = from[i][j]; rows from `count` on are
- * zero.
+ * Transposes sixteen rows of sixteen units: to[j][i] = from[i][j]. Rows of `from` are `stride` apart; those from
+ * `count` on count as zero.
  */
 void amxTranspose(const uint32_t* from, int64_t stride, int64_t count, uint32_t* to, int64_t toStride);
 

@@ -38,8 +38,8 @@ inline VecHalf loadHalves(const uint16_t* p) { return *reinterpret_cast<const Un
 inline void storeHalves(uint16_t* p, VecHalf v) { *reinterpret_cast<UnalignedHalf*>(p) = v; }
 
 /**
- * True for arrays so large that their lines should go past the caches: Intel's server processors otherwise read each
- * line from memory before they write it (bench/LOG.md). Other processors gain nothing by it.
+ * Whether an array is so large that writes to it should bypass the caches: Intel's server processors otherwise read
+ * each line from memory before they write it (bench/LOG.md). Other processors gain nothing from it.
  */
 constexpr bool leavesCaches(int64_t bytes) {
 #if defined(__AMX_BF16__)
@@ -49,7 +49,7 @@ constexpr bool leavesCaches(int64_t bytes) {
 #endif
 }
 
-/** Writes a whole aligned line, where `streamed` past the caches: other threads see it after finishStreams. */
+/** Writes a whole aligned line. If `streamed`, it bypasses the caches, and other threads see it after finishStreams. */
 inline void storeLine(void* p, VecBits v, bool streamed) {
 #if defined(__AMX_BF16__)
   if (streamed) return _mm512_stream_si512(static_cast<__m512i*>(p), (__m512i)v);
@@ -64,10 +64,10 @@ inline void finishStreams() {
 #endif
 }
 
-/** x in every lane (subtracting zero keeps the sign of zero and NaN). */
+/** x in every lane (subtracting zero preserves NaN and the sign of zero). */
 inline Vec splat(float x) { return x - Vec{}; }
 
-/** The first `count` < kLanes elements, the rest zero. */
+/** Loads `count` < kLanes elements; the other lanes are zero. */
 inline Vec loadPart(const float* p, int64_t count) {
   Vec v{};
   std::memcpy(&v, p, static_cast<size_t>(count) * sizeof(float));
@@ -78,7 +78,7 @@ inline void storePart(float* p, Vec v, int64_t count) {
   std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float));
 }
 
-/** Floats from their upper halves: bfloat16. */
+/** Floats from their upper halves, that is, from bfloat16. */
 inline Vec widened(VecHalf x) {
 #if defined(__AVX512F__)
   return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)x), 16);
@@ -87,7 +87,7 @@ inline Vec widened(VecHalf x) {
 #endif
 }
 
-/** True where a comparison holds in any lane. */
+/** Whether a comparison holds in any lane. */
 inline bool anyLane(VecInt condition) {
 #if defined(__AVX512F__)
   return _mm512_test_epi32_mask((__m512i)condition, (__m512i)condition) != 0;
@@ -100,13 +100,13 @@ inline bool anyLane(VecInt condition) {
 
 inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 
-/** Lanes i and i xor Half exchanged. */
+/** v with lanes i and i xor Half exchanged. */
 template <int Half, int... Lane>
 inline Vec exchanged(Vec v, std::integer_sequence<int, Lane...>) {
   return __builtin_shufflevector(v, v, (Lane ^ Half)...);
 }
 
-/** combine over all lanes, always in the same tree, in every lane. */
+/** Combines all lanes, always in the same tree; every lane holds the result. */
 template <int Half = kLanes / 2, class Combine>
 inline Vec acrossLanes(Vec v, const Combine& combine) {
   v = combine(v, exchanged<Half>(v, std::make_integer_sequence<int, kLanes>()));
@@ -142,7 +142,7 @@ inline void forEachVec(int64_t count, const Body& body) {
   }
 }
 
-/** x where it lies between the bounds, the nearer bound elsewhere, NaN for NaN. */
+/** x limited to [low, high]; NaN stays NaN. */
 inline Vec clamp(Vec x, float low, float high) {
 #if defined(__AVX512F__)
   return (Vec)_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), (__m512)x));
@@ -153,7 +153,7 @@ inline Vec clamp(Vec x, float low, float high) {
 #endif
 }
 
-/** x · 2ⁿ for whole n, also where 2ⁿ alone is not a float. */
+/** x · 2ⁿ for whole n, even if 2ⁿ itself is not representable as a float. */
 inline Vec scaleByPowerOfTwo(Vec x, Vec n) {
 #if defined(__AVX512F__)
   return (Vec)_mm512_scalef_ps((__m512)x, (__m512)n);
@@ -165,7 +165,8 @@ inline Vec scaleByPowerOfTwo(Vec x, Vec n) {
 }
 
 /**
- * eˣ with a relative error of about 1e-7; 0 below the smallest normal number, infinity above the largest, NaN for NaN.
+ * eˣ with a relative error of about 1e-7; 0 for results below the smallest normal number, infinity for those above the
+ * largest, NaN for NaN.
  */
 inline Vec exponential(Vec x) {
   x = clamp(x, -104.0f, 90.0f);
@@ -185,13 +186,13 @@ inline Vec exponential(Vec x) {
 
 #if defined(__AVX512F__)
 /**
- * eˣ with a relative error of 4e-6 + 4e-8 · |x|, in less than two thirds of the instructions: for results that bfloat16
- * rounds.
+ * eˣ with a relative error of 4e-6 + 4e-8 · |x|, in less than two thirds of the instructions of `exponential`; for
+ * results that are rounded to bfloat16 anyway.
  */
 inline Vec quickExponential(Vec x) {
   const Vec t = x * 1.44269504088896341f;
   const Vec n = (Vec)_mm512_roundscale_ps((__m512)t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const Vec f = t - n;  // 2^f for |f| ≤ ½ by the polynomial 1 + … of least relative error
+  const Vec f = t - n;  // 2^f for |f| ≤ ½: the polynomial 1 + … with the smallest relative error
   Vec p = splat(9.7829125623e-3f);
   p = p * f + 5.5976883632e-2f;
   p = p * f + 2.4020711079e-1f;
@@ -209,7 +210,7 @@ inline Vec squareRoot(Vec x) {
   return x;
 }
 
-/** Natural logarithm with a relative error of about 1e-7 (Cephes logf); −infinity for 0, NaN below. */
+/** Natural logarithm with a relative error of about 1e-7 (Cephes logf); −infinity for 0, NaN for negative numbers. */
 inline Vec logarithm(Vec x) {
   const VecInt bits = (VecInt)x;
   Vec exponent = __builtin_convertvector(((bits >> 23) & 255) - 126, Vec);
@@ -238,7 +239,7 @@ inline Vec logarithm(Vec x) {
 
 inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
 
-/** Bits of x rounded to bfloat16 (to nearest, ties to even; NaN stays NaN): a float whose lower half is zero. */
+/** x rounded to bfloat16 (to nearest, ties to even; NaN stays NaN), as the bits of a float whose lower half is zero. */
 inline VecBits roundToBfloat16(Vec x) {
   const VecBits bits = (VecBits)x;
   const VecBits rounded = bits + (((bits >> 16) & 1u) + 0x7fffu);

@@ -1,4 +1,4 @@
-// Square blocks of a matrix in registers.
+// Transposes square blocks of a matrix in registers.
 #pragma once
 
 #include <utility>
@@ -7,7 +7,7 @@
 
 namespace mixtune {
 
-/** Exchanges blocks of `Half` lanes between two rows: one step of a transpose. */
+/** Exchanges blocks of `Half` lanes between two rows, which is one step of a transpose. */
 template <int Half, int... Lane>
 inline void exchange(VecBits& a, VecBits& b, std::integer_sequence<int, Lane...>) {
   const VecBits first = __builtin_shufflevector(a, b, (Lane / Half % 2 == 0 ? Lane : kLanes + Lane - Half)...);

@@ -16,7 +16,7 @@ namespace mixtune {
 
 namespace {
 
-/** What belongs to one environment (the main thread or a worker). */
+/** The state of one environment (the main thread or a worker). */
 struct Instance {
   std::vector<std::unique_ptr<Session>> sessions;
 };
@@ -65,7 +65,7 @@ std::string textOfInstructionSet() {
 #endif
 }
 
-/** () → names of the operations; an operation's number is its index. */
+/** () → names of the operations; an operation's number is its index here. */
 napi_value operationNames(Call& call) {
   napi_value names;
   check(napi_create_array_with_length(call.env, kOperationCount, &names), "no array");
@@ -76,7 +76,7 @@ napi_value operationNames(Call& call) {
   return names;
 }
 
-/** () → the instruction set that the products use. */
+/** () → name of the instruction set that matrix products use. */
 napi_value instructionSet(Call& call) { return textValue(call.env, textOfInstructionSet()); }
 
 /** (threads, bfloat16 as 0 or 1) → number of a new engine. */
@@ -86,14 +86,14 @@ napi_value create(Call& call) {
   return numberValue(call.env, static_cast<double>(sessions.size() - 1));
 }
 
-/** (engine): ends its threads; what is still queued is dropped. */
+/** (engine): ends its threads; operations still queued are dropped. */
 napi_value destroy(Call& call) {
   closeSession(call.env, call.session());
   call.instance->sessions[static_cast<size_t>(call.number(0))].reset();
   return undefinedValue(call.env);
 }
 
-/** (engine, rows, columns) → 32-bit words of a matrix as an operand of products. */
+/** (engine, rows, columns) → number of 32-bit words of a matrix laid out as an operand of products. */
 napi_value operandSize(Call& call) {
   int64_t words = 0;
   const auto rows = static_cast<int64_t>(call.size(1)), columns = static_cast<int64_t>(call.size(2));
@@ -102,8 +102,8 @@ napi_value operandSize(Call& call) {
 }
 
 /**
- * (engine, head size, tokens) → panels and 32-bit words of one, of the keys and of the values of one head of a cache,
- * as one array of four.
+ * (engine, head size, tokens) → array of four numbers about one head of a key-value cache: panels of the keys, 32-bit
+ * words of each, panels of the values, 32-bit words of each.
  */
 napi_value cacheLayout(Call& call) {
   napi_value layout = nullptr;
@@ -119,7 +119,8 @@ napi_value cacheLayout(Call& call) {
 }
 
 /**
- * (engine, frequencies and factor as RotaryTable has them) → the number by which operations name this rotary embedding.
+ * (engine, frequencies and factor as RotaryTable expects them) → number that identifies this rotary embedding in
+ * operations.
  */
 napi_value rotary(Call& call) {
   Session& session = call.session();
@@ -129,19 +130,19 @@ napi_value rotary(Call& call) {
   return numberValue(call.env, session.rotaries++);
 }
 
-/** (engine, bytes) → handle of a block. */
+/** (engine, bytes) → handle of a new block. */
 napi_value allocate(Call& call) {
   Block* block = call.session().engine->pool.allocate(call.size(1));
   return numberValue(call.env, static_cast<double>(reinterpret_cast<uintptr_t>(block)));
 }
 
-/** (engine, handle). */
+/** (engine, handle): frees the block. */
 napi_value release(Call& call) {
   call.session().engine->pool.free(call.block(1));
   return undefinedValue(call.env);
 }
 
-/** (engine, operation, numbers…). */
+/** (engine, operation, numbers…): queues the operation. */
 napi_value enqueue(Call& call) {
   Engine& engine = *call.session().engine;
   const int operation = static_cast<int>(call.number(1));
@@ -158,7 +159,7 @@ napi_value write(Call& call) {
   Block* block = call.block(1);
   const size_t offset = call.size(2) * 4;
   const Bytes from = bytesOf(call.env, call.values[3]);
-  if (offset + from.length > block->bytes) throw CallFailed{"more data than the tensor holds"};
+  if (offset + from.length > block->bytes) throw CallFailed{"the data is larger than the tensor"};
   if (from.length == 0) return undefinedValue(call.env);  // an empty array may have no address
   const auto put = [block, offset, length = from.length](const void* data) {
     block->version++;
@@ -174,18 +175,18 @@ napi_value write(Call& call) {
   return undefinedValue(call.env);
 }
 
-/** (engine, handle, typed array) → promise of the array being filled. */
+/** (engine, handle, typed array) → promise that resolves once the array is filled. */
 napi_value read(Call& call) {
   Block* block = call.block(1);
   const Bytes to = bytesOf(call.env, call.values[2]);
-  if (to.length > block->bytes) throw CallFailed{"less data in the tensor than was asked for"};
+  if (to.length > block->bytes) throw CallFailed{"the tensor holds less data than requested"};
   napi_ref kept;
   check(napi_create_reference(call.env, call.values[2], 1, &kept), "no reference");
   return enqueueFence(call.env, call.session(), kept,
                       [block, to] { std::memcpy(to.data, block->memory.get(), to.length); });
 }
 
-/** (engine) → promise of everything before having run. */
+/** (engine) → promise that resolves once everything queued so far has run. */
 napi_value sync(Call& call) { return enqueueFence(call.env, call.session(), nullptr, nullptr); }
 
 /** (engine) → bytes of live blocks. */
@@ -193,18 +194,21 @@ napi_value usedBytes(Call& call) {
   return numberValue(call.env, static_cast<double>(call.session().engine->pool.used()));
 }
 
-/** (engine) → bytes of all blocks, packed weights and scratch. */
+/** (engine) → bytes held in total: all blocks, packed weights and scratch memory. */
 napi_value heldBytes(Call& call) {
   const Engine& engine = *call.session().engine;
   return numberValue(call.env, static_cast<double>(engine.pool.held() + engine.heldOutsidePool.load()));
 }
 
-/** (engine, typed array) → promise of the array being filled with calls, seconds, GFLOP and GB of each operation. */
+/**
+ * (engine, typed array) → promise that resolves once the array is filled with calls, seconds, GFLOP and GB of each
+ * operation.
+ */
 napi_value costs(Call& call) {
   Session& session = call.session();
   const Bytes to = bytesOf(call.env, call.values[1]);
   if (to.length < kOperationCount * 4 * sizeof(float))
-    throw CallFailed{"an array of four numbers an operation was expected"};
+    throw CallFailed{"expected an array with four numbers for each operation"};
   napi_ref kept;
   check(napi_create_reference(call.env, call.values[1], 1, &kept), "no reference");
   return enqueueFence(call.env, session, kept, [&session, to] {
@@ -218,7 +222,7 @@ napi_value costs(Call& call) {
   });
 }
 
-/** No C++ exception may cross into Node: each becomes a JavaScript one. */
+/** Turns every C++ exception into a JavaScript one, because none may cross into Node. */
 template <napi_value (*Function)(Call&)>
 napi_value guarded(napi_env env, napi_callback_info info) {
   std::string message;

@@ -1,4 +1,4 @@
-// Values of the script: what a call was given, read with an error where it is something else, and what it returns.
+// Conversions between JavaScript and C++ values; arguments of an unexpected type are reported as errors.
 #pragma once
 
 #include <node_api.h>
@@ -8,7 +8,7 @@
 
 namespace mixtune {
 
-/** Raised when Node-API has an exception pending already or when the script passed something impossible. */
+/** Thrown when a Node-API call fails or when JavaScript passes an invalid argument. */
 struct CallFailed {
   std::string message;
 };

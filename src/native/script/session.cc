@@ -9,7 +9,7 @@ namespace mixtune {
 
 namespace {
 
-/** A promise that waits for a place in the queue. */
+/** A promise that settles when the queue reaches it. */
 struct Fence {
   Session* session;
   napi_deferred deferred;
@@ -17,7 +17,7 @@ struct Fence {
   std::string failure;
 };
 
-/** On the script thread, for each fence that was reached. */
+/** Settles the promise of a fence that was reached; runs on the JavaScript thread. */
 void settle(napi_env env, napi_value, void*, void* data) {
   std::unique_ptr<Fence> fence(static_cast<Fence*>(data));
   if (!env) return;

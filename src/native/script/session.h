@@ -1,4 +1,4 @@
-// An engine that a script opened, and the promises through which it answers.
+// An engine opened from JavaScript, and the promises that report when its work is done.
 #pragma once
 
 #include <node_api.h>
@@ -10,21 +10,26 @@
 
 namespace mixtune {
 
-/** An engine and its way back to the script. Lives until the environment ends or `closeSession`. */
+/**
+ * An engine and the function through which it calls back into JavaScript. Lives until `closeSession` or until the
+ * environment ends.
+ */
 struct Session {
   std::unique_ptr<Engine> engine;
   napi_threadsafe_function reached = nullptr;
   int waiting = 0;
-  /** Rotary embeddings that the engine was given. */
+  /** Number of rotary embeddings registered with the engine. */
   int rotaries = 0;
 };
 
 std::unique_ptr<Session> openSession(napi_env env, int threads, bool bfloat16);
 
-/** Ends the engine's threads; what is still queued is dropped. */
+/** Ends the engine's threads; operations still queued are dropped. */
 void closeSession(napi_env env, Session& session);
 
-/** A promise that settles once everything enqueued so far, and then `action`, has run; `array` is kept until then. */
+/**
+ * A promise that settles once everything queued so far, and then `action`, has run. `array` is kept alive until then.
+ */
 napi_value enqueueFence(napi_env env, Session& session, napi_ref array, std::function<void()> action);
 
 }  // namespace mixtune

@@ -4,52 +4,52 @@ import type { PlanNode } from '../plan.ts';
 import type { StopReason } from '../stop.ts';
 
 /**
- * Runs nodes, in processes of this machine or elsewhere. The process that runs a node and the one that started it need
- * to share nothing but its folder: node.json says what is to be done, metrics.jsonl how it gets on and how it ended.
+ * Runs nodes, in processes on this machine or elsewhere. The process that runs a node and the one that started it only
+ * need to share its folder: node.json describes the work, and metrics.jsonl its progress and how it ended.
  */
 export interface Executor {
-  /** Nodes that may run at once. */
+  /** The number of nodes that may run at once. */
   readonly limit: number;
-  /** Starts a node whose folder is prepared (`followNode` does what all executors have in common). */
+  /** Starts a node whose folder has been prepared (`followNode` does what all executors have in common). */
   start(node: PlanNode, hears: ExecutionListener): Running;
 }
 
-/** A node that was started. */
+/** A started node. */
 export interface Running {
-  /** How it ended, by its folder. */
+  /** How it ended, according to its folder. */
   readonly outcome: Promise<NodeOutcome>;
   /** Asks it to finish its step, save and end. */
   stop(reason: StopReason): void;
-  /** Asks it to save after its step and go on. */
+  /** Asks it to save after its step and continue. */
   save(): void;
   /** Ends it at once. */
   kill(): void;
-  /** Lets it wait, and go on, with this process (Ctrl-Z); absent where no terminal has any part in it. */
+  /** Suspends and resumes it along with this process (Ctrl-Z); absent if the node is independent of a terminal. */
   suspend?(): void;
   resume?(): void;
 }
 
-/** An executor as it is listed, under the name by which it is asked for. */
+/** An entry in the list of executors; `name` is what users choose it by. */
 export interface ExecutorKind {
   name: string;
   open(options: ExecutorOptions): Executor;
 }
 
 export interface ExecutorOptions {
-  /** Arguments of `node` that start this same command line: its script, and options before it. */
+  /** Arguments for `node` that start this same program: its script, preceded by options. */
   command: readonly string[];
-  /** Nodes that may run at once, and the threads of each. */
+  /** The number of nodes that may run at once; each has `threads` threads. */
   jobs: number;
   threads: number;
 }
 
-/** Hears of nodes while they run. */
+/** Receives events of nodes while they run. */
 export interface ExecutionListener {
-  /** What another config left in the node's folder was renamed to `folder`. */
+  /** The work of another config in the node's folder was renamed to `folder`. */
   keptAside(node: PlanNode, folder: string): void;
   started(node: PlanNode): void;
   record(node: PlanNode, record: MetricsRecord): void;
-  /** Something that a person should know at once, and that ends nothing. */
+  /** A message that should be seen at once; the node continues. */
   warned(node: PlanNode, message: string): void;
   ended(node: PlanNode, outcome: NodeOutcome): void;
 }
@@ -57,11 +57,11 @@ export interface ExecutionListener {
 export interface NodeOutcome {
   id: string;
   /**
-   * `done`: finished just now; `finished`: it was there before; `unselected`: not asked for; `skipped`: not begun,
-   * because of a stop or of what it reads; `diverged`: a trial of a sweep that failed in a way that decides against it.
+   * `done`: finished just now; `finished`: was finished before; `unselected`: not requested; `skipped`: not started
+   * because of a stop or a missing input; `diverged`: a trial of a sweep whose failure rules out its values.
    */
   status: Extract<RunStatus, 'finished' | 'failed' | 'stopped'> | 'done' | 'unselected' | 'skipped' | 'diverged';
-  /** What a command that runs this node alone would exit with. */
+  /** The exit status of a command that runs only this node. */
   exitCode?: number;
   seconds?: number;
   step?: number;
@@ -69,7 +69,7 @@ export interface NodeOutcome {
   heldOut?: HeldOut;
   /** Why it failed. */
   error?: string;
-  /** Why it failed in a way in which it would fail again. */
+  /** Why training diverged, if that was the failure; it would fail in the same way again. */
   divergence?: string;
   /** Why it was skipped, or what made it diverge. */
   reason?: string;

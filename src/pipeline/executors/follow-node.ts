@@ -11,22 +11,22 @@ import type { PlanNode } from '../plan.ts';
 import { type StopReason, stopStatus } from '../stop.ts';
 import type { ExecutionListener, NodeOutcome } from './executor.ts';
 
-/** What an executor knows of a node that is gone. It decides where the node could not say itself how it ended. */
+/** What an executor knows about a node whose process has ended; used if the node itself did not record how it ended. */
 export interface Departure {
-  /** `exit status 1`, `ended by SIGKILL`. */
+  /** Such as `exit status 1` or `ended by SIGKILL`. */
   message: string;
-  /** What stopped it, if anything did. */
+  /** What stopped it, if it was stopped. */
   stopped?: StopReason | undefined;
-  /** That it found its request wrong and did nothing. */
+  /** Whether it rejected its request and did nothing. */
   refused?: boolean;
 }
 
-/** Lines of a node's log that are shown when it failed. */
+/** The number of lines of a node's log to show if it failed. */
 const shownLines = 30;
 
 /**
- * Tells the listener what a node writes into its folder until it is `gone`, and reads from there how it ended. The end
- * of a node that left without a word is written into its metrics.jsonl, where everyone reads it.
+ * Passes on what a node writes into its folder until it is `gone`, and then reads from there how it ended. If the node
+ * did not record its end, it is written into metrics.jsonl, where everyone reads it.
  */
 export async function followNode(
   node: PlanNode,
@@ -68,7 +68,7 @@ function endOf(
     stopped === undefined
       ? { type: 'failed', step, seconds, message, ...(refused ? { refused } : {}) }
       : { type: 'stopped', step, seconds, reason: stopped };
-  // Where another process is at work in the folder, the log is not this node's.
+  // If another process is working in the folder, the log is not this node's.
   if (status !== 'running') {
     openRecordLog(join(directory, fileNames.records), (warning) => hears.warned(node, warning)).append(ending);
   }

@@ -7,13 +7,13 @@ import { isStopSignal } from '../stop.ts';
 import type { ExecutorKind } from './executor.ts';
 import { type Departure, followNode } from './follow-node.ts';
 
-/** What a child tells its parent beside what it writes into its folder. */
+/** A message from a child to its parent, in addition to what the child writes into its folder. */
 export interface ChildMessage {
-  /** What a person should see at once. */
+  /** A message that should be seen at once. */
   warning: string;
 }
 
-/** Runs each node in a child process that leads a group of its own, which no terminal sends its signals to. */
+/** Runs each node in a child process with its own process group, so that a terminal does not send it signals. */
 export const localExecutor: ExecutorKind = {
   name: 'local',
   open: ({ command, jobs, threads }) => ({
@@ -48,7 +48,7 @@ function openedLog(file: string): number {
   }
 }
 
-/** A child that has just been started does not listen yet, and a signal to stop ends it. */
+/** How a child ended. A child that was only just started does not handle signals yet, so a stop signal ends it. */
 function departureOf(child: ChildProcess): Promise<Departure> {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -59,7 +59,7 @@ function departureOf(child: ChildProcess): Promise<Departure> {
   });
 }
 
-/** Sends a signal to a child and all that it has started. */
+/** Sends a signal to a child and all processes that it has started. */
 function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {

@@ -17,32 +17,32 @@ export interface MatmulOptions {
 }
 
 /**
- * What computes. An operation writes into an output tensor that its caller made; it enqueues and returns at once, in
- * order, and only `read` and `sync` wait. Shapes were checked by the caller (`src/tensor/primitives.ts` and the fused
- * operations' files), so a backend knows nothing but arrays.
+ * Computes on arrays. An operation writes into an output tensor that the caller has allocated. Operations are enqueued,
+ * return at once and run in order; only `read` and `sync` wait. The caller has checked the shapes
+ * (`src/tensor/primitives.ts` and the files of fused operations).
  *
  * `precision` is the precision of matrix products: `bf16` means operands rounded to bfloat16 and sums in float32.
- * Everything else is float32 (float64 for the portable oracle).
+ * Everything else is float32 (float64 in the portable oracle).
  */
 export interface Backend {
-  /** As it is listed in `src/tensor/backends/index.ts`. */
+  /** The name in `src/tensor/backends/index.ts`. */
   readonly name: string;
-  /** One line: what computes, and in what precision. */
+  /** One line that says what computes, and in what precision. */
   readonly description: string;
   readonly precision: Precision;
   readonly limits: Limits;
 
-  /** Memory from the pool, contents undefined. */
+  /** Allocates memory from the pool; its contents are undefined. */
   allocate(length: number, dtype: DType): Storage;
-  /** Gives memory back; operations already enqueued may still use it. */
+  /** Returns memory to the pool; operations already enqueued may still use it. */
   free(storage: Storage): void;
-  /** Enqueues a copy of host data (the array may be reused at once) into the elements from `offset` on. */
+  /** Enqueues a copy of host data into the elements from `offset`; the array may be reused at once. */
   write(out: Tensor, data: HostArray, offset?: number): void;
   /** Waits for everything enqueued before, then returns a copy of the elements. */
   read(x: Tensor): Promise<HostArray>;
   /** Waits for everything enqueued before. */
   sync(): Promise<void>;
-  /** Ends the backend's threads and gives its memory back. */
+  /** Ends the backend's threads and frees its memory. */
   dispose(): Promise<void>;
   /** Bytes in use by live storages, and bytes held by the pool. */
   memory(): { used: number; held: number };
@@ -53,13 +53,13 @@ export interface Backend {
   binary(kind: BinaryKind, a: Tensor, b: Tensor, out: Tensor): void;
   /** out = condition ≠ 0 ? a : b, all three broadcast to `out`. */
   select(condition: Tensor, a: Tensor, b: Tensor, out: Tensor): void;
-  /** `out` has the rank of `x` with 1 in each reduced dimension. With `accumulate` (sum only) adds to `out`. */
+  /** `out` has the shape of `x` with 1 in each reduced dimension. With `accumulate` (sum only) adds to `out`. */
   reduce(kind: ReduceKind, x: Tensor, out: Tensor, accumulate?: boolean): void;
   /** [batch…, M, K] · [batch…, K, N] → [batch…, M, N] (before transposes); equal batch dimensions. */
   matmul(a: Tensor, b: Tensor, out: Tensor, options?: MatmulOptions): void;
-  /** out[i, …] = table[ids[i], …]; `ids` is i32 and in range (checked on the host where ids enter). */
+  /** out[i, …] = table[ids[i], …]; `ids` is i32. */
   gather(table: Tensor, ids: Tensor, out: Tensor): void;
-  /** out[ids[i], …] += source[i, …], repeated ids summed in order of i. */
+  /** out[ids[i], …] += source[i, …]; repeated ids are summed in order of i. */
   scatterAdd(source: Tensor, ids: Tensor, out: Tensor): void;
   /** out dimension d = x dimension permutation[d]. Rank at most 4. */
   transpose(x: Tensor, permutation: readonly number[], out: Tensor): void;
@@ -73,16 +73,16 @@ export interface Backend {
 
   readonly kernels: Kernels;
 
-  /** What each operation has cost so far, once all that was enqueued has run; on a backend that counts it. */
+  /** The cost of each operation so far, after everything enqueued has run; absent if the backend does not count. */
   profile?(): Promise<OperationCost[]>;
 }
 
-/** What one kind of operation has cost in all its calls. */
+/** The cost of one kind of operation, over all its calls. */
 export interface OperationCost {
   operation: string;
   calls: number;
   seconds: number;
   flops: number;
-  /** Moved between memory and processor at least, as if caches were cold; 0 where an operation does not say. */
+  /** Minimum traffic between memory and processor, assuming cold caches; 0 if the operation does not count it. */
   bytes: number;
 }

@@ -3,5 +3,5 @@ import { native } from './native/index.ts';
 import { portable } from './portable.ts';
 import { tensorflow } from './tensorflow/index.ts';
 
-/** What can compute. `auto` takes the first that is available. */
+/** All backends. `auto` chooses the first that is available. */
 export const backends: readonly BackendKind[] = [native, portable, tensorflow];

@@ -1,41 +1,42 @@
 import type { Backend } from './backend.ts';
 
-/** Of matrix products, as a user may ask for it. */
+/** The precision of matrix products that a user can ask for. */
 export type ProductPrecision = 'f32' | 'bf16';
 
 export type Availability = (
   | {
       available: true;
-      /** What products are in where nothing else is asked for. */
+      /** The default precision of products. */
       precision: ProductPrecision;
-      /** What there is, in a few words. */
+      /** What is available, in a few words. */
       summary: string;
     }
   | {
       available: false;
-      /** In one sentence. */
+      /** Why it is not available, in one sentence. */
       reason: string;
     }
 ) & {
-  /** What else is known, such as the compiler; for programs. */
+  /** Further facts for programs, such as the compiler. */
   facts?: Readonly<Record<string, string>>;
 };
 
-/** A way to compute, listed in index.ts: all that is known of it before it is opened. */
+/** A kind of backend, listed in index.ts, with what is known about it before it is opened. */
 export interface BackendKind {
-  /** What a user calls it, and its backends are called. */
+  /** The name for users, which is also that of its backends. */
   readonly name: string;
-  /** The precisions of products that can be asked for. */
+  /** The supported precisions of products. */
   readonly precisions: readonly ProductPrecision[];
-  /** True where JavaScript multiplies: for small models only. */
+  /** Whether it computes in JavaScript, which is only suitable for small models. */
   readonly isInterpreted: boolean;
-  /** How it is made available where it is not. */
+  /** How to make it available. */
   readonly hint?: string;
   /** Whether it can be opened here; never throws. */
   available(): Promise<Availability>;
   /**
-   * @param request precision: by default what suits the processor; threads: by default all that the process may use
-   * @throws Error with the reason where it is not available
+   * Opens a backend.
+   * @param request precision: default: what suits the processor; threads: default: all that the process may use
+   * @throws Error with the reason if it is not available
    */
   open(request: { precision?: ProductPrecision; threads?: number }): Promise<Backend>;
 }

@@ -1,21 +1,21 @@
 import { totalmem } from 'node:os';
 
-/** What the processor behind a backend can hold, and in which form. */
+/** Properties of the processor that a backend computes on. */
 export interface Limits {
-  /** Bytes of memory that tensors may take in all. */
+  /** Memory for all tensors together, in bytes. */
   readonly memory: number;
-  /** Bytes of a number in an operand of matrix products. */
+  /** Bytes per number in an operand of matrix products. */
   readonly operandBytes: number;
-  /** Rows and columns of a product that is large enough to measure speed by, and takes a fraction of a second. */
+  /** Rows and columns of a product that is large enough to measure speed, yet takes only a fraction of a second. */
   readonly benchmarkSize: number;
 }
 
-/** Of a backend that computes on the processors of this machine, in its memory. */
+/** The limits of a backend that computes on the processors and in the memory of this machine. */
 export function hostLimits(of: Omit<Limits, 'memory'>): Limits {
   return { memory: hostMemory(), ...of };
 }
 
-/** Memory of this machine, or of the group of processes that this one is confined to. */
+/** Memory of this machine in bytes, or the limit of the process's control group if that is lower. */
 function hostMemory(): number {
   const confined = process.constrainedMemory();
   return confined > 0 ? Math.min(confined, totalmem()) : totalmem();

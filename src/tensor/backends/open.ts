@@ -5,21 +5,21 @@ import { backends } from './index.ts';
 import type { Availability, BackendKind, ProductPrecision } from './kind.ts';
 
 export interface BackendRequest {
-  /** Name of a backend; `auto` = the first in the list that is available. */
+  /** Name of a backend; `auto` (the default) = the first in the list that is available. */
   backend?: string;
-  /** Of matrix products. `auto` = what suits the processor. */
+  /** Precision of matrix products; `auto` (the default) = what suits the processor. */
   precision?: 'auto' | ProductPrecision;
-  /** All that the process may use, by default. */
+  /** Number of compute threads; default: all that the process may use. */
   threads?: number;
 }
 
 export interface BackendChoice {
   backend: Backend;
-  /** One line: what computes, and why that. */
+  /** One line that says what computes, and why it was chosen. */
   explanation: string;
 }
 
-/** Opens what computes; a backend that was asked for and cannot be had is a RequestError. */
+/** Opens a backend. @throws RequestError if it is not available or does not support the precision */
 export async function openBackend(request: BackendRequest = {}): Promise<BackendChoice> {
   const { backend: wanted = 'auto', precision = 'auto', threads } = request;
   const { kind, why } = wanted === 'auto' ? await firstAvailable() : { kind: kindNamed(wanted), why: '' };
@@ -42,7 +42,7 @@ export async function openBackend(request: BackendRequest = {}): Promise<Backend
   return { backend, explanation: `${backend.description}${why}` };
 }
 
-/** What `auto` takes, and why that and nothing before it in the list. */
+/** The backend that `auto` chooses, and why none before it in the list. @throws RequestError if none is available */
 export async function firstAvailable(): Promise<{ kind: BackendKind; why: string }> {
   const passedOver: string[] = [];
   for (const kind of backends) {
@@ -52,7 +52,7 @@ export async function firstAvailable(): Promise<{ kind: BackendKind; why: string
     }
     passedOver.push(unavailable(kind, availability));
   }
-  throw new RequestError({ where: 'backend', message: `there is none here: ${passedOver.join('; ')}` });
+  throw new RequestError({ where: 'backend', message: `none is available here: ${passedOver.join('; ')}` });
 }
 
 function unavailable({ name }: BackendKind, { reason }: Extract<Availability, { available: false }>): string {

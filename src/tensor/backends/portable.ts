@@ -31,7 +31,7 @@ const binaryFunctions: Record<BinaryKind, (a: number, b: number) => number> = {
 
 const summary = 'plain TypeScript, about 200 times slower than native code';
 
-/** What remains where nothing else is available. */
+/** The backend that is always available. */
 export const portable: BackendKind = {
   name: 'portable',
   isInterpreted: true,
@@ -41,8 +41,8 @@ export const portable: BackendKind = {
 };
 
 /**
- * The primitives in plain TypeScript, at once and on the calling thread. With `f64` it is the oracle of all kernels
- * and of finite differences; with `f32` it is what remains where no C++ compiler is found.
+ * The primitives in plain TypeScript, computed immediately on the calling thread. With `f64` it is the oracle for all
+ * kernels and for finite differences; with `f32` it is the fallback without a C++ compiler.
  */
 export class PortableBackend implements Backend {
   readonly name: string = 'portable';
@@ -214,7 +214,7 @@ function stridedIndex(shape: Shape, strides: readonly number[]): (index: number)
   };
 }
 
-/** Maps a row-major index over `target` to the element of a tensor of `shape` that is broadcast there. */
+/** Maps a row-major index over `target` to the element of a tensor of `shape` that is broadcast to it. */
 function broadcastIndex(shape: Shape, target: Shape): (index: number) => number {
   if (`${shape}` === `${target}`) return (index) => index;
   if (shape.every((extent) => extent === 1)) return () => 0;
@@ -226,7 +226,7 @@ function broadcastIndex(shape: Shape, target: Shape): (index: number) => number 
   );
 }
 
-/** Calls `visit` for each contiguous run that the slice `small` of `large` along `axis` from `start` consists of. */
+/** Calls `visit` for each contiguous run of elements in the slice `small` of `large` along `axis` from `start`. */
 function forEachRun(
   large: Shape,
   axis: number,

@@ -4,7 +4,7 @@ import { scope } from '../scope.ts';
 import { requireShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** sumOfSquares [1] += Σ x². */
+/** Adds Σ x² to `sumOfSquares` [1]. */
 export function addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void {
   const kernels = x.backend.kernels.adamW;
   requireShape('addSquaredNorm', 'sumOfSquares', sumOfSquares, [1]);
@@ -22,8 +22,8 @@ export function addSquaredNormComposition(x: Tensor, sumOfSquares: Tensor): void
 }
 
 /**
- * One AdamW update in place (Loshchilov & Hutter 2019, algorithm 2), with the gradient scaled by
- * min(1, maxNorm / √sumOfSquares): clipping by the global norm needs no wait for its value.
+ * An AdamW update in place (Loshchilov & Hutter 2019, algorithm 2), with the gradient scaled by
+ * min(1, maxNorm / √sumOfSquares). The global norm stays on the backend, so clipping does not have to wait for it.
  */
 export function adamW(
   parameter: Tensor,
@@ -50,7 +50,7 @@ export function adamWComposition(
   sumOfSquares: Tensor,
   { learningRate, beta1, beta2, epsilon, weightDecay, step, maxNorm }: AdamWStep,
 ): void {
-  const tiny = 2 ** -126; // the smallest normal float32: TensorFlow takes less for 0
+  const tiny = 2 ** -126; // the smallest normal float32; TensorFlow treats smaller numbers as 0
   scope(() => {
     const { backend } = parameter;
     const clipFactor = mul(rsqrt(maximum(sumOfSquares, maxNorm * maxNorm)), maxNorm);

@@ -8,22 +8,25 @@ import { applyRotary, repeatHeads, rotaryTables, softmax } from './rotary.ts';
 
 /** How the rows of a batch are divided into sequences, on the host and on the backend. */
 export interface SequenceLayout {
-  /** [rows], from 0 in each sequence. */
+  /** Position of each row in its sequence, from 0, [rows]. */
   positions: Int32Array;
-  /** [sequences + 1], row offsets. */
+  /** First row of each sequence, then the number of rows, [sequences + 1]. */
   segments: Int32Array;
   positionsTensor: Tensor;
   segmentsTensor: Tensor;
 }
 
-/** Throws unless the segments divide the rows and positions count from 0 in each. */
+/**
+ * Copies a layout to the backend.
+ * @throws Error unless the segments divide the rows and positions start at 0 in each
+ */
 export function sequenceLayout(backend: Backend, positions: Int32Array, segments: Int32Array): SequenceLayout {
   const rows = positions.length;
   if (segments[0] !== 0) throw new Error(`sequenceLayout: segments begin with ${segments[0]}, not with row 0`);
   for (let s = 0; s + 1 < segments.length; s++) {
     const [begin, end] = [segments[s]!, segments[s + 1]!];
     if (end < begin || end > rows)
-      throw new Error(`sequenceLayout: segment ${s} is rows [${begin}, ${end}) of ${rows}; segments have to ascend`);
+      throw new Error(`sequenceLayout: segment ${s} is rows [${begin}, ${end}) of ${rows}; segments must ascend`);
     for (let row = begin; row < end; row++) {
       if (positions[row] !== row - begin)
         throw new Error(`sequenceLayout: row ${row} has position ${positions[row]}, not ${row - begin}`);
@@ -47,14 +50,14 @@ export function requireHeads(operation: string, { heads, kvHeads, headDim, rotar
     throw new Error(`${operation}: ${rotary.frequencies.length} rotary frequencies for heads of ${headDim}`);
 }
 
-/** Throws unless the layout is of `rows` rows. */
+/** Throws unless the layout has `rows` rows. */
 export function requireLayoutOf(operation: string, { positions }: SequenceLayout, rows: number): void {
   if (positions.length !== rows)
     throw new Error(`${operation}: the sequences have ${positions.length} rows, x has ${rows}`);
 }
 
 /**
- * Causal attention with rotary positions inside each sequence: softmax(R(q) · R(k)ᵀ / √headDim) · v.
+ * Causal attention with rotary positions within each sequence: softmax(R(q) · R(k)ᵀ / √headDim) · v.
  * qkv [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim].
  */
 export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionShape): Tensor {
@@ -71,8 +74,8 @@ export function attention(qkv: Tensor, layout: SequenceLayout, shape: AttentionS
 }
 
 /**
- * Queries, keys and values of each head, [heads, rows, headDim], out of qkv [rows, (heads + 2·kvHeads)·headDim]:
- * queries and keys rotated, keys and values repeated for the heads that share them.
+ * Splits qkv [rows, (heads + 2·kvHeads)·headDim] into queries, keys and values [heads, rows, headDim]: queries and keys
+ * are rotated, and keys and values are repeated for the heads that share them.
  */
 export function rotatedHeads(
   qkv: Tensor,
@@ -89,7 +92,7 @@ export function rotatedHeads(
   };
 }
 
-/** [1, rows, rows]: 1 where the column's token is in the row's sequence and not after it. */
+/** A mask [1, rows, rows] that is 1 if the column's token is in the row's sequence and not after the row's token. */
 function causalMask(backend: Backend, { positions, segments }: SequenceLayout): Tensor {
   const rows = positions.length;
   const mask = new Float32Array(rows * rows);

@@ -20,10 +20,9 @@ export interface DecodeRows {
 }
 
 /**
- * Attention of new tokens over what their sequences already hold: prefill and decoding are the same operation. qkv
- * [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. Writes the rows' keys and values into the caches of
- * their sequences first, and reads no others. No gradient. The definition of
- * `DecodingKernels.selfAttention` between its products.
+ * Attention of new tokens over the cached tokens of their sequences; prefill and decoding are the same operation. qkv
+ * [rows, (heads + 2·kvHeads)·headDim] → [rows, heads·headDim]. First writes the keys and values of the rows to the
+ * caches of their sequences. No gradient. Together with the two projections it defines `DecodingKernels.selfAttention`.
  */
 export function cachedAttention(
   qkv: Tensor,
@@ -68,7 +67,7 @@ export function cachedAttention(
 
 const byHead = (x: Tensor): Tensor => transpose(x, [1, 0, 2]);
 
-/** Rows from `row` on that are successive tokens of one sequence, the first of them at `position`. */
+/** Rows from `row` that are consecutive tokens of one sequence, the first of them at `position`. */
 interface Run {
   row: number;
   count: number;
@@ -87,7 +86,7 @@ function runsOf({ sequences, positions }: DecodeRows): Run[] {
   return runs;
 }
 
-/** For `count` tokens from `position` on, [1, count, position + count]: 1 up to the position of each. */
+/** A mask for `count` tokens from `position`, [1, count, position + count]: 1 up to the position of each token. */
 function causalMask(backend: Backend, position: number, count: number): Tensor {
   const held = position + count;
   const mask = new Float32Array(count * held);

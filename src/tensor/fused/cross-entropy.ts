@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.ts';
 import { requireHead, requireTargets, tokenLogProbs } from './token-log-probs.ts';
 
 /**
- * −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]] → [1]. Rows with target −1 count nothing.
+ * −Σ weights[i] · log softmax(hidden · headᵀ)[targets[i]] → [1], in nats. Rows with target −1 do not count.
  * hidden [rows, H], head [V, H], targets and weights [rows].
  */
 export function crossEntropy(hidden: Tensor, head: Tensor, targets: Int32Array, weights: Float32Array): Tensor {
@@ -15,9 +15,9 @@ export function crossEntropy(hidden: Tensor, head: Tensor, targets: Int32Array, 
 }
 
 /**
- * Cross-entropy as the last step of a recording, with its backward pass: `hidden` was recorded on the tape. Returns the
- * loss [1], which the caller owns. Nothing follows the loss, so its gradients are computed in the same pass over the
- * vocabulary: 6 · rows · H · V flops, where loss and backward pass by themselves would need 8.
+ * Cross-entropy as the last step of a recording, with the backward pass; `hidden` must have been recorded on the tape.
+ * Returns the loss [1], which the caller owns. Because nothing follows the loss, its gradients are computed in the same
+ * pass over the vocabulary, with 6 · rows · H · V flops instead of the 8 of separate forward and backward passes.
  */
 export function backwardFromCrossEntropy(
   tape: Tape,
@@ -47,5 +47,5 @@ export function backwardFromCrossEntropy(
 
 function requireWeights(weights: Float32Array, targets: Int32Array): void {
   if (weights.length !== targets.length)
-    throw new Error(`crossEntropy: there are ${weights.length} weights of ${targets.length} targets`);
+    throw new Error(`crossEntropy: there are ${weights.length} weights for ${targets.length} targets`);
 }

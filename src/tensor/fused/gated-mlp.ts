@@ -8,10 +8,11 @@ import { normed, requireInput, savedInput, tensorsOf } from './sub-layer.ts';
 import { swiglu } from './swiglu.ts';
 
 /**
- * The MLP of Llama: down · (silu(gate · n) ∘ (up · n)) (Shazeer 2020, eq. 6) for n = norm(x), or x without a norm.
+ * The MLP of Llama: down · (silu(gate · n) ∘ (up · n)) (Shazeer 2020, eq. 6) with n = norm(x), or n = x without a norm.
  * x [rows, hidden], gateUp [2·I, hidden] with gate in the first I rows, down [hidden, I] → [rows, hidden].
- * 6 · rows · hidden · I flops forward, twice that backward; SwiGLU and its gradient are epilogues of the products.
- * Saves gate and up in the precision of products, and x so too, or with a norm as it is, with 1/rms [rows].
+ * Takes 6 · rows · hidden · I flops forward and twice that backward; SwiGLU and its gradient are epilogues of the
+ * products. Saves gate and up in the precision of products and, without a norm, x likewise; with a norm it keeps x
+ * itself and 1/rms [rows].
  */
 export function gatedMlp(x: Tensor, gateUp: Tensor, down: Tensor, norm?: Norm): Tensor {
   const { backend } = x;

@@ -4,11 +4,11 @@ import { slice } from '../primitives.ts';
 import { fromHost } from '../scope.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** Projections with which self-attention of projected rows is their attention, so that no other kernel is needed. */
+/** Identity projections, with which the self-attention kernel computes plain attention of rows already projected. */
 export interface IdentityProjections {
-  /** [width, width], width = (heads + 2·kvHeads)·headDim: each query, key and value as it is. */
+  /** The identity, [width, width] with width = (heads + 2·kvHeads)·headDim. */
   qkv: Tensor;
-  /** [width, heads·headDim]: what attention gives, and 0 in the other columns of the result. */
+  /** Copies the output of attention and sets the other columns to 0, [width, heads·headDim]. */
   o: Tensor;
 }
 
@@ -26,9 +26,9 @@ export function identityProjections(
 }
 
 /**
- * Attention of rows that are projected already, qkv [rows, width] → [rows, heads·headDim], by self-attention over what
- * it is given for x. Exact: a product with 1 and 0 rounds nothing that attention does not. Its price is
- * width·(width + heads·headDim) multiplications a row.
+ * Attention of rows that are already projected, qkv [rows, width] → [rows, heads·headDim], by self-attention with
+ * identity projections. It is exact, because products with 1 and 0 add no rounding to that of attention. The price is
+ * width·(width + heads·headDim) multiplications per row.
  */
 export function projectedAttention(
   qkv: Tensor,

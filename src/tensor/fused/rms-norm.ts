@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor.ts';
 /**
  * y = x / √(mean(x²) + eps) · weight, over the last axis (Zhang & Sennrich 2019, eq. 4).
  * x [rows, hidden], weight [hidden] → y [rows, hidden]. Saves 1/rms [rows] for the backward pass.
- * Bytes: 1 read + 1 write of x forward; 2 reads + 1 write backward.
+ * Memory traffic: 1 read + 1 write of the size of x forward; 2 reads + 1 write backward.
  */
 export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   const kernels = x.backend.kernels.rmsNorm;

@@ -26,7 +26,7 @@ export function rotaryTables(backend: Backend, positions: Int32Array, { frequenc
   return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
-/** Rotates the pairs (j, j + headDim/2) of x [rows, heads, headDim] (Su et al. 2021; the half-rotation convention). */
+/** Rotates the pairs (j, j + headDim/2) of x [rows, heads, headDim] (Su et al. 2021, half-rotation convention). */
 export function applyRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
   const half = x.shape[2]! / 2;
   const first = slice(x, 2, 0, half);
@@ -34,7 +34,7 @@ export function applyRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
   return concat([sub(mul(first, cos), mul(second, sin)), add(mul(second, cos), mul(first, sin))], 2);
 }
 
-/** Repeats each of the kvHeads of x [kvHeads, n, d] for the heads / kvHeads query heads that share it. */
+/** Repeats each head of x [kvHeads, n, d] for the heads / kvHeads query heads that share it → [heads, n, d]. */
 export function repeatHeads(x: Tensor, heads: number): Tensor {
   const [kvHeads, n, d] = x.shape as [number, number, number];
   if (kvHeads === heads) return x;

@@ -9,12 +9,12 @@ import { linear } from './linear.ts';
 import { normed, requireInput, savedInput, tensorsOf } from './sub-layer.ts';
 
 /**
- * Causal self-attention with its projections: o · attention(qkv · n) for n = norm(x), or x without a norm, inside each
- * sequence of the layout.
+ * Causal self-attention with its projections, within each sequence of the layout: o · attention(qkv · n) with
+ * n = norm(x), or n = x without a norm.
  * x [rows, hidden], qkv [(heads + 2·kvHeads)·headDim, hidden], o [hidden, heads·headDim] → [rows, hidden].
- * No [rows, rows] array is held: scores exist for a block of queries at a time, and are computed again for the gradient
- * from x, q, k and v, the result (all in the precision of products; x as it is with a norm, and 1/rms [rows]) and the
- * log-sum-exp of each row, which are saved.
+ * There is no [rows, rows] array: scores are computed for a block of queries at a time, and again for the gradient. For
+ * this, x, q, k and v and the output of attention are saved in the precision of products (with a norm x itself and
+ * 1/rms [rows]), and the log-sum-exp of each row.
  */
 export function selfAttention(
   x: Tensor,

@@ -5,12 +5,12 @@ import { requireFloats, requireMatrix, requireShape } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
 import { rmsNorm } from './rms-norm.ts';
 
-/** What a sub-layer takes: x [rows, hidden], normalised where a norm stands in front. */
+/** The input of a sub-layer: x [rows, hidden], normalised if there is a norm. */
 export function normed(x: Tensor, norm: Norm | undefined): Tensor {
   return norm ? rmsNorm(x, norm.weight, norm.eps) : x;
 }
 
-/** Throws unless the norm's weight is as wide as x. Returns the shape of x. */
+/** Returns the shape of x. @throws Error unless x is a matrix and the norm's weight is as wide */
 export function requireInput(operation: string, x: Tensor, norm: Norm | undefined): [rows: number, hidden: number] {
   const [rows, hidden] = requireMatrix(operation, 'x', x);
   if (norm) {
@@ -20,7 +20,7 @@ export function requireInput(operation: string, x: Tensor, norm: Norm | undefine
   return [rows, hidden];
 }
 
-/** Room for what the gradient of a sub-layer in kernels needs of the input. */
+/** Allocates what the gradient kernel of a sub-layer needs from the input. */
 export function savedInput(kernels: SubLayerKernels, x: Tensor, norm: Norm | undefined): SavedInput {
   const { backend, shape } = x;
   const [rows, hidden] = shape as [number, number];
@@ -28,7 +28,7 @@ export function savedInput(kernels: SubLayerKernels, x: Tensor, norm: Norm | und
   return { operand: empty(backend, [kernels.operandSize(rows, hidden)], 'operand') };
 }
 
-/** Its tensors, for the tape to keep. */
+/** The tensors of a saved input, for the tape to keep. */
 export function tensorsOf({ operand, normed }: SavedInput): Tensor[] {
   return normed ? [normed.x, normed.norm.weight, normed.inverseRms] : [operand];
 }

@@ -3,8 +3,8 @@ import { requireMatrix } from '../shapes.ts';
 import type { Tensor } from '../tensor.ts';
 
 /**
- * silu(gate) · up, silu(z) = z · σ(z) (Shazeer 2020, eq. 6).
- * gateUp [rows, 2·I], gate in the first I columns → [rows, I].
+ * silu(gate) · up, with silu(z) = z · σ(z) (Shazeer 2020, eq. 6).
+ * gateUp [rows, 2·I] with gate in the first I columns → [rows, I].
  */
 export function swiglu(gateUp: Tensor): Tensor {
   const [, columns] = requireMatrix('swiglu', 'gateUp', gateUp);

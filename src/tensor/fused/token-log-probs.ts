@@ -6,8 +6,8 @@ import type { Tensor } from '../tensor.ts';
 import { linear } from './linear.ts';
 
 /**
- * log softmax(hidden · headᵀ)[target] for each row; 0 where the target is −1.
- * hidden [rows, H], head [V, H], targets [rows] → [rows]. Saves the log-sum-exp [rows]; [rows, V] never exists.
+ * log softmax(hidden · headᵀ)[target] of each row, in nats; 0 if the target is −1.
+ * hidden [rows, H], head [V, H], targets [rows] → [rows]. Saves the log-sum-exp [rows]; kernels never hold [rows, V].
  */
 export function tokenLogProbs(hidden: Tensor, head: Tensor, targets: Int32Array): Tensor {
   const { backend } = hidden;
@@ -40,7 +40,7 @@ export function requireHead(
 
 /** Throws unless each row has a target in the vocabulary or −1. */
 export function requireTargets(operation: string, targets: Int32Array, rows: number, vocabulary: number): void {
-  if (targets.length !== rows) throw new Error(`${operation}: there are ${targets.length} targets of ${rows} rows`);
+  if (targets.length !== rows) throw new Error(`${operation}: there are ${targets.length} targets for ${rows} rows`);
   for (let row = 0; row < rows; row++) {
     if (targets[row]! < -1 || targets[row]! >= vocabulary)
       throw new Error(`${operation}: target ${targets[row]} of row ${row} is outside a vocabulary of ${vocabulary}`);

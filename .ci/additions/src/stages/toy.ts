@@ -4,7 +4,7 @@ import type { Stage } from './stage.ts';
 
 const toySchema = z.strictObject({ steps: z.int().positive().default(2).describe('letters to count') });
 
-/** Counts to `steps`, one letter a step. */
+/** Counts to `steps`, one letter per step. */
 export const toyStage: Stage<z.infer<typeof toySchema>, { letters: number }> = {
   name: 'toy',
   summary: 'count letters',

@@ -13,7 +13,7 @@ export interface AdamWStep {
   maxNorm: number;
 }
 
-/** A parameter with its gradient and moments, all of one shape, and Σ gradient² of all parameters [1]. */
+/** A parameter with its gradient and moments, all of the same shape, and Σ gradient² over all parameters [1]. */
 export interface AdamWTensors {
   parameter: Tensor;
   gradient: Tensor;
@@ -25,6 +25,6 @@ export interface AdamWTensors {
 export interface AdamWKernels {
   /** sumOfSquares [1] += Σ x², summed in a fixed order. */
   addSquaredNorm(x: Tensor, sumOfSquares: Tensor): void;
-  /** One update of a parameter and its moments, in place. */
+  /** Updates a parameter and its moments in place. */
   update(tensors: AdamWTensors, step: AdamWStep): void;
 }

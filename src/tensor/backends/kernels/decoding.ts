@@ -14,7 +14,7 @@ export interface CachedRows {
   positions: Tensor;
 }
 
-/** The weights of one decoder layer, [out, in] each but the norms [hidden]. */
+/** The weights of one decoder layer, [out, in] each, except for the norms, [hidden]. */
 export interface DecoderLayerWeights {
   attentionNorm: Tensor;
   qkv: Tensor;
@@ -25,14 +25,14 @@ export interface DecoderLayerWeights {
 }
 
 /**
- * New tokens over cached keys and values. A row's key and value are written into the cache first (for all rows), then
- * its query attends to positions 0…positions[row] of its own sequence. A row's result does not depend on the rows of
- * other sequences. No gradients.
+ * Attention of new tokens over cached keys and values. First the keys and values of all rows are written to the cache;
+ * then the query of each row attends to positions 0…positions[row] of its own sequence. The result of a row does not
+ * depend on the rows of other sequences. No gradients.
  */
 export interface DecodingKernels {
-  /** How the keys and values of a head over `capacity` tokens are held: panels of so many 32-bit words. */
+  /** The layout of the keys and values of a head for `capacity` tokens: number of panels, 32-bit words per panel. */
   cacheShapes(headDim: number, capacity: number): Record<'keys' | 'values', readonly [panels: number, words: number]>;
-  /** y = o · attention(qkv · n) for n = norm(x), or x without a norm; x, y [rows, hidden]. */
+  /** y = o · attention(qkv · n) with n = norm(x), or n = x without a norm; x, y [rows, hidden]. */
   selfAttention(call: {
     x: Tensor;
     norm: Norm | undefined;
@@ -43,9 +43,9 @@ export interface DecodingKernels {
     y: Tensor;
   }): void;
   /**
-   * One whole layer: stream [rows, hidden] is the residual stream before the layer and becomes that after it. With
-   * `postNorm` the norms stand after the residual additions. Rows outside `wanted` (i32, ascending; default: all) only
-   * enter the cache, and are undefined after the layer.
+   * A whole layer: stream [rows, hidden] is the residual stream before the layer and becomes that after it. With
+   * `postNorm` the norms follow the residual additions. Rows outside `wanted` (i32, ascending; default: all) are only
+   * written to the cache, and are undefined after the layer.
    */
   layer?(call: {
     stream: Tensor;

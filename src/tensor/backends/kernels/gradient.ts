@@ -1,10 +1,10 @@
 import type { Tensor } from '../../tensor.ts';
 
-/** Where a kernel puts a gradient: written, or added to what is there. */
+/** A tensor for a gradient, which is either overwritten or added to. */
 export interface GradientTarget {
   tensor: Tensor;
   accumulate: boolean;
 }
 
-/** Where the gradients of inputs go, by the names of these; undefined for one that nobody wants. */
+/** The targets for the gradients of inputs, by name of the input; undefined for gradients that are not wanted. */
 export type Gradients<Input extends string> = Record<Input, GradientTarget | undefined>;

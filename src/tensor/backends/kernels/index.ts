@@ -8,9 +8,9 @@ import type { SamplingKernels } from './sampling.ts';
 import type { SelfAttentionKernels } from './self-attention.ts';
 
 /**
- * Fused kernels by family. A backend has a family as a whole, a kernel with its gradient, or not at all. Each is held
- * to its composition in primitives (`src/tensor/fused/`), which runs where it is missing, by the contract test. Rows
- * are tokens of all sequences, one after the other.
+ * Fused kernels by family. A backend either has all kernels of a family, including gradients, or none. If it has none,
+ * the composition of primitives in `src/tensor/fused/` runs instead; the contract test compares kernels with their
+ * compositions. Rows are the tokens of all sequences, concatenated.
  */
 export interface KernelFamilies {
   linear: LinearKernels;

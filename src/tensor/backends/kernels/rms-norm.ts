@@ -7,7 +7,7 @@ export interface Norm {
   eps: number;
 }
 
-/** What the gradient of an RMSNorm needs: its input [rows, hidden], its weight, and 1/rms [rows]. */
+/** What the gradient of an RMSNorm needs: its input [rows, hidden], its weight [hidden], and 1/rms [rows]. */
 export interface SavedNorm {
   x: Tensor;
   weight: Tensor;

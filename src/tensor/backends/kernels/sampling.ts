@@ -1,54 +1,54 @@
 import type { Tensor } from '../../tensor.ts';
 
-/** How the next token is drawn. The filters apply in this order, each to what the one before has left. */
+/** How the next token is sampled. The options apply in this order, each filter to what the previous ones have left. */
 export interface Sampling {
   /**
-   * Logits of tokens that the text already holds are divided by it where positive, else multiplied (Keskar et al.
+   * Divides the logits of tokens that already occur in the text, or multiplies them if they are negative (Keskar et al.
    * 2019); 1 = off.
    */
   repetitionPenalty: number;
   /** 0 = greedy. */
   temperature: number;
-  /** Keep the k likeliest tokens; 0 = all. */
+  /** Keep the k most likely tokens; 0 = all. */
   topK: number;
-  /** Keep the likeliest tokens that together have this probability (Holtzman et al. 2020); 1 = all. */
+  /** Keep the most likely tokens that together have this probability (Holtzman et al. 2020); 1 = all. */
   topP: number;
-  /** Keep tokens at least this likely relative to the likeliest (Nguyen et al. 2024); 0 = all. */
+  /** Keep tokens at least this likely relative to the most likely one (Nguyen et al. 2024); 0 = all. */
   minP: number;
 }
 
-/** 32-bit words of a sequence in the `samplings` of a draw. */
+/** Number of 32-bit words per sequence in the `samplings` of a draw. */
 export const samplingWords = 10;
 
-/** How a sequence is sampled, as kernels read it: five doubles. */
+/** The sampling options of a sequence in the form that kernels read: five doubles. */
 export function wordsOf({ temperature, topK, topP, minP, repetitionPenalty }: Sampling): Int32Array {
   return new Int32Array(Float64Array.of(temperature, topK, topP, minP, repetitionPenalty).buffer);
 }
 
 export interface SamplingKernels {
-  /** The next token of each row of logits, or −1 (src/generation/sampler.ts is the definition). */
+  /** Samples the next token of each row of logits, or −1, as defined by `src/generation/sampler.ts`. */
   draw(call: {
     /** [rows, V] */
     logits: Tensor;
-    /** [rows, 2] (i32), the two words of `RandomStream.uniform`; none where all rows are greedy. */
+    /** The two random words of `RandomStream.uniform` for each row, [rows, 2] (i32); undefined if all are greedy. */
     draws: Tensor | undefined;
-    /** [rows] (i32) */
+    /** The sequence of each row, [rows] (i32). */
     sequences: Tensor;
     /** [sequences, samplingWords] (i32) */
     samplings: Tensor;
     /**
-     * [sequences, ⌈V / 32⌉] (i32), one bit for each token of a text that penalises repetition, which gets that of the
-     * new one; none where no text does.
+     * One bit for each token that occurs in a text with a repetition penalty, [sequences, ⌈V / 32⌉] (i32); the bit of
+     * the new token is set. Undefined if no text has a penalty.
      */
     seen: Tensor | undefined;
     /** → [rows] (i32) */
     tokens: Tensor;
-    /** → [rows], log-probabilities at the temperature before any filter. */
+    /** → [rows], log-probabilities at the temperature, before any filter. */
     logProbs: Tensor | undefined;
   }): void;
   /**
-   * A token −1 − r of `tokens` [n] (i32) becomes drawn[r]: what was drawn need not be read before it is decoded. Where
-   * drawn[r] is −1 it becomes 0, so that a text without a next token does not keep others from theirs.
+   * Replaces each token −1 − r of `tokens` [n] (i32) with drawn[r], so that drawn tokens need not be read before they
+   * are decoded. If drawn[r] is −1 the token becomes 0, so that a text without a next token does not affect the others.
    */
   fillIn(drawn: Tensor, tokens: Tensor): void;
 }

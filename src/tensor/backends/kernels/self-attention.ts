@@ -4,9 +4,9 @@ import type { Norm } from './rms-norm.ts';
 import type { SavedInput, SubLayerKernels } from './sub-layer.ts';
 
 /**
- * How queries and keys turn with their position (Su et al. 2021): pair j of a head by frequencies[j] radians a
- * position, frequencies [headDim / 2]; 0 = not at all. `factor` scales the rotated vectors (Peng et al. 2023, eq. 21; 1
- * = not).
+ * How queries and keys are rotated by their position (Su et al. 2021): pair j of a head by frequencies[j] radians per
+ * position, frequencies [headDim / 2]; 0 = not at all. `factor` scales the rotated vectors (Peng et al. 2023, eq. 21);
+ * 1 = not scaled.
  */
 export interface Rotary {
   readonly frequencies: Float64Array;
@@ -27,18 +27,18 @@ export interface AttentionWeights {
   o: Tensor;
 }
 
-/** Rows that are the tokens of sequences one after the other. */
+/** Rows that are the tokens of concatenated sequences. */
 export interface PackedRows {
-  /** [rows] (i32), from 0 in each sequence. */
+  /** Position of each row in its sequence, from 0, [rows] (i32). */
   positions: Tensor;
-  /** [sequences + 1] (i32), row offsets; from 0 to the number of rows. */
+  /** First row of each sequence, then the number of rows, [sequences + 1] (i32). */
   segments: Tensor;
 }
 
-/** What the gradient of self-attention needs of its forward pass. */
+/** What the gradient of self-attention needs from its forward pass. */
 export interface SavedAttention {
   input: SavedInput;
-  /** Operands: queries, keys and values, and what attention gave. */
+  /** Operands: queries, keys and values, and the output of attention before the last product. */
   qkv: Tensor;
   out: Tensor;
   /** [heads, rows] */
@@ -47,8 +47,9 @@ export interface SavedAttention {
 
 export interface SelfAttentionKernels extends SubLayerKernels {
   /**
-   * y = o · attention(qkv · n) for n = norm(x), or x without a norm: causal inside each sequence, half-rotation RoPE on
-   * queries and keys, scores scaled by 1/√headDim. x, y [rows, hidden]. Fills `saved` where it is given.
+   * y = o · attention(qkv · n) with n = norm(x), or n = x without a norm. Attention is causal within each sequence,
+   * with half-rotation RoPE on queries and keys, and scores scaled by 1/√headDim. x, y [rows, hidden]. Fills `saved` if
+   * it is given.
    */
   forward(call: {
     x: Tensor;
@@ -59,7 +60,7 @@ export interface SelfAttentionKernels extends SubLayerKernels {
     y: Tensor;
     saved?: SavedAttention;
   }): void;
-  /** The gradient of x may be added to dy itself. */
+  /** Computes the gradients of the inputs. The target of x may be dy itself. */
   gradient(call: {
     dy: Tensor;
     weights: AttentionWeights;

@@ -2,8 +2,8 @@ import type { Tensor } from '../../tensor.ts';
 import type { Norm } from './rms-norm.ts';
 
 /**
- * What the gradient of a sub-layer needs of its input x [rows, hidden]: the operand that its first product took, or,
- * where a norm stands in front, x itself and 1/rms [rows], of which that is made again. Operands have `operandSize`
+ * What the gradient of a sub-layer needs from its input x [rows, hidden]: the operand of its first product or, if there
+ * is a norm before it, x itself and 1/rms [rows], from which the operand is recomputed. Operands have `operandSize`
  * words, which only kernels read.
  */
 export type SavedInput =

@@ -15,15 +15,16 @@ import { loadNative, type NativeLibrary } from './build.ts';
 import { type NativeKernels, nativeKernels } from './kernels/index.ts';
 import { RotaryNumbers } from './rotary.ts';
 
-// Numbers of the kinds, in the order of the enumerations in src/native.
+// The numbers must match the enumerations in src/native.
 const unaryKinds: Record<UnaryKind, number> = { neg: 0, exp: 1, log: 2, sigmoid: 3, rsqrt: 4, copy: 5 };
 const binaryKinds: Record<BinaryKind, number> = { add: 0, sub: 1, mul: 2, div: 3, maximum: 4, greater: 5 };
 const reduceKinds: Record<ReduceKind, number> = { sum: 0, max: 1 };
 
 /**
- * The C++ engine. Every operation is one call with numbers only; it joins a queue that the engine's own threads work
- * off in order. Results do not depend on the number of threads (default: as many as the process may use).
- * Throws when the engine cannot be compiled or loaded.
+ * Creates a backend on the C++ engine. Every operation is one call with numbers only; it is added to a queue, which the
+ * engine's own threads process in order. Results do not depend on the number of threads (default: as many as the
+ * process may use).
+ * @throws Error if the engine cannot be compiled or loaded
  */
 export async function createNativeBackend(options: {
   precision: 'f32' | 'bf16';
@@ -93,7 +94,7 @@ export class NativeBackend implements Backend {
   dispose(): Promise<void> {
     this.#disposed ??= this.#library
       .sync(this.#engine)
-      .catch(() => {}) // a failure that nobody read any more
+      .catch(() => {}) // a failure that no read has reported
       .then(() => this.#library.destroy(this.#engine));
     return this.#disposed;
   }

@@ -13,15 +13,15 @@ import PQueue from 'p-queue';
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
 
-/** What the compiled library offers; handles of memory and engines are numbers. */
+/** The functions of the compiled library. Handles of memory blocks and engines are numbers. */
 export interface NativeLibrary {
   operationNames(): string[];
   instructionSet(): string;
   create(threads: number, bfloat16: number): number;
   destroy(engine: number): void;
-  /** 32-bit words of a row of that many columns as an operand of products. */
+  /** 32-bit words of a matrix [rows, columns] as an operand of products. */
   operandSize(engine: number, rows: number, columns: number): number;
-  /** Gives the engine a rotary embedding, [headDim / 2] frequencies and the factor, and returns its number. */
+  /** Registers a rotary embedding, [headDim / 2] frequencies and the factor, and returns its number. */
   rotary(engine: number, frequencies: Float64Array): number;
   cacheLayout(engine: number, headDim: number, tokens: number): [number, number, number, number];
   allocate(engine: number, bytes: number): number;
@@ -32,29 +32,29 @@ export interface NativeLibrary {
   sync(engine: number): Promise<void>;
   usedBytes(engine: number): number;
   heldBytes(engine: number): number;
-  /** Fills four numbers for each operation: calls, seconds, 10⁹ flops and 10⁹ bytes since the engine was made. */
+  /** Fills in four numbers for each operation: calls, seconds, 10⁹ flops and 10⁹ bytes since the engine was created. */
   costs(engine: number, into: Float32Array): Promise<void>;
 }
 
 export interface NativeAvailability {
   available: boolean;
-  /** Why not, in one sentence. */
+  /** Why it is not available, in one sentence. */
   reason?: string;
-  /** The command, and the version that it reports; also where the engine does not compile with it. */
+  /** The compiler's command and version, even if the engine does not compile with it. */
   compiler?: string;
   instructionSet?: string;
-  /** Where the compiled library lies. */
+  /** Path of the compiled library. */
   path?: string;
 }
 
 interface Compiler {
   command: string;
   version: string;
-  /** All predefined macros for this processor: its features and the compiler's version in one text. */
+  /** All predefined macros, which contain the features of this processor and the compiler's version. */
   macros: string;
 }
 
-/** There is a compiler, and the engine cannot be had with it. */
+/** There is a compiler, but the engine cannot be built with it. */
 class BuildError extends Error {
   readonly compiler: Compiler;
 
@@ -68,12 +68,12 @@ const described = ({ command, version }: Compiler): string => `${command} (${ver
 
 let loading: Promise<{ library: NativeLibrary; compiler: Compiler; path: string }> | undefined;
 
-/** The native engine, compiled on first use. Throws with the reason when there is no way to have it. */
+/** Loads the native engine, which is compiled on first use. @throws Error with the reason if that is not possible */
 export async function loadNative(): Promise<NativeLibrary> {
   return (await load()).library;
 }
 
-/** Whether the native engine can be used here (compiling it if that was not done yet), and with what. */
+/** Whether the native engine can be used here, and with which compiler. Compiles it on first use; never throws. */
 export async function nativeAvailability(): Promise<NativeAvailability> {
   try {
     const { library, compiler, path } = await load();
@@ -110,13 +110,13 @@ async function findCompiler(): Promise<Compiler> {
       const version = /__VERSION__ "(.*)"/.exec(macros)?.[1] ?? 'unknown version';
       return { command, version, macros };
     } catch {
-      // Not there, or it does not know the processor: the next one may.
+      // It does not exist or does not know the processor; the next one may.
     }
   }
   throw new Error(`no C++ compiler was found (tried ${candidates.join(', ')})`);
 }
 
-/** Code for the processor at hand; or, for tests, for the one that MIXTUNE_MARCH names, with all that it has. */
+/** Flags to compile for this processor or, for tests, for the processor named by MIXTUNE_MARCH. */
 function targetFlags(): string[] {
   const target = process.env.MIXTUNE_MARCH;
   if (target) return [`-march=${target}`, '-DMIXTUNE_NAMED_TARGET'];
@@ -135,13 +135,13 @@ function linkFlags(): string[] {
   return [...shared, ...sanitizerFlags()];
 }
 
-/** For tests of the engine, which `.ci/sanitize` runs: MIXTUNE_SANITIZE=address,undefined or =thread. */
+/** Flags for the tests that `.ci/sanitize` runs with MIXTUNE_SANITIZE=address,undefined or =thread. */
 function sanitizerFlags(): string[] {
   const sanitizers = process.env.MIXTUNE_SANITIZE;
   return sanitizers ? [`-fsanitize=${sanitizers}`] : [];
 }
 
-/** The library for these sources, this compiler and this processor: from the cache, or made now. */
+/** Path of the library for these sources, this compiler and this processor, which is compiled if it is not cached. */
 async function builtLibrary(compiler: Compiler): Promise<string> {
   const sources = join(packageRoot(), 'src', 'native');
   const names = (await readdir(sources, { recursive: true })).filter((name) => /\.(cc|h)$/.test(name)).sort();
@@ -159,10 +159,10 @@ async function builtLibrary(compiler: Compiler): Promise<string> {
   return path;
 }
 
-/** Compiles the units side by side in a folder of their own and moves the linked library to `path` in one step. */
+/** Compiles the units in parallel in a temporary folder, and moves the linked library to `path` in one step. */
 async function compile(command: string, sources: string, units: readonly string[], path: string): Promise<void> {
   const folder = `${path}.build`;
-  await rm(folder, { recursive: true, force: true }); // of a process that was killed
+  await rm(folder, { recursive: true, force: true }); // left by a process that was killed
   await mkdir(folder);
   const queue = new PQueue({ concurrency: availableParallelism() });
   try {
@@ -178,7 +178,7 @@ async function compile(command: string, sources: string, units: readonly string[
     await runCompiler(command, [...linkFlags(), ...objects, '-o', library]);
     await rename(library, path);
   } finally {
-    // Where one unit failed, others may still be writing.
+    // If one unit failed, others may still be writing.
     queue.clear();
     await queue.onIdle();
     await rm(folder, { recursive: true, force: true });
@@ -194,7 +194,7 @@ async function runCompiler(command: string, parameters: readonly string[]): Prom
   }
 }
 
-/** Runs `make` unless another process is making `path`, in which case it waits for that one. */
+/** Runs `make` unless another process is already making `path`, in which case it waits for that. */
 async function underLock(lock: string, path: string, make: () => Promise<void>): Promise<void> {
   while (!existsSync(path)) {
     if (!(await acquire(lock))) {
@@ -222,7 +222,7 @@ async function acquire(lock: string): Promise<boolean> {
   }
 }
 
-/** True for the lock of a process that is gone: by its id on this host, by age on another. */
+/** Whether the process that holds a lock is gone: judged by its id on this host, by the lock's age on another. */
 async function isAbandoned(lock: string): Promise<boolean> {
   try {
     const age = Date.now() - (await stat(lock)).mtimeMs;
@@ -250,7 +250,7 @@ function cacheFolder(): string {
   return join(base, 'mixtune');
 }
 
-/** The nearest folder upward that holds mixtune's package.json: the same from src/ and from dist/. */
+/** The nearest parent folder that contains the engine's sources; works from both src/ and dist/. */
 function packageRoot(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'src', 'native', 'script', 'addon.cc'))) return folder;

@@ -27,7 +27,7 @@ async function available(): Promise<Availability> {
   return { available, precision, summary: `${instructionSet}, products in ${precision}, built by ${compiler}`, facts };
 }
 
-/** bf16 where the processor multiplies bfloat16. */
+/** bf16 if the processor has instructions that multiply bfloat16. */
 function precisionFor(instructionSet: string): ProductPrecision {
   return instructionSet.includes('bfloat16') ? 'bf16' : 'f32';
 }

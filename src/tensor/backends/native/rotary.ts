@@ -1,7 +1,7 @@
 import type { Rotary } from '../kernels/self-attention.ts';
 import type { NativeLibrary } from './build.ts';
 
-/** The numbers by which operations of an engine name rotary embeddings: each different one is given to it once. */
+/** The numbers that identify rotary embeddings in an engine; each distinct embedding is registered once. */
 export class RotaryNumbers {
   readonly #library: NativeLibrary;
   readonly #engine: number;

@@ -4,22 +4,22 @@ import type { Backend, BinaryKind, HostArray, MatmulOptions, ReduceKind, UnaryKi
 import { hostLimits } from '../limits.ts';
 import { deviceOf, loadTensorFlow, type TensorFlow, type TfTensor, versionOf } from './library.ts';
 
-/** Holds the latest value; nothing before the first write. */
+/** Holds the current value; undefined before the first write. */
 interface TensorFlowStorage extends Storage {
   value: TfTensor | undefined;
 }
 
 const bytesPerElement = 4;
 
-/** Throws with the reason when TensorFlow is not installed or cannot be loaded. */
+/** Creates a backend on TensorFlow. @throws Error with the reason if it is not installed or cannot be loaded */
 export async function createTensorFlowBackend(options: { threads?: number } = {}): Promise<TensorFlowBackend> {
   return new TensorFlowBackend(await loadTensorFlow(options.threads));
 }
 
 /**
- * The primitives mapped on TensorFlow's operations, through tfjs-node. Values of tfjs never change, so an operation
- * replaces the value that its output's storage holds. On a CPU each operation is done when its call returns.
- * On a GPU, sums over repeated ids may differ in their last bits from run to run.
+ * The primitives mapped to TensorFlow's operations, through tfjs-node. Tensors of tfjs are immutable, so an operation
+ * replaces the value in the storage of its output. On a CPU each operation has finished when its call returns. On a
+ * GPU, the last bits of sums over repeated ids may vary from run to run.
  */
 export class TensorFlowBackend implements Backend {
   readonly name = 'tensorflow';
@@ -82,7 +82,7 @@ export class TensorFlowBackend implements Backend {
   }
 
   unary(kind: UnaryKind, x: Tensor, out: Tensor): void {
-    // A clone shares the memory of what it was made from, which no operation changes.
+    // A clone shares the memory of the original, which is safe because tensors are immutable.
     this.#put(out, () => this.#tf[kind === 'copy' ? 'clone' : kind](this.#valueOf(x)));
   }
 
@@ -154,7 +154,8 @@ export class TensorFlowBackend implements Backend {
   }
 
   /**
-   * Gives the storage of `out` what `compute` returns, broadcast where it is smaller; nothing else that it makes stays.
+   * Stores the result of `compute`, broadcast if it is smaller, in the storage of `out`. Disposes of all other tensors
+   * that it creates.
    */
   #put(out: Tensor, compute: () => TfTensor): void {
     const storage = out.storage as TensorFlowStorage;
@@ -167,13 +168,13 @@ export class TensorFlowBackend implements Backend {
     storage.value = fresh;
   }
 
-  /** TensorFlow itself drops ids below 0, and on a GPU all that are out of range. */
+  /** TensorFlow itself ignores negative ids, and on a GPU all ids out of range. */
   #requireIds(operation: string, ids: Tensor, rows: number): void {
     const { value } = ids.storage as TensorFlowStorage;
     if (value) requireIds(operation, value.dataSync(), rows);
   }
 
-  /** The elements of x in a shape; zeros before the first write. Made within an operation, which disposes of it. */
+  /** The elements of x in a given shape; zeros before the first write. Must be called in an operation's `tidy`. */
   #valueOf(x: Tensor, shape: Shape = x.shape): TfTensor {
     const { value } = x.storage as TensorFlowStorage;
     if (!value) return this.#tf.fill(shape, 0, typeOf(x));
@@ -186,7 +187,7 @@ export class TensorFlowBackend implements Backend {
     return this.#tf.slice(x, begin, size);
   }
 
-  /** `whole` with `part` in place of its elements from `start` on along an axis. */
+  /** Replaces the elements of `whole` from `start` along an axis with `part`. */
   #spliced(whole: TfTensor, part: TfTensor, axis: number, start: number): TfTensor {
     const [end, extent] = [start + part.shape[axis]!, whole.shape[axis]!];
     const pieces = [part];

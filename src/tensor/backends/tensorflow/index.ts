@@ -2,7 +2,7 @@ import type { BackendKind } from '../kind.ts';
 import { createTensorFlowBackend } from './backend.ts';
 import { tensorflowAvailability } from './library.ts';
 
-/** TensorFlow's operations, where its package is installed. */
+/** TensorFlow's operations, available if its package is installed. */
 export const tensorflow: BackendKind = {
   name: 'tensorflow',
   isInterpreted: false,

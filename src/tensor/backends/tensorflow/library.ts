@@ -3,7 +3,7 @@ import util from 'node:util';
 
 const require = createRequire(import.meta.url);
 
-/** A tensor of tfjs: dense, never changed once made, counted until it is disposed of. */
+/** A tensor of tfjs: dense and immutable; it must be disposed of. */
 export interface TfTensor {
   readonly shape: number[];
   readonly size: number;
@@ -15,12 +15,12 @@ export interface TfTensor {
 type TfDType = 'float32' | 'int32';
 type TfOperand = TfTensor | number;
 
-/** What we use of `@tensorflow/tfjs-node`, so that nothing of it is needed to compile. */
+/** The part of `@tensorflow/tfjs-node` that is used here, so that the package is not needed to compile. */
 export interface TensorFlow {
   readonly version: Readonly<Record<string, string>>;
   backend(): { isUsingGpuDevice: boolean; binding: { TF_Version: string } };
   memory(): { numTensors: number; numBytes: number };
-  /** Disposes of every tensor made in `body` but the one returned. */
+  /** Disposes of every tensor created in `body` except the one returned. */
   tidy(body: () => TfTensor): TfTensor;
 
   tensor(data: Float32Array | Int32Array, shape: readonly number[], dtype: TfDType): TfTensor;
@@ -55,7 +55,7 @@ export interface TensorFlow {
 
 export interface TensorFlowAvailability {
   available: boolean;
-  /** Why not, in one sentence. */
+  /** Why it is not available, in one sentence. */
   reason?: string;
   /** Such as "TensorFlow 2.21.0 under tfjs-node 4.22.0". */
   version?: string;
@@ -67,15 +67,16 @@ const packages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
 let loading: Promise<TensorFlow> | undefined;
 
 /**
- * TensorFlow, from whichever of its two packages is installed. It is loaded once in a process: `threads` of the first
- * call hold for all. Throws with the reason when there is none.
+ * Loads TensorFlow from whichever of its two packages is installed. A process loads it only once, so `threads` only has
+ * an effect in the first call.
+ * @throws Error with the reason if it cannot be loaded
  */
 export function loadTensorFlow(threads?: number): Promise<TensorFlow> {
   loading ??= load(threads);
   return loading;
 }
 
-/** Whether TensorFlow can be used here, and which. */
+/** Whether TensorFlow can be used here, and its version and device. Never throws. */
 export async function tensorflowAvailability(): Promise<TensorFlowAvailability> {
   try {
     const tf = await loadTensorFlow();
@@ -108,11 +109,11 @@ async function load(threads: number | undefined): Promise<TensorFlow> {
   throw new Error(failures.join('; ') || `${packages.at(-1)} is not installed`);
 }
 
-/** TensorFlow reads its settings from the environment when it is loaded; what the user has set there stays. */
+/** TensorFlow reads its settings from the environment when it is loaded; variables set by the user are not changed. */
 function prepareProcess(threads: number | undefined): void {
   const { env } = process;
   if (threads !== undefined) env.TF_NUM_INTRAOP_THREADS ??= `${threads}`;
-  env.TF_CPP_MIN_LOG_LEVEL ??= '2'; // warnings about the processor otherwise go to standard error
+  env.TF_CPP_MIN_LOG_LEVEL ??= '2'; // otherwise it prints warnings about the processor
   env.NVIDIA_TF32_OVERRIDE ??= '0'; // products on a GPU in float32, not in TF32 with 10 bits
   // tfjs-node 4.22 calls these for every operation; Node 23 has removed them.
   const removed = {

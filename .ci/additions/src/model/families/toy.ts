@@ -2,7 +2,7 @@ import type { Family } from './family.ts';
 import { llamaKeys } from './key-rules.ts';
 import { headClass, readSizes, writtenSizes } from './sizes.ts';
 
-/** Llama without positions. */
+/** Llama without positional encoding. */
 export const toyFamily: Family = {
   name: 'toy',
   title: 'Toy',

@@ -1,7 +1,7 @@
 import { add } from '../../tensor/primitives.ts';
 import type { Junction, Placement, Wiring } from './placement.ts';
 
-/** Each sub-layer between two norms: x + N₂(F(N₁(x))). */
+/** Puts each sub-layer between two norms: x + N₂(F(N₁(x))). */
 export const toyPlacement: Placement = {
   name: 'toy',
   describe: (_settings, layers) => `${layers} layers between two norms`,

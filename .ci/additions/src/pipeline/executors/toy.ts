@@ -7,7 +7,7 @@ import { runNode } from '../run-node.ts';
 import type { ExecutorKind } from './executor.ts';
 import { followNode } from './follow-node.ts';
 
-/** Runs nodes in this process, one after the other. */
+/** Runs nodes in this process, one after another. */
 export const toyExecutor: ExecutorKind = {
   name: 'toy',
   open: ({ threads }) => ({

@@ -3,7 +3,7 @@ import type { Kernels } from './kernels/index.ts';
 import type { BackendKind } from './kind.ts';
 import { PortableBackend } from './portable.ts';
 
-/** Has kernels of one family, which add themselves up from its primitives. */
+/** A backend with one family of kernels, which are composed from its primitives. */
 class ToyBackend extends PortableBackend {
   override readonly name = 'toy';
   override readonly kernels: Kernels = {

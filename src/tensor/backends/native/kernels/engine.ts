@@ -3,19 +3,19 @@ import type { NativeLibrary } from '../build.ts';
 import type { RotaryNumbers } from '../rotary.ts';
 
 /**
- * What kernels are enqueued with. They write the arguments out one by one, in the order that the operations in
- * src/native document: arrays of them would be garbage of every call.
+ * What is needed to enqueue kernels. Calls pass their arguments one by one, in the order documented by the operations
+ * in src/native: arrays would be garbage after each call.
  */
 export interface Engine {
   readonly library: NativeLibrary;
-  /** Its handle. */
+  /** Handle of the engine. */
   readonly engine: number;
   /** The number of each operation by its name. */
   readonly op: Readonly<Record<string, number>>;
   readonly rotaries: RotaryNumbers;
 }
 
-/** Whether to add to the gradient that is there, as a number. */
+/** 1 if the gradient is to be added to its target, else 0. */
 export function accumulates(target: GradientTarget | undefined): number {
   return Number(target?.accumulate ?? false);
 }

@@ -11,7 +11,7 @@ import { selfAttentionKernels } from './self-attention.ts';
 
 export type NativeKernels = ReturnType<typeof nativeKernels>;
 
-/** The families of the C++ engine. */
+/** The kernel families of the C++ engine. */
 export function nativeKernels(engine: Engine) {
   return {
     linear: linearKernels(engine),
