@@ -4,6 +4,7 @@ import { suggestion } from '../config/suggest.ts';
 import { type Place, validate } from '../config/validate.ts';
 import { type Path, parseYamlFile } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
+import { publishedSchema } from '../runs/plan-file.ts';
 
 const folderName = z
   .string()
@@ -38,6 +39,10 @@ export const pipelineSchema = z.strictObject({
     .default({})
     .describe('for each variant and stage, the keys that differ'),
   stages: z.record(folderName, stageSchema).describe('for each stage, what it runs and its keys'),
+  published: z
+    .array(publishedSchema)
+    .default([])
+    .describe('results of others in this setting; in the report as long as nothing of it was changed'),
 });
 
 /** The most runs of stages that a plan may have; more are certainly a mistake. */
@@ -93,8 +98,10 @@ export function parsePipeline(text: string, file: string, set: readonly string[]
   const all = [...validated.problems, ...missing.values()];
   if (all.length > 0 || !validated.value) throw new RequestError(all, file);
   const { stages, variants, seeds } = validated.value;
+  const isChanged = assigned.some(({ path: [section] }) => section === 'stages' || section === 'variants');
+  const published = isChanged ? [] : validated.value.published;
   const nodes = Object.keys(stages).length * Math.max(1, Object.keys(variants).length) * seeds.length;
-  if (nodes <= mostNodes) return { ...validated.value, file, place };
+  if (nodes <= mostNodes) return { ...validated.value, published, file, place };
   const message = `stages × variants × seeds are ${nodes.toLocaleString('en')}, and at most ${mostNodes.toLocaleString('en')} can be planned`;
   throw new RequestError({ message }, file);
 }

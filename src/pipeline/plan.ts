@@ -52,6 +52,8 @@ export interface Plan {
   directory: string;
   /** Each node after those that it reads, with the trials of sweeps that are not decided. */
   nodes: PlanNode[];
+  /** Of the setting that the plan has: none where `--set` or `--scale` has changed it. */
+  published: Pipeline['published'];
   sweeps: PlannedSweep[];
 }
 
@@ -61,7 +63,7 @@ export interface PlanOptions extends StageOptions {
 }
 
 /** The plan as plan.json holds it and `--dry-run --json` prints it. */
-export function planDocument({ pipeline, nodes, sweeps }: Plan): PlanFile {
+export function planDocument({ pipeline, nodes, published, sweeps }: Plan): PlanFile {
   const stageNodes = nodes.filter(({ trial }) => !trial);
   return {
     pipeline,
@@ -69,6 +71,7 @@ export function planDocument({ pipeline, nodes, sweeps }: Plan): PlanFile {
       ...{ id, stage, run, variant, seed, directory, inputs },
       ...(awaits.length > 0 ? {} : { key }),
     })),
+    published,
     sweeps: sweeps.map(({ id, stage, variant, sweep, trials, decision }) => ({
       ...{ id, stage, variant, ...ruleOf(sweep), budget: sweep.budget },
       trials: trials.map(({ job: { id, seed }, directory, trial = {} }) => ({ id, seed, values: trial, directory })),
@@ -88,7 +91,8 @@ export function planDocument({ pipeline, nodes, sweeps }: Plan): PlanFile {
  */
 export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promise<Plan> {
   const { versions, order } = await readStages(pipeline, options);
-  const plan: Plan = { pipeline: pipeline.name, directory: options.directory, nodes: [], sweeps: [] };
+  const published = (pipeline.scale ?? 1) === 1 ? pipeline.published : [];
+  const plan: Plan = { pipeline: pipeline.name, directory: options.directory, nodes: [], published, sweeps: [] };
   const spreads = new Map<string, Spread>();
   for (const name of order) {
     const own = versions.filter((version) => version.name === name);

@@ -17,6 +17,7 @@ export async function makeSingleNode(
     seeds: [seed],
     parameters: {},
     variants: {},
+    published: [],
     stages: { [stage.name]: { run: stage.name, ...flags, ...directoriesOf(stage, flags) } },
     place: { where: flagOf, origin: flagOf },
   };

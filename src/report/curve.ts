@@ -34,6 +34,8 @@ export interface LineChart {
   /** What the picture shows, in a sentence, for those who do not see it. */
   description: string;
   xLabel: string;
+  /** Whether x is measured, and not counted from 0. */
+  isMeasuredX?: boolean;
   curves: readonly Curve[];
   /** In place of numbers, names under 0, 1, 2 … */
   categories?: readonly string[];

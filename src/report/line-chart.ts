@@ -32,7 +32,7 @@ export function lineChart(chart: LineChart): Markup {
     animation: false,
     textStyle: { fontFamily: 'inherit' },
     grid: { ...grid, outerBoundsMode: 'none' },
-    xAxis: stepAxis(chart.categories),
+    xAxis: xAxis(chart),
     yAxis,
     series: curves.flatMap(seriesOf),
   });
@@ -57,7 +57,7 @@ const axisLook = {
 };
 const axisLabel = { color: 'var(--soft)', fontSize: 11 };
 
-function stepAxis(categories: readonly string[] | undefined) {
+function xAxis({ categories, isMeasuredX }: LineChart) {
   const look = {
     ...axisLook,
     axisLine: { onZero: false, lineStyle: { color: 'var(--soft)' } },
@@ -69,7 +69,8 @@ function stepAxis(categories: readonly string[] | undefined) {
     return { ...look, type: 'category', data: categories, axisLabel: label };
   }
   const label = { ...axisLabel, formatter: formatTick, hideOverlap: true, textMargin: [0, 8] };
-  return { ...look, type: 'value', min: 0, max: 'dataMax', minInterval: 1, axisLabel: label };
+  const range = isMeasuredX ? { scale: true } : { min: 0, max: 'dataMax', minInterval: 1 };
+  return { ...look, type: 'value', ...range, axisLabel: label };
 }
 
 /** The largest value, in smallest ones, that a logarithmic axis shows; beyond, no chart says anything. */

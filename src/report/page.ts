@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
+import { angleMaps } from './angle-maps.ts';
 import { budgetSentences, budgetTable } from './budgets.ts';
 import { chartScript } from './chart-script.ts';
 import { compareStages, variantsOf } from './comparison.ts';
@@ -9,6 +10,7 @@ import { depthSections, gradientSections } from './depth-charts.ts';
 import { formatCount } from './format.ts';
 import { type Fragment, html, Markup } from './html.ts';
 import { palettes } from './palette.ts';
+import { publishedTables } from './published.ts';
 import { remarkList } from './remarks.ts';
 import { configs, formatBytes, runsTable, variantSettings } from './runs-table.ts';
 import { sampleTables } from './samples.ts';
@@ -18,6 +20,7 @@ import { progressCharts } from './stage-progress.ts';
 import { style } from './style.ts';
 import { summarise } from './summary.ts';
 import { sweepSections, sweepSentences } from './sweeps.ts';
+import { taskTable } from './task-table.ts';
 import { type Opponents, winRateCharts } from './win-rates.ts';
 
 /** The whole page; what it says of versions and machine is of the process that makes it. */
@@ -31,14 +34,20 @@ export async function reportPage(folder: PipelineFolder): Promise<Markup> {
     ...budgetSentences(folder.nodes),
   ];
   const title = `${folder.name}: ${titleOf(variants)}`;
-  const depth = [...depthSections(folder.results, variants), ...gradientSections(folder.nodes, variants)];
+  const depth = [
+    ...depthSections(folder.results, variants),
+    ...angleMaps(folder.results, variants),
+    ...gradientSections(folder.nodes, variants),
+  ];
   const sections: [id: string, heading: string, body: Fragment][] = [
     [
       'results',
       'Results',
       comparisons.length > 0 && [
+        taskTable(comparisons, variants),
         comparisonTable(comparisons, variants),
         remarkList(folder.results),
+        publishedTables(folder.published, comparisons, variants),
         winRateCharts(comparisons, variants, opponentsIn(folder)),
         progressCharts(comparisons, variants),
       ],

@@ -78,7 +78,7 @@ function promptCard({ prompt, expected, byStage }: PromptHistory, variants: read
 <thead><tr><th scope="col">After</th>${columns.map((name, i) => html`<th scope="col" class="c${i}"><i class="key"></i>${name}</th>`)}</tr></thead>
 <tbody>${[...byStage].map(
     ([stage, row]) =>
-      html`<tr><th scope="row">${stage}</th>${columns.map((variant) => html`<td>${completion(row.get(variant))}</td>`)}</tr>`,
+      html`<tr><th scope="row">${stage}</th>${columns.map((variant) => html`<td data-variant="${variant}">${completion(row.get(variant))}</td>`)}</tr>`,
   )}</tbody>
 </table>`;
 }

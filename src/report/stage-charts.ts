@@ -4,6 +4,7 @@ import { counters } from '../runs/records.ts';
 import { isJudgedApart, spread } from './comparison.ts';
 import type { Curve, LineChart, Point } from './curve.ts';
 import { formatMetric } from './format.ts';
+import { frontierChart } from './frontier.ts';
 import { type Fragment, html, type Markup } from './html.ts';
 import { lineChart } from './line-chart.ts';
 import { meanOverSeeds } from './seed-mean.ts';
@@ -37,7 +38,7 @@ export function stageCharts(stage: string, all: readonly RecordedNode[], variant
     variants.length > 1 && isJudgedApart(`held out/${name}`, nodes, all) ? 'each on a scale of its own' : '';
   const draw = (name: string) => metricChart(name, metrics, nodes, variants, scales(name));
   if (names.length === 0) return undefined;
-  return html`<div class="charts">${main.map(draw)}</div>
+  return html`<div class="charts">${main.map(draw)}${frontierChart(stage, all, variants)}</div>
 ${others.length > 0 && html`<details><summary>More curves: ${others.map((name) => metricKind(name).label).join(', ')}</summary><div class="charts">${others.map(draw)}</div></details>`}`;
 }
 

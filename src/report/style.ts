@@ -45,6 +45,8 @@ a { color: var(--c0); text-underline-offset: 2px; }
 dl.glossary { margin: 8px 0 16px; } dl.glossary dt { font-weight: 600; } dl.glossary dd { margin: 0 0 6px; max-width: 72ch; }
 dl.variants { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 16px 0 0; }
 dl.variants dt { font-weight: 600; } dl.variants dd { margin: 0; overflow-wrap: anywhere; }
+.tasks td, .tasks th.number { padding: 5px 0 5px 10px; } .tasks small { display: block; white-space: nowrap; } .tasks tbody + tbody { break-before: auto; } .tasks tbody th { white-space: nowrap; }
+.published { margin: 12px 0; } .published caption { text-align: left; padding-bottom: 4px; } .published caption small { display: block; }
 .missing { color: var(--soft); font-style: italic; }
 .warning { color: var(--bad); font-size: 0.85rem; margin: 6px 0 0; }
 
@@ -78,6 +80,8 @@ ${eachColour((i) => `.c${i} .key { background: ${dashed(i)}; }`)}
   font-size: 0.78rem; line-height: 1.5; white-space: nowrap; pointer-events: none; box-shadow: 0 2px 10px rgb(0 0 0 / 0.15); }
 .tooltip b { float: right; margin-left: 14px; font-variant-numeric: tabular-nums; }
 
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 20px 28px; margin: 16px 0; }
+.maps .chart { max-width: 400px; } .maps .below { padding: 0 14% 0 9.6%; }
 .save { display: flex; justify-content: flex-end; gap: 4px; opacity: 0.75; } .chart:hover .save, .save:focus-within { opacity: 1; }
 .save button { font: inherit; font-size: 0.7rem; padding: 1px 6px; border: 1px solid var(--rule); border-radius: 4px; background: none; color: var(--soft); cursor: pointer; }
 .save button:hover { color: var(--text); border-color: var(--soft); }
@@ -112,13 +116,15 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
   body { font-size: 15px; } main { padding: 24px 16px 48px; } h1 { font-size: 1.6rem; } h2 { margin-top: 40px; }
   th, td { padding-right: 10px; } .comparison th small, .comparison td small { display: block; }
   .number { white-space: normal; } .comparison, .runs { font-size: 0.88rem; }
-  .card th:first-child { width: 4.6rem; padding-left: 0; } .card .expected { display: block; margin-left: 0; }
+  .card, .card tbody, .card tr, .card td, .card caption { display: block; } .card thead { display: none; }
+  .card tbody th { display: block; width: auto !important; padding: 10px 0 2px; font-weight: 700; border: 0; }
+  .card td { padding: 4px 0 6px; } .card td::before { content: attr(data-variant) ': '; color: var(--soft); } .card .expected { display: block; margin-left: 0; }
   .plot text { font-size: 14px !important; }
 }
 @media print {
   .bar { print-color-adjust: exact; }
   :root { color-scheme: light; ${customProperties({ ...palettes.light, text: '#000', soft: '#444', rule: '#ccc' })} }
-  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav, .save, .skip { display: none; } .plot text { font-size: 14px !important; }
+  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav, .save, .skip { display: none; } .plot text { font-size: 12px !important; }
   .charts { grid-template-columns: 1fr 1fr; gap: 18px 24px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .scroll { overflow: visible; }
 }
 `;

@@ -55,6 +55,8 @@ const shownLines = 3;
 export interface PipelineFolder {
   name: string;
   arguments: readonly string[];
+  /** Results of others in the setting of the pipeline. */
+  published: PlanFile['published'];
   nodes: RecordedNode[];
   /** The results of the nodes that measure models. */
   results: ResultRow[];
@@ -79,7 +81,8 @@ export async function readPipelineFolder(directory: string): Promise<PipelineFol
     for (const item of await readItems(folder, node)) items.push(item);
   }
   const sweeps = await Promise.all(plan.sweeps.map((sweep) => readSweep(sweep, directory)));
-  return { name: plan.pipeline, arguments: plan.arguments ?? ['run', plan.pipeline], nodes, results, items, sweeps };
+  const { pipeline: name, arguments: words = ['run', name], published } = plan;
+  return { name, arguments: words, published, nodes, results, items, sweeps };
 }
 
 async function readSweep({ trials, ...sweep }: PlannedSweep, directory: string): Promise<RecordedSweep> {

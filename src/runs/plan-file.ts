@@ -12,6 +12,15 @@ export const valueSchema = z.union([z.number(), z.boolean(), z.string().max(60)]
 /** By key, the value of each key that a sweep tries. */
 export type Values = Readonly<Record<string, z.infer<typeof valueSchema>>>;
 
+/** What others have published of the setting of a pipeline, to be read beside what is measured here. */
+export const publishedSchema = z.strictObject({
+  source: z.string().describe('where it is published'),
+  stage: z.string().describe('stage after which it was measured'),
+  metric: z.string().describe('name of the metric, such as `perplexity`'),
+  note: z.string().optional().describe('what is not as here'),
+  values: z.record(z.string(), z.number()).describe('by variant'),
+});
+
 const planSchema = z.object({
   pipeline: z.string(),
   /** The arguments of `mixtune` on the command line, so that the report can say how to reproduce it. */
@@ -30,6 +39,7 @@ const planSchema = z.object({
       inputs: z.array(z.string()).default([]),
     }),
   ),
+  published: z.array(publishedSchema).default([]),
   sweeps: z
     .array(
       z.object({

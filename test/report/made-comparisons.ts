@@ -28,7 +28,7 @@ export const folder = (
   results: ResultRow[],
   rest: Partial<PipelineFolder> = {},
 ): PipelineFolder => ({
-  ...{ name: 'test', arguments: [], items: [], sweeps: [] },
+  ...{ name: 'test', arguments: [], published: [], items: [], sweeps: [] },
   nodes,
   results,
   ...rest,

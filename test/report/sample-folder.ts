@@ -8,6 +8,8 @@ export interface SampleFolder {
   /** Nodes that have not been started, and nodes that were stopped half-way, by id. */
   notRun?: readonly string[];
   stopped?: readonly string[];
+  /** With PPO, an analysis of depth, the gradients of layers and more tasks: all that a report can show. */
+  complete?: boolean;
 }
 
 type Sample = { prompt: string; completion: string; expected?: string };
@@ -25,7 +27,7 @@ const questions = [
 /** A pipeline folder as a run leaves it: plausible noisy curves of pretrain → sft → dpo, and the compared results. */
 export async function writeSampleFolder(
   directory: string,
-  { variants, seeds, notRun = [], stopped = [] }: SampleFolder,
+  { variants, seeds, notRun = [], stopped = [], complete = false }: SampleFolder,
 ): Promise<void> {
   const nodes: {
     id: string;
@@ -49,7 +51,7 @@ export async function writeSampleFolder(
     nodes.push({
       id,
       stage,
-      run: stage,
+      run: stage === 'depth' ? 'analyze' : stage,
       ...(variant && { variant }),
       seed,
       key: 'k',
@@ -58,7 +60,9 @@ export async function writeSampleFolder(
     });
     if (notRun.includes(id)) return id;
     await writeNode(join(directory, id), stage, variant, seed, stopped.includes(id));
-    if (variant && !stopped.includes(id)) rows.push(comparedRow(stage, variant, seed, variants.indexOf(variant)));
+    const place = variants.indexOf(variant ?? '');
+    if (stage === 'depth') await writeAnalysis(join(directory, id), place, seed);
+    else if (variant && !stopped.includes(id)) rows.push(comparedRow(stage, variant, seed, place, complete));
     return id;
   };
   const tokenizer = await add('tokenizer', undefined, seeds[0]!, undefined);
@@ -67,6 +71,8 @@ export async function writeSampleFolder(
       const base = await add('pretrain', variant, seed, tokenizer);
       const tuned = await add('sft', variant, seed, base);
       await add('dpo', variant, seed, tuned);
+      if (complete) await add('ppo', variant, seed, tuned);
+      if (complete) await add('depth', variant, seed, base);
     }
   }
   const compare = 'compare/shared/seed-1';
@@ -98,7 +104,7 @@ async function writeNode(
     },
   ];
   const random = new RandomStream(seed, `${stage}/${variant}`);
-  const total = { pretrain: 600, sft: 240, dpo: 120 }[stage] ?? 0;
+  const total = { pretrain: 600, sft: 240, dpo: 120, ppo: 60 }[stage] ?? 0;
   const lead = variant === 'mix' ? 0.06 : 0;
   for (let step = 1; step <= (stopped ? total / 2 : total); step++) {
     records.push({
@@ -139,9 +145,17 @@ function stepMetrics(
     tokensPerSecond: 5100 + 200 * random.normal(),
   };
   if (stage === 'pretrain')
-    return { loss: 1.45 - lead + 4.8 * Math.exp(-9 * progress) + 0.07 * random.normal(), ...common };
+    return {
+      ...layerGradients(step, lead),
+      loss: 1.45 - lead + 4.8 * Math.exp(-9 * progress) + 0.07 * random.normal(),
+      ...common,
+    };
   if (stage === 'sft')
     return { loss: Math.max(0.02, 0.16 - lead + 2.6 * Math.exp(-7 * progress) + 0.05 * random.normal()), ...common };
+  if (stage === 'ppo') {
+    const kl = Math.max(0, (9 - 40 * lead) * progress + 0.3 * random.normal());
+    return { reward: 0.2 + (0.7 + lead) * (1 - Math.exp(-kl / 3)) + 0.03 * random.normal(), kl, ...common };
+  }
   const margin = (2.4 + 6 * lead) * (1 - Math.exp(-3 * progress)) + 0.25 * random.normal();
   return {
     loss: Math.log1p(Math.exp(-margin)),
@@ -166,9 +180,39 @@ function heldOut(
     : { loss: loss + 0.05, perplexity: Math.exp(loss + 0.05) };
 }
 
-function comparedRow(stage: string, variant: string, seed: number, place: number) {
+/** Norms by layer, recorded at every hundredth step: they fall with depth, and less so later. */
+function layerGradients(step: number, lead: number): Record<string, number> {
+  if (step > 1 && step % 100 > 0) return {};
+  const norms = Array.from({ length: 12 }, (_, layer) => [
+    `gradientNorm/layers.${layer}`,
+    (0.3 + 0.7 * Math.exp(-step / 200)) * Math.exp(-layer * (0.12 - lead)),
+  ]);
+  return { 'gradientNorm/embedding': 0.2, ...Object.fromEntries(norms), 'gradientNorm/finalNorm': 0.1 };
+}
+
+/** A stream that grows with depth, and turns less and less from layer to layer. */
+async function writeAnalysis(folder: string, place: number, seed: number): Promise<void> {
+  const layers = 12;
+  const random = new RandomStream(seed, `analysis/${place}`);
+  const depths = Array.from({ length: layers + 1 }, (_, depth) => depth);
+  const angle = (a: number, b: number) =>
+    0.45 * (1 - Math.exp((-(0.25 + 0.15 * place) * Math.abs(a - b)) / (1 + Math.min(a, b) / 3)));
+  const matrix = depths.map((row) => depths.map((column) => angle(row, column)));
+  const analysis = {
+    streamRms: depths.map((depth) => 0.6 + (1.2 - 0.5 * place) * depth + 0.05 * random.uniform()),
+    angular: { last: matrix, all: matrix },
+    removal: { loss: depths.slice(1).map((depth) => 3 + (2 + place) / depth + 0.05 * random.uniform()) },
+    exits: { loss: depths.map((depth) => 3 + 7 * Math.exp(-depth / (4 - place)) + 0.05 * random.uniform()) },
+  };
+  await mkdir(join(folder, 'final'), { recursive: true });
+  await writeFile(join(folder, 'final/results.json'), JSON.stringify({ metrics: {}, samples: [], analysis }));
+}
+
+const furtherTasks = ['mmlu', 'boolq', 'arc-easy', 'piqa', 'hellaswag', 'openbookqa', 'winogrande'];
+
+function comparedRow(stage: string, variant: string, seed: number, place: number, complete: boolean) {
   const random = new RandomStream(seed, `results/${stage}/${variant}`);
-  const skill = { pretrain: 0.02, sft: 0.84, dpo: 0.83 }[stage] ?? 0;
+  const skill = { pretrain: 0.02, sft: 0.84, dpo: 0.83, ppo: 0.86 }[stage] ?? 0;
   const metrics = {
     'town/text/loss': 1.4,
     'town/text/perplexity': 4.3 - 0.13 * place + (stage === 'pretrain' ? 0 : 0.6) + 0.03 * random.normal(),
@@ -183,6 +227,14 @@ function comparedRow(stage: string, variant: string, seed: number, place: number
       'town/questions/losses': 0.05,
     }),
   });
+  if (complete) {
+    for (const task of furtherTasks) {
+      Object.assign(metrics, {
+        [`${task}/accuracy`]: 0.3 + 0.02 * place + 0.4 * random.uniform(),
+        [`${task}/chance`]: 0.25,
+      });
+    }
+  }
   const samples = questions.map(([prompt, expected]): Sample => {
     const right = random.uniform() < metrics['town/questions/exactMatch'];
     return {
