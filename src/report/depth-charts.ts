@@ -44,6 +44,7 @@ function depthCharts(rows: readonly ResultRow[], variants: readonly string[]): M
     const title = label[0]!.toUpperCase() + label.slice(1);
     return lineChart({
       title,
+      group: rows[0]!.stage,
       note: meaning,
       description: `${title} by ${xLabel}, ${variants.join(' and ')}: ${meaning}.`,
       xLabel,
@@ -74,7 +75,7 @@ export function gradientSections(nodes: readonly RecordedNode[], variants: reado
     const charts = variants.flatMap((variant, colour) => {
       const own = nodes.filter((node) => node.stage === stage && (node.variant ?? 'shared') === variant);
       const curves = gradientCurves(own, { name: variant, colour });
-      return curves.length > 0 ? [gradientChart(variant, curves)] : [];
+      return curves.length > 0 ? [gradientChart(stage, variant, curves)] : [];
     });
     return charts.length > 0
       ? [
@@ -84,10 +85,11 @@ export function gradientSections(nodes: readonly RecordedNode[], variants: reado
   });
 }
 
-function gradientChart(variant: string, curves: readonly Curve[]): Markup {
+function gradientChart(stage: string, variant: string, curves: readonly Curve[]): Markup {
   return lineChart({
     title: `Gradient norm, ${variant}`,
-    note: `from light to dark: ${curves.map(({ detail }) => detail).join(', ')}`,
+    group: stage,
+    note: `from faint to strong: ${curves.map(({ detail }) => detail).join(', ')}`,
     description: `Norm of the gradient of each layer of ${variant}, ${curves.map(({ detail }) => detail).join(', ')}.`,
     xLabel: 'layer',
     curves,
@@ -95,7 +97,7 @@ function gradientChart(variant: string, curves: readonly Curve[]): Markup {
   });
 }
 
-/** One curve for each step, the later the darker, the last with dots. */
+/** One curve for each step, the later the stronger, the last with dots. */
 function gradientCurves(nodes: readonly RecordedNode[], base: Pick<Curve, 'name' | 'colour'>): Curve[] {
   const recorded = nodes
     .flatMap(({ steps }) => steps)

@@ -24,9 +24,9 @@ function publishedTable(
   const rows = comparisons.find((comparison) => comparison.stage === stage)?.rows ?? [];
   const measured = rows.find(({ key }) => metricName(key) === metric);
   const kind = metricKind(metric);
-  const here = measured ? subjectLabel(measured.key) || 'this run' : 'this run';
+  const subject = measured && subjectLabel(measured.key);
   return html`<table class="facts published"><caption>${kind.label[0]!.toUpperCase()}${kind.label.slice(1)} after ${stage}, as in ${source} and here${note && html` <small>${note}</small>`}</caption>
-<thead><tr><th scope="col">Variant</th><th scope="col" class="number">published</th><th scope="col" class="number">${here}</th></tr></thead>
+<thead><tr><th scope="col">Variant</th><th scope="col" class="number">published</th><th scope="col" class="number">here${subject && `, ${subject}`}</th></tr></thead>
 <tbody>${variants.flatMap((variant, colour) => {
     const cell = measured?.cells.get(variant);
     const value = values[variant];

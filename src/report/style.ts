@@ -46,7 +46,7 @@ dl.glossary { margin: 8px 0 16px; } dl.glossary dt { font-weight: 600; } dl.glos
 dl.variants { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 16px 0 0; }
 dl.variants dt { font-weight: 600; } dl.variants dd { margin: 0; overflow-wrap: anywhere; }
 .tasks td, .tasks th.number { padding: 5px 0 5px 10px; } .tasks small { display: block; white-space: nowrap; } .tasks tbody + tbody { break-before: auto; } .tasks tbody th { white-space: nowrap; }
-.published { margin: 12px 0; } .published caption { text-align: left; padding-bottom: 4px; } .published caption small { display: block; }
+table.published { margin: 12px 0; min-width: min(100%, 38rem); } .published caption { text-align: left; padding-bottom: 4px; } .published caption small { display: block; }
 .missing { color: var(--soft); font-style: italic; }
 .warning { color: var(--bad); font-size: 0.85rem; margin: 6px 0 0; }
 

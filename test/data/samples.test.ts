@@ -54,7 +54,10 @@ it('the page shows samples as they are; MIXTUNE_UPDATE=1 writes them', async () 
   else expect(written).toBe(current);
 });
 
-it.each(['alpaca', 'sharegpt-preferences', 'commonsense-arc-easy'])('the descriptor %s is valid', async (name) => {
-  const path = fileURLToPath(new URL(`../../datasets/${name}.yaml`, import.meta.url));
-  expect(await loadDescriptor(name, '/')).toEqual(parse(await readFile(path, 'utf8')));
-});
+it.each(['alpaca', 'c4', 'sharegpt-preferences', 'commonsense-arc-easy'])(
+  'the descriptor %s is valid',
+  async (name) => {
+    const path = fileURLToPath(new URL(`../../datasets/${name}.yaml`, import.meta.url));
+    expect(await loadDescriptor(name, '/')).toEqual(parse(await readFile(path, 'utf8')));
+  },
+);
