@@ -126,7 +126,7 @@ table.facts { width: auto; } table.facts th { color: var(--soft); } table.facts 
   :root { color-scheme: light; ${customProperties({ ...palettes.light, text: '#000', soft: '#444', rule: '#ccc' })} }
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav, .save, .skip { display: none; } .plot text { font-size: 12px !important; }
   .tasks, .comparison, .runs { font-size: 8pt; } .tasks td, .tasks th.number { padding-left: 4px; padding-right: 4px; }
-  .scroll th, .scroll td { overflow-wrap: anywhere; padding-right: 6px; } .scroll .number, .scroll small { white-space: normal; }
+  .scroll th, .scroll td { padding-right: 6px; } thead th { font-size: 7.5pt; } .scroll .number, .scroll small { white-space: normal; }
   .charts { grid-template-columns: 1fr 1fr; gap: 18px 24px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .scroll { overflow: visible; }
 }
 `;
