@@ -42,7 +42,7 @@ const instruction = `You compare two answers to a question. Judge how helpful, r
 /**
  * Lets a judge compare the answers of each game twice, each of them standing first once (Zheng et al. 2023). A game is
  * won where both verdicts together are for the own answer; where they contradict each other it is a tie, as all games
- * are for a judge that goes by the position.
+ * are for a judge that goes by the position. Of equal answers it is not asked: they tie.
  * @throws RunError where the API refuses, or stays out of reach after all attempts
  */
 export async function judgeGames(judge: ChatJudge, games: readonly Game[]): Promise<JudgedGames> {
@@ -50,11 +50,17 @@ export async function judgeGames(judge: ChatJudge, games: readonly Game[]): Prom
     { question, first: own, second: other },
     { question, first: other, second: own },
   ]);
-  const verdicts = await inParallel(asked, judge.atOnce ?? 4, (one) => verdictOn(judge, one));
+  const verdicts = await inParallel(asked, judge.atOnce ?? 4, async (one) =>
+    one.first === one.second ? 'tie' : verdictOn(judge, one),
+  );
   const scores: (number | undefined)[] = [];
   let [first, read, agreeing, played] = [0, 0, 0, 0];
   for (let game = 0; game < games.length; game++) {
     const [ownFirst, otherFirst] = [verdicts[2 * game], verdicts[2 * game + 1]];
+    if (games[game]!.own === games[game]!.other) {
+      scores.push(0.5);
+      continue;
+    }
     for (const verdict of [ownFirst, otherFirst]) {
       if (verdict === undefined) continue;
       read++;

@@ -1,5 +1,5 @@
 import { own } from '../config/own.ts';
-import { keyAgainst } from '../evaluation/metrics.ts';
+import { keyAgainst, type Metrics } from '../evaluation/metrics.ts';
 import type { Task } from '../evaluation/tasks.ts';
 import { type ItemRow, writeItems } from '../runs/items.ts';
 import { type ResultRow, writeResults } from '../runs/results.ts';
@@ -40,6 +40,8 @@ export async function* compare(
       ...(primary !== undefined && { primary }),
       ...measurement,
       metrics,
+      stderr: { ...measurement.stderr, ...played?.stderr },
+      remarks: [...(measurement.remarks ?? []), ...(played?.remarks ?? [])],
     });
     for (const item of [...items, ...(played?.items ?? [])]) state.items.push({ ...origin, ...item });
     yield { step: state.rows.length, totalSteps: models.length, ...metrics };
@@ -74,13 +76,17 @@ async function crossPlay(
   { tasks }: CompareState,
   measured: Measured,
   run: StageRun,
-): Promise<Pick<Findings, 'metrics' | 'items'>> {
+): Promise<Omit<Findings, 'samples'>> {
   const games = tasks.filter(({ kind }) => kind === 'winRate');
-  const { metrics, items } = await measure({ ...config, prompts: undefined }, games, measured, run);
-  const named = (key: string): string => keyAgainst(key, measured.opponent!.variant!);
+  const found = await measure({ ...config, prompts: undefined }, games, measured, run);
+  const variant = measured.opponent!.variant!;
+  const renamed = (values: Metrics = {}): Metrics =>
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [keyAgainst(key, variant), value]));
   return {
-    metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [named(key), value])),
-    items: items.map((item) => ({ ...item, metric: named(item.metric) })),
+    metrics: renamed(found.metrics),
+    stderr: renamed(found.stderr),
+    remarks: found.remarks?.map((remark) => `against ${variant}, ${remark}`),
+    items: found.items.map((item) => ({ ...item, metric: keyAgainst(item.metric, variant) })),
   };
 }
 
