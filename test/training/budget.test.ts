@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { trainingFlops } from '../../src/model/flops.ts';
+import { withPlacement } from '../../src/model/norm.ts';
 import { presetConfig } from '../../src/model/presets.ts';
 import { unequalBudgets } from '../../src/runs/unequal-budgets.ts';
 import { requireEqualBudgets } from '../../src/stages/equal-budgets.ts';
@@ -31,6 +33,13 @@ describe('what updates learn from', () => {
       trainedTokens: 6,
       flops: 2 * (5 * perToken + 12 * 3 * 8 * (9 + 4)),
     });
+  });
+
+  it('is the same for placements with more norms, which are no matrices', () => {
+    const sandwich = withPlacement(optimizer.model.config, 'sandwich');
+    const hybrid = { ...withPlacement(optimizer.model.config, 'hybrid'), normKind: 'layer' };
+    for (const config of [sandwich, hybrid])
+      expect(trainingFlops(config, [7])).toBe(trainingFlops(optimizer.model.config, [7]));
   });
 
   it('has a digest of the rows in their order: the hash of the one before, of lengths and of bytes', () => {
