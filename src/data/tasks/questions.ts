@@ -28,7 +28,7 @@ export async function taskData(written: string, baseDirectory: string): Promise<
   const data = named.data ?? task.data;
   if (data === undefined) {
     const message = `${file} names no data`;
-    throw new RequestError({ where: 'tasks', message, hint: `write ${named.task}:DATASET, such as a .jsonl file` });
+    throw new RequestError({ message, hint: `write ${named.task}:DATASET, such as a .jsonl file` });
   }
   const source = await taskSource(data, baseDirectory);
   const shots = task.kind === 'perplexity' ? undefined : task.fewShot?.examples;
@@ -63,7 +63,7 @@ export async function readQuestions({ loaded, data, source, examples }: TaskData
     const context = before + solved.map((example) => `${example}${after}`).join('');
     return at(record, (fields) => asked.question(fields, context)) ?? [];
   });
-  if (problems.length > 0) throw new RequestError(problems.slice(0, shownProblems), `${loaded.file}: ${data}`);
+  if (problems.length > 0) throw new RequestError(problems.slice(0, shownProblems), loaded.file);
   return questions;
 }
 

@@ -60,10 +60,10 @@ export async function loadTask(task: string, baseDirectory: string): Promise<Loa
   }
   if (task.endsWith('.yaml')) {
     const hint = `paths start from ${baseDirectory}`;
-    throw new RequestError({ where: 'tasks', message: `there is no file ${task}`, hint });
+    throw new RequestError({ message: `there is no file ${task}`, hint });
   }
   const hint = `${suggestion(task, await taskNames(baseDirectory))}; one of your own is named by its path, such as ./mine.yaml`;
-  throw new RequestError({ where: 'tasks', message: `\`${task}\` is no task`, hint });
+  throw new RequestError({ message: `\`${task}\` is no task`, hint });
 }
 
 function placesOf(task: string, baseDirectory: string): [path: string, file: string][] {
