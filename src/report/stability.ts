@@ -7,12 +7,11 @@ import { type Fragment, html, type Markup } from './html.ts';
 export function stabilityNotes(stage: string, all: readonly RecordedNode[], variants: readonly string[]): Fragment {
   const nodes = all.filter((node) => node.stage === stage && entropyOf(node) !== undefined);
   const ramps = nodes.filter(isRamp);
-  const notes = nodes.flatMap((node) => {
-    const own = ramps.includes(node)
-      ? []
-      : [...troublesOf(node).map(describeInstability), ...slownessOf(node, nodes, variants[0])];
-    return own.map((note) => html`<p class="warning">${nameOf(node)}: ${note}.</p>`);
-  });
+  const notes = nodes
+    .filter((node) => !ramps.includes(node))
+    .flatMap((node) =>
+      notesOn(node, nodes, variants[0]).map((note) => html`<p class="warning">${nameOf(node)}: ${note}.</p>`),
+    );
   return notes.length + ramps.length > 0 && [...notes, ramps.length > 0 && toleratedRates(ramps)];
 }
 
@@ -27,13 +26,16 @@ function troublesOf(node: RecordedNode): Instability[] {
   return instabilities(lossCurveOf(node.steps), { entropy: entropyOf(node), totalSteps });
 }
 
-/** Against the run of the first variant with that seed. */
-function slownessOf(node: RecordedNode, nodes: readonly RecordedNode[], first: string | undefined): string[] {
+/** What is said of one run; that it is slow only where it shows nothing else. `first` is the variant it is held to. */
+function notesOn(node: RecordedNode, nodes: readonly RecordedNode[], first: string | undefined): string[] {
+  const troubles = troublesOf(node);
+  const notes = troubles.map(describeInstability);
   const reference = nodes.find(({ variant, seed }) => variant === first && seed === node.seed);
-  if (!reference || reference === node) return [];
+  if (!reference || reference === node || troubles.some(({ kind }) => kind !== 'spike')) return notes;
   const share = slowness(lossCurveOf(node.steps), lossCurveOf(reference.steps));
-  if (share === undefined) return [];
-  return [`over the second half of its steps the loss falls ${(100 * share).toFixed(0)} % as fast as that of ${first}`];
+  if (share === undefined) return notes;
+  const slow = share < 0.01 ? 'not at all' : `${(100 * share).toFixed(0)} % as fast as that of ${first}`;
+  return [...notes, `over the second half of its steps the loss falls ${slow}`];
 }
 
 /** Whether a run's warm-up lasts to its end, as in a test of which learning rates it tolerates. */

@@ -54,10 +54,10 @@ export function unigramEntropy(sequences: Iterable<Sequence>): number {
 
 /** How far from the entropy a plateau may be, as a share of it: a batch's tokens are not those of all the data. */
 const plateauTolerance = 0.02;
-/** What a plateau and a divergence have to last, as shares of all steps: every model passes the entropy on its way. */
-const plateauShare = 0.1;
+/** What a plateau and a divergence have to last, as shares of all steps: every model rests on the entropy on its way down. */
+const plateauShare = 0.2;
 const divergenceShare = 0.02;
-/** Below these, neither is more than chance. */
+/** Below these it may be chance: a single batch that is harder than others is no failure. */
 const fewestSteps = 20;
 const fewestPoints = 3;
 /** A jump is one of so many standard deviations of the noise between neighbours, and of so many nats. */
@@ -75,8 +75,9 @@ export function instabilities(curve: LossCurve, { entropy, totalSteps }: Expecta
   for (const { from, points, isOver } of jumpsOf(curve)) {
     const [since, until] = [points[0]!.step, points.at(-1)!.step];
     const losses = points.map(({ loss }) => loss);
+    if (points.length < fewestPoints) continue;
     if (isOver) found.push({ kind: 'spike', since, until, from, to: losses.reduce((a, b) => Math.max(a, b)) });
-    else if (points.length >= fewestPoints && until - since >= divergenceShare * steps) {
+    else if (until - since >= divergenceShare * steps) {
       found.push({ kind: 'divergence', since, from, to: median(losses) });
     }
   }

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => backend.dispose());
 
 const random = new RandomStream(1, 'ids');
-const sequences = Array.from({ length: 8 }, () => ({
+const sequences = Array.from({ length: 4 }, () => ({
   tokens: Int32Array.from({ length: 257 }, () => random.integer(512)),
   trained: new Uint8Array(257).fill(1, 1),
 }));

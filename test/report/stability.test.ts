@@ -31,12 +31,23 @@ const falling = (step: number) => ({ loss: 6 - 0.5 * Math.log(step) });
 
 it('says what is wrong with a run, and nothing of one with which nothing is', () => {
   const stuck = node('mix', (step) => ({ loss: step < 50 ? falling(step).loss : 5 }));
-  const [first, second, third, ...others] = textOf([node('pre', falling), stuck]);
+  const [first, second, ...others] = textOf([node('pre', falling), stuck]);
   expect(first).toMatch(/^mix, seed 1: the loss sits on the unigram entropy, 5\.00 nats, since step 50:/);
   expect(second).toBe('mix, seed 1: the loss rose from 4.07 to 5.00 at step 50 and did not come back.');
-  expect(third).toBe('mix, seed 1: over the second half of its steps the loss falls 0 % as fast as that of pre.');
   expect(others).toEqual([]);
   expect(textOf([node('pre', falling)])).toEqual([]);
+});
+
+it('says that a run is slow against that of the first variant with its seed', () => {
+  const slow = (step: number) => ({ loss: 6.5 - 0.1 * Math.log(step) });
+  const reference = node('pre', falling);
+  expect(textOf([reference, node('mix', slow)])).toEqual([
+    'mix, seed 1: over the second half of its steps the loss falls 20 % as fast as that of pre.',
+  ]);
+  expect(textOf([reference, node('mix', () => ({ loss: 6 }))])).toEqual([
+    'mix, seed 1: over the second half of its steps the loss falls not at all.',
+  ]);
+  expect(textOf([reference, node('mix', slow, { seed: 2 })])).toEqual([]);
 });
 
 it('is silent about a run whose log does not say what its loss is', () => {
