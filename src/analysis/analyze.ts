@@ -32,8 +32,8 @@ const rowsInMemory = ({ config: { layers, hiddenSize } }: Model): number =>
 
 /**
  * Runs all analyses on the sequences. In forward passes that takes about 1.1 for the streams, 3 for the gradients, each
- * (layers + 1) / 2 for removing and for exchanging layers, no more for pruning them, and 1.5 for the entropy of
- * attention; exits take the head once a layer.
+ * (layers + 1) / 2 for removing and for exchanging layers, up to twice that for pruning them in two orders, and 1.5 for
+ * the entropy of attention; exits take the head once a layer.
  */
 export async function analyze(
   model: Model,

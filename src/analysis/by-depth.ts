@@ -23,22 +23,22 @@ export type ByDepth = z.infer<typeof byDepth>;
 /** `measure` of all tensors, of each layer's, and of those outside of the layers. */
 export function measureByDepth(config: ModelConfig, measure: (parts: readonly Part[]) => number): ByDepth {
   const parts = checkpointTensors(config);
-  const named = (name: string) => measure(parts.filter((part) => part.name === name));
+  const below = (prefix: string) => measure(parts.filter(({ name }) => name.startsWith(prefix)));
   const layers = Array.from({ length: config.layers }, (_, layer) => {
     const prefix = `model.layers.${layer}.`;
     const own = parts.filter(({ name }) => name.startsWith(prefix));
     return {
       all: measure(own),
       matrices: measure(own.filter(({ shape }) => shape.length === 2)),
-      ...Object.fromEntries(own.map(({ name }) => [shortName(name.slice(prefix.length)), named(name)])),
+      ...Object.fromEntries(own.map((part) => [shortName(part.name.slice(prefix.length)), measure([part])])),
     };
   });
   return {
     all: measure(parts),
     layers,
-    embedding: named('model.embed_tokens.weight'),
-    finalNorm: named('model.norm.weight'),
-    ...(config.tieWordEmbeddings ? {} : { head: named('lm_head.weight') }),
+    embedding: below('model.embed_tokens.'),
+    finalNorm: below('model.norm.'),
+    ...(config.tieWordEmbeddings ? {} : { head: below('lm_head.') }),
   };
 }
 
