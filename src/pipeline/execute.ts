@@ -6,33 +6,33 @@ import type { Plan, PlanNode } from './plan.ts';
 import type { SelectedStatus } from './selection.ts';
 import type { Stop } from './stop.ts';
 
-/** A plan, and what was found in the folder of each node that is to be there in the end, by id. */
+/** A plan, and the status of each selected node. */
 export interface Selected {
   plan: Plan;
-  /** Nodes that are not in it are taken as they are. */
+  /** By id. Nodes that are missing here were not selected and are used as they are. */
   statuses: ReadonlyMap<string, SelectedStatus>;
 }
 
 export interface ExecutionOptions {
   executor: Executor;
   listener: ExecutionListener;
-  /** The nodes that are running; whoever passes on wishes reads it. */
+  /** The nodes that are running, for passing on signals. */
   running: Set<Running>;
   stop: Stop;
-  /** Plans again once all trials of a sweep have ended, so that nodes which waited for it have their keys. */
+  /** Plans again after all trials of a sweep have ended, so that the nodes that waited for it get their keys. */
   again(selected: Selected): Promise<Selected>;
 }
 
-/** What a node begins with: a node that waits for a sweep does not begin. */
+/** The status with which a node can start; a node that waits for a sweep cannot. */
 type Begin = Exclude<SelectedStatus, 'undecided'>;
 
-/** Results that can be read: what was not selected was checked to be finished where a selected node reads it. */
+/** Statuses whose results can be read. Unselected nodes that a selected node reads were checked to be finished. */
 const isThere: ReadonlySet<NodeOutcome['status']> = new Set(['done', 'finished', 'unselected']);
 
 /**
- * Runs the nodes of a plan, each as soon as what it reads is there and no more at once than the executor takes. A node
- * that fails takes only those down that read it; one that reads many does with the others. Returns the plan as it is in
- * the end, and how each node ended.
+ * Runs the nodes of a plan, each as soon as its inputs exist, and no more at once than the executor allows. If a node
+ * fails, the nodes that read its result are skipped, except those that read many, which use the others. Returns the
+ * final plan and how each node ended.
  */
 export async function execute(
   first: Selected,
@@ -80,7 +80,7 @@ export async function execute(
 
 const whyMissing = ({ id, status }: NodeOutcome): string => `${id} ${status === 'failed' ? '' : 'was '}${status}`;
 
-/** The sweeps that came to no decision, and the nodes that cannot run without one. */
+/** The sweeps that could not be decided, and the nodes that cannot run for that reason. */
 function undecided({ plan, statuses }: Selected): NodeOutcome[] {
   const waiting = plan.nodes.filter(({ job }) => statuses.get(job.id) === 'undecided');
   const failed = plan.sweeps.flatMap(({ id, decision }): NodeOutcome[] =>
@@ -108,7 +108,7 @@ async function runNode(
   try {
     const aside = await prepareFolder(node, found);
     if (aside) listener.keptAside(node, aside);
-    // A wish that comes from here on finds the node among those that it is passed on to.
+    // From here on the node is in `running` before the next signal can arrive, so a stop is passed on to it.
     if (stop.reason) return { id, status: 'skipped', reason: stop.reason };
     listener.started(node);
     const begun = executor.start(node, listener);
@@ -123,7 +123,7 @@ async function runNode(
   }
 }
 
-/** In a sweep, training that diverges is a result: it decides against the values that were tried. */
+/** In a sweep, diverging is a result too: it rules out the values that were tried. */
 function asTrial({ trial }: PlanNode, outcome: NodeOutcome): NodeOutcome {
   const { error: _, divergence: reason, ...numbers } = outcome;
   return trial && reason !== undefined ? { ...numbers, status: 'diverged', reason } : outcome;

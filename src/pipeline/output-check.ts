@@ -6,15 +6,15 @@ import { resolveSource } from '../data/source.ts';
 import type { Problem } from '../errors.ts';
 import type { Plan, PlanNode } from './plan.ts';
 
-/** Something that a run reads, and the key that names it. */
+/** A path that a run reads, and the key that names it. */
 interface Reading {
   key: string;
   path: string;
 }
 
 /**
- * A run neither writes into what it reads nor reads what lies in the folder that it writes: there the one would change
- * the other. Links and other ways to write a path make no difference.
+ * The problems if a run would write into something it reads, or read something inside the folder it writes, since one
+ * would change the other. Links and different spellings of a path make no difference.
  */
 export async function outputProblems({ nodes, directory }: Pick<Plan, 'nodes' | 'directory'>): Promise<Problem[]> {
   const readings = (await Promise.all(nodes.map(readingsOf))).flat();
@@ -22,24 +22,24 @@ export async function outputProblems({ nodes, directory }: Pick<Plan, 'nodes' | 
   return problems.filter(({ message }, i) => problems.findIndex((other) => other.message === message) === i);
 }
 
-/** What is wrong with a folder to write where something is read from `path`; nothing where they lie apart. */
+/** The problem if the output folder `out` overlaps with `path`, which is read; undefined if they are separate. */
 export function overlapProblem(out: string, { key, path }: Reading): Problem | undefined {
   const message = partsOf(path).some((part) => isWithin(part, out))
-    ? `${shown(out)} holds what is read as \`${key}\`: ${shown(path)}`
+    ? `${shown(out)} contains what is read as \`${key}\`: ${shown(path)}`
     : statOf(path)?.isDirectory() && isWithin(out, path)
-      ? `${shown(out)} lies in what is read as \`${key}\`: ${shown(path)}`
+      ? `${shown(out)} is inside what is read as \`${key}\`: ${shown(path)}`
       : undefined;
-  return message === undefined ? undefined : { where: '--out', message, hint: 'choose a folder of its own' };
+  return message === undefined ? undefined : { where: '--out', message, hint: 'choose a separate folder' };
 }
 
-/** A folder that is not there yet, for a hint: `checkpoints/sft-2`. */
+/** A folder that does not exist yet, to suggest in a hint: `checkpoints/sft-2`. */
 export function freeFolder(out: string): string {
   for (let count = 2; ; count++) if (!existsSync(`${out}-${count}`)) return shown(`${out}-${count}`);
 }
 
 export const shown = (path: string): string => relative('', path) || '.';
 
-/** What a node reads that no node of the plan makes; those have a seed. */
+/** The paths that a node reads and that no node of the plan produces (inputs produced by nodes have a seed). */
 async function readingsOf({ job, stage, datasets, config }: PlanNode): Promise<Reading[]> {
   const { inputs, baseDirectory } = job;
   const data = datasets.map(async ({ key, source, use }) =>
@@ -57,7 +57,7 @@ async function readingsOf({ job, stage, datasets, config }: PlanNode): Promise<R
   ];
 }
 
-/** The files of a dataset, and the folder where it is one. */
+/** The files of a dataset, and the file or folder that was named. */
 async function filesOf(source: string, use: Use, baseDirectory: string): Promise<readonly string[]> {
   if (use === 'question') return datasetFiles(source, use, baseDirectory);
   const resolved = await resolveSource(source, baseDirectory);
@@ -66,14 +66,14 @@ async function filesOf(source: string, use: Use, baseDirectory: string): Promise
   return [...(existsSync(named) ? [named] : []), ...resolved.files, ...(resolved.testFiles ?? [])];
 }
 
-/** A folder and what stands in it, which may be links to elsewhere; a file alone. */
+/** A folder and its entries, which may be links to elsewhere; just the path itself for a file. */
 function partsOf(path: string): string[] {
   if (!statOf(path)?.isDirectory()) return [path];
   return [path, ...readdirSync(path).map((name) => join(path, name))];
 }
 
 /**
- * Whether a path is a folder or lies in it, whatever links lead there; of a path that is not there, the part that is.
+ * Whether a path is `folder` or inside it, with links resolved. If the path does not exist, its existing part counts.
  */
 function isWithin(path: string, folder: string): boolean {
   const target = statOf(folder);

@@ -18,26 +18,26 @@ import { trialOf } from './trials.ts';
 export interface PlanNode {
   job: NodeJob;
   stage: Stage;
-  /** Folder below the pipeline's. */
+  /** Folder, relative to the pipeline's. */
   directory: string;
   datasets: readonly DatasetSource[];
   /** Ids of the nodes whose results this one reads. */
   inputs: string[];
-  /** With defaults. */
+  /** The stage's keys, including defaults. */
   config: Readonly<Record<string, unknown>>;
   origins: Origins;
-  /** The values that are tried, of a run that a sweep consists of. */
+  /** The values being tried, if this is a trial of a sweep. */
   trial?: Values;
   /**
-   * Ids of the sweeps that are still to decide what the node, or one that it reads, runs with. Until then one of the
-   * choices stands in for it, and neither its config nor its key say anything.
+   * Ids of the sweeps that have yet to decide the values of this node or of a node it reads. Until then its config has
+   * one of the candidates as a placeholder, and its config and key mean nothing.
    */
   awaits: string[];
 }
 
 /** A sweep of a stage for one variant. */
 export interface PlannedSweep {
-  /** Folder of its trials below the pipeline's. */
+  /** Folder of its trials, relative to the pipeline's. */
   id: string;
   stage: string;
   variant: string | undefined;
@@ -50,7 +50,7 @@ export interface Plan {
   pipeline: string;
   /** Absolute folder of the pipeline. */
   directory: string;
-  /** Each node after those that it reads, with the trials of sweeps that are not decided. */
+  /** Each node after those it reads; includes the trials of undecided sweeps. */
   nodes: PlanNode[];
   /** Of the setting that the plan has: none where `--set` or `--scale` has changed it. */
   published: Pipeline['published'];
@@ -62,7 +62,7 @@ export interface PlanOptions extends StageOptions {
   directory: string;
 }
 
-/** The plan as plan.json holds it and `--dry-run --json` prints it. */
+/** The plan in the form of plan.json and of `--dry-run --json`. */
 export function planDocument({ pipeline, nodes, published, sweeps }: Plan): PlanFile {
   const stageNodes = nodes.filter(({ trial }) => !trial);
   return {
@@ -82,12 +82,12 @@ export function planDocument({ pipeline, nodes, published, sweeps }: Plan): Plan
 }
 
 /**
- * The product of stages, variants and seeds as a graph, each node with its content key. A stage that no variant
- * touches, itself or in what it reads, is there once for all variants (`shared`); likewise for seeds, of which a stage
- * may also name one for itself. Everything that can be known to be wrong before work is one RequestError.
+ * The product of stages, variants and seeds as a graph of nodes with content keys. A stage appears once for all
+ * variants (`shared`) if no variant changes it or anything it reads; likewise for seeds. A stage may set its own seed.
  *
- * A stage with a sweep runs with the values that its trials have decided for by what lies in their folders. Until they
- * have, its nodes and all that read them wait, and once they have, planning again gives these their keys.
+ * A stage with a sweep runs with the values that its trials chose, according to the content of their folders. Until all
+ * trials have ended, its nodes and all nodes that read them wait; then planning again gives these nodes their keys.
+ * @throws RequestError with all problems that can be found before any work starts
  */
 export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promise<Plan> {
   const { versions, order } = await readStages(pipeline, options);
@@ -114,8 +114,8 @@ export async function makePlan(pipeline: Pipeline, options: PlanOptions): Promis
 }
 
 /**
- * The version of a stage that its nodes run: the one there is, or the one with the values that its sweep decided for,
- * whose trials are added to the plan until then.
+ * The version of a stage that its nodes run: the only one, or the one with the values that its sweep chose. Trials of a
+ * sweep are added to the plan until it is decided.
  */
 async function decidedVersion(
   versions: readonly StageVersion[],
@@ -217,7 +217,7 @@ async function makeNode(
   };
 }
 
-/** Keys that were written, those whose values a preset gave, and those that the schema made out of others. */
+/** Where values came from: keys that were written, keys of a preset, and keys that the schema inferred from others. */
 function originsOf(
   { stage, written, scaled, config, paths, point }: StageVersion,
   { place, scale }: Pipeline,
@@ -236,7 +236,7 @@ function originsOf(
   ]);
 }
 
-/** Who reads: a variant and seed, and of a sweep's seeds the how manyth it is. */
+/** The variant and seed that read a stage; in a sweep, also the index of the seed among the sweep's seeds. */
 interface Reader {
   variant: string | undefined;
   seed: number;
@@ -247,11 +247,11 @@ interface ResolvedInput {
   input: StageInput;
   /** Content key of a node, or hash of a directory's files. */
   key: string;
-  /** Id of the node that makes it. */
+  /** Id of the node that produces it. */
   node?: string;
 }
 
-/** What a reference leads to for one reader: every variant and seed of a stage where there is none. */
+/** The inputs that a reference stands for: those for one reader, or every variant and seed without a reader. */
 async function resolveInput(
   reference: Reference,
   reader: Reader | undefined,
@@ -275,7 +275,7 @@ async function resolveInput(
   });
 }
 
-/** Keys whose values decide the result. Names of stages and files do not: what they lead to does. */
+/** The keys whose values affect the result. Names of stages and files do not; the content behind them does. */
 export function decidingKeys(
   { schema, inputs, datasets }: Pick<Stage, 'schema' | 'inputs' | 'datasets'>,
   config: PlanNode['config'],

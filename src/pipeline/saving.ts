@@ -11,7 +11,7 @@ import { isDue } from './cadence.ts';
 import { shortly, untilWritten } from './retry.ts';
 import { type Session, secondsSince } from './session.ts';
 
-/** True where the present step is one to save after, or a save that failed is to be tried again. */
+/** Whether the state is to be saved after the current step, regularly, on request, or to retry a failed save. */
 export function isSaveDue({ cadence, progress, owed, saved, job, stop }: Session): boolean {
   if (stop.isSaveWanted) return true;
   if (saved === stateDirectory(job.directory, progress.step)) return false;
@@ -19,8 +19,8 @@ export function isSaveDue({ cadence, progress, owed, saved, job, stop }: Session
 }
 
 /**
- * Saves the state. A disk that refuses costs no more than this save: the older states stay, training goes on, and it is
- * tried again after one step, then two, four and so on. Returns the folder, nothing where nothing was saved.
+ * Saves the state and returns its folder. After a disk error older states stay and training continues; saving is tried
+ * again after one step, then two, four and so on. Returns undefined if nothing was saved.
  */
 export async function trySave(session: Session): Promise<string | undefined> {
   session.stop.isSaveWanted = false;
@@ -38,12 +38,12 @@ export async function trySave(session: Session): Promise<string | undefined> {
   }
 }
 
-/** Saves the state of a run that is about to end anyway. */
+/** Tries once to save the state of a run that is about to end anyway. */
 export async function saveOnce(session: Session): Promise<void> {
   await save(session).catch((error) => session.warn(error.message));
 }
 
-/** Saves the state, or tries until the disk has refused for minutes. @throws RunError that says what is saved */
+/** Saves the state, retrying for minutes after disk errors. @throws RunError that tells what is saved */
 export async function saveSurely(session: Session): Promise<string | undefined> {
   try {
     return await untilWritten(() => save(session), session.warn);
@@ -52,7 +52,7 @@ export async function saveSurely(session: Session): Promise<string | undefined> 
   }
 }
 
-/** Keeps the state of the evaluation that was the best; where the disk refuses for long, the `former` best stays it. */
+/** Saves the state of the best evaluation. If disk errors persist, the `former` best remains the best. */
 export async function saveBest(session: Session, former: NodeProgress['best']): Promise<void> {
   if (!session.stage.save) return;
   try {
@@ -83,9 +83,9 @@ async function save(session: Session): Promise<string | undefined> {
 }
 
 /**
- * Writes the result in one piece. Where the disk refuses for minutes, or a stop comes meanwhile, the state is saved if
- * it can be, and what is saved is said.
- * @throws RunError
+ * Writes the result as a whole. If disk errors last for minutes, or a stop is requested meanwhile, the state is saved
+ * if possible.
+ * @throws RunError that tells what is saved
  */
 export async function writeResult(session: Session, { isLastState }: { isLastState: boolean }): Promise<void> {
   const { job, stage, config } = session;
@@ -101,7 +101,7 @@ export async function writeResult(session: Session, { isLastState }: { isLastSta
   }
 }
 
-/** Writes the last record and the manifest, which makes the result a finished one, and only then removes the states. */
+/** Writes the last record and the manifest, which marks the result as finished, and only then removes the states. */
 export async function sealResult(session: Session, end: Readonly<Record<string, unknown>>): Promise<number> {
   const { job, progress, warn } = session;
   const { best, step } = progress;
@@ -121,7 +121,7 @@ function patiently({ warn, stop }: Session, write: () => Promise<void>): Promise
   return untilWritten(write, warn, { isHurried: () => stop.reason !== undefined });
 }
 
-/** Appends a record that no other follows: it does not wait for the next, but is tried again for a while. */
+/** Appends a run's last record. A failed write is retried for a while, as no later record will do so. */
 export async function appendLast(
   { metrics, warn }: Pick<Session, 'metrics' | 'warn'>,
   record: MetricsRecord,
@@ -137,7 +137,7 @@ function atLast(session: Session, error: WriteError): RunError {
   return new RunError(`${error.message}; ${savedOf(session)}`, { hint, cause: error });
 }
 
-/** What there is to go on from, in words. */
+/** Describes in words what the run can continue from. */
 function savedOf({ saved, stage }: Session): string {
   if (!stage.save) return 'this stage saves no states; just run it again';
   return saved ? `the newest saved state is ${saved}` : 'no state is saved yet';

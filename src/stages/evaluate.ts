@@ -21,7 +21,7 @@ import { loadTokenizer } from '../tokenizer/open.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { DatasetSource, Stage, StageInput, StageRun, StepRecord } from './stage.ts';
 
-/** Where a task of one of these kinds is measured. */
+/** The condition that a task of one of these kinds is measured. */
 export function tasksOf(...kinds: readonly TaskKindName[]): Condition {
   const text = kinds.join(', ');
   return {
@@ -33,7 +33,7 @@ export function tasksOf(...kinds: readonly TaskKindName[]): Condition {
   };
 }
 
-/** Where a task is `perplexity`, without a text of its own. */
+/** The condition that one of the tasks is `perplexity` without its own text. */
 const bareTask: Condition = {
   keys: ['tasks'],
   text: 'with the task `perplexity`',
@@ -42,7 +42,7 @@ const bareTask: Condition = {
   remedy: 'add the task `perplexity`',
 };
 
-/** Of tasks as they are written; all where one is no task, which is told elsewhere. */
+/** The kinds of the tasks as written; all kinds if one is not a task, which is reported elsewhere. */
 function kindsOf(tasks: unknown): TaskKindName[] {
   try {
     return parseTasks(tasks as string[], { text: 'any', against: 'any' }).map(({ kind }) => kind);
@@ -51,7 +51,7 @@ function kindsOf(tasks: unknown): TaskKindName[] {
   }
 }
 
-/** What `evaluate` and `compare` can be told about measuring. */
+/** The keys that `evaluate` and `compare` have in common. */
 export const measurementOptions = {
   tasks: z
     .array(z.string())
@@ -185,7 +185,7 @@ export const evaluateStage: Stage<EvaluateConfig, EvaluateState> = {
   },
 };
 
-/** The datasets that tasks are measured on. */
+/** The datasets on which the tasks are measured. */
 export function taskSources(config: Pick<EvaluateConfig, 'tasks' | 'text' | 'against'>): DatasetSource[] {
   return parseTasks(config.tasks, config).map(({ kind, source }) => ({
     key: 'tasks',
@@ -194,7 +194,7 @@ export function taskSources(config: Pick<EvaluateConfig, 'tasks' | 'text' | 'aga
   }));
 }
 
-/** Reads the tasks; a win rate needs something that says who wins. @throws RequestError */
+/** Parses the tasks. @throws RequestError if a win rate has neither answers nor a judge to decide who wins */
 export async function openTasks(
   config: Pick<EvaluateConfig, 'tasks' | 'text' | 'against' | 'judge' | 'judgeUrl'>,
   { baseDirectory }: StageRun,
@@ -210,19 +210,19 @@ export async function openTasks(
   return tasks;
 }
 
-/** What is measured: a model, whom it is to beat in the task `winRate`, and who judges it and the samples. */
+/** What is measured: a model, its opponent in the task `winRate`, and the judge of that task and of the samples. */
 export interface Measured {
   input: StageInput;
   opponent?: StageInput | undefined;
   judge?: StageInput | undefined;
 }
 
-/** What was measured, and what each task found item by item. */
+/** The measurements, and the results of each task item by item. */
 export interface Findings extends Measurement {
   items: MeasuredItem[];
 }
 
-/** Loads the models, runs the tasks on the one that is measured, and lets it answer the sample prompts. */
+/** Loads the models, runs the tasks on the measured one, and lets it answer the sample prompts. */
 export async function measure(
   config: Omit<EvaluateConfig, 'from'>,
   tasks: readonly Task[],
@@ -256,15 +256,15 @@ export async function measure(
 }
 
 /**
- * Models that have only read text are asked plainly. Those are the models without a chat template, and what the stage
- * pretrain made, whose tokenizer has a template for the stages to come.
+ * Models that have only seen plain text are asked in plain form: those without a chat template, and results of the
+ * stage pretrain, whose tokenizer has a template for later stages.
  */
 async function formatOf({ directory }: StageInput, tokenizer: Tokenizer): Promise<'chat' | 'plain'> {
   const job = await readJob(join(dirname(directory), fileNames.job)).catch(() => undefined);
   return job?.run === 'pretrain' || !tokenizer.chatTemplates.has('default') ? 'plain' : 'chat';
 }
 
-/** Whether texts are scored as they stand: chat templates say themselves what a conversation begins with. */
+/** Whether texts are scored without a chat template, which would itself determine how a conversation begins. */
 const scoresPlainText = ({ kind }: Task, format: 'chat' | 'plain'): boolean =>
   kind === 'perplexity' || kind === 'taskFile' || (kind === 'choice' && format === 'plain');
 
@@ -289,7 +289,7 @@ async function openPlayer({ name, directory }: StageInput, { backend, log }: Sta
   return { model, tokenizer };
 }
 
-/** A judge reads the ids that the players write, so all must mean the same by them. */
+/** Loads the judge. It reads the token ids that the players write, so all must have the same tokenizer. */
 async function openJudge(judge: StageInput, players: readonly Player[], { backend }: StageRun): Promise<RewardModel> {
   for (const { tokenizer } of players) await assertSameTokenizer(tokenizer, judge.directory, 'judge');
   return loadRewardModel(judge.directory, backend);

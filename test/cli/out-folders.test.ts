@@ -114,7 +114,7 @@ describe('a folder to write that is or holds what is read is refused before anyt
     const before = everything();
     const { status, stdout, stderr } = await run(...args, '--out', out);
     expect(stderr).toMatch(
-      new RegExp(`--out: .* what is read as (\`${key}\`|--${flagName(key)}): .*\\n.*hint: choose a folder of its own`),
+      new RegExp(`--out: .* what is read as (\`${key}\`|--${flagName(key)}): .*\\n.*hint: choose a separate folder`),
     );
     expect([status, stdout]).toEqual([2, '']);
     expect(everything()).toEqual(before);
