@@ -69,7 +69,6 @@ function unexpectedHint(name: string): string | undefined {
   if (/lora_[AB]|\.base_layer\./.test(name))
     return 'an adapter of PEFT: merge it with merge_and_unload() and save again';
   if (name.endsWith('.bias')) return 'biases as in Qwen2 are not supported';
-  if (/\.[qk]_norm\./.test(name)) return 'norms of queries and keys, as in Qwen3 and OLMo 2, are not supported';
   if (/\.experts?\.|block_sparse_moe/.test(name)) return 'mixtures of experts are not supported';
   if (/qweight|qzeros|scales|weight_scale|absmax|quant_/.test(name)) {
     return 'quantised weights are not supported: take the weights in f32, bf16 or f16';

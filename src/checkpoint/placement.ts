@@ -232,7 +232,14 @@ function unknownPlacement(own: OwnNames, shape: Unplaced): Problem {
   const odd = own.layers.findIndex((text) => !kinds.has(text));
   if (odd >= 0) {
     const present = own.layers[odd]!.replaceAll('.weight', '').split(' ').filter(Boolean).join(', ') || 'none';
-    return { where: `model.layers.${odd}`, message: `its norms (${present}) are those of no supported placement` };
+    const ofHeads = /\.[qk]_norm\b/.test(present);
+    return {
+      where: `model.layers.${odd}`,
+      message: `its norms (${present}) are those of no supported placement`,
+      ...(ofHeads && {
+        hint: 'norms of queries and keys, as in Qwen3, are supported where config.json states "qk_norm"',
+      }),
+    };
   }
   if (fittingChoices({ ...own, embedding: '' }, shape).length > 0) {
     return { where: own.embedding, message: 'no supported placement of these layers has a norm of the embedding' };

@@ -54,7 +54,7 @@ export function unigramEntropy(sequences: Iterable<Sequence>): number {
 
 /** How far from the entropy a plateau may be, as a share of it: a batch's tokens are not those of all the data. */
 const plateauTolerance = 0.02;
-/** What a plateau and a divergence have to last, as shares of all steps: every model rests on the entropy on its way down. */
+/** Shortest plateau and divergence, as shares of all steps: every model rests on the entropy on its way down. */
 const plateauShare = 0.2;
 const divergenceShare = 0.02;
 /** Below these it may be chance: a single batch that is harder than others is no failure. */

@@ -178,7 +178,7 @@ describe('names of tensors that others give', () => {
 
   test.each<[string, string[], RegExp]>([
     ['q_proj', ['q_proj.bias', 'k_proj.bias', 'v_proj.bias'], /self_attn\.v_proj\.bias \(9 tensors\).*\n.*as in Qwen2/],
-    ['q_proj', ['q_norm.weight'], /q_norm\.weight \(3 tensors\).*\n.*as in Qwen3/],
+    ['q_proj', ['q_norm.weight'], /self_attn\.q_norm\).*\n.*as in Qwen3/],
     ['q_proj', ['q_proj.lora_A.weight'], /an adapter of PEFT/],
     ['q_proj', ['q_proj.weight_scale'], /quantised weights are not supported/],
   ])('beside %s: %j in one line', async (beside, more, says) => {

@@ -99,8 +99,9 @@ describe('a model from flags alone', () => {
       'wordPerplexity',
     ]);
     expect(measured.perplexity).toBeCloseTo(Math.exp(measured.loss), 6);
-    expect(measured.tokens % 15).toBe(0);
-    expect((await json('evaluate', 'base', ...text, '--windows', '2')).tokens).toBe(30);
+    const first = await json('evaluate', 'base', ...text, '--windows', '2');
+    expect(first.tokens).toBe(32);
+    expect(measured.tokens).toBeGreaterThan(first.tokens);
   });
 
   it('speaks, and says the same when it is greedy', async () => {

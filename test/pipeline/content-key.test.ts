@@ -44,7 +44,7 @@ describe('a content key', () => {
     ...{ run: 'sft', machine: machineSchema.parse({}), seed: 1, datasets: {}, inputs: {} },
     config: { lr: 1e-3, norm: { of: 'pre', layers: 1 } },
   };
-  const withoutEffect = ['saveEvery', 'sampleEvery', 'sinkingSteps', 'recompute'];
+  const withoutEffect = ['saveEvery', 'sampleEvery', 'recordGradients', 'sinkingSteps', 'recompute', 'budgets'];
 
   it.each(realStages.map((stage) => [stage.name, stage] as const))(
     'of %s holds every key that has an effect',

@@ -89,6 +89,7 @@ const table: Record<string, { required: Keys; rows: Row[] }> = {
       ['postLayers', 1, { norm: 'post' }, { norm: 'mix' }],
       ['postLayers', 1, { norm: 'deepnorm' }, { norm: 'mix-reversed' }],
       ['alpha', 2, { norm: 'post' }, { norm: 'deepnorm' }],
+      ['preLayers', 1, { norm: 'mix' }, { norm: 'hybrid' }],
     ],
   },
   sft: { required: { from: 'a', data: 'town/instructions' }, rows: training },
