@@ -1,12 +1,23 @@
 import { isUtf8 } from 'node:buffer';
-import { constants, type Stats, statSync } from 'node:fs';
+import { constants, existsSync, type Stats, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Problem, RequestError } from './errors.ts';
 
 const mebibyte = 2 ** 20;
 
 /** In bytes; no file written by hand is nearly as large. */
 export const handWrittenLimit = 16 * mebibyte;
+
+/** The path of a file or folder of this package, wherever in it the code that is running lies. */
+export const packageFile = (...parts: string[]): string => join(packageFolder(), ...parts);
+
+function packageFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
 
 /** Stats of what a path leads to; undefined if there is nothing, it cannot be followed or it is not a valid path. */
 export function statsOf(path: string): Stats | undefined {

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isRecord } from '../config/assignments.ts';
+import { packageFile } from '../files.ts';
 import type { Json } from '../model/families/values.ts';
 
-/** Python files stay beside the sources; compiled code finds them from `dist` too. */
-const folder = fileURLToPath(new URL('../../src/checkpoint/', import.meta.url));
+/** Python files stay beside the sources. */
+const folder = packageFile('src', 'checkpoint');
 
 /** The Python files that a config names as the code of its classes, such as `modeling_mixln.py`. */
 function codeFiles({ auto_map: map }: Json): Set<string> {

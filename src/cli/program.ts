@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { withKebabFlags } from '../config/flags.ts';
+import { packageFile } from '../files.ts';
 import { executors as shippedExecutors } from '../pipeline/executors/index.ts';
 import type { Stage } from '../stages/stage.ts';
 import { visible } from '../visible.ts';
@@ -62,6 +63,6 @@ const endAsUnread = ({ code }: NodeJS.ErrnoException): never => process.exit(cod
 const goOnUnread = (): void => undefined;
 
 function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(packageFile('package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,12 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { suggestion } from '../config/suggest.ts';
 import { validate } from '../config/validate.ts';
 import { parseYamlFile } from '../config/yaml-file.ts';
 import { type Problem, RequestError } from '../errors.ts';
-import { readTextFile } from '../files.ts';
+import { packageFile, readTextFile } from '../files.ts';
 import { formats } from './formats/index.ts';
 
 const path = z.string().min(1);
@@ -35,7 +34,7 @@ export type Descriptor = z.infer<typeof descriptorSchema>;
 
 /** The user's own folder comes first, so that descriptors of the package can be replaced. */
 function folders(baseDirectory: string): string[] {
-  return [resolve(baseDirectory, 'datasets'), fileURLToPath(new URL('../../datasets', import.meta.url))];
+  return [resolve(baseDirectory, 'datasets'), packageFile('datasets')];
 }
 
 /** Names of all descriptors that can be used from a base directory. */

@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import type { PromptRow } from '../data/rows.ts';
 import { RequestError, RunError } from '../errors.ts';
+import { packageFile } from '../files.ts';
 import type { Completion } from './completion.ts';
 
 /** A response as a user's own function sees it. */
@@ -41,12 +41,10 @@ export async function loadRewardFunction(path: string): Promise<RewardFunction> 
 
 let acceptsTypeScript = false;
 
-/**
- * Node 20 imports no TypeScript. Where mixtune runs from its own sources, whatever runs them imports others as well.
- */
+/** Node 20 cannot import TypeScript. If mixtune runs from its own sources, whatever runs them can import others too. */
 function acceptTypeScript(): void {
-  const loader = new URL('./typescript-loader.js', import.meta.url);
-  if (!acceptsTypeScript && existsSync(loader)) register(loader);
+  const isCompiled = import.meta.url.endsWith('.js');
+  if (!acceptsTypeScript && isCompiled) register(pathToFileURL(packageFile('dist/evaluation/typescript-loader.js')));
   acceptsTypeScript = true;
 }
 

@@ -1,11 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suggestion } from '../config/suggest.ts';
 import { RequestError } from '../errors.ts';
-import { readTextFile } from '../files.ts';
+import { packageFile, readTextFile } from '../files.ts';
 
-const recipeDirectory = fileURLToPath(new URL('../../pipelines/', import.meta.url));
+const recipeDirectory = packageFile('pipelines');
 
 /** The text of a pipeline: a file, or a recipe shipped with mixtune, given by its name. */
 export async function readPipelineText(nameOrFile: string): Promise<{ text: string; file: string }> {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import { packageFile } from '../files.ts';
 import type { PipelineFolder, RecordedNode } from '../runs/pipeline-folder.ts';
 import { angleMaps } from './angle-maps.ts';
 import { budgetSentences, budgetTable } from './budgets.ts';
@@ -151,9 +152,7 @@ const backends = (nodes: readonly RecordedNode[]): string =>
 
 /** Versions and machine: of the run where its records tell, else of the process that writes the report. */
 async function facts({ nodes }: PipelineFolder): Promise<[string, string][]> {
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
+  const { version } = JSON.parse(await readFile(packageFile('package.json'), 'utf8')) as { version: string };
   const counts = nodes.map(({ start, result }) => Number(start.parameters ?? result.parameters ?? 0));
   const parameters = [...new Set(counts.filter((count) => count > 0))].map(formatCount);
   const processors = cpus();

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suggestion } from '../../config/suggest.ts';
 import { validate } from '../../config/validate.ts';
 import { parseYamlFile, type YamlFile } from '../../config/yaml-file.ts';
 import { RequestError } from '../../errors.ts';
-import { readTextFile } from '../../files.ts';
+import { packageFile, readTextFile } from '../../files.ts';
 import { type TaskFile, type TaskFileKind, taskSchemas } from './task-schema.ts';
 
 /** A task by name or file, with the dataset that is asked: `arc-easy:rows.jsonl`, `mine.yaml`. */
@@ -31,10 +30,7 @@ export function namedTask(written: string): NamedTask {
 export const taskName = (written: string): string => basename(namedTask(written).task, '.yaml');
 
 /** The user's own folder first, so that a task of the package can be replaced. */
-const folders = (baseDirectory: string): string[] => [
-  resolve(baseDirectory, 'tasks'),
-  fileURLToPath(new URL('../../../tasks', import.meta.url)),
-];
+const folders = (baseDirectory: string): string[] => [resolve(baseDirectory, 'tasks'), packageFile('tasks')];
 
 /** Names of all tasks that can be used from a folder. */
 export async function taskNames(baseDirectory: string): Promise<string[]> {

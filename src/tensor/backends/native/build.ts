@@ -6,9 +6,9 @@ import { createRequire } from 'node:module';
 import { availableParallelism, homedir, hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import PQueue from 'p-queue';
+import { packageFile } from '../../../files.ts';
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -143,7 +143,7 @@ function sanitizerFlags(): string[] {
 
 /** Path of the library for these sources, this compiler and this processor, which is compiled if it is not cached. */
 async function builtLibrary(compiler: Compiler): Promise<string> {
-  const sources = join(packageRoot(), 'src', 'native');
+  const sources = packageFile('src', 'native');
   const names = (await readdir(sources, { recursive: true })).filter((name) => /\.(cc|h)$/.test(name)).sort();
   const hash = createHash('sha256').update(JSON.stringify([compiler.macros, compileFlags(), linkFlags()]));
   for (const name of names) hash.update(`${name}\0`).update(await readFile(join(sources, name)));
@@ -248,12 +248,4 @@ function cacheFolder(): string {
     process.env.XDG_CACHE_HOME ||
     (process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache'));
   return join(base, 'mixtune');
-}
-
-/** The nearest parent folder that contains the engine's sources; works from both src/ and dist/. */
-function packageRoot(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'src', 'native', 'script', 'addon.cc'))) return folder;
-    if (folder === dirname(folder)) throw new Error('the sources of the native engine are missing from the package');
-  }
 }
