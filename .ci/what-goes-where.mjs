@@ -69,7 +69,7 @@ function requireNamed(row, named) {
 }
 
 function copySources() {
-  for (const part of ['src', 'pipelines', 'datasets', 'package.json', 'tsconfig.json']) {
+  for (const part of ['src', 'pipelines', 'datasets', 'tasks', 'package.json', 'tsconfig.json']) {
     cpSync(join(root, part), join(copy, part), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));

@@ -166,6 +166,15 @@ export const rows = {
       assert.equal((await openDataset('toy', 'text', { baseDirectory: process.cwd() })).rows.length, 2);
     },
   },
+  'a task': {
+    files: ['tasks/toy.yaml'],
+    lines: {},
+    async works({ at }) {
+      const { loadTask, taskNames } = await at('data/tasks/task-file.js');
+      assert.ok((await taskNames(process.cwd())).includes('toy'));
+      assert.equal((await loadTask('toy', process.cwd())).task.kind, 'perplexity');
+    },
+  },
 };
 
 /** Writes the files that the tests above read. */

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => backend.dispose());
 
 const random = new RandomStream(1, 'ids');
-const sequences = Array.from({ length: 4 }, () => ({
+const sequences = Array.from({ length: 2 }, () => ({
   tokens: Int32Array.from({ length: 257 }, () => random.integer(512)),
   trained: new Uint8Array(257).fill(1, 1),
 }));
@@ -40,15 +40,17 @@ async function matrixNorms(norm: string, hiddenSize: number): Promise<number[]> 
 const lastOverFirst: [hiddenSize: number, ratios: Record<string, number>][] = [
   [128, { pre: 1, mix: 1.01, post: 1.02 }],
   [512, { pre: 0.63, mix: 0.83, post: 0.91 }],
-  [768, { pre: 0.36, mix: 0.57, post: 0.73 }],
 ];
 
 test.runIf(thorough).each(lastOverFirst)(
   'hidden %i: from the first to the last layer gradients change by %o',
   async (width, expected) => {
+    const ratios: number[] = [];
     for (const [norm, ratio] of Object.entries(expected)) {
       const norms = await matrixNorms(norm, width);
-      expect(norms.at(-1)! / norms[0]!, norm).toBeCloseTo(ratio, 1);
+      ratios.push(norms.at(-1)! / norms[0]!);
+      expect(Math.abs(ratios.at(-1)! - ratio), `${norm}: ${ratios.at(-1)} against ${ratio}`).toBeLessThan(0.1);
     }
+    expect(ratios).toEqual(ratios.toSorted((a, b) => a - b));
   },
 );
