@@ -10,10 +10,19 @@ const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].map(([, langu
 
 /** Sample files for the commands that need the user's own. */
 const rows = (count, row) => JSON.stringify(Array.from({ length: count }, (_, index) => row(index)));
+const lines = (count, row) => Array.from({ length: count }, (_, index) => `${JSON.stringify(row(index))}\n`).join('');
 const files = {
   'books/one.txt': 'The cat sat on the mat and the dog sat on the log.\n\n'.repeat(200),
   'alpaca.json': rows(50, (i) => ({ instruction: `Say ${i}.`, output: `${i} it is.` })),
   'pairs.json': rows(50, (i) => ({ prompt: `Say ${i}.`, chosen: `${i} it is.`, rejected: 'No.' })),
+  'arc-easy-test.jsonl': lines(4, (i) => ({
+    question: `Which is ${i}?`,
+    choices: { text: [`${i}`, 'none'], label: ['A', 'B'] },
+    answerKey: 'A',
+  })),
+  'rows.jsonl': lines(4, (i) => ({ question: `Say ${i}.`, options: [`${i}`, 'none'], right: 0 })),
+  'mine.yaml':
+    'kind: choice\nprompt: "Question: {{ question }}\\nAnswer:"\nchoices: "{{ options }}"\nanswer: "{{ right }}"\nmetrics: [accuracy]\n',
   'choices.json': rows(8, (i) => ({ question: `Which is ${i}?`, choices: [`${i}`, 'none'], answer: 0 })),
 };
 for (const [name, text] of Object.entries(files)) {

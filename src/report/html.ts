@@ -68,11 +68,14 @@ export function escapeHtml(text: string): string {
     .replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
-/** JSON for a `<script type="application/json">` element: no text in it can close the element. */
-export function jsonScript(value: unknown): Markup {
+/** A `<script type="application/json">` element with the value: no text in it can close the element. */
+export function jsonScript(value: unknown, id?: string): Markup {
   const json = JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return new Markup(`<script type="application/json">${json}</script>`);
+  return new Markup(`<script type="application/json"${id === undefined ? '' : ` id="${id}"`}>${json}</script>`);
 }
+
+/** A script of ours, which must not contain its own end tag. */
+export const script = (code: string): Markup => new Markup(`<script>${code}</script>`);

@@ -9,7 +9,7 @@ import { compareStages, variantsOf } from './comparison.ts';
 import { comparisonTable } from './comparison-table.ts';
 import { depthSections, gradientSections } from './depth-charts.ts';
 import { formatCount } from './format.ts';
-import { type Fragment, html, Markup } from './html.ts';
+import { type Fragment, html, jsonScript, Markup, script } from './html.ts';
 import { palettes } from './palette.ts';
 import { publishedTables } from './published.ts';
 import { remarkList } from './remarks.ts';
@@ -82,8 +82,8 @@ ${variantList(folder.nodes, variants)}
 <nav aria-label="Sections">${shown.map(([id, heading]) => html`<a href="#${id}">${heading}</a>`)}</nav>
 ${shown.map(([id, heading, body]) => html`<section aria-labelledby="${id}"><h2 id="${id}">${heading}</h2>\n${body}</section>\n`)}
 </main>
-<script type="application/json" id="palette">${new Markup(JSON.stringify(palettes.light))}</script>
-<script>${new Markup(chartScript)}</script>
+${jsonScript(palettes.light, 'palette')}
+${script(chartScript)}
 </body>
 </html>
 `;
