@@ -53,4 +53,5 @@ test.runIf(thorough).each(lastOverFirst)(
     }
     expect(ratios).toEqual(ratios.toSorted((a, b) => a - b));
   },
+  600_000,
 );
