@@ -10,8 +10,10 @@ export function closest(word: string, candidates: readonly string[]): string | u
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     if (candidate.length > longestName) continue;
-    const distance = editDistance(simplified(word), simplified(candidate));
-    if (distance < bestDistance) {
+    const [own, other] = [simplified(word), simplified(candidate)];
+    const distance = editDistance(own, other);
+    // At the length of the longer one, they have nothing in common.
+    if (distance < Math.min(bestDistance, Math.max(own.length, other.length))) {
       best = candidate;
       bestDistance = distance;
     }

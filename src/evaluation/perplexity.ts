@@ -18,9 +18,9 @@ export interface WindowOptions {
 
 /**
  * How likely texts are. Each token is scored once, the first one of a text after the token that stands for the
- * beginning of a text (`afterPrefixToken`). Windows score `window` tokens each, the last one what is left, as far after
- * the beginning of its text as the window allows. So `loglikelihood_rolling` of lm-evaluation-harness 0.4.13 has it, at
- * a window of the model's context. An item is a window.
+ * beginning of a text (`afterPrefixToken`). Each window scores `window` tokens, and the last one the remaining tokens,
+ * after as many tokens of its text as the window holds. With a window of the model's context this is
+ * `loglikelihood_rolling` of lm-evaluation-harness 0.4.13. An item is a window.
  * @throws RequestError where nothing is scored, or a window is longer than the model's context
  */
 export async function perplexity(

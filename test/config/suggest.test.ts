@@ -18,6 +18,7 @@ describe('closest', () => {
 
   it('takes a word that resembles nothing for nothing', () => {
     expect(closest('temperature', keys)).toBeUndefined();
+    expect(closest('x', ['c4', 'y'])).toBeUndefined();
   });
 });
 

@@ -58,7 +58,7 @@ export async function loadTask(task: string, baseDirectory: string): Promise<Loa
     const hint = `paths start from ${baseDirectory}`;
     throw new RequestError({ message: `there is no file ${task}`, hint });
   }
-  const hint = `${suggestion(task, await taskNames(baseDirectory))}; one of your own is named by its path, such as ./mine.yaml`;
+  const hint = `${suggestion(task, await taskNames(baseDirectory))} (a task of your own: its path, such as ./mine.yaml)`;
   throw new RequestError({ message: `\`${task}\` is no task`, hint });
 }
 
